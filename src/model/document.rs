@@ -1,0 +1,42 @@
+//! One object as it was written, and where it was written.
+
+use super::Node;
+use std::sync::Arc;
+
+/// A parsed object with its place.
+#[derive(Clone, Debug)]
+pub struct Document {
+    /// File, document and names.
+    pub origin: Origin,
+    /// `apiVersion` as written.
+    pub api_version: String,
+    /// The whole object; nodes know their lines.
+    pub body: Node,
+}
+
+/// Where something stands: enough for a person to open it, and for a finding to name it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Origin {
+    /// File as the user named it; `-` for standard input.
+    pub file: Arc<str>,
+    /// Number of the document in its file, from 1.
+    pub document: u32,
+    /// Line, from 1; 0 where none is known.
+    pub line: u32,
+    /// Kind of the object.
+    pub kind: Arc<str>,
+    /// Namespace of the object; `default` where a namespaced object names none, empty where the
+    /// kind has no namespace.
+    pub namespace: Arc<str>,
+    /// Name of the object.
+    pub name: Arc<str>,
+    /// The rule inside the object: `ingress[0]`; empty for the object as a whole.
+    pub rule: Arc<str>,
+}
+
+impl Origin {
+    /// The same object, at a rule inside it.
+    pub fn at(&self, rule: &str, line: u32) -> Origin {
+        Origin { rule: rule.into(), line, ..self.clone() }
+    }
+}

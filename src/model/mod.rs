@@ -1,0 +1,22 @@
+//! The vocabulary: plain values that every room speaks.
+//!
+//! Nothing here does I/O, keeps state or knows a report format. What a value means in a given
+//! policy language is decided where that language is lowered (`policy/*`).
+
+pub mod address;
+pub mod document;
+pub mod endpoint;
+pub mod gap;
+pub mod node;
+pub mod protection;
+pub mod selector;
+pub mod traffic;
+
+pub use address::{AddressRange, AddressSet};
+pub use document::{Document, Origin};
+pub use endpoint::EndpointName;
+pub use gap::{Bend, Gap};
+pub use node::{Node, Value};
+pub use protection::{Encryption, Proof, Protection, WhyUnknown};
+pub use selector::{Labels, Requirement, Selector};
+pub use traffic::{PortSet, Protocol, TrafficSet};
