@@ -1,5 +1,30 @@
 //! watertight: who can talk to whom, who does, and is it protected?
+//!
+//! ```text
+//!  files, stdin                                      pcap, pcapng
+//!       │ source                                          │ source
+//!       ▼                                                 ▼
+//!   Document ──► Inventory (who exists)              Packet ──► Flow        capture
+//!       │ policy       │                                          │
+//!       ▼              ▼                                          ▼
+//!    tiers ──────► AllowedGraph   graph                       Detection     protocol
+//!                      │                                          ▼
+//!                      └───────────────┬──────────────────── ObservedFlow   observed
+//!                                      ▼
+//!                                Finding, Gap      check
+//!                                      ▼
+//!                               Analysis ──► text, json, sarif, dot …       report
+//! ```
+//!
+//! One direction, no way back: `docs/architecture.md` says who may import whom.
 
-pub mod model;
+pub mod analysis;
 pub mod capture;
+pub mod check;
+pub mod graph;
+pub mod inventory;
+pub mod model;
+pub mod observed;
+pub mod policy;
 pub mod protocol;
+pub mod source;

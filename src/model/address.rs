@@ -128,16 +128,23 @@ pub fn atoms(sets: &[AddressSet]) -> Vec<AddressSet> {
     }
     cuts.sort_unstable();
     cuts.dedup();
+    let mut members: Vec<Vec<usize>> = vec![Vec::new(); cuts.len()];
+    for (number, set) in sets.iter().enumerate() {
+        for range in set.ranges() {
+            let from = cuts.partition_point(|cut| *cut < range.first);
+            let to = cuts.partition_point(|cut| *cut <= range.last);
+            members[from..to].iter_mut().for_each(|inside| inside.push(number));
+        }
+    }
     let mut by_membership: std::collections::BTreeMap<(bool, Vec<usize>), Vec<AddressRange>> =
         std::collections::BTreeMap::new();
-    for (index, first) in cuts.iter().enumerate() {
+    for (index, (first, inside)) in cuts.iter().zip(members).enumerate() {
         let last = match cuts.get(index + 1) {
             Some(next) if next.is_ipv4() == first.is_ipv4() => before(*next),
             _ => AddressSet::all().0[usize::from(first.is_ipv6())].last,
         };
-        let members = (0..sets.len()).filter(|i| sets[*i].contains(*first)).collect();
         let range = AddressRange { first: *first, last };
-        by_membership.entry((first.is_ipv6(), members)).or_default().push(range);
+        by_membership.entry((first.is_ipv6(), inside)).or_default().push(range);
     }
     let mut atoms: Vec<AddressSet> = by_membership.into_values().map(|r| r.into_iter().collect()).collect();
     atoms.sort_unstable();

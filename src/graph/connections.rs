@@ -1,0 +1,115 @@
+//! The graph written out: pairs of workloads and outside ranges, for formats that ask for pairs.
+
+use super::build::AllowedGraph;
+use super::classes::PeerId;
+use super::edge::Exemption;
+use crate::inventory::Inventory;
+use crate::model::{AddressRange, AddressSet, TrafficSet};
+use rayon::prelude::*;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// One end of a connection.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum End {
+    /// Index into `Inventory::workloads`.
+    Workload(usize),
+    /// Addresses outside of the endpoints.
+    External(AddressSet),
+}
+
+/// What one workload or outside range may send to another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Connection {
+    /// Who opens it.
+    pub from: End,
+    /// Who is called.
+    pub to: End,
+    /// What may travel.
+    pub traffic: TrafficSet,
+    /// The part that nothing governs at the receiving side.
+    pub unsegmented: TrafficSet,
+    /// Numbers of the rules that allow it.
+    pub because: Vec<u32>,
+    /// Whether it rests on the exemption of a node's own traffic.
+    pub exemption: Exemption,
+}
+
+/// All connections that are allowed, in the order of their ends; pairs of a workload with itself
+/// are left out.
+pub fn connections(graph: &AllowedGraph, inventory: &Inventory) -> Vec<Connection> {
+    let count = inventory.workloads.len();
+    let inside = (0..count).into_par_iter().flat_map_iter(|from| {
+        (0..count).filter(move |to| *to != from).filter_map(move |to| {
+            let (sources, targets) = (graph.classes_of(from), graph.classes_of(to));
+            let sum = sum(graph, sources, targets)?;
+            Some(sum.between(End::Workload(from), End::Workload(to)))
+        })
+    });
+    let outside = (0..count).into_par_iter().flat_map_iter(|workload| external(graph, workload));
+    let mut all: Vec<Connection> = inside.chain(outside).collect();
+    all.par_sort_by(|a, b| (&a.from, &a.to).cmp(&(&b.from, &b.to)));
+    all
+}
+
+/// What the classes of two ends add up to.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Sum {
+    traffic: TrafficSet,
+    unsegmented: TrafficSet,
+    because: BTreeSet<u32>,
+    exempt: bool,
+}
+
+impl Sum {
+    fn between(self, from: End, to: End) -> Connection {
+        let exemption = if self.exempt { Exemption::LocalNode } else { Exemption::None };
+        let because = self.because.into_iter().collect();
+        Connection { from, to, traffic: self.traffic, unsegmented: self.unsegmented, because, exemption }
+    }
+}
+
+fn sum(graph: &AllowedGraph, sources: &[PeerId], targets: &[PeerId]) -> Option<Sum> {
+    let mut sum: Option<Sum> = None;
+    for from in sources {
+        for to in targets {
+            let edge = graph.edge(*from, *to);
+            if edge.traffic.is_empty() {
+                continue;
+            }
+            let (unsegmented, because) = (edge.unsegmented(), edge.because());
+            let exempt = edge.exemption == Exemption::LocalNode;
+            sum = Some(match sum {
+                None => {
+                    Sum { traffic: edge.traffic, unsegmented, because: because.into_iter().collect(), exempt }
+                }
+                Some(mut sum) => {
+                    sum.traffic = sum.traffic.union(&edge.traffic);
+                    sum.unsegmented = sum.unsegmented.union(&unsegmented);
+                    sum.because.extend(because);
+                    sum.exempt |= exempt;
+                    sum
+                }
+            });
+        }
+    }
+    sum
+}
+
+/// Connections of a workload with the outside; atoms that it treats alike are one end.
+fn external(graph: &AllowedGraph, workload: usize) -> Vec<Connection> {
+    let classes = graph.classes_of(workload);
+    let mut into: BTreeMap<Sum, Vec<AddressRange>> = BTreeMap::new();
+    let mut out: BTreeMap<Sum, Vec<AddressRange>> = BTreeMap::new();
+    for (peer, atom) in graph.atoms() {
+        if let Some(sum) = sum(graph, &[peer], classes) {
+            into.entry(sum).or_default().extend(atom.ranges());
+        }
+        if let Some(sum) = sum(graph, classes, &[peer]) {
+            out.entry(sum).or_default().extend(atom.ranges());
+        }
+    }
+    let outside = |ranges: Vec<AddressRange>| End::External(ranges.into_iter().collect());
+    let into = into.into_iter().map(|(sum, ranges)| sum.between(outside(ranges), End::Workload(workload)));
+    let out = out.into_iter().map(|(sum, ranges)| sum.between(End::Workload(workload), outside(ranges)));
+    into.chain(out).collect()
+}

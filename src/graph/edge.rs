@@ -1,0 +1,72 @@
+//! Rows and edges: what one class may send or take, and where two rows meet.
+
+use super::classes::PeerId;
+use crate::model::TrafficSet;
+use crate::policy::Decision;
+use std::sync::Arc;
+
+/// All decisions for one class in one direction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// The policies that select the class, by number; nothing governs it where there are none.
+    pub policies: Vec<u32>,
+    /// For peers that no rule names.
+    pub rest: Arc<Decision>,
+    /// For peers that a rule names, sorted by peer.
+    pub named: Vec<(PeerId, Arc<Decision>)>,
+}
+
+/// What one class may send to another, and why.
+#[derive(Clone, Debug)]
+pub struct Edge<'a> {
+    /// What gets through both ends.
+    pub traffic: TrafficSet,
+    /// The decision at the source.
+    pub egress: &'a Decision,
+    /// The decision at the target.
+    pub ingress: &'a Decision,
+    /// Whether policies at the target were passed by, because a node's own traffic is exempt.
+    pub exemption: Exemption,
+}
+
+/// Why policies at the target may not count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exemption {
+    /// They count.
+    None,
+    /// The source is on the host network of a node that may be the target's own.
+    LocalNode,
+}
+
+impl Row {
+    /// The decision for a peer.
+    pub fn decision(&self, peer: PeerId) -> &Decision {
+        match self.named.binary_search_by_key(&peer, |(named, _)| *named) {
+            Ok(index) => &self.named[index].1,
+            Err(_) => &self.rest,
+        }
+    }
+
+    /// Whether some policy selects the class in this direction.
+    pub fn is_governed(&self) -> bool {
+        !self.policies.is_empty()
+    }
+}
+
+impl Edge<'_> {
+    /// The part of the traffic that nothing governs at the receiving side.
+    pub fn unsegmented(&self) -> TrafficSet {
+        match self.exemption {
+            Exemption::LocalNode => self.traffic.clone(),
+            Exemption::None => self.traffic.intersection(&self.ingress.ungoverned),
+        }
+    }
+
+    /// Numbers of the rules that allow it, at both ends.
+    pub fn because(&self) -> Vec<u32> {
+        let mut rules: Vec<u32> = self.egress.because.iter().chain(&self.ingress.because).copied().collect();
+        rules.sort_unstable();
+        rules.dedup();
+        rules
+    }
+}

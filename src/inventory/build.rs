@@ -1,0 +1,420 @@
+//! Reads the inventory out of documents: owners, templates, pods, services, nodes.
+//!
+//! Only the fields that the analysis needs are read; objects of other kinds are passed over.
+
+use super::workload::{ContainerPort, Network, Variant, Workload};
+use super::{Inventory, NAME_LABEL, Namespace, Node as ClusterNode, Service, ServiceKind, ServicePort};
+use super::{TargetPort, TrafficPolicy};
+use crate::model::{
+    Document, EndpointName, Labels, Node, Origin, Problem, Protocol, Requirement, Selector, Value,
+};
+use rayon::prelude::*;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+/// Where the pod template stands in each kind that has one.
+const TEMPLATES: &[(&str, &[&str])] = &[
+    ("Deployment", &["spec", "template"]),
+    ("ReplicaSet", &["spec", "template"]),
+    ("StatefulSet", &["spec", "template"]),
+    ("DaemonSet", &["spec", "template"]),
+    ("ReplicationController", &["spec", "template"]),
+    ("Job", &["spec", "template"]),
+    ("CronJob", &["spec", "jobTemplate", "spec", "template"]),
+];
+
+/// Builds the inventory; objects that cannot be read are problems, and the rest stands.
+pub fn read(documents: &[Document]) -> (Inventory, Vec<Problem>) {
+    let parsed: Vec<Result<Option<Part>, Problem>> = documents.par_iter().map(read_document).collect();
+    let mut builder = Builder::default();
+    let mut problems = Vec::new();
+    for part in parsed {
+        match part {
+            Ok(Some(part)) => builder.add(part),
+            Ok(None) => {}
+            Err(problem) => problems.push(problem),
+        }
+    }
+    (builder.finish(), problems)
+}
+
+/// What one document contributes.
+enum Part {
+    Namespace(String, Labels, Origin),
+    Workload(Owned),
+    Service(Service),
+    Endpoints { namespace: String, service: String, addresses: BTreeSet<IpAddr> },
+    Node(ClusterNode),
+    Mentioned(String),
+}
+
+/// Pods, or the template of pods, with what owns them.
+struct Owned {
+    name: EndpointName,
+    owner: Option<EndpointName>,
+    /// `None` for finished pods and for owners scaled away.
+    variant: Option<Variant>,
+    from_template: bool,
+    origin: Origin,
+}
+
+fn read_document(document: &Document) -> Result<Option<Part>, Problem> {
+    let body = &document.body;
+    let kind = &*document.origin.kind;
+    let core = document.api_version == "v1";
+    let part = match kind {
+        "Namespace" if core => Part::Namespace(
+            document.origin.name.to_string(),
+            labels(document, body)?,
+            document.origin.clone(),
+        ),
+        "Pod" if core => Part::Workload(pod(document)?),
+        "Service" if core => Part::Service(service(document)?),
+        "Endpoints" if core => {
+            endpoints(document, &["subsets"], |subset| subset.items_of("addresses").to_vec())
+        }
+        "EndpointSlice" => endpoints(document, &["endpoints"], |endpoint| vec![endpoint.clone()]),
+        "Node" if core => Part::Node(node(document)),
+        "NetworkPolicy" => Part::Mentioned(namespace_of(document)),
+        _ => match TEMPLATES.iter().find(|(name, _)| *name == kind) {
+            Some((_, path)) if is_workload_group(&document.api_version) => {
+                Part::Workload(template(document, path)?)
+            }
+            _ => return Ok(None),
+        },
+    };
+    Ok(Some(part))
+}
+
+fn is_workload_group(api_version: &str) -> bool {
+    api_version == "v1"
+        || ["apps/", "batch/", "extensions/"].iter().any(|group| api_version.starts_with(group))
+}
+
+fn namespace_of(document: &Document) -> String {
+    match &*document.origin.namespace {
+        "" => "default".to_owned(),
+        name => name.to_owned(),
+    }
+}
+
+fn refuse(document: &Document, line: u32, message: String, hint: &str) -> Problem {
+    let line = if line == 0 { document.origin.line } else { line };
+    Problem { origin: Origin { line, ..document.origin.clone() }, message, hint: hint.to_owned() }
+}
+
+fn labels(document: &Document, object: &Node) -> Result<Labels, Problem> {
+    let mut labels = Labels::new();
+    for (key, node) in object.path(&["metadata", "labels"]).map_or(&[][..], Node::fields) {
+        match &node.value {
+            Value::Text(value) => labels.insert(key.to_string(), value.to_string()),
+            Value::Null => labels.insert(key.to_string(), String::new()),
+            _ => {
+                let message = format!("the label {key} has a value that is not a string");
+                return Err(refuse(document, node.line, message, "put the value in quotes"));
+            }
+        };
+    }
+    Ok(labels)
+}
+
+fn pod(document: &Document) -> Result<Owned, Problem> {
+    let body = &document.body;
+    let name =
+        EndpointName { namespace: namespace_of(document), kind: "Pod".to_owned(), name: pod_name(document) };
+    let phase = body.path(&["status", "phase"]).and_then(Node::text).unwrap_or_default();
+    let finished = matches!(phase, "Succeeded" | "Failed");
+    let mut variant = variant(document, body)?;
+    variant.pods.insert(name.name.clone());
+    let status = body.get("status");
+    let host = variant.network == Network::Host;
+    let mut add = |text: Option<&str>| {
+        if let Some(address) = text.and_then(|text| text.parse().ok()) {
+            variant.addresses.insert(address);
+        }
+    };
+    add(status.and_then(|s| s.text_of("podIP")));
+    if host {
+        add(status.and_then(|s| s.text_of("hostIP")));
+    }
+    for item in status.map_or(&[][..], |s| s.items_of("podIPs")) {
+        add(item.text_of("ip"));
+    }
+    variant.nodes.extend(body.path(&["spec", "nodeName"]).and_then(Node::text).map(str::to_owned));
+    let owner = owner(document, &variant.labels).filter(|owner| owner.kind != "Node");
+    let origin = document.origin.clone();
+    Ok(Owned { name, owner, variant: (!finished).then_some(variant), from_template: false, origin })
+}
+
+fn pod_name(document: &Document) -> String {
+    match &*document.origin.name {
+        "" => document.body.path(&["metadata", "generateName"]).and_then(Node::text).unwrap_or("").to_owned(),
+        name => name.to_owned(),
+    }
+}
+
+/// The controlling owner; a ReplicaSet that carries the pod's template hash stands for its Deployment.
+fn owner(document: &Document, labels: &Labels) -> Option<EndpointName> {
+    let references = document.body.path(&["metadata", "ownerReferences"])?.items();
+    let controls = |r: &&Node| r.get("controller").and_then(Node::bool) == Some(true);
+    let reference = references.iter().find(controls).or(references.first())?;
+    let (kind, name) = (reference.text_of("kind")?, reference.text_of("name")?);
+    let namespace = namespace_of(document);
+    let hash = labels.get("pod-template-hash").map(|hash| format!("-{hash}"));
+    let deployment = hash.and_then(|hash| name.strip_suffix(&hash)).filter(|_| kind == "ReplicaSet");
+    Some(match deployment {
+        Some(name) => EndpointName { namespace, kind: "Deployment".to_owned(), name: name.to_owned() },
+        None => EndpointName { namespace, kind: kind.to_owned(), name: name.to_owned() },
+    })
+}
+
+fn template(document: &Document, path: &[&str]) -> Result<Owned, Problem> {
+    let name = EndpointName {
+        namespace: namespace_of(document),
+        kind: document.origin.kind.to_string(),
+        name: document.origin.name.to_string(),
+    };
+    let variant = match document.body.path(path) {
+        Some(template) => Some(variant(document, template)?),
+        None => None,
+    };
+    let owner = owner(document, &Labels::new());
+    Ok(Owned { name, owner, variant, from_template: true, origin: document.origin.clone() })
+}
+
+fn variant(document: &Document, object: &Node) -> Result<Variant, Problem> {
+    let spec = object.get("spec");
+    let host = spec.and_then(|s| s.get("hostNetwork")).and_then(Node::bool) == Some(true);
+    let account = spec.and_then(|s| s.text_of("serviceAccountName").or(s.text_of("serviceAccount")));
+    let mut ports = Vec::new();
+    for list in ["containers", "initContainers"] {
+        for container in spec.map_or(&[][..], |s| s.items_of(list)) {
+            for port in container.items_of("ports") {
+                ports.extend(container_port(document, port)?);
+            }
+        }
+    }
+    ports.sort();
+    ports.dedup();
+    Ok(Variant {
+        labels: labels(document, object)?,
+        ports,
+        network: if host { Network::Host } else { Network::Pod },
+        service_account: account.unwrap_or("default").to_owned(),
+        addresses: BTreeSet::new(),
+        nodes: BTreeSet::new(),
+        pods: BTreeSet::new(),
+    })
+}
+
+fn container_port(document: &Document, port: &Node) -> Result<Option<ContainerPort>, Problem> {
+    let Some(number) = port.get("containerPort") else { return Ok(None) };
+    let value = number.int().and_then(|n| u16::try_from(n).ok()).filter(|n| *n > 0).ok_or_else(|| {
+        refuse(
+            document,
+            number.line,
+            "containerPort is not a port number".to_owned(),
+            "ports run from 1 to 65535",
+        )
+    })?;
+    Ok(Some(ContainerPort {
+        name: port.text_of("name").unwrap_or_default().to_owned(),
+        port: value,
+        protocol: port.text_of("protocol").and_then(Protocol::from_name).unwrap_or(Protocol::Tcp),
+        host_port: port
+            .get("hostPort")
+            .and_then(Node::int)
+            .and_then(|n| u16::try_from(n).ok())
+            .filter(|n| *n > 0),
+    }))
+}
+
+fn service(document: &Document) -> Result<Service, Problem> {
+    let spec = document.body.get("spec");
+    let text = |field: &str| spec.and_then(|s| s.text_of(field));
+    let addresses = |field: &str| -> BTreeSet<IpAddr> {
+        let items = spec.map_or(&[][..], |s| s.items_of(field));
+        items.iter().filter_map(|n| n.text()?.parse().ok()).collect()
+    };
+    let headless = text("clusterIP") == Some("None");
+    let kind = match text("type") {
+        Some("NodePort") => ServiceKind::NodePort,
+        Some("LoadBalancer") => ServiceKind::LoadBalancer,
+        Some("ExternalName") => ServiceKind::ExternalName,
+        _ if headless => ServiceKind::Headless,
+        _ => ServiceKind::ClusterIp,
+    };
+    let mut cluster_ips = addresses("clusterIPs");
+    cluster_ips.extend(text("clusterIP").and_then(|ip| ip.parse::<IpAddr>().ok()));
+    let mut external_ips = addresses("externalIPs");
+    let balancer = document.body.path(&["status", "loadBalancer", "ingress"]);
+    external_ips.extend(
+        balancer.map_or(&[][..], Node::items).iter().filter_map(|i| i.text_of("ip")?.parse::<IpAddr>().ok()),
+    );
+    Ok(Service {
+        namespace: namespace_of(document),
+        name: document.origin.name.to_string(),
+        kind,
+        selector: service_selector(spec),
+        ports: spec.map_or(&[][..], |s| s.items_of("ports")).iter().filter_map(service_port).collect(),
+        cluster_ips,
+        external_ips,
+        endpoints: BTreeSet::new(),
+        external_traffic: match text("externalTrafficPolicy") {
+            Some("Local") => TrafficPolicy::Local,
+            _ => TrafficPolicy::Cluster,
+        },
+        external_name: text("externalName").map(str::to_owned),
+        origin: document.origin.clone(),
+    })
+}
+
+fn service_selector(spec: Option<&Node>) -> Option<Selector> {
+    let fields = spec?.get("selector")?.fields();
+    let one = |(key, node): &(Box<str>, Node)| {
+        Some(Requirement::In(key.to_string(), vec![node.text()?.to_owned()]))
+    };
+    let requirements: Vec<_> = fields.iter().filter_map(one).collect();
+    (!requirements.is_empty()).then_some(Selector { requirements })
+}
+
+fn service_port(node: &Node) -> Option<ServicePort> {
+    let number = |field: &str| node.get(field)?.int().and_then(|n| u16::try_from(n).ok()).filter(|n| *n > 0);
+    let port = number("port")?;
+    let target = match node.text_of("targetPort") {
+        Some(name) => match name.parse() {
+            Ok(number) => TargetPort::Number(number),
+            Err(_) => TargetPort::Named(name.to_owned()),
+        },
+        None => TargetPort::Number(number("targetPort").unwrap_or(port)),
+    };
+    Some(ServicePort {
+        name: node.text_of("name").unwrap_or_default().to_owned(),
+        port,
+        target,
+        node_port: number("nodePort"),
+        protocol: node.text_of("protocol").and_then(Protocol::from_name).unwrap_or(Protocol::Tcp),
+    })
+}
+
+/// Endpoints name their service by their own name, EndpointSlices by a label.
+fn endpoints(document: &Document, path: &[&str], entries: impl Fn(&Node) -> Vec<Node>) -> Part {
+    let label = document.body.path(&["metadata", "labels", "kubernetes.io/service-name"]);
+    let service = label.and_then(Node::text).unwrap_or(&document.origin.name).to_owned();
+    let mut addresses = BTreeSet::new();
+    for entry in document.body.path(path).map_or(&[][..], Node::items).iter().flat_map(entries) {
+        addresses.extend(entry.text_of("ip").and_then(|ip| ip.parse::<IpAddr>().ok()));
+        addresses.extend(entry.items_of("addresses").iter().filter_map(|a| a.text()?.parse::<IpAddr>().ok()));
+    }
+    Part::Endpoints { namespace: namespace_of(document), service, addresses }
+}
+
+fn node(document: &Document) -> ClusterNode {
+    let addresses = document.body.path(&["status", "addresses"]).map_or(&[][..], Node::items);
+    ClusterNode {
+        name: document.origin.name.to_string(),
+        addresses: addresses.iter().filter_map(|a| a.text_of("address")?.parse().ok()).collect(),
+        origin: document.origin.clone(),
+    }
+}
+
+/// Collects parts; owners may come after what they own.
+#[derive(Default)]
+struct Builder {
+    inventory: Inventory,
+    owned: Vec<Owned>,
+    endpoints: BTreeMap<(String, String), BTreeSet<IpAddr>>,
+}
+
+impl Builder {
+    fn add(&mut self, part: Part) {
+        match part {
+            Part::Namespace(name, labels, origin) => {
+                self.inventory.namespaces.insert(name, Namespace { labels, origin: Some(origin) });
+            }
+            Part::Workload(owned) => self.owned.push(owned),
+            Part::Service(service) => self.inventory.services.push(service),
+            Part::Endpoints { namespace, service, addresses } => {
+                self.endpoints.entry((namespace, service)).or_default().extend(addresses);
+            }
+            Part::Node(node) => self.inventory.nodes.push(node),
+            Part::Mentioned(namespace) => self.mention(&namespace),
+        }
+    }
+
+    fn mention(&mut self, namespace: &str) {
+        if !self.inventory.namespaces.contains_key(namespace) {
+            let unknown = Namespace { labels: Labels::new(), origin: None };
+            self.inventory.namespaces.insert(namespace.to_owned(), unknown);
+        }
+    }
+
+    fn finish(mut self) -> Inventory {
+        let owners: BTreeMap<EndpointName, EndpointName> = self
+            .owned
+            .iter()
+            .filter(|owned| owned.from_template)
+            .filter_map(|owned| Some((owned.name.clone(), owned.owner.clone()?)))
+            .collect();
+        let mut groups: BTreeMap<EndpointName, Vec<Owned>> = BTreeMap::new();
+        for owned in std::mem::take(&mut self.owned) {
+            self.mention(&owned.name.namespace);
+            let top = top_owner(owned.owner.as_ref().unwrap_or(&owned.name), &owners);
+            groups.entry(top).or_default().push(owned);
+        }
+        self.inventory.workloads =
+            groups.into_iter().filter_map(|(name, owned)| workload(name, owned)).collect();
+        for service in &mut self.inventory.services {
+            let key = (service.namespace.clone(), service.name.clone());
+            service.endpoints = self.endpoints.remove(&key).unwrap_or_default();
+        }
+        let namespaces: Vec<String> = self.inventory.services.iter().map(|s| s.namespace.clone()).collect();
+        namespaces.iter().for_each(|namespace| self.mention(namespace));
+        for (name, namespace) in &mut self.inventory.namespaces {
+            namespace.labels.insert(NAME_LABEL.to_owned(), name.clone());
+        }
+        self.inventory.services.sort_by(|a, b| (&a.namespace, &a.name).cmp(&(&b.namespace, &b.name)));
+        self.inventory.nodes.sort_by(|a, b| a.name.cmp(&b.name));
+        self.inventory
+    }
+}
+
+/// Follows owners upward; a cycle ends where it began.
+fn top_owner(start: &EndpointName, owners: &BTreeMap<EndpointName, EndpointName>) -> EndpointName {
+    let mut name = start;
+    for _ in 0..8 {
+        match owners.get(name) {
+            Some(owner) => name = owner,
+            None => break,
+        }
+    }
+    name.clone()
+}
+
+fn workload(name: EndpointName, mut owned: Vec<Owned>) -> Option<Workload> {
+    owned.sort_by(|a, b| (a.from_template, &a.origin).cmp(&(b.from_template, &b.origin)));
+    let declared = owned.iter().find(|o| o.name == name).or(owned.first())?;
+    let origin = declared.origin.clone();
+    let mut variants: Vec<Variant> = Vec::new();
+    for one in owned {
+        let Some(variant) = one.variant else { continue };
+        let covered = |known: &Variant| variant.labels.iter().all(|(k, v)| known.labels.get(k) == Some(v));
+        if one.from_template && variants.iter().any(covered) {
+            continue;
+        }
+        match variants.iter_mut().find(|known| alike(known, &variant)) {
+            Some(known) => {
+                known.addresses.extend(variant.addresses);
+                known.nodes.extend(variant.nodes);
+                known.pods.extend(variant.pods);
+            }
+            None => variants.push(variant),
+        }
+    }
+    (!variants.is_empty()).then_some(Workload { name, variants, origin })
+}
+
+fn alike(a: &Variant, b: &Variant) -> bool {
+    (&a.labels, &a.ports, a.network, &a.service_account)
+        == (&b.labels, &b.ports, b.network, &b.service_account)
+}

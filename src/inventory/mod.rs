@@ -1,0 +1,39 @@
+//! Documents → who exists: namespaces, workloads, services, nodes, and the addresses they hold.
+//!
+//! Policies are not read here.
+
+mod build;
+mod service;
+mod workload;
+
+pub use build::read;
+pub use service::{Node, Service, ServiceKind, ServicePort, TargetPort, TrafficPolicy};
+pub use workload::{ContainerPort, Network, Variant, Workload};
+
+use crate::model::{Labels, Origin};
+use std::collections::BTreeMap;
+
+/// The label that the control plane puts on every namespace.
+pub const NAME_LABEL: &str = "kubernetes.io/metadata.name";
+
+/// Who exists.
+#[derive(Clone, Debug, Default)]
+pub struct Inventory {
+    /// Namespaces by name; those that are only mentioned are here too.
+    pub namespaces: BTreeMap<String, Namespace>,
+    /// Workloads, sorted by name.
+    pub workloads: Vec<Workload>,
+    /// Services, sorted by namespace and name.
+    pub services: Vec<Service>,
+    /// Nodes, sorted by name.
+    pub nodes: Vec<Node>,
+}
+
+/// A namespace and what selectors see of it.
+#[derive(Clone, Debug)]
+pub struct Namespace {
+    /// Labels, `kubernetes.io/metadata.name` always among them.
+    pub labels: Labels,
+    /// The Namespace object; `None` where none was given, so that other labels are not known.
+    pub origin: Option<Origin>,
+}

@@ -1,0 +1,91 @@
+//! Services and nodes: the other holders of addresses, and the ways in from outside.
+
+use crate::model::{Origin, Protocol, Selector};
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+/// A Service with its backends' description.
+#[derive(Clone, Debug)]
+pub struct Service {
+    /// Namespace.
+    pub namespace: String,
+    /// Name.
+    pub name: String,
+    /// `spec.type` and headlessness.
+    pub kind: ServiceKind,
+    /// Pods behind it; `None` where endpoints are managed by hand.
+    pub selector: Option<Selector>,
+    /// Ports.
+    pub ports: Vec<ServicePort>,
+    /// ClusterIPs.
+    pub cluster_ips: BTreeSet<IpAddr>,
+    /// `spec.externalIPs` and load-balancer addresses of the status.
+    pub external_ips: BTreeSet<IpAddr>,
+    /// Addresses of Endpoints and EndpointSlices of this service.
+    pub endpoints: BTreeSet<IpAddr>,
+    /// `spec.externalTrafficPolicy`.
+    pub external_traffic: TrafficPolicy,
+    /// `spec.externalName`.
+    pub external_name: Option<String>,
+    /// Where it stands.
+    pub origin: Origin,
+}
+
+/// `spec.type`, with headless services told apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ServiceKind {
+    /// Reachable inside the cluster at a virtual address.
+    ClusterIp,
+    /// Only names: DNS answers with the pods' addresses.
+    Headless,
+    /// Open on a port of every node.
+    NodePort,
+    /// Open at a load balancer, and on nodes.
+    LoadBalancer,
+    /// An alias of an outside name.
+    ExternalName,
+}
+
+/// `spec.externalTrafficPolicy`: whether outside clients keep their addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum TrafficPolicy {
+    /// Clients may appear as a node.
+    Cluster,
+    /// Clients keep their address; only local pods answer.
+    Local,
+}
+
+/// `spec.ports[]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServicePort {
+    /// Name; may be empty.
+    pub name: String,
+    /// The service's port.
+    pub port: u16,
+    /// The container's port.
+    pub target: TargetPort,
+    /// The nodes' port.
+    pub node_port: Option<u16>,
+    /// Protocol.
+    pub protocol: Protocol,
+}
+
+/// `spec.ports[].targetPort`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TargetPort {
+    /// A number.
+    Number(u16),
+    /// A container port's name.
+    Named(String),
+}
+
+/// A Node and its addresses.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// Name.
+    pub name: String,
+    /// `status.addresses` that are IP addresses.
+    pub addresses: BTreeSet<IpAddr>,
+    /// Where it stands.
+    pub origin: Origin,
+}

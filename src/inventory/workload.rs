@@ -1,0 +1,64 @@
+//! Workloads: pods grouped by the object at the top of their owners.
+
+use crate::model::{EndpointName, Labels, Origin, Protocol};
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+/// Pods that belong together.
+#[derive(Clone, Debug)]
+pub struct Workload {
+    /// Namespace, kind and name of the top owner.
+    pub name: EndpointName,
+    /// Pods that differ in what policies can see are kept apart; never empty.
+    pub variants: Vec<Variant>,
+    /// The object that declares it.
+    pub origin: Origin,
+}
+
+/// Pods of one workload that no policy can tell apart but by address.
+#[derive(Clone, Debug)]
+pub struct Variant {
+    /// Labels of the pods.
+    pub labels: Labels,
+    /// Declared ports of all containers, native sidecars and init containers.
+    pub ports: Vec<ContainerPort>,
+    /// Pod or host network.
+    pub network: Network,
+    /// `spec.serviceAccountName`, `default` where absent.
+    pub service_account: String,
+    /// Known addresses of the pods; node addresses on the host network.
+    pub addresses: BTreeSet<IpAddr>,
+    /// Names of nodes that the pods run on, where known.
+    pub nodes: BTreeSet<String>,
+    /// Names of Pod objects; empty where only a template is known.
+    pub pods: BTreeSet<String>,
+}
+
+/// Whose network namespace the pod lives in (`spec.hostNetwork`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Network {
+    /// Its own.
+    Pod,
+    /// The node's.
+    Host,
+}
+
+/// `spec.containers[].ports[]`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ContainerPort {
+    /// Name; empty where none is given.
+    pub name: String,
+    /// 1 to 65535.
+    pub port: u16,
+    /// Protocol, TCP by default.
+    pub protocol: Protocol,
+    /// Port of the node that leads here.
+    pub host_port: Option<u16>,
+}
+
+impl Variant {
+    /// The numbers that a named port has here, for a protocol.
+    pub fn named_port(&self, name: &str, protocol: Protocol) -> impl Iterator<Item = u16> {
+        self.ports.iter().filter(move |p| p.name == name && p.protocol == protocol).map(|p| p.port)
+    }
+}

@@ -1,0 +1,28 @@
+//! Input that could not be used: said once, and the rest goes on.
+
+use super::Origin;
+
+/// An object or file that is broken, and what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Problem {
+    /// Where; the kind and name are empty where they could not be read.
+    pub origin: Origin,
+    /// What is wrong.
+    pub message: String,
+    /// What would help; empty where nothing is known.
+    pub hint: String,
+}
+
+impl std::fmt::Display for Problem {
+    /// `file:line: message`, with the object where it is known.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.origin.file)?;
+        if self.origin.line > 0 {
+            write!(f, ":{}", self.origin.line)?;
+        }
+        if !self.origin.kind.is_empty() {
+            write!(f, ": {} {}/{}", self.origin.kind, self.origin.namespace, self.origin.name)?;
+        }
+        write!(f, ": {}", self.message)
+    }
+}

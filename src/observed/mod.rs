@@ -1,0 +1,69 @@
+//! Flows ↔ endpoints: who the two ends of an observed flow are.
+//!
+//! Services are followed to their backends; what cannot be attributed is kept and says so.
+
+mod attribute;
+
+pub use attribute::{Directory, attribute};
+
+use crate::capture::Flow;
+use crate::protocol::Detection;
+
+/// Everything that was seen on the wire.
+#[derive(Clone, Debug, Default)]
+pub struct Observed {
+    /// Flows in the order of time.
+    pub flows: Vec<ObservedFlow>,
+    /// Captures that were read, by name; empty where none was given.
+    pub captures: Vec<String>,
+    /// Malformed or surprising bytes, counted.
+    pub oddities: std::collections::BTreeMap<String, u64>,
+}
+
+/// One flow with its meaning.
+#[derive(Clone, Debug)]
+pub struct ObservedFlow {
+    /// Ends, counts and times.
+    pub flow: Flow,
+    /// Protocol and protection.
+    pub detection: Detection,
+    /// Who opened it.
+    pub initiator: Party,
+    /// Who was called.
+    pub responder: Party,
+}
+
+/// Who stands behind an address.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Party {
+    /// A pod.
+    Endpoint {
+        /// Index into `Inventory::workloads`.
+        workload: usize,
+        /// Index into `Workload::variants`.
+        variant: usize,
+    },
+    /// Several workloads share the address (host network): any of them, by index.
+    Shared(Vec<usize>),
+    /// A service's virtual address, by index into `Inventory::services`.
+    Service(usize),
+    /// A node, by index into `Inventory::nodes`.
+    Node(usize),
+    /// An address outside the cluster: public, or named by no object where objects have addresses.
+    Outside,
+    /// A private address that no object explains.
+    Unknown,
+    /// Not a unicast address: broadcast, multicast, unspecified.
+    Group,
+}
+
+impl Party {
+    /// The workloads that it may be.
+    pub fn workloads(&self) -> Vec<usize> {
+        match self {
+            Party::Endpoint { workload, .. } => vec![*workload],
+            Party::Shared(workloads) => workloads.clone(),
+            _ => Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! NetworkPolicy as users write it: typed reading, and the checks that the API server makes.
+//!
+//! The shapes themselves are those of `k8s-openapi`; here is what the server adds to them.
+
+use crate::model::{Document, Gap, Node, Origin, Problem, Value};
+use k8s_openapi::api::networking::v1::NetworkPolicySpec;
+
+/// Fields of each part of a policy; anything else is reported, since the server would drop it.
+const KNOWN: &[(&str, &[&str])] = &[
+    ("spec", &["podSelector", "policyTypes", "ingress", "egress"]),
+    ("ingress", &["from", "ports"]),
+    ("egress", &["to", "ports"]),
+    ("from", &["podSelector", "namespaceSelector", "ipBlock"]),
+    ("to", &["podSelector", "namespaceSelector", "ipBlock"]),
+    ("ports", &["protocol", "port", "endPort"]),
+    ("ipBlock", &["cidr", "except"]),
+    ("podSelector", &["matchLabels", "matchExpressions"]),
+    ("namespaceSelector", &["matchLabels", "matchExpressions"]),
+    ("matchExpressions", &["key", "operator", "values"]),
+];
+
+/// Reads the typed spec of a policy.
+///
+/// # Errors
+/// The value that does not fit its field, with its line.
+pub fn spec(document: &Document) -> Result<NetworkPolicySpec, Problem> {
+    let node = document.body.get("spec").filter(|node| !node.is_null());
+    let Some(node) = node else { return Ok(NetworkPolicySpec::default()) };
+    node.read().map_err(|misfit| {
+        let hint = "quote label values that look like numbers or truth values";
+        refusal(&document.origin, misfit.line, misfit.message, hint)
+    })
+}
+
+/// Fields that NetworkPolicy does not have: typing errors mostly, and dangerous ones.
+pub fn unknown_fields(document: &Document) -> Vec<Gap> {
+    let mut gaps = Vec::new();
+    if let Some(spec) = document.body.get("spec") {
+        collect_unknown(&document.origin, "spec", spec, &mut gaps);
+    }
+    gaps
+}
+
+fn collect_unknown(origin: &Origin, place: &str, node: &Node, gaps: &mut Vec<Gap>) {
+    if let Value::List(items) = &node.value {
+        items.iter().for_each(|item| collect_unknown(origin, place, item, gaps));
+        return;
+    }
+    let Some((_, known)) = KNOWN.iter().find(|(name, _)| *name == place) else { return };
+    for (name, value) in node.fields() {
+        if known.contains(&&**name) {
+            collect_unknown(origin, name, value, gaps);
+        } else {
+            gaps.push(Gap {
+                what: format!("{place} has no field {name:?}: the API server drops it or refuses the object"),
+                origin: origin.at(place, value.line),
+                bends: crate::model::Bend::MayAllowMore,
+            });
+        }
+    }
+}
+
+/// A refusal with the line that is at fault.
+pub fn refusal(origin: &Origin, line: u32, message: impl Into<String>, hint: &str) -> Problem {
+    let line = if line == 0 { origin.line } else { line };
+    Problem { origin: Origin { line, ..origin.clone() }, message: message.into(), hint: hint.to_owned() }
+}

@@ -1,0 +1,153 @@
+//! Finds and opens files: folders are walked, gzip and zstd are unpacked, `-` is standard input.
+
+use super::yaml;
+use crate::model::{Document, Origin, Problem};
+use rayon::prelude::*;
+use std::io::{self, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// What was read, and what could not be.
+#[derive(Debug, Default)]
+pub struct Reading {
+    /// Objects in the order of files and documents.
+    pub documents: Vec<Document>,
+    /// Broken files and documents.
+    pub problems: Vec<Problem>,
+    /// Documents that are valid YAML and no Kubernetes objects (values files, charts …).
+    pub skipped: usize,
+    /// Files that were read.
+    pub files: usize,
+    /// Bytes after unpacking.
+    pub bytes: u64,
+}
+
+/// A file, unpacked, larger than this is refused: a bomb or a mistake.
+const LARGEST_MANIFEST: u64 = 2 << 30;
+
+/// Reads all manifests at the given paths.
+///
+/// Files named by the user are read whatever their names; in folders, those that end in `.yaml`,
+/// `.yml` or `.json`, plain or with `.gz` or `.zst`.
+pub fn read_manifests(paths: &[PathBuf]) -> Reading {
+    let mut reading = Reading::default();
+    let mut files = Vec::new();
+    for path in paths {
+        find(path, &mut files, &mut reading.problems);
+    }
+    files.sort();
+    files.dedup();
+    if files.is_empty() && reading.problems.is_empty() {
+        let named = paths.iter().map(|p| p.display().to_string()).collect::<Vec<_>>().join(" ");
+        let hint = "manifests end in .yaml, .yml or .json (.gz and .zst are unpacked); \
+                    rendered Helm or Kustomize output is read from `-`";
+        reading.problems.push(problem(&named, "no manifests here", hint));
+    }
+    let parts: Vec<Reading> = files.par_iter().map(|file| read_file(file)).collect();
+    for part in parts {
+        reading.documents.extend(part.documents);
+        reading.problems.extend(part.problems);
+        reading.skipped += part.skipped;
+        reading.files += part.files;
+        reading.bytes += part.bytes;
+    }
+    reading
+}
+
+/// Opens a capture for streaming; gzip and zstd are unpacked on the way.
+///
+/// # Errors
+/// The file that cannot be opened.
+pub fn open_capture(path: &Path) -> Result<Box<dyn Read + Send>, Problem> {
+    let name = path.display().to_string();
+    let opened: io::Result<Box<dyn Read + Send>> = match name.as_str() {
+        "-" => unpack(Box::new(io::stdin())),
+        _ => open(path).and_then(|file| unpack(Box::new(file))),
+    };
+    opened.map_err(|error| problem(&name, &format!("cannot read: {error}"), "is the path right?"))
+}
+
+fn find(path: &Path, files: &mut Vec<PathBuf>, problems: &mut Vec<Problem>) {
+    if !path.is_dir() {
+        files.push(path.to_owned());
+        return;
+    }
+    for entry in walkdir::WalkDir::new(path).sort_by_file_name() {
+        match entry {
+            Ok(entry) if entry.file_type().is_file() && is_manifest(entry.path()) => {
+                files.push(entry.into_path());
+            }
+            Ok(_) => {}
+            Err(error) => {
+                problems.push(problem(&path.display().to_string(), &error.to_string(), ""));
+            }
+        }
+    }
+}
+
+fn is_manifest(path: &Path) -> bool {
+    let name = path.file_name().map(|n| n.to_string_lossy().to_lowercase()).unwrap_or_default();
+    let plain = name.strip_suffix(".gz").or_else(|| name.strip_suffix(".zst")).unwrap_or(&name);
+    [".yaml", ".yml", ".json"].iter().any(|ending| plain.ends_with(ending))
+}
+
+fn read_file(path: &Path) -> Reading {
+    let name = path.display().to_string();
+    let failed = |message: String, hint: &str| Reading {
+        problems: vec![problem(&name, &message, hint)],
+        files: 1,
+        ..Reading::default()
+    };
+    let mut bytes = Vec::new();
+    let read = match name.as_str() {
+        "-" => unpack(Box::new(io::stdin())),
+        _ => open(path).and_then(|file| unpack(Box::new(file))),
+    }
+    .and_then(|reader| reader.take(LARGEST_MANIFEST).read_to_end(&mut bytes));
+    if let Err(error) = read {
+        return failed(format!("cannot read: {error}"), "is the path right?");
+    }
+    if bytes.len() as u64 == LARGEST_MANIFEST {
+        return failed("more than 2 GiB of manifests in one file".to_owned(), "split the file");
+    }
+    let count = bytes.len() as u64;
+    let text = match String::from_utf8(bytes) {
+        Ok(text) if !text.contains('\0') => text,
+        _ => return failed("not a text file".to_owned(), "captures are given with --capture"),
+    };
+    let mut reading = yaml::parse(&Arc::from(name.as_str()), &text);
+    reading.files = 1;
+    reading.bytes = count;
+    reading
+}
+
+#[expect(clippy::disallowed_methods, reason = "this room is where files are opened")]
+fn open(path: &Path) -> io::Result<std::fs::File> {
+    std::fs::File::open(path)
+}
+
+fn unpack(reader: Box<dyn Read + Send>) -> io::Result<Box<dyn Read + Send>> {
+    let mut reader = reader;
+    let mut magic = Vec::with_capacity(4);
+    reader.by_ref().take(4).read_to_end(&mut magic)?;
+    let whole = io::Cursor::new(magic.clone()).chain(reader);
+    Ok(match magic.as_slice() {
+        [0x1f, 0x8b, ..] => Box::new(flate2::read::MultiGzDecoder::new(BufReader::new(whole))),
+        [0x28, 0xb5, 0x2f, 0xfd] => Box::new(zstd::stream::read::Decoder::new(whole)?),
+        _ => Box::new(whole),
+    })
+}
+
+fn problem(file: &str, message: &str, hint: &str) -> Problem {
+    let none: Arc<str> = Arc::from("");
+    let origin = Origin {
+        file: file.into(),
+        document: 0,
+        line: 0,
+        kind: none.clone(),
+        namespace: none.clone(),
+        name: none.clone(),
+        rule: none,
+    };
+    Problem { origin, message: message.to_owned(), hint: hint.to_owned() }
+}

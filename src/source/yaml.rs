@@ -1,0 +1,313 @@
+//! Text → documents: splits at the markers, parses on all cores, keeps lines.
+//!
+//! JSON is read by the same parser, being a subset. `List` kinds are taken apart. What the objects
+//! mean is left to `inventory` and `policy`.
+
+use super::Reading;
+use crate::model::{Document, Node, Origin, Problem, Value};
+use rayon::prelude::*;
+use saphyr_parser::{Event, Parser, ScalarStyle};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Deeper nesting than this is refused: no Kubernetes object needs it.
+const DEEPEST: usize = 200;
+/// Aliases may multiply a document at most to this many nodes.
+const MOST_ALIASED_NODES: usize = 1_000_000;
+
+/// Parses all documents of a file; a broken one does not hide the others.
+pub fn parse(file: &Arc<str>, text: &str) -> Reading {
+    let parts = split(text.trim_start_matches('\u{feff}'));
+    let parsed: Vec<Reading> =
+        parts.par_iter().enumerate().map(|(index, part)| parse_part(file, index as u32 + 1, part)).collect();
+    let mut reading = Reading::default();
+    for part in parsed {
+        reading.documents.extend(part.documents);
+        reading.problems.extend(part.problems);
+        reading.skipped += part.skipped;
+    }
+    reading
+}
+
+/// A document's text and the line before its first.
+struct Part<'a> {
+    text: &'a str,
+    lines_before: u32,
+}
+
+/// Cuts at `---` lines, which YAML allows nowhere else in the first column.
+fn split(text: &str) -> Vec<Part<'_>> {
+    let (mut parts, mut start, mut start_line) = (Vec::new(), 0, 0);
+    let (mut offset, mut line) = (0, 0);
+    for piece in text.split_inclusive('\n') {
+        if is_marker(piece) && offset > start {
+            parts.push(Part { text: &text[start..offset], lines_before: start_line });
+            (start, start_line) = (offset, line);
+        }
+        offset += piece.len();
+        line += 1;
+    }
+    parts.push(Part { text: &text[start..], lines_before: start_line });
+    parts.retain(|part| part.text.lines().any(has_content));
+    parts
+}
+
+fn is_marker(line: &str) -> bool {
+    line.strip_prefix("---").is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t', '\r', '\n']))
+}
+
+fn has_content(line: &str) -> bool {
+    let line = line.trim();
+    !(line.is_empty() || line == "---" || line == "..." || line.starts_with('#') || line.starts_with('%'))
+}
+
+fn parse_part(file: &Arc<str>, number: u32, part: &Part<'_>) -> Reading {
+    let mut reading = Reading::default();
+    match Builder::new(part.lines_before).build(part.text) {
+        Ok(roots) => {
+            for root in roots {
+                add_object(file, number, root, &mut reading);
+            }
+        }
+        Err((line, message)) => {
+            let hint = "the other documents of the file were read; check the indentation here";
+            let origin = origin_of(file, number, line, None);
+            reading.problems.push(Problem { origin, message, hint: hint.to_owned() });
+        }
+    }
+    reading
+}
+
+fn add_object(file: &Arc<str>, number: u32, mut root: Node, reading: &mut Reading) {
+    if root.is_null() {
+        return;
+    }
+    let kind = root.text_of("kind").unwrap_or_default().to_owned();
+    if kind.ends_with("List") && root.get("items").is_some() {
+        for item in take_items(&mut root) {
+            add_object(file, number, item, reading);
+        }
+        return;
+    }
+    let Some(api_version) = root.text_of("apiVersion").map(str::to_owned) else {
+        reading.skipped += 1;
+        return;
+    };
+    if kind.is_empty() {
+        reading.skipped += 1;
+        return;
+    }
+    let origin = origin_of(file, number, root.line, Some(&root));
+    reading.documents.push(Document { origin, api_version, body: root });
+}
+
+fn take_items(root: &mut Node) -> Vec<Node> {
+    let Value::Map(fields) = &mut root.value else { return Vec::new() };
+    let items = fields.iter_mut().find(|(name, _)| &**name == "items");
+    match items.map(|(_, node)| std::mem::replace(&mut node.value, Value::Null)) {
+        Some(Value::List(items)) => items,
+        _ => Vec::new(),
+    }
+}
+
+fn origin_of(file: &Arc<str>, document: u32, line: u32, object: Option<&Node>) -> Origin {
+    let text = |fields: &[&str]| object.and_then(|o| o.path(fields)).and_then(Node::text).unwrap_or_default();
+    Origin {
+        file: file.clone(),
+        document,
+        line,
+        kind: text(&["kind"]).into(),
+        namespace: text(&["metadata", "namespace"]).into(),
+        name: text(&["metadata", "name"]).into(),
+        rule: "".into(),
+    }
+}
+
+/// Builds a tree out of parser events.
+struct Builder {
+    lines_before: u32,
+    anchors: HashMap<usize, Node>,
+    aliased: usize,
+}
+
+/// A collection that is still open, with the anchor that it defines (0 for none).
+struct Open {
+    node: Node,
+    key: Option<Box<str>>,
+    anchor: usize,
+}
+
+type BuildError = (u32, String);
+
+impl Builder {
+    fn new(lines_before: u32) -> Self {
+        Builder { lines_before, anchors: HashMap::new(), aliased: 0 }
+    }
+
+    fn build(mut self, text: &str) -> Result<Vec<Node>, BuildError> {
+        let (mut roots, mut open) = (Vec::new(), Vec::<Open>::new());
+        for event in Parser::new_from_str(text) {
+            let (event, span) = event.map_err(|error| {
+                (
+                    self.lines_before + error.marker().line() as u32,
+                    format!("not valid YAML: {}", error.info()),
+                )
+            })?;
+            let line = self.lines_before + span.start.line() as u32;
+            let done = match event {
+                Event::SequenceStart(anchor, _) => {
+                    open.push(Open {
+                        node: Node { line, value: Value::List(Vec::new()) },
+                        key: None,
+                        anchor,
+                    });
+                    None
+                }
+                Event::MappingStart(anchor, _) => {
+                    open.push(Open { node: Node { line, value: Value::Map(Vec::new()) }, key: None, anchor });
+                    None
+                }
+                Event::SequenceEnd | Event::MappingEnd => {
+                    open.pop().map(|closed| self.remember(closed.anchor, closed.node))
+                }
+                Event::Scalar(text, style, anchor, tag) => {
+                    let quoted = style != ScalarStyle::Plain || tag.is_some_and(|tag| tag.suffix == "str");
+                    let value = if quoted { Value::Text(text.into()) } else { plain(&text) };
+                    Some(self.remember(anchor, Node { line, value }))
+                }
+                Event::Alias(anchor) => Some(self.recall(anchor, line)?),
+                _ => None,
+            };
+            if open.len() > DEEPEST {
+                return Err((line, "nested too deeply".to_owned()));
+            }
+            if let Some(node) = done {
+                place(node, &mut open, &mut roots)?;
+            }
+        }
+        Ok(roots)
+    }
+
+    fn remember(&mut self, anchor: usize, node: Node) -> Node {
+        if anchor > 0 {
+            self.anchors.insert(anchor, node.clone());
+        }
+        node
+    }
+
+    fn recall(&mut self, anchor: usize, line: u32) -> Result<Node, BuildError> {
+        let node = self.anchors.get(&anchor).cloned().ok_or((line, "unknown alias".to_owned()))?;
+        self.aliased += size(&node);
+        if self.aliased > MOST_ALIASED_NODES {
+            return Err((line, "aliases multiply this document beyond all reason".to_owned()));
+        }
+        Ok(node)
+    }
+}
+
+fn size(node: &Node) -> usize {
+    1 + match &node.value {
+        Value::List(items) => items.iter().map(size).sum(),
+        Value::Map(fields) => fields.iter().map(|(_, value)| size(value)).sum(),
+        _ => 0,
+    }
+}
+
+fn place(node: Node, open: &mut [Open], roots: &mut Vec<Node>) -> Result<(), BuildError> {
+    let Some(parent) = open.last_mut() else {
+        roots.push(node);
+        return Ok(());
+    };
+    match &mut parent.node.value {
+        Value::List(items) => items.push(node),
+        Value::Map(fields) => match parent.key.take() {
+            None => parent.key = Some(key_text(node)?),
+            Some(key) if &*key == "<<" => merge(fields, node),
+            Some(key) if fields.len() < 64 && fields.iter().any(|(name, _)| *name == key) => {
+                return Err((node.line, format!("the key {key:?} stands twice in one mapping")));
+            }
+            Some(key) => fields.push((key, node)),
+        },
+        _ => {}
+    }
+    Ok(())
+}
+
+fn key_text(node: Node) -> Result<Box<str>, BuildError> {
+    match node.value {
+        Value::Text(text) => Ok(text),
+        Value::Int(number) => Ok(number.to_string().into()),
+        Value::Bool(truth) => Ok(truth.to_string().into()),
+        Value::Float(number) => Ok(number.to_string().into()),
+        Value::Null => Ok("null".into()),
+        Value::List(_) | Value::Map(_) => Err((node.line, "a key must be a scalar".to_owned())),
+    }
+}
+
+/// `<<: *anchor`: the fields of the anchor, where they are not given already.
+fn merge(fields: &mut Vec<(Box<str>, Node)>, node: Node) {
+    if let Value::Map(more) = node.value {
+        for (name, value) in more {
+            if !fields.iter().any(|(present, _)| *present == name) {
+                fields.push((name, value));
+            }
+        }
+    }
+}
+
+/// Plain scalars as the YAML library of Kubernetes reads them.
+fn plain(text: &str) -> Value {
+    match text {
+        "" | "~" | "null" | "Null" | "NULL" => return Value::Null,
+        "true" | "True" | "TRUE" => return Value::Bool(true),
+        "false" | "False" | "FALSE" => return Value::Bool(false),
+        _ => {}
+    }
+    let first = text.as_bytes().first().copied().unwrap_or(b' ');
+    if !(first.is_ascii_digit() || matches!(first, b'-' | b'+' | b'.')) {
+        return Value::Text(text.into());
+    }
+    if let Ok(number) = text.parse::<i64>() {
+        return Value::Int(number);
+    }
+    match text.parse::<f64>() {
+        Ok(number) if number.is_finite() => Value::Float(number),
+        _ => Value::Text(text.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Reading {
+        parse(&Arc::from("test.yaml"), text)
+    }
+
+    #[test]
+    fn a_broken_document_does_not_hide_its_neighbours() {
+        let text = "apiVersion: v1\nkind: A\n---\na: [\n---\napiVersion: v1\nkind: B\n";
+        let reading = read(text);
+        assert_eq!(reading.documents.len(), 2);
+        assert_eq!(reading.problems.len(), 1);
+        assert!(reading.problems[0].origin.line >= 4, "{:?}", reading.problems);
+        assert_eq!(reading.documents[1].origin.line, 6);
+    }
+
+    #[test]
+    fn lists_are_taken_apart_and_json_is_read() {
+        let text = r#"{"apiVersion":"v1","kind":"List","items":[
+            {"apiVersion":"v1","kind":"Pod","metadata":{"name":"a","namespace":"n"}}]}"#;
+        let reading = read(text);
+        assert_eq!(&*reading.documents[0].origin.name, "a");
+        assert_eq!(reading.documents[0].origin.line, 2);
+    }
+
+    #[test]
+    fn values_keep_their_types() {
+        assert_eq!(plain("80"), Value::Int(80));
+        assert_eq!(plain("1.5"), Value::Float(1.5));
+        assert_eq!(plain("10.0.0.1"), Value::Text("10.0.0.1".into()));
+        assert_eq!(plain("yes"), Value::Text("yes".into()));
+    }
+}
