@@ -65,7 +65,10 @@ impl AllowedGraph {
             (rows.build(Direction::Ingress), rows.build(Direction::Egress))
         };
         let gaps = address_gaps(&classes, &rules);
-        AllowedGraph { dataplane, policies, rules, classes, ingress, egress, open: decide(&[]), gaps }
+        let mut graph =
+            AllowedGraph { dataplane, policies, rules, classes, ingress, egress, open: decide(&[]), gaps };
+        graph.gaps.extend(exemption_gaps(&graph, inventory));
+        graph
     }
 
     /// All classes, by number.
@@ -117,10 +120,9 @@ impl AllowedGraph {
             None => &self.open,
         };
         let exemption = self.exemption(from, to);
-        let traffic = match exemption {
-            Exemption::LocalNode => egress.allowed.clone(),
-            Exemption::None if ingress.allowed.is_all() => egress.allowed.clone(),
-            Exemption::None => egress.allowed.intersection(&ingress.allowed),
+        let traffic = match ingress.allowed.is_all() {
+            true => egress.allowed.clone(),
+            false => egress.allowed.intersection(&ingress.allowed),
         };
         Edge { traffic, egress, ingress, exemption }
     }
@@ -328,6 +330,25 @@ fn address_gaps(classes: &Classes, rules: &[RuleInfo]) -> Vec<Gap> {
         bends: Bend::MayAllowMore,
     };
     rules.iter().filter(may_cover_pods).map(gap).collect()
+}
+
+/// Workloads on the host network reach the pods of their nodes whatever the policies say; the
+/// graph shows what policies allow, so this is said apart.
+fn exemption_gaps(graph: &AllowedGraph, inventory: &Inventory) -> Vec<Gap> {
+    let host = |(_, class): &(usize, &Class)| class.network == Network::Host;
+    let classes = graph.classes().len() as ClassId;
+    let exempt = graph.classes().iter().enumerate().filter(host).filter(|(from, _)| {
+        (0..classes).any(|to| graph.exemption(*from as ClassId, to) == Exemption::LocalNode)
+    });
+    let members = exempt.flat_map(|(_, class)| &class.members);
+    let workloads: std::collections::BTreeSet<u32> = members.map(|member| member.workload).collect();
+    let gap = |workload: u32| Gap {
+        what: "runs on the host network, so it reaches the pods of its own node whatever their policies say"
+            .to_owned(),
+        origin: inventory.workloads[workload as usize].origin.clone(),
+        bends: Bend::MayAllowMore,
+    };
+    workloads.into_iter().map(gap).collect()
 }
 
 /// Whether a range touches addresses that clusters use for pods: private or shared ones.

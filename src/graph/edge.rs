@@ -19,13 +19,13 @@ pub struct Row {
 /// What one class may send to another, and why.
 #[derive(Clone, Debug)]
 pub struct Edge<'a> {
-    /// What gets through both ends.
+    /// What the policies of both ends let through.
     pub traffic: TrafficSet,
     /// The decision at the source.
     pub egress: &'a Decision,
     /// The decision at the target.
     pub ingress: &'a Decision,
-    /// Whether policies at the target were passed by, because a node's own traffic is exempt.
+    /// Whether policies at the target may not count, because a node's own traffic is exempt.
     pub exemption: Exemption,
 }
 
@@ -54,12 +54,17 @@ impl Row {
 }
 
 impl Edge<'_> {
+    /// What may really arrive: the exempt traffic of a node counts too.
+    pub fn reaching(&self) -> &TrafficSet {
+        match self.exemption {
+            Exemption::LocalNode => &self.egress.allowed,
+            Exemption::None => &self.traffic,
+        }
+    }
+
     /// The part of the traffic that nothing governs at the receiving side.
     pub fn unsegmented(&self) -> TrafficSet {
-        match self.exemption {
-            Exemption::LocalNode => self.traffic.clone(),
-            Exemption::None => self.traffic.intersection(&self.ingress.ungoverned),
-        }
+        self.traffic.intersection(&self.ingress.ungoverned)
     }
 
     /// Numbers of the rules that allow it, at both ends.

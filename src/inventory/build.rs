@@ -30,7 +30,7 @@ pub fn read(documents: &[Document]) -> (Inventory, Vec<Problem>) {
     let mut problems = Vec::new();
     for part in parsed {
         match part {
-            Ok(Some(part)) => builder.add(part),
+            Ok(Some(part)) => problems.extend(builder.add(part)),
             Ok(None) => {}
             Err(problem) => problems.push(problem),
         }
@@ -327,11 +327,9 @@ struct Builder {
 }
 
 impl Builder {
-    fn add(&mut self, part: Part) {
+    fn add(&mut self, part: Part) -> Option<Problem> {
         match part {
-            Part::Namespace(name, labels, origin) => {
-                self.inventory.namespaces.insert(name, Namespace { labels, origin: Some(origin) });
-            }
+            Part::Namespace(name, labels, origin) => return self.add_namespace(name, labels, origin),
             Part::Workload(owned) => self.owned.push(owned),
             Part::Service(service) => self.inventory.services.push(service),
             Part::Endpoints { namespace, service, addresses } => {
@@ -340,6 +338,16 @@ impl Builder {
             Part::Node(node) => self.inventory.nodes.push(node),
             Part::Mentioned(namespace) => self.mention(&namespace),
         }
+        None
+    }
+
+    /// Two objects of one name cannot both exist; the later one counts.
+    fn add_namespace(&mut self, name: String, labels: Labels, origin: Origin) -> Option<Problem> {
+        let namespace = Namespace { labels, origin: Some(origin.clone()) };
+        let twin = self.inventory.namespaces.insert(name, namespace)?.origin?;
+        let message = format!("the same namespace stands at {}:{}", twin.file, twin.line);
+        let hint = "keep one of them; the later one was used".to_owned();
+        Some(Problem { origin, message, hint })
     }
 
     fn mention(&mut self, namespace: &str) {

@@ -83,8 +83,10 @@ fn add_object(file: &Arc<str>, number: u32, mut root: Node, reading: &mut Readin
         return;
     }
     let kind = root.text_of("kind").unwrap_or_default().to_owned();
-    if kind.ends_with("List") && root.get("items").is_some() {
-        for item in take_items(&mut root) {
+    if let Some(item_kind) = kind.strip_suffix("List").filter(|_| root.get("items").is_some()) {
+        let api_version = root.text_of("apiVersion").unwrap_or_default().to_owned();
+        for mut item in take_items(&mut root) {
+            complete(&mut item, item_kind, &api_version);
             add_object(file, number, item, reading);
         }
         return;
@@ -99,6 +101,18 @@ fn add_object(file: &Arc<str>, number: u32, mut root: Node, reading: &mut Readin
     }
     let origin = origin_of(file, number, root.line, Some(&root));
     reading.documents.push(Document { origin, api_version, body: root });
+}
+
+/// Items of a typed list (`PodList`) may leave out what the list says for them.
+fn complete(item: &mut Node, kind: &str, api_version: &str) {
+    let (line, named) = (item.line, item.get("kind").is_some());
+    let Value::Map(fields) = &mut item.value else { return };
+    if named || kind.is_empty() {
+        return;
+    }
+    for (field, text) in [("kind", kind), ("apiVersion", api_version)] {
+        fields.push((field.into(), Node { line, value: Value::Text(text.into()) }));
+    }
 }
 
 fn take_items(root: &mut Node) -> Vec<Node> {

@@ -33,10 +33,30 @@ pub fn lower(documents: &[Document]) -> Lowered {
             Err(problem) => lowered.problems.push(problem),
         }
     }
+    lowered.problems.extend(twins(ingress.iter()));
+    lowered.problems.extend(twins(egress.iter()));
+    lowered.problems.sort();
+    lowered.problems.dedup();
     for (direction, policies) in [(Direction::Ingress, ingress), (Direction::Egress, egress)] {
         lowered.tiers.push(Tier { layer: Layer::Network, direction, policies, unmatched: Action::Deny });
     }
     lowered
+}
+
+/// Two objects of one name cannot both exist; both are kept, so that more is shown as allowed.
+fn twins<'a>(policies: impl Iterator<Item = &'a Policy>) -> Vec<Problem> {
+    let mut seen = std::collections::BTreeMap::new();
+    let mut problems = Vec::new();
+    for policy in policies {
+        let Origin { namespace, name, file, line, .. } = &policy.origin;
+        if let Some((file, line)) = seen.insert((namespace, name), (file, line)) {
+            let message =
+                format!("the same name is taken at {file}:{line}; the later object replaces the earlier");
+            let hint = "rename one of them; both were counted here";
+            problems.push(refusal(&policy.origin, 0, message, hint));
+        }
+    }
+    problems
 }
 
 fn is_policy(document: &Document) -> bool {
@@ -58,9 +78,7 @@ fn policy(document: &Document) -> Result<PolicyPair, Problem> {
         origin.namespace = "default".into();
     }
     let context = Context { origin, body: &document.body };
-    if context.origin.name.is_empty() {
-        return Err(refusal(&context.origin, 0, "a NetworkPolicy needs metadata.name", "name it"));
-    }
+    context.check_names()?;
     let NetworkPolicySpec { pod_selector, policy_types, ingress, egress } = wire::spec(document)?;
     let types = policy_types.unwrap_or_default();
     let ingress = ingress.unwrap_or_default();
@@ -84,6 +102,24 @@ fn policy(document: &Document) -> Result<PolicyPair, Problem> {
 }
 
 impl Context<'_> {
+    fn check_names(&self) -> Result<(), Problem> {
+        let hint = "lower-case letters, digits, - and ., at most 253 characters";
+        let namespace = self.body.path(&["metadata", "namespace"]);
+        match namespace {
+            Some(node) if !node.is_null() && node.text().is_none() => Err(refusal(
+                &self.origin,
+                node.line,
+                "metadata.namespace is not a string",
+                "put it in quotes",
+            )),
+            _ if !wire::is_subdomain(&self.origin.name) => {
+                let message = format!("metadata.name {:?} is no object name", self.origin.name);
+                Err(self.refuse(&["metadata", "name"], message, hint))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Which directions the policy isolates (`spec.policyTypes` and its defaulting).
     fn directions(&self, types: &[String], has_egress: bool) -> Result<(bool, bool), Problem> {
         if types.is_empty() {
@@ -254,6 +290,9 @@ impl Context<'_> {
         }
         requirements.sort();
         requirements.dedup();
+        for requirement in &requirements {
+            self.check_labels(requirement, line)?;
+        }
         Ok(Selector { requirements })
     }
 
@@ -277,6 +316,24 @@ impl Context<'_> {
                 format!("operator {operator:?} is not known"),
                 "In, NotIn, Exists or DoesNotExist, spelt exactly so",
             ),
+        }
+    }
+
+    /// Keys and values must be such as labels can have; others match nothing and are refused.
+    fn check_labels(&self, requirement: &Requirement, line: u32) -> Result<(), Problem> {
+        let key = requirement.key();
+        if !wire::is_label_key(key) {
+            let hint = "a label key is a name of at most 63 characters, with an optional DNS prefix and /";
+            return Err(refusal(&self.origin, line, format!("{key:?} is no label key"), hint));
+        }
+        let (Requirement::In(_, values) | Requirement::NotIn(_, values)) = requirement else { return Ok(()) };
+        match values.iter().find(|value| !wire::is_label_value(value)) {
+            None => Ok(()),
+            Some(value) => {
+                let hint = "a label value has at most 63 characters A-Z a-z 0-9 - _ . and \
+                            begins and ends with a letter or digit";
+                Err(refusal(&self.origin, line, format!("{value:?} is no label value"), hint))
+            }
         }
     }
 
