@@ -20,7 +20,7 @@ use rayon::prelude::*;
 /// Lowers all NetworkPolicies among the documents.
 pub fn lower(documents: &[Document]) -> Lowered {
     let policies: Vec<&Document> = documents.iter().filter(|d| is_policy(d)).collect();
-    let parsed: Vec<_> = policies.par_iter().map(|d| (policy(d), wire::unknown_fields(d))).collect();
+    let parsed: Vec<_> = policies.par_iter().map(|d| (policy(d), wire::doubts(d))).collect();
     let mut lowered = Lowered::default();
     let (mut ingress, mut egress) = (Vec::new(), Vec::new());
     for (result, gaps) in parsed {
@@ -112,7 +112,7 @@ impl Context<'_> {
                 "metadata.namespace is not a string",
                 "put it in quotes",
             )),
-            _ if !wire::is_subdomain(&self.origin.name) => {
+            _ if self.origin.name.is_empty() || self.origin.name.len() > 253 => {
                 let message = format!("metadata.name {:?} is no object name", self.origin.name);
                 Err(self.refuse(&["metadata", "name"], message, hint))
             }

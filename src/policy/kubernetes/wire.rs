@@ -32,9 +32,17 @@ pub fn spec(document: &Document) -> Result<NetworkPolicySpec, Problem> {
     })
 }
 
-/// Fields that NetworkPolicy does not have: typing errors mostly, and dangerous ones.
-pub fn unknown_fields(document: &Document) -> Vec<Gap> {
+/// What is doubtful about a policy that can be used: a name that the server would refuse, and
+/// fields that NetworkPolicy does not have, typing errors mostly.
+pub fn doubts(document: &Document) -> Vec<Gap> {
     let mut gaps = Vec::new();
+    if !is_subdomain(&document.origin.name) {
+        gaps.push(Gap {
+            what: "the API server would refuse this name; the policy was counted as if it existed".to_owned(),
+            origin: document.origin.clone(),
+            bends: crate::model::Bend::MayAllowMore,
+        });
+    }
     if let Some(spec) = document.body.get("spec") {
         collect_unknown(&document.origin, "spec", spec, &mut gaps);
     }

@@ -1,0 +1,127 @@
+//! Runs the pages under `docs/semantics`: each heading with a `yaml` block and what must follow.
+//!
+//! A `connections` block lists every allowed connection between workloads (with `# external` as
+//! its first line also those with the outside); an `error` block holds a part of the message.
+//! `UPDATE_EXPECT=1` rewrites `connections` blocks.
+
+mod common;
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+/// A fenced block: its language and its lines.
+struct Block {
+    language: String,
+    text: String,
+    first: usize,
+    last: usize,
+}
+
+fn blocks(page: &str) -> Vec<(String, Block)> {
+    let (mut found, mut heading, mut open) = (Vec::new(), String::new(), None::<Block>);
+    for (number, line) in page.lines().enumerate() {
+        match (&mut open, line.strip_prefix("```")) {
+            (None, Some(language)) if !language.is_empty() => {
+                let language = language.trim().to_owned();
+                open = Some(Block { language, text: String::new(), first: number + 1, last: number + 1 });
+            }
+            (Some(_), Some(_)) => {
+                let mut block = open.take().expect("an open block");
+                block.last = number;
+                found.push((heading.clone(), block));
+            }
+            (Some(block), None) => {
+                block.text.push_str(line);
+                block.text.push('\n');
+            }
+            (None, _) => {
+                if let Some(title) = line.strip_prefix("## ") {
+                    heading = title.to_owned();
+                }
+            }
+        }
+    }
+    found
+}
+
+fn wanted(block: &Block) -> (bool, Vec<String>) {
+    let external = block.text.lines().next().is_some_and(|line| line.trim() == "# external");
+    let content = |line: &&str| !line.trim().is_empty() && !line.starts_with('#');
+    let mut lines: Vec<String> = block.text.lines().filter(content).map(|l| l.trim().to_owned()).collect();
+    lines.sort();
+    (external, lines)
+}
+
+fn run_page(path: &Path) -> (usize, Vec<String>) {
+    let page = std::fs::read_to_string(path).expect("a page");
+    let (mut cases, mut failures, mut manifests) = (0, Vec::new(), String::new());
+    let mut rewrites: Vec<(usize, usize, String)> = Vec::new();
+    for (heading, block) in blocks(&page) {
+        match block.language.as_str() {
+            "yaml" => manifests = block.text,
+            "connections" => {
+                cases += 1;
+                let (external, want) = wanted(&block);
+                let (analysis, problems) = common::analyse(&manifests);
+                let got = common::connection_lines(&analysis, external);
+                if !problems.is_empty() {
+                    failures.push(format!("{heading}: problems: {problems:?}"));
+                } else if got != want {
+                    let mut text = String::new();
+                    for line in want.iter().filter(|line| !got.contains(line)) {
+                        let _ = writeln!(text, "    - {line}");
+                    }
+                    for line in got.iter().filter(|line| !want.contains(line)) {
+                        let _ = writeln!(text, "    + {line}");
+                    }
+                    failures.push(format!("{heading}\n{text}"));
+                    let head = if external { "# external\n" } else { "" };
+                    rewrites.push((block.first, block.last, format!("{head}{}", got.join("\n"))));
+                }
+            }
+            "error" => {
+                cases += 1;
+                let (_, problems) = common::analyse(&manifests);
+                let said: String = problems.iter().map(|p| format!("{p}\n")).collect();
+                let part = block.text.trim();
+                if !said.contains(part) {
+                    failures.push(format!("{heading}: expected an error with {part:?}, got {said:?}"));
+                }
+                if problems.iter().any(|p| p.origin.line == 0) {
+                    failures.push(format!("{heading}: an error without a line: {said}"));
+                }
+            }
+            _ => {}
+        }
+    }
+    if std::env::var("UPDATE_EXPECT").is_ok() {
+        rewrite(path, &page, rewrites);
+    }
+    (cases, failures)
+}
+
+fn rewrite(path: &Path, page: &str, rewrites: Vec<(usize, usize, String)>) {
+    let mut lines: Vec<String> = page.lines().map(str::to_owned).collect();
+    for (first, last, text) in rewrites.into_iter().rev() {
+        lines.splice(first..last, text.lines().map(str::to_owned));
+    }
+    std::fs::write(path, lines.join("\n") + "\n").expect("the page can be written");
+}
+
+#[test]
+fn every_page_says_what_the_evaluator_does() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/semantics");
+    let mut cases = 0;
+    let mut failures = Vec::new();
+    for entry in std::fs::read_dir(folder).expect("the folder of pages") {
+        let path = entry.expect("an entry").path();
+        if path.extension().is_some_and(|ending| ending == "md") {
+            let (count, failed) = run_page(&path);
+            cases += count;
+            failures.extend(failed.into_iter().map(|f| format!("{}: {f}", path.display())));
+        }
+    }
+    println!("{cases} cases on the pages");
+    assert!(cases >= 50, "only {cases} cases were found");
+    assert!(failures.is_empty(), "{} of {cases} fail:\n{}", failures.len(), failures.join("\n"));
+}
