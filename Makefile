@@ -1,0 +1,30 @@
+# make demo: a first review.  make test: all tests.  make bench: the figures of docs/benchmarks.md.
+
+CARGO ?= cargo
+WORLD ?= fixtures/shop
+
+.PHONY: help demo test bench install
+
+help:
+	@echo "make demo   build, review a bundled world, draw its graph into target/demo"
+	@echo "make test   install what the tests need, run them all"
+	@echo "make bench  measure, and write docs/benchmarks.md"
+
+install:
+	@.ci/install
+
+demo: install
+	$(CARGO) build --release
+	@mkdir -p target/demo
+	target/release/watertight check $(WORLD)/manifests --capture $(WORLD)/capture.pcap --fail-on never
+	target/release/watertight graph $(WORLD)/manifests --capture $(WORLD)/capture.pcap --what overlay -f dot -o target/demo/overlay.dot
+	@if command -v dot >/dev/null; then dot -Tsvg target/demo/overlay.dot -o target/demo/overlay.svg; \
+	  echo "drawn: target/demo/overlay.svg"; else echo "written: target/demo/overlay.dot (install Graphviz to draw it)"; fi
+
+test: install
+	$(CARGO) test --quiet --no-run
+	$(CARGO) test
+
+bench: install
+	$(CARGO) bench --bench policy
+	$(CARGO) bench --bench capture
