@@ -97,3 +97,12 @@ pub struct StreamStart {
     /// Which direction sent payload first.
     pub responder_first: bool,
 }
+
+impl Flow {
+    /// The flow without its first bytes, which go no further than the detectors.
+    pub fn without_payload(mut self) -> Flow {
+        self.start.forward = Vec::new();
+        self.start.backward = Vec::new();
+        self
+    }
+}

@@ -1,0 +1,104 @@
+//! The classic pcap format (draft-ietf-opsawg-pcap): both byte orders, micro- and nanoseconds.
+
+use super::container::{LARGEST_RECORD, Packets, Window};
+use std::io;
+
+/// What the magic number says.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Header {
+    big_endian: bool,
+    nanos_per_tick: u64,
+    record_header: usize,
+}
+
+impl Header {
+    /// The header that begins with these bytes.
+    pub(super) fn of(magic: [u8; 4]) -> Option<Header> {
+        let known = |value: u32| match value {
+            0xa1b2_c3d4 => Some((1_000, 16)),
+            0xa1b2_3c4d => Some((1, 16)),
+            // The "modified" format of early Linux has eight more bytes in each record header.
+            0xa1b2_cd34 => Some((1_000, 24)),
+            _ => None,
+        };
+        let make = |big_endian: bool, (nanos_per_tick, record_header)| Header {
+            big_endian,
+            nanos_per_tick,
+            record_header,
+        };
+        known(u32::from_le_bytes(magic))
+            .map(|found| make(false, found))
+            .or_else(|| known(u32::from_be_bytes(magic)).map(|found| make(true, found)))
+    }
+
+    fn u32(&self, bytes: &[u8], at: usize) -> u32 {
+        let word = bytes.get(at..at + 4).and_then(|b| b.try_into().ok()).unwrap_or([0; 4]);
+        if self.big_endian { u32::from_be_bytes(word) } else { u32::from_le_bytes(word) }
+    }
+
+    /// Whether these bytes look like a record header: sane lengths, a fraction below a second.
+    fn plausible(&self, bytes: &[u8]) -> bool {
+        let (fraction, captured, original) = (self.u32(bytes, 4), self.u32(bytes, 8), self.u32(bytes, 12));
+        u64::from(fraction) * self.nanos_per_tick < 1_000_000_000
+            && captured as usize <= 262_144
+            && captured <= original
+            && original <= 262_144
+            && captured > 0
+    }
+}
+
+/// Reads all records.
+pub(super) fn read(window: &mut Window<'_>, header: Header, packets: &mut Packets<'_>) -> io::Result<()> {
+    let Some(file_header) = window.peek(24)? else {
+        packets.odd("truncated file header");
+        return Ok(());
+    };
+    // The upper bits hold the FCS length, not the link type.
+    let link_type = header.u32(file_header, 20) & 0x0fff_ffff;
+    window.skip(24);
+    loop {
+        let Some(record) = window.peek(header.record_header)? else { break };
+        let captured = header.u32(record, 8) as usize;
+        let seconds = u64::from(header.u32(record, 0));
+        let fraction = u64::from(header.u32(record, 4));
+        if captured > LARGEST_RECORD {
+            if !resync(window, header, packets)? {
+                return Ok(());
+            }
+            continue;
+        }
+        let Some(bytes) = window.peek(header.record_header + captured)? else { break };
+        let nanos = seconds * 1_000_000_000 + fraction * header.nanos_per_tick;
+        packets.packet(link_type, &bytes[header.record_header..], nanos);
+        window.skip(header.record_header + captured);
+    }
+    if window.rest() > 0 {
+        packets.odd("the file ends inside a record");
+    }
+    Ok(())
+}
+
+/// Looks for the next place where two record headers in a row are plausible.
+fn resync(window: &mut Window<'_>, header: Header, packets: &mut Packets<'_>) -> io::Result<bool> {
+    let mut skipped = 0;
+    loop {
+        window.skip(1);
+        skipped += 1;
+        let Some(first) = window.peek(header.record_header)? else {
+            packets.odd_many("bytes skipped after a damaged record", skipped + window.rest() as u64);
+            return Ok(false);
+        };
+        if !header.plausible(first) {
+            continue;
+        }
+        let next = header.record_header + header.u32(first, 8) as usize;
+        let chained = match window.peek(next + header.record_header)? {
+            Some(bytes) => header.plausible(&bytes[next..]),
+            None => window.rest() == next,
+        };
+        if chained {
+            packets.odd_many("bytes skipped after a damaged record", skipped);
+            return Ok(true);
+        }
+    }
+}
