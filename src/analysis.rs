@@ -1,11 +1,15 @@
 //! The pipeline on one screen, one line a stage. Same input, same answer; it cannot fail.
 
+use crate::capture::{self, CaptureError, FlowLimits};
 use crate::check::{self, Evidence, Finding};
 use crate::graph::AllowedGraph;
-use crate::inventory::{self, Inventory};
+use crate::inventory;
+pub use crate::inventory::{Inventory, Workload};
 use crate::model::{Document, Gap, Problem};
-use crate::observed::Observed;
+use crate::observed::{Directory, Observed, ObservedFlow, attribute};
 use crate::policy::{Dataplane, ENGINES, Lowered};
+use crate::protocol;
+use std::io::Read;
 
 /// Everything that is known after a run.
 #[derive(Debug)]
@@ -49,4 +53,46 @@ pub fn reviewed(mut analysis: Analysis, observed: Observed) -> Analysis {
     analysis.findings = findings;
     analysis.observed = observed;
     analysis
+}
+
+/// One capture → its flows, named and judged, added to what was observed so far.
+///
+/// # Errors
+/// The input is no capture.
+pub fn observe(
+    name: &str,
+    input: &mut dyn Read,
+    inventory: &Inventory,
+    observed: &mut Observed,
+) -> Result<(), CaptureError> {
+    let directory = Directory::new(inventory);
+    let summary = capture::read_capture(input, FlowLimits::default(), &mut |flow| {
+        let detection = protocol::detect(&flow);
+        let (initiator, responder) = attribute(&directory, &flow);
+        // The first bytes were looked at; payload goes no further than this.
+        let flow = flow.without_payload();
+        observed.flows.push(ObservedFlow { flow, detection, initiator, responder });
+    })?;
+    observed.captures.push(name.to_owned());
+    for (oddity, count) in summary.oddities {
+        *observed.oddities.entry(oddity).or_default() += count;
+    }
+    let key = |seen: &ObservedFlow| {
+        (seen.flow.first, seen.flow.initiator, seen.flow.responder, seen.flow.transport)
+    };
+    observed.flows.sort_by_key(key);
+    Ok(())
+}
+
+impl Analysis {
+    /// Policy objects that were read; one that counts for both directions counts once.
+    pub fn policy_count(&self) -> usize {
+        let objects: std::collections::BTreeSet<_> = self
+            .graph
+            .policies
+            .iter()
+            .map(|policy| (&policy.origin.namespace, &policy.origin.name))
+            .collect();
+        objects.len()
+    }
 }

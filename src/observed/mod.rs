@@ -6,7 +6,7 @@ mod attribute;
 
 pub use attribute::{Directory, attribute};
 
-use crate::capture::Flow;
+pub use crate::capture::{Flow, FlowEnd, Transport};
 use crate::protocol::Detection;
 
 /// Everything that was seen on the wire.
