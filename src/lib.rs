@@ -21,10 +21,12 @@
 pub mod analysis;
 pub mod capture;
 pub mod check;
+pub mod cli;
 pub mod graph;
 pub mod inventory;
 pub mod model;
 pub mod observed;
 pub mod policy;
 pub mod protocol;
+pub mod report;
 pub mod source;

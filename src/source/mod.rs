@@ -3,5 +3,5 @@
 mod files;
 mod yaml;
 
-pub use files::{Reading, open_capture, read_manifests};
+pub use files::{Reading, open_capture, peak_memory_bytes, problem, read_manifests};
 pub use yaml::parse;

@@ -1,0 +1,204 @@
+//! What was typed. What it means is worked out in `settings`.
+
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+const EXAMPLES: &str = "\
+Examples:
+  watertight check manifests/                          review manifests before they are deployed
+  helm template chart | watertight check -             review what a chart renders to
+  watertight check manifests/ --capture node.pcap      compare with what a node has seen
+  watertight graph manifests/ -f svg -o allowed.svg    draw who may talk to whom
+  watertight explain shop/web data/db tcp/5432 manifests/
+  watertight flows node.pcapng                         what a capture holds, a line a flow
+
+Exit codes: 0 nothing at or above --fail-on, 1 findings, 2 could not do it.";
+
+/// Who can talk to whom in a cluster, who does, and is it protected?
+#[derive(Debug, Parser)]
+#[command(name = "watertight", version, about, after_help = EXAMPLES)]
+pub struct Args {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// What every command takes.
+    #[command(flatten)]
+    pub common: Common,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// The review: allowed graph, observed flows, findings
+    Check(Check),
+    /// The graph itself: who may talk to whom
+    Graph(Graph),
+    /// What a capture holds: a line a flow, with protocol and protection
+    Flows(Flows),
+    /// Why two ends may or may not talk, rule by rule
+    Explain(Explain),
+    /// The checks and their pages
+    Rules(Rules),
+}
+
+/// Flags of every command.
+#[derive(Debug, ClapArgs)]
+pub struct Common {
+    /// text, markdown, json, sarif, dot, svg or csv
+    #[arg(short, long, global = true, value_name = "NAME")]
+    pub format: Option<String>,
+    /// Write to a file instead of standard output
+    #[arg(short, long, global = true, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Write a further report; may be repeated
+    #[arg(long, global = true, value_name = "FORMAT=FILE")]
+    pub report: Vec<String>,
+    /// Which dataplane enforces the policies
+    #[arg(long, global = true, value_name = "NAME", default_value = "auto")]
+    pub engine: String,
+    /// The least severity that makes the exit code 1
+    #[arg(long, global = true, value_enum, default_value_t = FailOn::Medium)]
+    pub fail_on: FailOn,
+    /// Gaps count as findings for the exit code
+    #[arg(long, global = true)]
+    pub strict: bool,
+    /// Print no summary and no progress
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// Print what is being done
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
+    /// When to colour text
+    #[arg(long, global = true, value_enum, default_value_t = Color::Auto)]
+    pub color: Color,
+    /// No progress bars
+    #[arg(long, global = true)]
+    pub no_progress: bool,
+    /// Print the time of each stage and the peak memory to standard error
+    #[arg(long, global = true, value_enum, num_args = 0..=1, require_equals = true, default_missing_value = "text")]
+    pub timings: Option<Timings>,
+    /// Threads to use; all cores by default
+    #[arg(long, global = true, value_name = "N")]
+    pub threads: Option<usize>,
+}
+
+/// `check`
+#[derive(Debug, ClapArgs)]
+pub struct Check {
+    /// Files or folders of manifests, or `-` for standard input
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// Captures (pcap or pcapng, gzip or zstd too)
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub capture: Vec<PathBuf>,
+}
+
+/// `graph`
+#[derive(Debug, ClapArgs)]
+pub struct Graph {
+    /// Files or folders of manifests, or `-` for standard input
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// Captures, for `--what observed` and `--what overlay`
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub capture: Vec<PathBuf>,
+    /// What to show
+    #[arg(long, value_enum, default_value_t = What::Allowed)]
+    pub what: What,
+    /// What a node of the drawing stands for
+    #[arg(long, value_enum)]
+    pub by: Option<By>,
+    /// Only connections of this workload (`namespace/name`)
+    #[arg(long, value_name = "WORKLOAD")]
+    pub focus: Option<String>,
+    /// Only connections of this namespace
+    #[arg(long, value_name = "NS")]
+    pub namespace: Option<String>,
+}
+
+/// `flows`
+#[derive(Debug, ClapArgs)]
+pub struct Flows {
+    /// Captures (pcap or pcapng, gzip or zstd too), or `-`
+    #[arg(value_name = "CAPTURE", required = true)]
+    pub captures: Vec<PathBuf>,
+    /// Manifests that name the addresses
+    #[arg(long, value_name = "PATH")]
+    pub manifests: Vec<PathBuf>,
+}
+
+/// `explain`
+#[derive(Debug, ClapArgs)]
+pub struct Explain {
+    /// `namespace/name`, `namespace/Kind/name`, or an address
+    pub from: String,
+    /// `namespace/name`, `namespace/Kind/name`, or an address
+    pub to: String,
+    /// `tcp/5432`, `udp/53` (all traffic where it is left out), then files or folders of manifests
+    #[arg(value_name = "[PROTO/PORT] PATH", required = true)]
+    pub rest: Vec<String>,
+}
+
+/// `rules`
+#[derive(Debug, ClapArgs)]
+pub struct Rules {
+    /// The check whose page to print
+    pub name: Option<String>,
+}
+
+/// Severities that `--fail-on` takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum FailOn {
+    /// Any finding.
+    Low,
+    /// Medium and worse.
+    Medium,
+    /// High and worse.
+    High,
+    /// Critical only.
+    Critical,
+    /// Nothing.
+    Never,
+}
+
+/// When to colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// How `--timings` prints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Timings {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// What `graph` shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum What {
+    /// What configuration permits.
+    Allowed,
+    /// What was seen.
+    Observed,
+    /// What was seen over what is permitted.
+    Overlay,
+}
+
+/// What a node of a drawing stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum By {
+    /// Every workload.
+    Workload,
+    /// Workloads that are treated alike, as one.
+    Class,
+    /// Namespaces.
+    Namespace,
+}

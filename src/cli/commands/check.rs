@@ -1,0 +1,18 @@
+//! `check`: the review, which is the main job.
+
+use super::{Session, need_paths};
+use crate::analysis;
+use crate::cli::Failure;
+use crate::cli::args::Check;
+use crate::report::View;
+use std::process::ExitCode;
+
+/// Reads, reviews, reports; the exit code says whether there are findings.
+pub(super) fn run(session: &mut Session, args: &Check) -> Result<ExitCode, Failure> {
+    need_paths(&args.paths)?;
+    let declared = session.declared(&args.paths)?;
+    let observed = session.observed(&args.capture, &declared);
+    let analysis = session.timed("check", || analysis::reviewed(declared, observed));
+    session.write(&View::Review(&analysis))?;
+    Ok(session.exit_code(&analysis))
+}

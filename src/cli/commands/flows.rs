@@ -1,0 +1,19 @@
+//! `flows`: what captures hold, a line a flow.
+
+use super::Session;
+use crate::analysis;
+use crate::cli::args::Flows;
+use crate::cli::{Failure, settings};
+use crate::report::View;
+use std::process::ExitCode;
+
+/// Reads captures; with manifests, addresses get names.
+pub(super) fn run(session: &mut Session, args: &Flows) -> Result<ExitCode, Failure> {
+    let mut analysis = match args.manifests.is_empty() {
+        true => analysis::declared(&[], settings::dataplane(&session.common.engine)?),
+        false => session.declared(&args.manifests)?,
+    };
+    analysis.observed = session.observed(&args.captures, &analysis);
+    session.write(&View::Flows(&analysis))?;
+    Ok(session.exit_code(&analysis))
+}

@@ -1,0 +1,20 @@
+//! `graph`: who may talk to whom, who does, or one over the other.
+
+use super::{Session, need_paths};
+use crate::cli::args::{Graph, What};
+use crate::cli::{Failure, settings};
+use crate::report::View;
+use std::process::ExitCode;
+
+/// Reads, builds and writes the graph; findings are not looked for.
+pub(super) fn run(session: &mut Session, args: &Graph) -> Result<ExitCode, Failure> {
+    need_paths(&args.paths)?;
+    if args.what != What::Allowed && args.capture.is_empty() {
+        return Err(Failure::usage("this needs a capture", "add --capture FILE"));
+    }
+    let mut analysis = session.declared(&args.paths)?;
+    analysis.observed = session.observed(&args.capture, &analysis);
+    let options = settings::graph_options(args, &analysis)?;
+    session.write(&View::Graph(&analysis, &options))?;
+    Ok(session.exit_code(&analysis))
+}

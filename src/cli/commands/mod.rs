@@ -1,0 +1,222 @@
+//! One file for each command, and what they share: reading, reporting, timing.
+
+mod check;
+mod explain;
+mod flows;
+mod graph;
+mod rules;
+
+use super::Failure;
+use super::args::{Args, Command, Common, Timings};
+use super::failure::print_problem;
+use super::settings::{self, Drawing, Target};
+use crate::analysis::{self, Analysis};
+use crate::model::Problem;
+use crate::observed::Observed;
+use crate::report::View;
+use crate::source;
+use std::io::{self, BufWriter, IsTerminal, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{ExitCode, Stdio};
+use std::time::{Duration, Instant};
+
+/// Runs the command that was typed.
+pub fn run(args: Args) -> Result<ExitCode, Failure> {
+    let mut session = Session::new(args.common)?;
+    let code = match args.command {
+        Command::Check(args) => check::run(&mut session, &args),
+        Command::Graph(args) => graph::run(&mut session, &args),
+        Command::Flows(args) => flows::run(&mut session, &args),
+        Command::Explain(args) => explain::run(&mut session, &args),
+        Command::Rules(args) => rules::run(&args),
+    }?;
+    session.print_timings();
+    Ok(code)
+}
+
+/// What a command carries along: flags, stage times, problems.
+struct Session {
+    common: Common,
+    stages: Vec<(&'static str, Duration)>,
+    broken: bool,
+}
+
+impl Session {
+    fn new(common: Common) -> Result<Session, Failure> {
+        if let Some(threads) = common.threads {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.max(1)).build_global();
+            pool.map_err(|error| Failure::usage(format!("--threads {threads}: {error}"), ""))?;
+        }
+        Ok(Session { common, stages: Vec::new(), broken: false })
+    }
+
+    fn timed<T>(&mut self, stage: &'static str, work: impl FnOnce() -> T) -> T {
+        let start = Instant::now();
+        let result = work();
+        self.stages.push((stage, start.elapsed()));
+        result
+    }
+
+    /// Reads manifests and builds the graph; problems are printed as they stand.
+    fn declared(&mut self, paths: &[PathBuf]) -> Result<Analysis, Failure> {
+        let dataplane = settings::dataplane(&self.common.engine)?;
+        let bar = self.progress("reading manifests");
+        let reading = self.timed("parse", || source::read_manifests(paths));
+        bar.finish_and_clear();
+        let mut analysis = self.timed("analyse", || analysis::declared(&reading.documents, dataplane));
+        analysis.problems.splice(0..0, reading.problems);
+        self.report_problems(&analysis.problems);
+        if analysis.inventory.workloads.is_empty() {
+            eprintln!("warning: no workloads were found, so there is nobody who could talk");
+        }
+        if self.common.verbose {
+            let (files, bytes, skipped) = (reading.files, reading.bytes, reading.skipped);
+            eprintln!("read {files} files, {bytes} bytes; {skipped} documents are no Kubernetes objects");
+        }
+        Ok(analysis)
+    }
+
+    /// Reads captures; one that is broken does not hide the others.
+    fn observed(&mut self, captures: &[PathBuf], analysis: &Analysis) -> Observed {
+        let mut observed = Observed::default();
+        for path in captures {
+            let bar = self.progress("reading packets");
+            let result = self.timed("capture", || {
+                let input = source::open_capture(path)?;
+                let mut counted = bar.wrap_read(input);
+                read_one(path, &mut counted, analysis, &mut observed)
+            });
+            bar.finish_and_clear();
+            if let Err(problem) = result {
+                self.report_problems(&[problem]);
+            }
+        }
+        observed
+    }
+
+    fn report_problems(&mut self, problems: &[Problem]) {
+        self.broken |= !problems.is_empty();
+        problems.iter().for_each(print_problem);
+    }
+
+    fn progress(&self, what: &'static str) -> indicatif::ProgressBar {
+        let hidden = self.common.quiet || self.common.no_progress || !io::stderr().is_terminal();
+        if hidden {
+            return indicatif::ProgressBar::hidden();
+        }
+        let bar = indicatif::ProgressBar::new_spinner().with_message(what);
+        if let Ok(style) = indicatif::ProgressStyle::with_template("{spinner} {msg} {bytes} {bytes_per_sec}")
+        {
+            bar.set_style(style);
+        }
+        bar.enable_steady_tick(Duration::from_millis(120));
+        bar
+    }
+
+    /// Writes every report that was asked for.
+    fn write(&mut self, view: &View<'_>) -> Result<(), Failure> {
+        let targets = settings::targets(&self.common)?;
+        let start = Instant::now();
+        targets.iter().try_for_each(|target| write_target(target, view))?;
+        self.stages.push(("report", start.elapsed()));
+        Ok(())
+    }
+
+    fn exit_code(&self, analysis: &Analysis) -> ExitCode {
+        match (self.broken, settings::fails(&self.common, analysis)) {
+            (true, _) => ExitCode::from(2),
+            (false, true) => ExitCode::from(1),
+            (false, false) => ExitCode::SUCCESS,
+        }
+    }
+
+    fn print_timings(&self) {
+        let peak = source::peak_memory_bytes();
+        match self.common.timings {
+            None => {}
+            Some(Timings::Text) => {
+                for (name, time) in &self.stages {
+                    eprintln!("{name:<10} {:>9.3} s", time.as_secs_f64());
+                }
+                eprintln!("{:<10} {:>9} MiB", "memory", peak >> 20);
+            }
+            Some(Timings::Json) => {
+                let stage = |(name, time): &(&str, Duration)| serde_json::json!({"name": name, "seconds": time.as_secs_f64()});
+                let stages: Vec<_> = self.stages.iter().map(stage).collect();
+                eprintln!("{}", serde_json::json!({"stages": stages, "peak_memory_bytes": peak}));
+            }
+        }
+    }
+}
+
+fn read_one(
+    path: &Path,
+    input: &mut dyn Read,
+    analysis: &Analysis,
+    observed: &mut Observed,
+) -> Result<(), Problem> {
+    let name = path.display().to_string();
+    analysis::observe(&name, input, &analysis.inventory, observed).map_err(|error| {
+        source::problem(&name, &error.to_string(), "captures are pcap or pcapng, gzip or zstd too")
+    })
+}
+
+/// At least one path must be named; nothing is guessed.
+fn need_paths(paths: &[PathBuf]) -> Result<(), Failure> {
+    match paths.is_empty() {
+        false => Ok(()),
+        true => Err(Failure::usage(
+            "no manifests were named",
+            "name files or folders, or `-` for standard input: helm template chart | watertight check -",
+        )),
+    }
+}
+
+fn write_target(target: &Target, view: &View<'_>) -> Result<(), Failure> {
+    let mut out: Box<dyn Write> = match &target.file {
+        Some(path) => Box::new(create(path)?),
+        None => Box::new(io::stdout().lock()),
+    };
+    match target.drawing {
+        Drawing::AsText => {
+            let mut buffered = BufWriter::with_capacity(1 << 16, out);
+            target.format.write(view, &mut buffered)?;
+            buffered.flush()?;
+        }
+        Drawing::Svg => {
+            let mut text = Vec::new();
+            target.format.write(view, &mut text)?;
+            out.write_all(&draw(&text)?)?;
+        }
+    }
+    Ok(())
+}
+
+#[expect(clippy::disallowed_methods, reason = "reports are written where the user says")]
+fn create(path: &Path) -> Result<std::fs::File, Failure> {
+    std::fs::File::create(path).map_err(|error| {
+        Failure::usage(format!("cannot write {}: {error}", path.display()), "does the folder exist?")
+    })
+}
+
+/// Graphviz, where it is installed.
+fn draw(text: &[u8]) -> Result<Vec<u8>, Failure> {
+    let mut child = std::process::Command::new("dot")
+        .arg("-Tsvg")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(|error| {
+            let hint =
+                "install Graphviz (its package is called graphviz), or write -f dot and draw it elsewhere";
+            Failure::usage(format!("cannot run Graphviz: {error}"), hint)
+        })?;
+    let mut stdin = child.stdin.take();
+    let text = text.to_vec();
+    let feeder = std::thread::spawn(move || stdin.as_mut().map_or(Ok(()), |pipe| pipe.write_all(&text)));
+    let output = child.wait_with_output()?;
+    if feeder.join().is_err() || !output.status.success() {
+        return Err(Failure::usage("Graphviz could not draw this graph", "try -f dot and look at the file"));
+    }
+    Ok(output.stdout)
+}

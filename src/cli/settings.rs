@@ -1,0 +1,154 @@
+//! What was typed, made sense of: formats, files, thresholds, ends.
+
+use super::Failure;
+use super::args::{By, Common, FailOn, What};
+use crate::analysis::Analysis;
+use crate::check::Severity;
+use crate::model::Protocol;
+use crate::policy::{Dataplane, ENGINES};
+use crate::report::{self, FORMATS, Format};
+use std::path::PathBuf;
+
+/// One report to write.
+pub struct Target {
+    /// The format.
+    pub format: &'static dyn Format,
+    /// Whether Graphviz draws it afterwards.
+    pub drawing: Drawing,
+    /// Where to; standard output where `None`.
+    pub file: Option<PathBuf>,
+}
+
+/// What becomes of DOT.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Drawing {
+    /// It is the output.
+    AsText,
+    /// Graphviz makes an SVG of it.
+    Svg,
+}
+
+/// All reports that were asked for; the default format goes to standard output.
+pub fn targets(common: &Common) -> Result<Vec<Target>, Failure> {
+    let first = common.format.as_deref().unwrap_or("text");
+    let mut all = vec![target(first, common.output.clone())?];
+    for report in &common.report {
+        let Some((format, file)) = report.split_once('=') else {
+            return Err(Failure::usage(
+                format!("--report {report} names no file"),
+                "--report sarif=report.sarif",
+            ));
+        };
+        all.push(target(format, Some(file.into()))?);
+    }
+    Ok(all)
+}
+
+fn target(name: &str, file: Option<PathBuf>) -> Result<Target, Failure> {
+    let (word, drawing) = if name == "svg" { ("dot", Drawing::Svg) } else { (name, Drawing::AsText) };
+    match FORMATS.iter().find(|format| format.name() == word) {
+        Some(format) => Ok(Target { format: *format, drawing, file }),
+        None => {
+            let names: Vec<&str> = FORMATS.iter().map(|f| f.name()).chain(["svg"]).collect();
+            Err(Failure::usage(
+                format!("there is no format {name:?}"),
+                format!("one of {}", names.join(", ")),
+            ))
+        }
+    }
+}
+
+/// The dataplane behind `--engine`.
+pub fn dataplane(name: &str) -> Result<Dataplane, Failure> {
+    match name {
+        "auto" => Ok(Dataplane::KUBERNETES),
+        _ if ENGINES.iter().any(|engine| engine.name() == name) => Ok(Dataplane::KUBERNETES),
+        _ => {
+            let names: Vec<&str> = ENGINES.iter().map(|engine| engine.name()).collect();
+            let hint = format!("auto, {}", names.join(", "));
+            Err(Failure::usage(format!("there is no engine {name:?}"), hint))
+        }
+    }
+}
+
+/// Whether an analysis reaches the threshold.
+pub fn fails(common: &Common, analysis: &Analysis) -> bool {
+    let least = match common.fail_on {
+        FailOn::Low => Severity::Low,
+        FailOn::Medium => Severity::Medium,
+        FailOn::High => Severity::High,
+        FailOn::Critical => Severity::Critical,
+        FailOn::Never => return false,
+    };
+    (common.strict && !analysis.gaps.is_empty()) || analysis.findings.iter().any(|f| f.severity >= least)
+}
+
+/// How to show a graph.
+pub fn graph_options(
+    args: &super::args::Graph,
+    analysis: &Analysis,
+) -> Result<report::GraphOptions, Failure> {
+    let focus = args.focus.as_deref().map(|name| workload(analysis, name)).transpose()?;
+    if let Some(namespace) = &args.namespace
+        && !analysis.inventory.namespaces.contains_key(namespace)
+    {
+        let known: Vec<&str> = analysis.inventory.namespaces.keys().map(String::as_str).collect();
+        let hint = format!("there are {}", known.join(", "));
+        return Err(Failure::usage(format!("no namespace {namespace:?} was read"), hint));
+    }
+    Ok(report::GraphOptions {
+        what: match args.what {
+            What::Allowed => report::What::Allowed,
+            What::Observed => report::What::Observed,
+            What::Overlay => report::What::Overlay,
+        },
+        by: match args.by {
+            None => report::By::Automatic,
+            Some(By::Workload) => report::By::Workload,
+            Some(By::Class) => report::By::Class,
+            Some(By::Namespace) => report::By::Namespace,
+        },
+        focus,
+        namespace: args.namespace.clone(),
+    })
+}
+
+/// The workload behind `namespace/name` or `namespace/Kind/name`.
+pub fn workload(analysis: &Analysis, text: &str) -> Result<usize, Failure> {
+    let parts: Vec<&str> = text.split('/').collect();
+    let fits = |name: &crate::model::EndpointName| match parts.as_slice() {
+        [namespace, wanted] => name.namespace == *namespace && name.name == *wanted,
+        [namespace, kind, wanted] => {
+            name.namespace == *namespace && name.kind.eq_ignore_ascii_case(kind) && name.name == *wanted
+        }
+        _ => false,
+    };
+    let workloads = &analysis.inventory.workloads;
+    let found: Vec<usize> = (0..workloads.len()).filter(|index| fits(&workloads[*index].name)).collect();
+    match found.as_slice() {
+        [one] => Ok(*one),
+        [] => {
+            let last = parts.last().copied().unwrap_or_default();
+            let near = workloads.iter().map(|w| w.name.to_string()).filter(|n| n.contains(last)).take(5);
+            let near: Vec<String> = near.collect();
+            let hint = match near.is_empty() {
+                true => "workloads are written namespace/name or namespace/Kind/name".to_owned(),
+                false => format!("did you mean {}?", near.join(", ")),
+            };
+            Err(Failure::usage(format!("no workload {text:?} was read"), hint))
+        }
+        several => {
+            let names: Vec<String> = several.iter().map(|i| workloads[*i].name.to_string()).collect();
+            Err(Failure::usage(format!("{text:?} names several workloads"), names.join(", ")))
+        }
+    }
+}
+
+/// `tcp/5432`, `UDP/53`, or a number, which means TCP.
+pub fn port(text: &str) -> Option<(Protocol, u16)> {
+    let (protocol, number) = match text.split_once('/') {
+        Some((protocol, number)) => (Protocol::from_name(&protocol.to_uppercase())?, number),
+        None => (Protocol::Tcp, text),
+    };
+    number.parse().ok().filter(|port| *port > 0).map(|port| (protocol, port))
+}

@@ -1,0 +1,97 @@
+//! Comma-separated values for spreadsheets (RFC 4180).
+
+use super::names::{end_name, time_text, traffic_text, transport_name};
+use super::{Format, View, party_name};
+use crate::graph;
+use std::io::{self, Write};
+
+/// For spreadsheets.
+pub struct Csv;
+
+impl Format for Csv {
+    fn name(&self) -> &'static str {
+        "csv"
+    }
+
+    fn summary(&self) -> &'static str {
+        "for spreadsheets"
+    }
+
+    fn write(&self, view: &View<'_>, out: &mut dyn Write) -> io::Result<()> {
+        match view {
+            View::Review(analysis) => {
+                row(out, &["severity", "check", "subject", "message", "file", "line", "fix"])?;
+                analysis.findings.iter().try_for_each(|f| {
+                    let place = f.because.first();
+                    let (file, line) = (place.map_or("", |o| &o.file), place.map_or(0, |o| o.line));
+                    let line = line.to_string();
+                    row(out, &[f.severity.word(), f.check, &f.subject, &f.message, file, &line, &f.fix])
+                })
+            }
+            View::Graph(analysis, options) => {
+                row(out, &["from", "to", "traffic", "segmented"])?;
+                let all = graph::connections(&analysis.graph, &analysis.inventory);
+                all.iter().filter(|c| options.shows(analysis, c)).try_for_each(|c| {
+                    let segmented = if c.unsegmented.is_empty() { "yes" } else { "no" };
+                    let (from, to) = (end_name(analysis, &c.from), end_name(analysis, &c.to));
+                    row(out, &[&from, &to, &traffic_text(&c.traffic), segmented])
+                })
+            }
+            View::Flows(analysis) => {
+                row(
+                    out,
+                    &[
+                        "first",
+                        "initiator",
+                        "initiator_ip",
+                        "initiator_port",
+                        "responder",
+                        "responder_ip",
+                        "responder_port",
+                        "transport",
+                        "protocol",
+                        "protection",
+                        "why",
+                        "packets",
+                        "bytes",
+                    ],
+                )?;
+                analysis.observed.flows.iter().try_for_each(|seen| {
+                    let f = &seen.flow;
+                    let packets = f.forward.packets + f.backward.packets;
+                    let bytes = f.forward.bytes + f.backward.bytes;
+                    row(
+                        out,
+                        &[
+                            &time_text(f.first),
+                            &party_name(analysis, &seen.initiator, f.initiator.ip),
+                            &f.initiator.ip.to_string(),
+                            &f.initiator.port.to_string(),
+                            &party_name(analysis, &seen.responder, f.responder.ip),
+                            &f.responder.ip.to_string(),
+                            &f.responder.port.to_string(),
+                            &transport_name(f),
+                            seen.detection.protocol,
+                            seen.detection.protection.word(),
+                            &seen.detection.why,
+                            &packets.to_string(),
+                            &bytes.to_string(),
+                        ],
+                    )
+                })
+            }
+        }
+    }
+}
+
+fn row(out: &mut dyn Write, cells: &[&str]) -> io::Result<()> {
+    let quoted: Vec<String> = cells.iter().map(|cell| quote(cell)).collect();
+    write!(out, "{}\r\n", quoted.join(","))
+}
+
+fn quote(cell: &str) -> String {
+    match cell.contains([',', '"', '\n', '\r']) {
+        true => format!("\"{}\"", cell.replace('"', "\"\"")),
+        false => cell.to_owned(),
+    }
+}

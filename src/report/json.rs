@@ -1,0 +1,330 @@
+//! JSON, as `docs/reference/json.md` promises it to programs; additions only.
+
+use super::names::{bend_word, end_name, fingerprint, is_all_ports, time_text, transport_name};
+use super::{Format, GraphOptions, View};
+use crate::analysis::Analysis;
+use crate::check::{CHECKS, Finding};
+use crate::graph::{self, Connection, End};
+use crate::model::{Gap, Origin, Problem, Protocol, TrafficSet};
+use crate::observed::ObservedFlow;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+/// For programs.
+pub struct Json;
+
+impl Format for Json {
+    fn name(&self) -> &'static str {
+        "json"
+    }
+
+    fn summary(&self) -> &'static str {
+        "for programs; flows as JSON Lines"
+    }
+
+    fn write(&self, view: &View<'_>, out: &mut dyn Write) -> io::Result<()> {
+        match view {
+            View::Review(analysis) => line(out, &report(analysis)),
+            View::Graph(analysis, options) => line(out, &graph_shape(analysis, options)),
+            View::Flows(analysis) => {
+                analysis.observed.flows.iter().try_for_each(|flow| line(out, &flow_shape(analysis, flow)))
+            }
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Report<'a> {
+    schema: &'static str,
+    summary: Summary,
+    findings: Vec<FindingShape<'a>>,
+    gaps: Vec<GapShape<'a>>,
+    problems: Vec<ProblemShape<'a>>,
+}
+
+#[derive(Serialize)]
+struct Summary {
+    findings: BTreeMap<&'static str, usize>,
+    namespaces: usize,
+    workloads: usize,
+    policies: usize,
+    flows: usize,
+    gaps: usize,
+    problems: usize,
+}
+
+#[derive(Serialize)]
+struct FindingShape<'a> {
+    check: &'a str,
+    severity: &'a str,
+    subject: &'a str,
+    message: &'a str,
+    because: Vec<Because<'a>>,
+    controls: &'static [&'static str],
+    fix: &'a str,
+    fingerprint: String,
+}
+
+#[derive(Serialize)]
+struct Because<'a> {
+    kind: &'a str,
+    namespace: &'a str,
+    name: &'a str,
+    rule: &'a str,
+    file: &'a str,
+    line: u32,
+}
+
+#[derive(Serialize)]
+struct GapShape<'a> {
+    what: &'a str,
+    bends: &'static str,
+    file: &'a str,
+    line: u32,
+}
+
+#[derive(Serialize)]
+struct ProblemShape<'a> {
+    message: &'a str,
+    hint: &'a str,
+    file: &'a str,
+    line: u32,
+}
+
+#[derive(Serialize)]
+struct Graph<'a> {
+    schema: &'static str,
+    dataplane: &'static str,
+    endpoints: Vec<Endpoint>,
+    connections: Vec<ConnectionShape<'a>>,
+    gaps: Vec<GapShape<'a>>,
+}
+
+#[derive(Serialize)]
+struct Endpoint {
+    id: String,
+    kind: String,
+    namespace: String,
+    name: String,
+    addresses: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct ConnectionShape<'a> {
+    from: String,
+    to: String,
+    traffic: Traffic,
+    l7: Option<()>,
+    segmented: bool,
+    protection: &'static str,
+    because: Vec<Because<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Traffic {
+    All(&'static str),
+    Some(Vec<Ports>),
+}
+
+#[derive(Serialize)]
+struct Ports {
+    protocol: &'static str,
+    ports: Vec<(u16, u16)>,
+}
+
+#[derive(Serialize)]
+struct FlowShape<'a> {
+    schema: &'static str,
+    initiator: FlowEndShape,
+    responder: FlowEndShape,
+    transport: String,
+    protocol: &'static str,
+    protection: &'static str,
+    why: &'a str,
+    facts: BTreeMap<&'static str, &'a str>,
+    packets: [u64; 2],
+    bytes: [u64; 2],
+    first: String,
+    last: String,
+    via: &'a [String],
+    complete: bool,
+}
+
+#[derive(Serialize)]
+struct FlowEndShape {
+    ip: String,
+    port: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+}
+
+fn line(out: &mut dyn Write, value: &impl Serialize) -> io::Result<()> {
+    serde_json::to_writer(&mut *out, value)?;
+    out.write_all(b"\n")
+}
+
+fn report(analysis: &Analysis) -> Report<'_> {
+    let mut counts: BTreeMap<&'static str, usize> = BTreeMap::new();
+    for finding in &analysis.findings {
+        *counts.entry(finding.severity.word()).or_default() += 1;
+    }
+    Report {
+        schema: "watertight/report/v1",
+        summary: Summary {
+            findings: counts,
+            namespaces: analysis.inventory.namespaces.len(),
+            workloads: analysis.inventory.workloads.len(),
+            policies: analysis.policy_count(),
+            flows: analysis.observed.flows.len(),
+            gaps: analysis.gaps.len(),
+            problems: analysis.problems.len(),
+        },
+        findings: analysis.findings.iter().map(finding_shape).collect(),
+        gaps: analysis.gaps.iter().map(gap_shape).collect(),
+        problems: analysis.problems.iter().map(problem_shape).collect(),
+    }
+}
+
+/// The fingerprint of a finding: of the check and the names, never of lines.
+pub(super) fn fingerprint_of(finding: &Finding) -> String {
+    fingerprint(&[finding.check, &finding.subject, &finding.detail])
+}
+
+fn finding_shape(finding: &Finding) -> FindingShape<'_> {
+    let check = CHECKS.iter().find(|check| check.name() == finding.check);
+    FindingShape {
+        check: finding.check,
+        severity: finding.severity.word(),
+        subject: &finding.subject,
+        message: &finding.message,
+        because: finding.because.iter().map(because_shape).collect(),
+        controls: check.map_or(&[], |check| check.controls()),
+        fix: &finding.fix,
+        fingerprint: fingerprint_of(finding),
+    }
+}
+
+fn because_shape(origin: &Origin) -> Because<'_> {
+    let Origin { file, document: _, line, kind, namespace, name, rule } = origin;
+    Because { kind, namespace, name, rule, file, line: *line }
+}
+
+fn gap_shape(gap: &Gap) -> GapShape<'_> {
+    GapShape { what: &gap.what, bends: bend_word(gap.bends), file: &gap.origin.file, line: gap.origin.line }
+}
+
+fn problem_shape(problem: &Problem) -> ProblemShape<'_> {
+    let Problem { origin, message, hint } = problem;
+    ProblemShape { message, hint, file: &origin.file, line: origin.line }
+}
+
+fn graph_shape<'a>(analysis: &'a Analysis, options: &GraphOptions) -> Graph<'a> {
+    let connections: Vec<Connection> = graph::connections(&analysis.graph, &analysis.inventory)
+        .into_iter()
+        .filter(|connection| options.shows(analysis, connection))
+        .collect();
+    let mut endpoints: Vec<Endpoint> = analysis.inventory.workloads.iter().map(workload_endpoint).collect();
+    let mut outside: BTreeMap<String, Endpoint> = BTreeMap::new();
+    for end in connections.iter().flat_map(|c| [&c.from, &c.to]) {
+        if let End::External(addresses) = end {
+            let id = end_name(analysis, end);
+            outside.entry(id.clone()).or_insert_with(|| Endpoint {
+                id,
+                kind: "External".to_owned(),
+                namespace: String::new(),
+                name: String::new(),
+                addresses: addresses.ranges().iter().map(ToString::to_string).collect(),
+            });
+        }
+    }
+    endpoints.extend(outside.into_values());
+    Graph {
+        schema: "watertight/graph/v1",
+        dataplane: analysis.graph.dataplane.name,
+        endpoints,
+        connections: connections.iter().map(|c| connection_shape(analysis, c)).collect(),
+        gaps: analysis.gaps.iter().map(gap_shape).collect(),
+    }
+}
+
+fn workload_endpoint(workload: &crate::analysis::Workload) -> Endpoint {
+    let addresses: std::collections::BTreeSet<_> =
+        workload.variants.iter().flat_map(|v| &v.addresses).collect();
+    Endpoint {
+        id: workload.name.to_string(),
+        kind: workload.name.kind.clone(),
+        namespace: workload.name.namespace.clone(),
+        name: workload.name.name.clone(),
+        addresses: addresses.into_iter().map(ToString::to_string).collect(),
+    }
+}
+
+fn connection_shape<'a>(analysis: &'a Analysis, connection: &Connection) -> ConnectionShape<'a> {
+    ConnectionShape {
+        from: end_name(analysis, &connection.from),
+        to: end_name(analysis, &connection.to),
+        traffic: traffic_shape(&connection.traffic),
+        l7: None,
+        segmented: connection.unsegmented.is_empty(),
+        protection: "unknown",
+        because: connection
+            .because
+            .iter()
+            .map(|rule| because_shape(&analysis.graph.rules[*rule as usize].rule.origin))
+            .collect(),
+    }
+}
+
+fn traffic_shape(traffic: &TrafficSet) -> Traffic {
+    if is_all_ports(traffic) {
+        return Traffic::All("all");
+    }
+    let ports = |protocol: Protocol| Ports {
+        protocol: protocol.name(),
+        ports: traffic.ports(protocol).intervals().to_vec(),
+    };
+    Traffic::Some(Protocol::ALL.into_iter().map(ports).filter(|p| !p.ports.is_empty()).collect())
+}
+
+fn flow_shape<'a>(analysis: &Analysis, seen: &'a ObservedFlow) -> FlowShape<'a> {
+    let flow = &seen.flow;
+    let end = |end: crate::observed::FlowEnd, party: &crate::observed::Party| {
+        let ip = end.ip.to_string();
+        let name = super::party_name(analysis, party, end.ip);
+        FlowEndShape { name: (name != ip).then_some(name), ip, port: end.port }
+    };
+    let missing = flow.start.cut || flow.start.holes || flow.start.late || flow.evicted;
+    FlowShape {
+        schema: "watertight/flow/v1",
+        initiator: end(flow.initiator, &seen.initiator),
+        responder: end(flow.responder, &seen.responder),
+        transport: transport_name(flow),
+        protocol: seen.detection.protocol,
+        protection: seen.detection.protection.word(),
+        why: &seen.detection.why,
+        facts: seen.detection.facts.iter().map(|(name, value)| (*name, value.as_str())).collect(),
+        packets: [flow.forward.packets, flow.backward.packets],
+        bytes: [flow.forward.bytes, flow.backward.bytes],
+        first: time_text(flow.first),
+        last: time_text(flow.last),
+        via: &flow.via,
+        complete: !missing,
+    }
+}
+
+impl GraphOptions {
+    /// Whether a connection is inside the chosen part of the graph.
+    pub(super) fn shows(&self, analysis: &Analysis, connection: &Connection) -> bool {
+        let workloads = [&connection.from, &connection.to].map(|end| match end {
+            End::Workload(index) => Some(*index),
+            End::External(_) => None,
+        });
+        let any = |fits: &dyn Fn(usize) -> bool| workloads.iter().flatten().any(|index| fits(*index));
+        let named =
+            |namespace: &String| any(&|i| analysis.inventory.workloads[i].name.namespace == *namespace);
+        self.focus.is_none_or(|focus| any(&|index| index == focus))
+            && self.namespace.as_ref().is_none_or(named)
+    }
+}

@@ -1,0 +1,53 @@
+//! Markdown for a comment on a pull request.
+
+use super::names::{bend_word, origin_text};
+use super::{Format, View, text, unsupported};
+use crate::analysis::Analysis;
+use std::io::{self, Write};
+
+/// For pull requests.
+pub struct Markdown;
+
+impl Format for Markdown {
+    fn name(&self) -> &'static str {
+        "markdown"
+    }
+
+    fn summary(&self) -> &'static str {
+        "for a pull-request comment"
+    }
+
+    fn write(&self, view: &View<'_>, out: &mut dyn Write) -> io::Result<()> {
+        match view {
+            View::Review(analysis) => review(analysis, out),
+            View::Graph(..) => Err(unsupported(self.name(), "graph")),
+            View::Flows(_) => Err(unsupported(self.name(), "flow")),
+        }
+    }
+}
+
+fn review(analysis: &Analysis, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "### watertight: {}\n", text::headline(analysis))?;
+    if !analysis.findings.is_empty() {
+        writeln!(out, "| severity | check | subject | why | where |\n|---|---|---|---|---|")?;
+    }
+    for finding in &analysis.findings {
+        let place = finding.because.first().map(|o| format!("`{}:{}`", o.file, o.line)).unwrap_or_default();
+        let (severity, check) = (finding.severity.word(), finding.check);
+        let (subject, message) = (cell(&finding.subject), cell(&finding.message));
+        writeln!(out, "| {severity} | `{check}` | `{subject}` | {message} | {} |", cell(&place))?;
+    }
+    if !analysis.gaps.is_empty() {
+        writeln!(out, "\n<details><summary>Not known ({})</summary>\n", analysis.gaps.len())?;
+        for gap in &analysis.gaps {
+            writeln!(out, "- {} ({}, {})", gap.what, bend_word(gap.bends), origin_text(&gap.origin))?;
+        }
+        writeln!(out, "\n</details>")?;
+    }
+    writeln!(out, "\n{}", text::read(analysis))
+}
+
+/// Text that cannot leave its table cell.
+fn cell(text: &str) -> String {
+    text.replace('|', "\\|").replace('\n', " ")
+}

@@ -1,0 +1,100 @@
+//! What people and programs read: one file for each format, and a table of them.
+//!
+//! Serialisable shapes are private to each file. Output depends on the analysis alone.
+
+mod csv;
+mod dot;
+pub mod explain;
+pub mod json;
+mod markdown;
+mod names;
+mod sarif;
+mod text;
+
+pub use names::{flow_line, party_name};
+
+use crate::analysis::Analysis;
+use std::io::{self, Write};
+
+/// A format: any of the three kinds of report that it can write.
+pub trait Format: Sync {
+    /// The word that `--format` takes.
+    fn name(&self) -> &'static str;
+    /// One line on what it is for.
+    fn summary(&self) -> &'static str;
+    /// Writes in this format.
+    ///
+    /// # Errors
+    /// Those of the writer, and `Unsupported` where the format has no such report.
+    fn write(&self, view: &View<'_>, out: &mut dyn Write) -> io::Result<()>;
+}
+
+/// What is to be written.
+pub enum View<'a> {
+    /// The review: findings, gaps, problems.
+    Review(&'a Analysis),
+    /// The graph.
+    Graph(&'a Analysis, &'a GraphOptions),
+    /// The observed flows.
+    Flows(&'a Analysis),
+}
+
+/// How a graph is shown.
+#[derive(Clone, Debug, Default)]
+pub struct GraphOptions {
+    /// Allowed, observed, or one over the other.
+    pub what: What,
+    /// What a node of the drawing stands for.
+    pub by: By,
+    /// Only connections of this workload, by index.
+    pub focus: Option<usize>,
+    /// Only connections of this namespace.
+    pub namespace: Option<String>,
+}
+
+/// What a graph shows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum What {
+    /// What configuration permits.
+    #[default]
+    Allowed,
+    /// What was seen.
+    Observed,
+    /// What was seen over what is permitted.
+    Overlay,
+}
+
+/// What a node of a drawing stands for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum By {
+    /// Workloads, unless there are too many to read.
+    #[default]
+    Automatic,
+    /// Workloads.
+    Workload,
+    /// Workloads that are treated alike, as one.
+    Class,
+    /// Namespaces.
+    Namespace,
+}
+
+/// All formats, those for people first.
+pub const FORMATS: &[&dyn Format] =
+    &[&text::Text, &markdown::Markdown, &json::Json, &sarif::Sarif, &dot::Dot, &csv::Csv];
+
+/// Says that a format has no such report.
+fn unsupported(format: &str, report: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::Unsupported, format!("the format {format} has no {report} report"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn formats_have_unique_lower_case_names_and_a_summary() {
+        let names: std::collections::BTreeSet<_> = FORMATS.iter().map(|f| f.name()).collect();
+        assert_eq!(names.len(), FORMATS.len());
+        assert!(FORMATS.iter().all(|f| f.name() == f.name().to_lowercase() && !f.summary().is_empty()));
+    }
+}

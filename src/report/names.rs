@@ -1,0 +1,128 @@
+//! Names and small phrases that several formats share.
+
+use crate::analysis::Analysis;
+use crate::graph::End;
+use crate::model::{Bend, Origin, TrafficSet};
+use crate::observed::{Flow, Transport};
+use crate::observed::{ObservedFlow, Party};
+
+/// The name of an end of a connection: `ns/Kind/name` or `ip:first-last`.
+pub(super) fn end_name(analysis: &Analysis, end: &End) -> String {
+    match end {
+        End::Workload(index) => analysis.inventory.workloads[*index].name.to_string(),
+        End::External(addresses) => format!("ip:{addresses}"),
+    }
+}
+
+/// The name of an end of a flow; outside addresses are named by themselves.
+pub fn party_name(analysis: &Analysis, party: &Party, address: std::net::IpAddr) -> String {
+    let workload = |index: &usize| analysis.inventory.workloads[*index].name.to_string();
+    match party {
+        Party::Endpoint { workload: index, .. } => workload(index),
+        Party::Shared(all) => all.iter().map(workload).collect::<Vec<_>>().join("|"),
+        Party::Service(index) => {
+            let service = &analysis.inventory.services[*index];
+            format!("{}/Service/{}", service.namespace, service.name)
+        }
+        Party::Node(index) => format!("Node/{}", analysis.inventory.nodes[*index].name),
+        Party::Outside | Party::Unknown | Party::Group => address.to_string(),
+    }
+}
+
+/// One line on a flow, for people.
+pub fn flow_line(analysis: &Analysis, seen: &ObservedFlow) -> String {
+    let flow = &seen.flow;
+    let from = party_name(analysis, &seen.initiator, flow.initiator.ip);
+    let to = party_name(analysis, &seen.responder, flow.responder.ip);
+    let detection = &seen.detection;
+    format!(
+        "{from} -> {to} {}/{} {} {} ({}), {} packets, {} bytes",
+        transport_name(flow),
+        flow.responder.port,
+        detection.protocol,
+        detection.protection.word(),
+        detection.why,
+        flow.forward.packets + flow.backward.packets,
+        flow.forward.bytes + flow.backward.bytes,
+    )
+}
+
+pub(super) fn transport_name(flow: &Flow) -> String {
+    match flow.transport {
+        Transport::Tcp => "TCP".to_owned(),
+        Transport::Udp => "UDP".to_owned(),
+        Transport::Sctp => "SCTP".to_owned(),
+        Transport::Icmp => "ICMP".to_owned(),
+        Transport::Other(number) => format!("IP{number}"),
+    }
+}
+
+/// Traffic for people and drawings: `all` where every port of TCP, UDP and SCTP is in it.
+pub(super) fn traffic_text(traffic: &TrafficSet) -> String {
+    match is_all_ports(traffic) {
+        true => "all".to_owned(),
+        false => TrafficSet { portless: false, ..traffic.clone() }.to_string(),
+    }
+}
+
+pub(super) fn is_all_ports(traffic: &TrafficSet) -> bool {
+    traffic.tcp.is_all() && traffic.udp.is_all() && traffic.sctp.is_all()
+}
+
+/// `file:line` with the object and the rule.
+pub(super) fn origin_text(origin: &Origin) -> String {
+    let rule = if origin.rule.is_empty() { String::new() } else { format!(" {}", origin.rule) };
+    let place = format!("{}:{}", origin.file, origin.line);
+    match origin.namespace.is_empty() {
+        true => format!("{place} {} {}{rule}", origin.kind, origin.name),
+        false => format!("{place} {} {}/{}{rule}", origin.kind, origin.namespace, origin.name),
+    }
+}
+
+pub(super) fn bend_word(bend: Bend) -> &'static str {
+    match bend {
+        Bend::MayAllowMore => "may-allow-more",
+        Bend::MayAllowLess => "may-allow-less",
+        Bend::MayMissTraffic => "may-miss-traffic",
+    }
+}
+
+/// A time as RFC 3339 in UTC with microseconds.
+pub(super) fn time_text(nanos: u64) -> String {
+    let (seconds, micros) = (nanos / 1_000_000_000, nanos % 1_000_000_000 / 1_000);
+    let (days, rest) = (seconds / 86_400, seconds % 86_400);
+    let (year, month, day) = civil(days as i64);
+    let (hour, minute, second) = (rest / 3_600, rest % 3_600 / 60, rest % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{micros:06}Z")
+}
+
+/// Days since 1970 → year, month, day of the Gregorian calendar.
+fn civil(days: i64) -> (i64, i64, i64) {
+    let shifted = days + 719_468;
+    let era = shifted.div_euclid(146_097);
+    let day_of_era = shifted.rem_euclid(146_097);
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_index = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_index + 2) / 5 + 1;
+    let month = if month_index < 10 { month_index + 3 } else { month_index - 9 };
+    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
+}
+
+/// FNV-1a over the names of a finding: stable across runs, never made of line numbers.
+pub(super) fn fingerprint(parts: &[&str]) -> String {
+    let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    let bytes = parts.iter().flat_map(|part| part.bytes().chain([0]));
+    format!("{:016x}", bytes.fold(0xcbf2_9ce4_8422_2325, step))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_written_in_utc() {
+        assert_eq!(time_text(0), "1970-01-01T00:00:00.000000Z");
+        assert_eq!(time_text(1_709_210_096_123_456_789), "2024-02-29T12:34:56.123456Z");
+    }
+}

@@ -1,0 +1,224 @@
+//! SARIF 2.1.0 for code-scanning views: a rule for each check, file and line on every result.
+
+use super::json::fingerprint_of;
+use super::{Format, View, unsupported};
+use crate::analysis::Analysis;
+use crate::check::{CHECKS, Check, Finding, Severity};
+use crate::model::Origin;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+/// For code scanning.
+pub struct Sarif;
+
+impl Format for Sarif {
+    fn name(&self) -> &'static str {
+        "sarif"
+    }
+
+    fn summary(&self) -> &'static str {
+        "SARIF 2.1.0, for code-scanning views"
+    }
+
+    fn write(&self, view: &View<'_>, out: &mut dyn Write) -> io::Result<()> {
+        match view {
+            View::Review(analysis) => {
+                serde_json::to_writer_pretty(&mut *out, &log(analysis))?;
+                out.write_all(b"\n")
+            }
+            View::Graph(..) => Err(unsupported(self.name(), "graph")),
+            View::Flows(_) => Err(unsupported(self.name(), "flow")),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Log {
+    #[serde(rename = "$schema")]
+    schema: &'static str,
+    version: &'static str,
+    runs: [Run; 1],
+}
+
+#[derive(Serialize)]
+struct Run {
+    tool: Tool,
+    #[serde(rename = "columnKind")]
+    column_kind: &'static str,
+    results: Vec<ResultShape>,
+}
+
+#[derive(Serialize)]
+struct Tool {
+    driver: Driver,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Driver {
+    name: &'static str,
+    version: &'static str,
+    information_uri: &'static str,
+    rules: Vec<RuleShape>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct RuleShape {
+    id: &'static str,
+    short_description: Message,
+    help: Help,
+    default_configuration: Configuration,
+    properties: Properties,
+}
+
+#[derive(Serialize)]
+struct Configuration {
+    level: &'static str,
+}
+
+#[derive(Serialize)]
+struct Properties {
+    tags: &'static [&'static str],
+    #[serde(rename = "security-severity")]
+    security_severity: &'static str,
+}
+
+#[derive(Serialize)]
+struct Message {
+    text: String,
+}
+
+#[derive(Serialize)]
+struct Help {
+    text: &'static str,
+    markdown: &'static str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ResultShape {
+    rule_id: &'static str,
+    level: &'static str,
+    message: Message,
+    locations: Vec<Location>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    related_locations: Vec<Location>,
+    partial_fingerprints: BTreeMap<&'static str, String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Location {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<usize>,
+    physical_location: Physical,
+    logical_locations: [Logical; 1],
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Physical {
+    artifact_location: Artifact,
+    region: Region,
+}
+
+#[derive(Serialize)]
+struct Artifact {
+    uri: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Region {
+    start_line: u32,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Logical {
+    fully_qualified_name: String,
+}
+
+fn log(analysis: &Analysis) -> Log {
+    let rules = CHECKS.iter().map(|check| rule(*check)).collect();
+    let driver = Driver {
+        name: "watertight",
+        version: env!("CARGO_PKG_VERSION"),
+        information_uri: "https://crates.io/crates/watertight",
+        rules,
+    };
+    Log {
+        schema: "https://json.schemastore.org/sarif-2.1.0.json",
+        version: "2.1.0",
+        runs: [Run {
+            tool: Tool { driver },
+            column_kind: "utf16CodeUnits",
+            results: analysis.findings.iter().map(|f| result(analysis, f)).collect(),
+        }],
+    }
+}
+
+fn rule(check: &'static dyn Check) -> RuleShape {
+    RuleShape {
+        id: check.name(),
+        short_description: Message { text: check.summary().to_owned() },
+        help: Help { text: check.page(), markdown: check.page() },
+        default_configuration: Configuration { level: level(check.severity()) },
+        properties: Properties { tags: check.controls(), security_severity: score(check.severity()) },
+    }
+}
+
+fn result(analysis: &Analysis, finding: &Finding) -> ResultShape {
+    let mut places: Vec<&Origin> = finding.because.iter().collect();
+    if places.is_empty() {
+        // A result must stand somewhere: the first object that was read stands for the whole.
+        places.extend(analysis.inventory.workloads.first().map(|workload| &workload.origin));
+    }
+    let rest = places.iter().skip(1).enumerate().map(|(id, origin)| location(origin, finding, Some(id + 1)));
+    ResultShape {
+        rule_id: finding.check,
+        level: level(finding.severity),
+        message: Message { text: format!("{}: {} Fix: {}", finding.subject, finding.message, finding.fix) },
+        related_locations: rest.collect(),
+        locations: places.first().map(|origin| location(origin, finding, None)).into_iter().collect(),
+        partial_fingerprints: [("watertight/v1", fingerprint_of(finding))].into(),
+    }
+}
+
+fn location(origin: &Origin, finding: &Finding, id: Option<usize>) -> Location {
+    Location {
+        id,
+        physical_location: Physical {
+            artifact_location: Artifact { uri: uri(&origin.file) },
+            region: Region { start_line: origin.line.max(1) },
+        },
+        logical_locations: [Logical { fully_qualified_name: finding.subject.clone() }],
+    }
+}
+
+/// A relative reference as RFC 3986 allows it.
+fn uri(file: &str) -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~/".contains(&b);
+    let trimmed = file.strip_prefix("./").unwrap_or(file);
+    let one = |b: u8| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") };
+    trimmed.bytes().map(one).collect()
+}
+
+fn level(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Critical | Severity::High => "error",
+        Severity::Medium => "warning",
+        Severity::Low => "note",
+    }
+}
+
+fn score(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Critical => "9.5",
+        Severity::High => "8.0",
+        Severity::Medium => "5.0",
+        Severity::Low => "2.0",
+    }
+}

@@ -1,0 +1,123 @@
+//! Text for people, and the default: what leaks, why, and what to do.
+
+use super::names::{bend_word, end_name, origin_text, traffic_text};
+use super::{Format, GraphOptions, View, flow_line};
+use crate::analysis::Analysis;
+use crate::check::{Finding, Severity};
+use crate::graph;
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+/// For people.
+pub struct Text;
+
+impl Format for Text {
+    fn name(&self) -> &'static str {
+        "text"
+    }
+
+    fn summary(&self) -> &'static str {
+        "for people, the default"
+    }
+
+    fn write(&self, view: &View<'_>, out: &mut dyn Write) -> io::Result<()> {
+        match view {
+            View::Review(analysis) => review(analysis, out),
+            View::Graph(analysis, options) => connections(analysis, options, out),
+            View::Flows(analysis) => flows(analysis, out),
+        }
+    }
+}
+
+fn review(analysis: &Analysis, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "{}", headline(analysis))?;
+    for severity in [Severity::Critical, Severity::High, Severity::Medium, Severity::Low] {
+        let of: Vec<&Finding> = analysis.findings.iter().filter(|f| f.severity == severity).collect();
+        if !of.is_empty() {
+            writeln!(out, "\n{} ({})", severity.word().to_uppercase(), of.len())?;
+        }
+        of.into_iter().try_for_each(|finding| one(finding, out))?;
+    }
+    gaps(analysis, out)?;
+    writeln!(out, "\n{}", read(analysis))
+}
+
+/// `3 findings: 1 critical, 2 high`, or that nothing was found.
+pub(super) fn headline(analysis: &Analysis) -> String {
+    let mut counts: BTreeMap<std::cmp::Reverse<Severity>, usize> = BTreeMap::new();
+    for finding in &analysis.findings {
+        *counts.entry(std::cmp::Reverse(finding.severity)).or_default() += 1;
+    }
+    if counts.is_empty() {
+        return "No findings.".to_owned();
+    }
+    let parts: Vec<String> =
+        counts.iter().map(|(severity, n)| format!("{n} {}", severity.0.word())).collect();
+    let word = if analysis.findings.len() == 1 { "finding" } else { "findings" };
+    format!("{} {word}: {}", analysis.findings.len(), parts.join(", "))
+}
+
+fn one(finding: &Finding, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "\n  {}  {}", finding.check, finding.subject)?;
+    writeln!(out, "    {}", finding.message)?;
+    for origin in &finding.because {
+        writeln!(out, "    because: {}", origin_text(origin))?;
+    }
+    writeln!(out, "    fix: {}", finding.fix)
+}
+
+fn gaps(analysis: &Analysis, out: &mut dyn Write) -> io::Result<()> {
+    if analysis.gaps.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\nNOT KNOWN ({})\n", analysis.gaps.len())?;
+    for gap in &analysis.gaps {
+        writeln!(out, "  {} [{}]\n    {}", gap.what, bend_word(gap.bends), origin_text(&gap.origin))?;
+    }
+    Ok(())
+}
+
+/// What was read, so that nobody takes silence for safety.
+pub(super) fn read(analysis: &Analysis) -> String {
+    let declared = format!(
+        "Read {} workloads in {} namespaces and {} policies, as {} reads them.",
+        analysis.inventory.workloads.len(),
+        analysis.inventory.namespaces.len(),
+        analysis.policy_count(),
+        analysis.graph.dataplane.name,
+    );
+    match analysis.observed.captures.len() {
+        0 => format!("{declared}\nNo capture was given: nothing is said about what is on the wire."),
+        n => {
+            let mut lines =
+                format!("{declared}\nRead {n} captures with {} flows.", analysis.observed.flows.len());
+            for (oddity, count) in &analysis.observed.oddities {
+                lines.push_str(&format!("\n  {count} x {oddity}"));
+            }
+            lines
+        }
+    }
+}
+
+fn connections(analysis: &Analysis, options: &GraphOptions, out: &mut dyn Write) -> io::Result<()> {
+    for connection in graph::connections(&analysis.graph, &analysis.inventory) {
+        if !options.shows(analysis, &connection) {
+            continue;
+        }
+        let (from, to) = (end_name(analysis, &connection.from), end_name(analysis, &connection.to));
+        let mark =
+            if connection.unsegmented.is_empty() { "" } else { "  (nothing governs it at the target)" };
+        writeln!(out, "{from} -> {to}: {}{mark}", traffic_text(&connection.traffic))?;
+    }
+    gaps(analysis, out)
+}
+
+fn flows(analysis: &Analysis, out: &mut dyn Write) -> io::Result<()> {
+    for flow in &analysis.observed.flows {
+        writeln!(out, "{}", flow_line(analysis, flow))?;
+    }
+    for (oddity, count) in &analysis.observed.oddities {
+        writeln!(out, "# {count} x {oddity}")?;
+    }
+    Ok(())
+}
