@@ -33,9 +33,8 @@ fn labels(root: &Path) -> Vec<Label> {
     let text = std::fs::read_to_string(root.join("labels.tsv")).expect("the labels");
     let row = |line: &str| {
         let cells: Vec<&str> = line.split('\t').collect();
-        let end = |ip: &str, port: &str| {
-            Some(FlowEnd { ip: ip.parse::<IpAddr>().ok()?, port: port.parse().ok()? })
-        };
+        let end =
+            |ip: &str, port: &str| Some(FlowEnd { ip: ip.parse::<IpAddr>().ok()?, port: port.parse().ok()? });
         let transport = match *cells.get(1)? {
             "TCP" => Transport::Tcp,
             "UDP" => Transport::Udp,
@@ -87,7 +86,8 @@ fn protections_agree_with_the_labels_and_plaintext_is_never_called_encrypted() {
             *unknown.entry(format!("{label} {layers}")).or_default() += 1;
         }
         if label == "plaintext" && word == "encrypted" && !HELD_WRONG.iter().any(|(held, _)| *held == file) {
-            unsafe_verdicts.push(format!("{file} {ends:?} {layers}: {} {}", detection.protocol, detection.why));
+            unsafe_verdicts
+                .push(format!("{file} {ends:?} {layers}: {} {}", detection.protocol, detection.why));
         }
     }
     println!("{missing} labelled flows were not found");
@@ -109,5 +109,8 @@ fn protections_agree_with_the_labels_and_plaintext_is_never_called_encrypted() {
         100.0 * (right + wrong) as f64 / (right + wrong + silent).max(1) as f64
     );
     assert!(unsafe_verdicts.is_empty(), "plaintext called encrypted:\n{}", unsafe_verdicts.join("\n"));
-    assert!(right > 1_000 && right >= 95 * (right + wrong) / 100, "accuracy fell: {right} right, {wrong} wrong");
+    assert!(
+        right > 1_000 && right >= 95 * (right + wrong) / 100,
+        "accuracy fell: {right} right, {wrong} wrong"
+    );
 }

@@ -3,6 +3,27 @@
 //! A check reads the inventory, the graph and the observed flows; sentences for people are made
 //! here because a finding is one, everything else about the form is left to `report`.
 
+mod allowed_but_unused;
+mod dead_selector;
+mod dns_blocked;
+mod exposed_workload;
+mod host_network_bypass;
+mod namespace_without_default_deny;
+mod observed_but_denied;
+mod one_sided_allow;
+mod plaintext_credentials;
+mod plaintext_flow;
+mod service_port_in_policy;
+mod shared;
+mod unattributed_endpoint;
+mod unresolved_named_port;
+mod unrestricted_egress;
+mod unrestricted_ingress;
+mod unsegmented_flow;
+mod unsegmented_path;
+mod unselected_workload;
+mod weak_tls;
+
 use crate::graph::AllowedGraph;
 use crate::inventory::Inventory;
 use crate::model::Origin;
@@ -67,8 +88,77 @@ pub trait Check: Sync {
     fn run(&self, evidence: &Evidence<'_>) -> Vec<Finding>;
 }
 
+/// The parts that every check has alike: the row of the table, and findings that carry its name.
+macro_rules! check {
+    ($type:ident, $name:literal, $severity:ident, $summary:literal, [$($control:literal),*]) => {
+        #[doc = $summary]
+        pub struct $type;
+
+        impl crate::check::Check for $type {
+            fn name(&self) -> &'static str {
+                $name
+            }
+
+            fn severity(&self) -> crate::check::Severity {
+                crate::check::Severity::$severity
+            }
+
+            fn summary(&self) -> &'static str {
+                $summary
+            }
+
+            fn controls(&self) -> &'static [&'static str] {
+                &[$($control),*]
+            }
+
+            fn page(&self) -> &'static str {
+                include_str!(concat!("../../docs/checks/", $name, ".md"))
+            }
+
+            fn run(&self, evidence: &Evidence<'_>) -> Vec<Finding> {
+                run(evidence)
+            }
+        }
+
+        impl $type {
+            fn finding(
+                &self,
+                subject: String,
+                message: String,
+                because: Vec<crate::model::Origin>,
+                fix: impl Into<String>,
+            ) -> Finding {
+                let (check, severity) = ($name, crate::check::Severity::$severity);
+                let (fix, detail) = (fix.into(), String::new());
+                Finding { check, severity, subject, message, because, fix, detail }
+            }
+        }
+    };
+}
+use check;
+
 /// All checks, in the order of the pages: paths, policies, exposure, flows.
-pub const CHECKS: &[&dyn Check] = &[];
+pub const CHECKS: &[&dyn Check] = &[
+    &unsegmented_path::UnsegmentedPath,
+    &namespace_without_default_deny::NamespaceWithoutDefaultDeny,
+    &unselected_workload::UnselectedWorkload,
+    &unrestricted_egress::UnrestrictedEgress,
+    &unrestricted_ingress::UnrestrictedIngress,
+    &exposed_workload::ExposedWorkload,
+    &host_network_bypass::HostNetworkBypass,
+    &dead_selector::DeadSelector,
+    &service_port_in_policy::ServicePortInPolicy,
+    &unresolved_named_port::UnresolvedNamedPort,
+    &dns_blocked::DnsBlocked,
+    &one_sided_allow::OneSidedAllow,
+    &observed_but_denied::ObservedButDenied,
+    &unsegmented_flow::UnsegmentedFlow,
+    &plaintext_flow::PlaintextFlow,
+    &plaintext_credentials::PlaintextCredentials,
+    &weak_tls::WeakTls,
+    &allowed_but_unused::AllowedButUnused,
+    &unattributed_endpoint::UnattributedEndpoint,
+];
 
 impl Severity {
     /// Lower-case word.
@@ -90,4 +180,29 @@ pub fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
         key(a).cmp(&key(b))
     });
     findings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEADINGS: [&str; 6] =
+        ["What it finds", "Why it matters", "What it reads", "Example", "What to do", "References"];
+
+    #[test]
+    fn every_check_has_a_unique_kebab_case_name_controls_and_a_whole_page() {
+        let mut names = std::collections::BTreeSet::new();
+        for check in CHECKS {
+            let (name, page) = (check.name(), check.page());
+            assert!(names.insert(name), "{name} stands twice");
+            assert!(name.bytes().all(|b| b.is_ascii_lowercase() || b == b'-'), "{name}");
+            assert!(!check.controls().is_empty(), "{name} serves no control");
+            assert!(
+                page.starts_with(&format!("# {name}\n\n{}\n", check.summary())),
+                "{name}: title or summary"
+            );
+            let whole = HEADINGS.iter().all(|heading| page.contains(&format!("\n## {heading}\n")));
+            assert!(whole, "{name}: a heading is missing");
+        }
+    }
 }

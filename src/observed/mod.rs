@@ -7,6 +7,7 @@ mod attribute;
 pub use attribute::{Directory, attribute};
 
 pub use crate::capture::{Flow, FlowEnd, Transport};
+use crate::inventory::Inventory;
 use crate::protocol::Detection;
 
 /// Everything that was seen on the wire.
@@ -58,6 +59,21 @@ pub enum Party {
 }
 
 impl Party {
+    /// The name for people: `ns/Kind/name`, or the address where nothing holds it.
+    pub fn name(&self, inventory: &Inventory, address: std::net::IpAddr) -> String {
+        let workload = |index: &usize| inventory.workloads[*index].name.to_string();
+        match self {
+            Party::Endpoint { workload: index, .. } => workload(index),
+            Party::Shared(all) => all.iter().map(workload).collect::<Vec<_>>().join("|"),
+            Party::Service(index) => {
+                let service = &inventory.services[*index];
+                format!("{}/Service/{}", service.namespace, service.name)
+            }
+            Party::Node(index) => format!("Node/{}", inventory.nodes[*index].name),
+            Party::Outside | Party::Unknown | Party::Group => address.to_string(),
+        }
+    }
+
     /// The workloads that it may be.
     pub fn workloads(&self) -> Vec<usize> {
         match self {

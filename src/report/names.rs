@@ -16,17 +16,7 @@ pub(super) fn end_name(analysis: &Analysis, end: &End) -> String {
 
 /// The name of an end of a flow; outside addresses are named by themselves.
 pub fn party_name(analysis: &Analysis, party: &Party, address: std::net::IpAddr) -> String {
-    let workload = |index: &usize| analysis.inventory.workloads[*index].name.to_string();
-    match party {
-        Party::Endpoint { workload: index, .. } => workload(index),
-        Party::Shared(all) => all.iter().map(workload).collect::<Vec<_>>().join("|"),
-        Party::Service(index) => {
-            let service = &analysis.inventory.services[*index];
-            format!("{}/Service/{}", service.namespace, service.name)
-        }
-        Party::Node(index) => format!("Node/{}", analysis.inventory.nodes[*index].name),
-        Party::Outside | Party::Unknown | Party::Group => address.to_string(),
-    }
+    party.name(&analysis.inventory, address)
 }
 
 /// One line on a flow, for people.

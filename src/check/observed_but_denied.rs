@@ -1,0 +1,54 @@
+//! `observed-but-denied`: a connection on the wire that the policies deny.
+//!
+//! Its page, which is run as a test, says why it matters and what to do.
+
+use super::shared::{paths, protocol_of};
+use super::{Evidence, Finding, check};
+use std::collections::BTreeMap;
+
+check! {
+    ObservedButDenied, "observed-but-denied", High, "A connection on the wire that the policies deny.",
+    ["NIST-800-190-4.4.2", "PCI-DSS-4.0-1.2"]
+}
+
+fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
+    let mut denied: BTreeMap<(String, String), Finding> = BTreeMap::new();
+    for seen in &evidence.observed.flows {
+        let Some(protocol) = protocol_of(seen) else { continue };
+        let paths = paths(evidence, seen);
+        let passes = |(from, to, port): &(u32, u32, u16)| {
+            evidence.graph.edge(*from, *to).reaching().contains(protocol, *port)
+        };
+        if paths.is_empty() || paths.iter().any(passes) {
+            continue;
+        }
+        let answered = seen.flow.backward.packets > 0;
+        let (from, to, port) = paths[0];
+        let edge = evidence.graph.edge(from, to);
+        let sides = [
+            (evidence.graph.row(from, crate::graph::Direction::Egress), edge.egress),
+            (evidence.graph.row(to, crate::graph::Direction::Ingress), edge.ingress),
+        ];
+        let blocking = sides.iter().filter(|(_, decision)| !decision.allowed.contains(protocol, port));
+        let because = blocking
+            .flat_map(|(row, _)| &row.policies)
+            .map(|policy| evidence.graph.policies[*policy as usize].origin.clone())
+            .collect();
+        let outcome = if answered {
+            "was answered: the policies are not enforced as read"
+        } else {
+            "was tried and not answered"
+        };
+        let subject = super::shared::flow_subject(evidence, seen);
+        let detail = format!("{protocol}/{port}");
+        let mut finding = ObservedButDenied.finding(
+            subject.clone(),
+            format!("The policies deny {detail}, and on the wire it {outcome}."),
+            because,
+            "Find out whether the dataplane enforces policies; then allow the connection or stop its initiator.",
+        );
+        finding.detail = detail.clone();
+        denied.entry((subject, detail)).or_insert(finding);
+    }
+    denied.into_values().collect()
+}

@@ -1,0 +1,38 @@
+//! `plaintext-flow`: a flow whose content can be read on the wire.
+//!
+//! Its page, which is run as a test, says why it matters and what to do.
+
+use super::shared::{by_subject, is_ours};
+use super::{Evidence, Finding, check};
+use crate::model::{Proof, Protection};
+use crate::observed::ObservedFlow;
+
+check! {
+    PlaintextFlow, "plaintext-flow", High, "A flow whose content can be read on the wire.",
+    ["NSA-CISA-encryption", "NIST-800-190-4.3.3", "PCI-DSS-4.0-4.2.1"]
+}
+
+fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
+    let flows = evidence.observed.flows.iter().filter(|seen| is_ours(seen) && leaks(seen));
+    by_subject(evidence, flows, |seen, subject, because| {
+        let detection = &seen.detection;
+        let mut finding = PlaintextFlow.finding(
+            subject,
+            format!(
+                "{} on port {} can be read on the wire: {}.",
+                detection.protocol, seen.flow.responder.port, detection.why
+            ),
+            because,
+            "Turn TLS on in the protocol, or put both ends into a mesh with strict mutual TLS.",
+        );
+        finding.detail = format!("{} {}", seen.detection.protocol, seen.flow.responder.port);
+        finding
+    })
+}
+
+/// Proven to be readable; DNS is readable by design and would drown the rest.
+fn leaks(seen: &ObservedFlow) -> bool {
+    let readable = matches!(seen.detection.protection, Protection::Plaintext(_));
+    let weak_tls = seen.detection.protection == Protection::Plaintext(Proof::NullCipher);
+    readable && !weak_tls && seen.detection.protocol != "dns"
+}

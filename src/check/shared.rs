@@ -1,0 +1,183 @@
+//! What several checks ask: names, backends of services, the ends of a flow as the graph knows them.
+
+use super::{Evidence, Finding};
+use crate::graph::{AllowedGraph, Class, ClassId, Direction, Peer, Peers, PolicyInfo, Rule, RuleInfo};
+use crate::inventory::{Inventory, Service, ServicePort, TargetPort, Variant};
+use crate::model::{AddressSet, Origin, Protocol};
+use crate::observed::{ObservedFlow, Party, Transport};
+use std::collections::BTreeMap;
+
+/// `namespace/Kind/name` of a workload.
+pub(super) fn workload_name(evidence: &Evidence<'_>, index: usize) -> String {
+    evidence.inventory.workloads[index].name.to_string()
+}
+
+/// `namespace/Kind/name` of a policy.
+pub(super) fn policy_name(origin: &Origin) -> String {
+    format!("{}/{}/{}", origin.namespace, origin.kind, origin.name)
+}
+
+/// The first workload of a class, where it stands, and words for the others.
+pub(super) fn alike(evidence: &Evidence<'_>, class: &Class) -> (String, Origin, String) {
+    let mut workloads: Vec<usize> = class.members.iter().map(|m| m.workload as usize).collect();
+    workloads.sort_unstable();
+    workloads.dedup();
+    let first = &evidence.inventory.workloads[workloads[0]];
+    let others: Vec<&str> =
+        workloads[1..].iter().take(4).map(|w| evidence.inventory.workloads[*w].name.name.as_str()).collect();
+    let more = (workloads.len() - 1).saturating_sub(others.len());
+    let words = match (others.is_empty(), more) {
+        (true, _) => String::new(),
+        (false, 0) => format!(", nor for {}, which rules cannot tell apart from it", others.join(", ")),
+        (false, n) => {
+            format!(", nor for {} and {n} more, which rules cannot tell apart from it", others.join(", "))
+        }
+    };
+    (first.name.to_string(), first.origin.clone(), words)
+}
+
+/// Whether some policy stands in the namespace.
+pub(super) fn has_policy(evidence: &Evidence<'_>, namespace: &str) -> bool {
+    evidence.graph.policies.iter().any(|policy| &*policy.origin.namespace == namespace)
+}
+
+/// Each policy object once, whatever directions it counts for.
+pub(super) fn objects(graph: &AllowedGraph) -> Vec<&PolicyInfo> {
+    let by_name: BTreeMap<_, _> =
+        graph.policies.iter().map(|p| ((&p.origin.namespace, &p.origin.name), p)).collect();
+    by_name.into_values().collect()
+}
+
+/// Whether a rule has no peers, or a block that holds a whole address family.
+pub(super) fn names_everyone(rule: &Rule) -> bool {
+    let families = AddressSet::all();
+    match &rule.peers {
+        Peers::Everyone => true,
+        Peers::Among(peers) => peers.iter().any(|peer| match peer {
+            Peer::Addresses(set) => families.ranges().iter().any(|family| set.ranges().contains(family)),
+            Peer::Endpoints(_) => false,
+        }),
+    }
+}
+
+/// Whether a rule opens port 53 and nothing else.
+pub(super) fn only_dns(rule: &Rule) -> bool {
+    let fixed = &rule.traffic.fixed;
+    let none_or_dns = |protocol| matches!(fixed.ports(protocol).intervals(), [] | [(53, 53)]);
+    rule.traffic.named.is_empty() && !fixed.portless && Protocol::ALL.into_iter().all(none_or_dns)
+}
+
+/// The classes that a rule leads to: its subjects for ingress, its peers for egress.
+pub(super) fn destinations(graph: &AllowedGraph, info: &RuleInfo) -> Vec<ClassId> {
+    let policy = &graph.policies[info.policy as usize];
+    match (policy.direction, &info.matches) {
+        (Direction::Ingress, _) => policy.selected.clone(),
+        (Direction::Egress, Some(peers)) => {
+            peers.iter().copied().filter(|p| graph.class(*p).is_some()).collect()
+        }
+        (Direction::Egress, None) => (0..graph.classes().len() as ClassId).collect(),
+    }
+}
+
+/// The variants behind a service, by workload and variant.
+pub(super) fn backends<'a>(
+    inventory: &'a Inventory,
+    service: &'a Service,
+) -> impl Iterator<Item = (usize, usize)> + 'a {
+    let first = inventory.workloads.partition_point(|w| w.name.namespace < service.namespace);
+    let own = inventory.workloads[first..].iter().take_while(|w| w.name.namespace == service.namespace);
+    own.enumerate().flat_map(move |(offset, workload)| {
+        let chosen = move |(number, variant): (usize, &Variant)| {
+            let selector = service.selector.as_ref()?;
+            selector.matches(&variant.labels).then_some((first + offset, number))
+        };
+        workload.variants.iter().enumerate().filter_map(chosen)
+    })
+}
+
+/// The container ports behind a service's port, on one variant.
+pub(super) fn target_ports(port: &ServicePort, variant: &Variant) -> Vec<u16> {
+    match &port.target {
+        TargetPort::Number(number) => vec![*number],
+        TargetPort::Named(name) => variant.named_port(name, port.protocol).collect(),
+    }
+}
+
+/// The protocol of a flow, where it has ports.
+pub(super) fn protocol_of(seen: &ObservedFlow) -> Option<Protocol> {
+    match seen.flow.transport {
+        Transport::Tcp => Some(Protocol::Tcp),
+        Transport::Udp => Some(Protocol::Udp),
+        Transport::Sctp => Some(Protocol::Sctp),
+        Transport::Icmp | Transport::Other(_) => None,
+    }
+}
+
+/// A flow as the graph knows it: source, target and port at the target, several where an address
+/// stands for several; none where an end is not known or is outside on both sides.
+pub(super) fn paths(evidence: &Evidence<'_>, seen: &ObservedFlow) -> Vec<(u32, u32, u16)> {
+    let port = seen.flow.responder.port;
+    let sources = classes(evidence, &seen.initiator);
+    let targets: Vec<(u32, u16)> = match &seen.responder {
+        Party::Service(index) => {
+            let service = &evidence.inventory.services[*index];
+            let ports =
+                || service.ports.iter().filter(|p| p.port == port && Some(p.protocol) == protocol_of(seen));
+            backends(evidence.inventory, service)
+                .flat_map(|(workload, variant)| {
+                    let pod = &evidence.inventory.workloads[workload].variants[variant];
+                    let class = evidence.graph.class_of(workload, variant);
+                    ports().flat_map(move |p| target_ports(p, pod)).map(move |target| (class, target))
+                })
+                .collect()
+        }
+        party => classes(evidence, party).into_iter().map(|class| (class, port)).collect(),
+    };
+    sources.iter().flat_map(|from| targets.iter().map(move |(to, port)| (*from, *to, *port))).collect()
+}
+
+fn classes(evidence: &Evidence<'_>, party: &Party) -> Vec<u32> {
+    match party {
+        Party::Endpoint { workload, variant } => vec![evidence.graph.class_of(*workload, *variant)],
+        Party::Shared(all) => all.iter().flat_map(|w| evidence.graph.classes_of(*w)).copied().collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// `initiator -> responder`, by name or address.
+pub(super) fn flow_subject(evidence: &Evidence<'_>, seen: &ObservedFlow) -> String {
+    let from = seen.initiator.name(evidence.inventory, seen.flow.initiator.ip);
+    let to = seen.responder.name(evidence.inventory, seen.flow.responder.ip);
+    format!("{from} -> {to}")
+}
+
+/// Whether a flow touches something of the cluster and is between two single ends.
+pub(super) fn is_ours(seen: &ObservedFlow) -> bool {
+    let ours = |party: &Party| {
+        matches!(party, Party::Endpoint { .. } | Party::Shared(_) | Party::Service(_) | Party::Node(_))
+    };
+    let group = [&seen.initiator, &seen.responder].contains(&&Party::Group);
+    !group && seen.initiator != seen.responder && (ours(&seen.initiator) || ours(&seen.responder))
+}
+
+/// One finding for each subject and detail; the number of flows goes into its message.
+pub(super) fn by_subject<'a>(
+    evidence: &Evidence<'_>,
+    flows: impl Iterator<Item = &'a ObservedFlow>,
+    make: impl Fn(&ObservedFlow, String, Vec<Origin>) -> Finding,
+) -> Vec<Finding> {
+    let mut found: BTreeMap<(String, String), (Finding, usize)> = BTreeMap::new();
+    for seen in flows {
+        let ends = [&seen.responder, &seen.initiator].into_iter().flat_map(Party::workloads);
+        let because = ends.map(|w| evidence.inventory.workloads[w].origin.clone()).collect();
+        let finding = make(seen, flow_subject(evidence, seen), because);
+        let key = (finding.subject.clone(), finding.detail.clone());
+        found.entry(key).or_insert((finding, 0)).1 += 1;
+    }
+    let counted = |(mut finding, count): (Finding, usize)| {
+        let word = if count == 1 { "flow" } else { "flows" };
+        finding.message.push_str(&format!(" Seen in {count} {word}."));
+        finding
+    };
+    found.into_values().map(counted).collect()
+}

@@ -1,0 +1,34 @@
+//! `unrestricted-ingress`: a rule that lets everyone in.
+//!
+//! Its page, which is run as a test, says why it matters and what to do.
+
+use super::shared::{names_everyone, policy_name};
+use super::{Evidence, Finding, check};
+use crate::graph::{Direction, RuleInfo};
+
+check! {
+    UnrestrictedIngress, "unrestricted-ingress", Medium, "A rule that lets everyone in.",
+    ["CIS-K8s-5.3.2", "PCI-DSS-4.0-1.3.1"]
+}
+
+fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
+    let graph = evidence.graph;
+    let loose = |info: &&RuleInfo| {
+        graph.policies[info.policy as usize].direction == Direction::Ingress && names_everyone(&info.rule)
+    };
+    let finding = |info: &RuleInfo| {
+        let origin = &info.rule.origin;
+        let mut finding = UnrestrictedIngress.finding(
+            policy_name(origin),
+            format!(
+                "The rule {} names everyone, inside and outside of the cluster, for {}.",
+                origin.rule, info.rule.traffic.fixed
+            ),
+            vec![origin.clone()],
+            "Name the clients under `from`.",
+        );
+        finding.detail = origin.rule.to_string();
+        finding
+    };
+    graph.rules.iter().filter(loose).map(finding).collect()
+}

@@ -1,0 +1,35 @@
+//! `unselected-workload`: a workload that the policies of its namespace forget.
+//!
+//! Its page, which is run as a test, says why it matters and what to do.
+
+use super::shared::{alike, has_policy};
+use super::{Evidence, Finding, check};
+use crate::graph::{ClassId, Direction};
+use crate::inventory::Network;
+
+check! {
+    UnselectedWorkload, "unselected-workload", Medium, "A workload that the policies of its namespace forget.",
+    ["CIS-K8s-5.3.2", "NIST-800-190-4.3.3"]
+}
+
+fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
+    let graph = evidence.graph;
+    let mut findings = Vec::new();
+    for (id, class) in graph.classes().iter().enumerate() {
+        let selected = Direction::BOTH.iter().any(|d| graph.row(id as ClassId, *d).is_governed());
+        if selected || class.network == Network::Host || !has_policy(evidence, &class.namespace) {
+            continue;
+        }
+        let (subject, origin, others) = alike(evidence, class);
+        findings.push(UnselectedWorkload.finding(
+            subject,
+            format!(
+                "The policies of {} select other workloads, and none selects this one{others}.",
+                class.namespace
+            ),
+            vec![origin],
+            "Write a policy for it, or a default deny for the namespace.",
+        ));
+    }
+    findings
+}

@@ -1,0 +1,89 @@
+//! Runs the example on the page of every check: manifests, flows where the check reads them, and
+//! the findings that it must give, no more and no fewer.
+
+mod common;
+
+use std::collections::BTreeMap;
+use watertight::capture::{Counters, Flow, FlowEnd, Handshake, StreamStart, Transport};
+use watertight::check::{CHECKS, Evidence};
+use watertight::model::{Encryption, Proof, Protection, WhyUnknown};
+use watertight::observed::{Directory, Observed, ObservedFlow, attribute};
+use watertight::protocol::Detection;
+
+fn blocks(page: &str) -> BTreeMap<&str, &str> {
+    let mut parts = page.split("```");
+    let mut found = BTreeMap::new();
+    while let (Some(_), Some(block)) = (parts.next(), parts.next()) {
+        if let Some((language, text)) = block.split_once('\n') {
+            found.insert(language, text);
+        }
+    }
+    found
+}
+
+fn end(text: &str) -> FlowEnd {
+    let (ip, port) = text.rsplit_once(':').expect("an address and a port");
+    FlowEnd { ip: ip.parse().expect("an address"), port: port.parse().expect("a port") }
+}
+
+/// `10.0.0.5:40000 -> 10.0.1.9:5432 TCP postgresql plaintext credentials=postgresql-password`
+fn flow(line: &str) -> (Flow, Detection) {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let some = Counters { packets: 5, bytes: 500 };
+    let flow = Flow {
+        initiator: end(words[0]),
+        responder: end(words[2]),
+        transport: if words[3] == "TCP" { Transport::Tcp } else { Transport::Udp },
+        handshake: Handshake::Seen,
+        forward: some,
+        backward: some,
+        first: 0,
+        last: 1,
+        start: StreamStart::default(),
+        via: Vec::new(),
+        evicted: false,
+    };
+    let protection = match words[5] {
+        "plaintext" => Protection::Plaintext(Proof::Grammar),
+        "encrypted" => Protection::Encrypted(Encryption::Tls),
+        _ => Protection::Unknown(WhyUnknown::NoMatch),
+    };
+    let known =
+        |name: &str| ["credentials", "version"].into_iter().find(|k| *k == name).expect("a known fact");
+    let fact = |word: &&str| word.split_once('=').map(|(name, value)| (known(name), value.to_owned()));
+    let facts = words[6..].iter().filter_map(fact).collect();
+    let protocol: &'static str = Box::leak(words[4].to_owned().into_boxed_str());
+    (flow, Detection { protocol, protection, why: "as the page says".to_owned(), facts })
+}
+
+#[test]
+fn every_page_shows_what_its_check_finds() {
+    let mut failures = Vec::new();
+    for check in CHECKS {
+        let page = check.page();
+        let blocks = blocks(page);
+        let (analysis, problems) = common::analyse(blocks["yaml"]);
+        assert!(problems.is_empty(), "{}: {problems:?}", check.name());
+        let directory = Directory::new(&analysis.inventory);
+        let mut observed = Observed { captures: vec!["page".to_owned()], ..Observed::default() };
+        for line in blocks.get("flows").unwrap_or(&"").lines().filter(|line| !line.is_empty()) {
+            let (flow, detection) = flow(line);
+            let (initiator, responder) = attribute(&directory, &flow);
+            observed.flows.push(ObservedFlow { flow, detection, initiator, responder });
+        }
+        let evidence =
+            Evidence { inventory: &analysis.inventory, graph: &analysis.graph, observed: &observed };
+        let findings = check.run(&evidence);
+        let line =
+            |f: &watertight::check::Finding| format!("{} {} {}", f.severity.word(), f.check, f.subject);
+        let mut got: Vec<String> = findings.iter().map(line).collect();
+        got.sort();
+        let want: Vec<&str> = blocks["findings"].lines().collect();
+        if got != want {
+            failures.push(format!("{}:\n  want {want:?}\n  got  {got:?}", check.name()));
+        }
+        let explained = findings.iter().all(|f| !f.message.is_empty() && !f.fix.is_empty());
+        assert!(explained && !findings.is_empty(), "{} explains itself and shows something", check.name());
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
