@@ -1,6 +1,8 @@
 //! Every capture of the corpora goes through the reader and the detectors without a panic, and
 //! protections are scored against the labels. A plaintext flow called encrypted counts most.
 
+#![expect(clippy::disallowed_methods, reason = "tests read pages and reference data")]
+
 mod common;
 
 use std::collections::{BTreeMap, HashMap};

@@ -1,6 +1,8 @@
 //! Real cases with known answers: the graph must agree with each, or the case is listed with the
 //! reason why its answer is held to be wrong. `docs/conformance.md` is generated here.
 
+#![expect(clippy::disallowed_methods, reason = "tests read pages and reference data")]
+
 mod common;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -4,6 +4,8 @@
 //! its first line also those with the outside); an `error` block holds a part of the message.
 //! `UPDATE_EXPECT=1` rewrites `connections` blocks.
 
+#![expect(clippy::disallowed_methods, reason = "tests read pages and reference data")]
+
 mod common;
 
 use std::fmt::Write as _;

@@ -56,8 +56,7 @@ pub(super) fn read(window: &mut Window<'_>, header: Header, packets: &mut Packet
     // The upper bits hold the FCS length, not the link type.
     let link_type = header.u32(file_header, 20) & 0x0fff_ffff;
     window.skip(24);
-    loop {
-        let Some(record) = window.peek(header.record_header)? else { break };
+    while let Some(record) = window.peek(header.record_header)? {
         let captured = header.u32(record, 8) as usize;
         let seconds = u64::from(header.u32(record, 0));
         let fraction = u64::from(header.u32(record, 4));

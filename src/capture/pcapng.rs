@@ -32,8 +32,7 @@ struct Section {
 /// Reads all blocks.
 pub(super) fn read(window: &mut Window<'_>, packets: &mut Packets<'_>) -> io::Result<()> {
     let mut section = Section::default();
-    loop {
-        let Some(head) = window.peek(12)? else { break };
+    while let Some(head) = window.peek(12)? {
         if head.starts_with(&SECTION) {
             match head[8..12] {
                 [0x1a, 0x2b, 0x3c, 0x4d] => section = Section { big_endian: true, ..Section::default() },

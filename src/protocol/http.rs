@@ -52,10 +52,9 @@ impl Detector for Http {
         let (client, server) = (start.forward.as_slice(), start.backward.as_slice());
         let method = method(client);
         let answers = |bytes: &[u8]| bytes.starts_with(b"HTTP/1.");
-        if method == Some("CONNECT") && answers(server) {
-            if let Some(inner) = tunnelled(client, server) {
-                return Probe::Certain(inner);
-            }
+        let connects = method == Some("CONNECT") && answers(server);
+        if let Some(inner) = connects.then(|| tunnelled(client, server)).flatten() {
+            return Probe::Certain(inner);
         }
         // A direction that was guessed wrong shows the request on the other side.
         if method.is_none() && self::method(server).is_none() && !answers(server) && !answers(client) {

@@ -52,7 +52,7 @@ fn kind(datagram: &[u8]) -> Option<u8> {
         1 => datagram.len() == 148,
         2 => datagram.len() == 92,
         3 => datagram.len() == 64,
-        4 => datagram.len() >= 32 && datagram.len() % 16 == 0,
+        4 => datagram.len() >= 32 && datagram.len().is_multiple_of(16),
         _ => false,
     };
     fits.then_some(*kind)

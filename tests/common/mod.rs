@@ -1,7 +1,7 @@
 //! What several tests need: reading an example, writing connections in the words of the pages,
 //! and finding the shared reference data.
 
-#![allow(dead_code, reason = "every test file uses its own part")]
+#![allow(dead_code, clippy::disallowed_methods, reason = "every test file uses its own part, CI among it")]
 
 use std::path::PathBuf;
 use std::sync::Arc;
