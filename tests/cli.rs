@@ -1,0 +1,144 @@
+//! The command line: exit codes, standard input, hints, and input that is broken in every way.
+
+#![expect(clippy::disallowed_methods, reason = "tests write the files that they try")]
+
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+const OPEN: &str = "apiVersion: v1\nkind: Pod\nmetadata: {name: a, namespace: x, labels: {app: a}}\n\
+                    ---\napiVersion: v1\nkind: Pod\nmetadata: {name: b, namespace: y, labels: {app: b}}\n";
+
+fn run(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_watertight")).args(arguments).output().expect("the tool runs")
+}
+
+fn run_with_input(arguments: &[&str], input: &str) -> Output {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_watertight"))
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the tool runs");
+    child.stdin.take().expect("a pipe").write_all(input.as_bytes()).expect("the tool reads");
+    child.wait_with_output().expect("the tool ends")
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn folder(files: &[(&str, &[u8])]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (name, content) in files {
+        std::fs::write(folder.path().join(name), content).expect("a file");
+    }
+    folder
+}
+
+fn text(path: &Path) -> String {
+    path.display().to_string()
+}
+
+#[test]
+fn findings_make_the_exit_code_one_unless_never() {
+    assert_eq!(run_with_input(&["check", "-"], OPEN).status.code(), Some(1));
+    assert_eq!(run_with_input(&["check", "-", "--fail-on", "never"], OPEN).status.code(), Some(0));
+    assert_eq!(run_with_input(&["check", "-", "--fail-on", "critical"], OPEN).status.code(), Some(0));
+}
+
+#[test]
+fn without_paths_there_is_a_hint_and_exit_code_two() {
+    let output = run(&["check"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(said(&output).contains("hint: "), "{}", said(&output));
+}
+
+#[test]
+fn a_broken_document_is_named_with_its_line_and_the_rest_is_reviewed() {
+    let broken = format!("{OPEN}---\nkind: [\n");
+    let folder = folder(&[("all.yaml", broken.as_bytes())]);
+    let output = run(&["check", &text(folder.path())]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(said(&output).contains("all.yaml:10"), "{}", said(&output));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("unsegmented-path"));
+}
+
+#[test]
+fn an_empty_folder_and_a_binary_file_are_said_clearly() {
+    let empty = folder(&[]);
+    let output = run(&["check", &text(empty.path())]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(said(&output).contains("no manifests here"));
+    let binary = folder(&[("a.yaml", &[0x7f, 0, 1, 0xff]), ("b.yaml", OPEN.as_bytes())]);
+    let output = run(&["check", &text(binary.path())]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(said(&output).contains("a.yaml: not a text file"), "{}", said(&output));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("unsegmented-path"));
+}
+
+#[test]
+fn a_truncated_capture_keeps_its_flows_and_says_so() {
+    let whole = std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/shop/capture.pcap"))
+        .expect("a capture");
+    let folder = folder(&[("cut.pcap", &whole[..whole.len() - 7]), ("odd.pcap", &[1, 2, 3, 4, 5])]);
+    let output = run(&["flows", &text(&folder.path().join("cut.pcap"))]);
+    let flows = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(flows.contains("postgresql") && flows.contains("ends inside a record"), "{flows}");
+    let output = run(&["flows", &text(&folder.path().join("odd.pcap"))]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(said(&output).contains("not a capture"), "{}", said(&output));
+}
+
+#[test]
+fn a_link_type_that_is_not_read_is_counted() {
+    let mut file = vec![0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 105, 0, 0, 0];
+    file.extend([0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 4, 0, 0, 0, 1, 2, 3, 4]);
+    let folder = folder(&[("wifi.pcap", &file)]);
+    let output = run(&["flows", &text(&folder.path().join("wifi.pcap"))]);
+    assert!(String::from_utf8_lossy(&output.stdout).contains("1 x packets of link type 105"));
+}
+
+#[test]
+fn gzip_is_unpacked() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = std::fs::File::create(folder.path().join("all.yaml.gz")).expect("a file");
+    let mut packed = flate2::write::GzEncoder::new(file, flate2::Compression::fast());
+    packed.write_all(OPEN.as_bytes()).expect("packed");
+    packed.finish().expect("packed");
+    assert_eq!(run(&["check", &text(folder.path())]).status.code(), Some(1));
+}
+
+#[test]
+fn explain_names_the_verdict_the_reason_and_the_change() {
+    let policy = "---\napiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: shut, namespace: y}\n\
+                  spec: {podSelector: {}}\n";
+    let output = run_with_input(&["explain", "x/a", "y/b", "tcp/80", "-"], &format!("{OPEN}{policy}"));
+    let answer = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(answer.starts_with("DENIED: TCP/80 from x/Pod/a to y/Pod/b"), "{answer}");
+    assert!(answer.contains("NetworkPolicy y/shut") && answer.contains("add an ingress rule"), "{answer}");
+    let unknown = run_with_input(&["explain", "x/aa", "y/b", "-"], OPEN);
+    assert_eq!(unknown.status.code(), Some(2));
+}
+
+#[test]
+fn unknown_names_come_with_what_is_known() {
+    assert!(said(&run(&["rules", "plaintext"])).contains("plaintext-flow"));
+    assert!(said(&run_with_input(&["check", "-", "-f", "yaml"], OPEN)).contains("markdown"));
+    assert!(said(&run_with_input(&["check", "-", "--engine", "calico"], OPEN)).contains("kubernetes"));
+}
+
+#[test]
+fn the_order_of_files_changes_nothing() {
+    let one = folder(&[("a.yaml", OPEN.as_bytes())]);
+    let (first, second) = OPEN.split_once("---\n").expect("two documents");
+    let two = folder(&[("z.yaml", first.as_bytes()), ("b.yaml", second.as_bytes())]);
+    let names = |folder: &tempfile::TempDir| {
+        let output = run(&["check", "-f", "json", &text(folder.path())]);
+        let json: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        let prints = json["findings"].as_array().expect("findings").iter().map(|f| f["fingerprint"].clone());
+        prints.map(|p| p.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(names(&one), names(&two));
+}
