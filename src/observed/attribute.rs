@@ -66,20 +66,21 @@ fn variants(inventory: &Inventory) -> impl Iterator<Item = (usize, usize, &crate
     })
 }
 
+/// Addresses that no single endpoint holds, and those that never leave their link.
 fn is_group(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => v4.is_broadcast() || v4.is_multicast() || v4.is_unspecified(),
-        IpAddr::V6(v6) => v6.is_multicast() || v6.is_unspecified(),
+        IpAddr::V6(v6) => v6.is_multicast() || v6.is_unspecified() || v6.is_unicast_link_local(),
     }
 }
 
-/// Private, shared, link-local and loopback ranges: addresses of the cluster's surroundings.
+/// Private, shared and loopback ranges, and IPv4's link-local one: addresses of the cluster's surroundings.
 fn is_private(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => {
             let shared = v4.octets()[0] == 100 && v4.octets()[1] & 0xc0 == 64;
             v4.is_private() || v4.is_loopback() || v4.is_link_local() || shared
         }
-        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local(),
+        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local(),
     }
 }

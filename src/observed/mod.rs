@@ -54,7 +54,7 @@ pub enum Party {
     Outside,
     /// A private address that no object explains.
     Unknown,
-    /// Not a unicast address: broadcast, multicast, unspecified.
+    /// No single endpoint's address: broadcast, multicast, unspecified, IPv6 link-local.
     Group,
 }
 

@@ -8,6 +8,7 @@ use super::{By, Format, GraphOptions, View, What, party_name, unsupported};
 use crate::analysis::Analysis;
 use crate::graph::{self, End};
 use crate::model::{Protection, TrafficSet};
+use crate::observed::Party;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 
@@ -121,6 +122,9 @@ impl Drawing {
     fn add_observed(&mut self, analysis: &Analysis, _options: &GraphOptions, by: By) {
         for seen in &analysis.observed.flows {
             let flow = &seen.flow;
+            if [&seen.initiator, &seen.responder].contains(&&Party::Group) {
+                continue;
+            }
             let ends = [(&seen.initiator, flow.initiator.ip), (&seen.responder, flow.responder.ip)];
             let [from, to] = ends.map(|(party, address)| match party.workloads().as_slice() {
                 [workload] => self.node(analysis, *workload, by),
