@@ -25,7 +25,7 @@ fn packet(number: u32) -> Vec<u8> {
     tcp.extend(payload);
     let inner = ip(6, [10, 1, (flow >> 8) as u8, flow as u8], [10, 2, (flow >> 12) as u8, 9], &tcp);
     let frame = ethernet(&inner);
-    if flow % 2 == 0 {
+    if flow.is_multiple_of(2) {
         return frame;
     }
     let mut udp = vec![0xc0, 0, 0x21, 0x18];

@@ -102,7 +102,7 @@ fn every_check_page_has_a_check_and_every_world_a_gallery() {
 fn every_dependency_says_what_it_is_for() {
     let text = std::fs::read_to_string(root().join("Cargo.toml")).expect("the manifest");
     let from = text.find("[dependencies]").expect("dependencies");
-    let to = text.find("[profile.dev]").expect("profiles");
+    let to = text.find("[[bench]]").expect("benchmarks");
     let lines: Vec<&str> = text[from..to].lines().filter(|line| !line.trim().is_empty()).collect();
     for pair in lines.windows(2) {
         let dependency = pair[1].contains('=') && !pair[1].starts_with(['#', '[']);

@@ -5,6 +5,7 @@
 use super::{Evidence, Finding, check};
 use crate::graph::{Direction, Namespaces, PolicyInfo};
 use crate::inventory::Network;
+use std::collections::BTreeSet;
 
 check! {
     NamespaceWithoutDefaultDeny, "namespace-without-default-deny", Medium, "A namespace in which what no policy names is allowed.",
@@ -12,22 +13,17 @@ check! {
 }
 
 fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
+    let covered = covered(evidence);
+    let workloads = &evidence.inventory.workloads;
     let mut findings = Vec::new();
     for (name, namespace) in &evidence.inventory.namespaces {
-        let mut workloads = evidence.inventory.workloads.iter().filter(|w| w.name.namespace == *name);
+        let first = workloads.partition_point(|w| w.name.namespace < *name);
+        let mut own = workloads[first..].iter().take_while(|w| w.name.namespace == *name);
         let on_pods = |w: &&crate::inventory::Workload| w.variants.iter().any(|v| v.network == Network::Pod);
-        let Some(first) = workloads.find(on_pods) else { continue };
+        let Some(first) = own.find(on_pods) else { continue };
         let origin = namespace.origin.clone().unwrap_or_else(|| first.origin.clone());
         for direction in Direction::BOTH {
-            let covers = |policy: &&PolicyInfo| {
-                policy.direction == direction
-                    && policy.subjects.endpoints.is_everything()
-                    && match &policy.subjects.namespaces {
-                        Namespaces::Named(named) => named == name,
-                        Namespaces::Matching(selector) => selector.matches(&namespace.labels),
-                    }
-            };
-            if evidence.graph.policies.iter().any(|policy| covers(&policy)) {
+            if covered.contains(&(name.as_str(), direction)) {
                 continue;
             }
             let word = direction.word();
@@ -42,4 +38,21 @@ fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// Namespaces and directions in which some policy selects every pod.
+fn covered<'a>(evidence: &Evidence<'a>) -> BTreeSet<(&'a str, Direction)> {
+    let whole = |policy: &&PolicyInfo| policy.subjects.endpoints.is_everything();
+    let mut covered = BTreeSet::new();
+    for policy in evidence.graph.policies.iter().filter(whole) {
+        match &policy.subjects.namespaces {
+            Namespaces::Named(name) => drop(covered.insert((name.as_str(), policy.direction))),
+            Namespaces::Matching(selector) => {
+                let matching =
+                    evidence.inventory.namespaces.iter().filter(|(_, n)| selector.matches(&n.labels));
+                covered.extend(matching.map(|(name, _)| (name.as_str(), policy.direction)));
+            }
+        }
+    }
+    covered
 }

@@ -36,11 +36,6 @@ pub(super) fn alike(evidence: &Evidence<'_>, class: &Class) -> (String, Origin, 
     (first.name.to_string(), first.origin.clone(), words)
 }
 
-/// Whether some policy stands in the namespace.
-pub(super) fn has_policy(evidence: &Evidence<'_>, namespace: &str) -> bool {
-    evidence.graph.policies.iter().any(|policy| &*policy.origin.namespace == namespace)
-}
-
 /// Each policy object once, whatever directions it counts for.
 pub(super) fn objects(graph: &AllowedGraph) -> Vec<&PolicyInfo> {
     let by_name: BTreeMap<_, _> =

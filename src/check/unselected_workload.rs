@@ -2,10 +2,11 @@
 //!
 //! Its page, which is run as a test, says why it matters and what to do.
 
-use super::shared::{alike, has_policy};
+use super::shared::alike;
 use super::{Evidence, Finding, check};
 use crate::graph::{ClassId, Direction};
 use crate::inventory::Network;
+use std::collections::BTreeSet;
 
 check! {
     UnselectedWorkload, "unselected-workload", Medium, "A workload that the policies of its namespace forget.",
@@ -14,10 +15,11 @@ check! {
 
 fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
     let graph = evidence.graph;
+    let policed: BTreeSet<&str> = graph.policies.iter().map(|p| &*p.origin.namespace).collect();
     let mut findings = Vec::new();
     for (id, class) in graph.classes().iter().enumerate() {
         let selected = Direction::BOTH.iter().any(|d| graph.row(id as ClassId, *d).is_governed());
-        if selected || class.network == Network::Host || !has_policy(evidence, &class.namespace) {
+        if selected || class.network == Network::Host || !policed.contains(class.namespace.as_str()) {
             continue;
         }
         let (subject, origin, others) = alike(evidence, class);

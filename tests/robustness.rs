@@ -1,0 +1,187 @@
+//! Mutated and truncated input through every reader and detector: no panic, bounded memory, and
+//! random bytes are never called encrypted.
+
+#![expect(clippy::disallowed_methods, reason = "tests read fixtures")]
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::Path;
+use std::sync::Arc;
+use watertight::analysis;
+use watertight::capture::{self, Counters, Flow, FlowEnd, FlowLimits, Handshake, StreamStart, Transport};
+use watertight::model::Protection;
+use watertight::policy::Dataplane;
+use watertight::protocol;
+use watertight::source;
+
+/// Xorshift: the same numbers in every run.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    fn below(&mut self, limit: usize) -> usize {
+        (self.next() % limit.max(1) as u64) as usize
+    }
+}
+
+fn worlds(file: &str) -> Vec<Vec<u8>> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
+    ["shop", "tls-everywhere", "dual-stack"]
+        .iter()
+        .map(|w| std::fs::read(root.join(w).join(file)).expect("a file"))
+        .collect()
+}
+
+fn mutate(bytes: &[u8], random: &mut Random) -> Vec<u8> {
+    let mut changed = bytes.to_vec();
+    for _ in 0..1 + random.below(12) {
+        let at = random.below(changed.len());
+        match random.below(4) {
+            0 => changed[at] = random.next() as u8,
+            1 => changed[at] = [0, 0xff, 0x7f, 0x80][random.below(4)],
+            2 => drop(changed.drain(at..(at + random.below(9)).min(changed.len()))),
+            _ => changed.insert(at, random.next() as u8),
+        }
+        if changed.is_empty() {
+            changed.push(0);
+        }
+    }
+    if random.below(4) == 0 {
+        changed.truncate(random.below(changed.len()));
+    }
+    changed
+}
+
+fn flow(forward: Vec<u8>, backward: Vec<u8>, transport: Transport, port: u16) -> Flow {
+    let end = |port| FlowEnd { ip: IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)), port };
+    let lengths =
+        |bytes: &Vec<u8>| if transport == Transport::Tcp { Vec::new() } else { vec![bytes.len() as u32] };
+    let start = StreamStart {
+        forward_lengths: lengths(&forward),
+        backward_lengths: lengths(&backward),
+        forward,
+        backward,
+        ..StreamStart::default()
+    };
+    Flow {
+        initiator: end(40_000),
+        responder: end(port),
+        transport,
+        handshake: Handshake::Seen,
+        forward: Counters::default(),
+        backward: Counters::default(),
+        first: 0,
+        last: 0,
+        start,
+        via: Vec::new(),
+        evicted: false,
+    }
+}
+
+#[test]
+fn mutated_captures_and_their_streams_do_no_harm() {
+    let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    for capture in worlds("capture.pcap") {
+        for _ in 0..1_500 {
+            let changed = mutate(&capture, &mut random);
+            let mut packets = 0;
+            let read = capture::read_capture(&mut changed.as_slice(), FlowLimits::default(), &mut |flow| {
+                packets += flow.forward.packets + flow.backward.packets;
+                let (ahead, back) = (&flow.start.forward, &flow.start.backward);
+                let bent = |bytes: &Vec<u8>, random: &mut Random| match bytes.is_empty() {
+                    true => Vec::new(),
+                    false => mutate(bytes, random),
+                };
+                let (ahead, back) = (bent(ahead, &mut random), bent(back, &mut random));
+                let detection =
+                    protocol::detect(&self::flow(ahead, back, flow.transport, flow.responder.port));
+                assert!(!detection.why.is_empty());
+            });
+            if let Ok(summary) = read {
+                assert!(packets <= summary.packets);
+            }
+        }
+    }
+}
+
+#[test]
+fn random_bytes_are_never_called_encrypted() {
+    let mut random = Random(42);
+    for round in 0..4_000 {
+        let bytes =
+            |random: &mut Random| (0..random.below(700)).map(|_| random.next() as u8).collect::<Vec<u8>>();
+        let (ahead, back) = (bytes(&mut random), bytes(&mut random));
+        let (transport, port) =
+            [(Transport::Tcp, 443), (Transport::Udp, 443), (Transport::Udp, 51_820)][round % 3];
+        let detection = protocol::detect(&flow(ahead, back, transport, port));
+        assert!(!matches!(detection.protection, Protection::Encrypted(_)), "{detection:?}");
+    }
+}
+
+#[test]
+fn mutated_manifests_do_no_harm() {
+    let mut random = Random(7);
+    for file in ["manifests/workloads.yaml", "manifests/policies.yaml"] {
+        for text in worlds(file) {
+            for _ in 0..400 {
+                let changed = mutate(&text, &mut random);
+                let text = String::from_utf8_lossy(&changed);
+                let reading = source::parse(&Arc::from("mutated.yaml"), &text);
+                let analysis = analysis::declared(&reading.documents, Dataplane::KUBERNETES);
+                assert!(analysis.problems.iter().all(|problem| !problem.message.is_empty()));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_flood_of_one_packet_flows_stays_within_the_table() {
+    let mut file = vec![0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 101, 0, 0, 0];
+    for number in 0..20_000_u32 {
+        let [a, b, c, d] = number.to_be_bytes();
+        file.extend(number.to_le_bytes());
+        file.extend([0, 0, 0, 0, 32, 0, 0, 0, 32, 0, 0, 0]);
+        file.extend([
+            0x45, 0, 0, 32, 0, 0, 0, 0, 64, 17, 0, 0, 10, b, c, d, 10, 9, 9, 9, 0x90, a, 0, 99, 0, 12, 0, 0,
+        ]);
+        file.extend([1, 2, 3, 4]);
+    }
+    let limits = FlowLimits { flows: 1_000, idle_nanos: u64::MAX, ..FlowLimits::default() };
+    let (mut flows, mut evicted) = (0, 0);
+    let summary = capture::read_capture(&mut file.as_slice(), limits, &mut |flow| {
+        flows += 1;
+        evicted += u64::from(flow.evicted);
+    })
+    .expect("a capture");
+    assert_eq!((summary.packets, flows), (20_000, 20_000));
+    assert!(evicted >= 18_000, "only {evicted} left early");
+    assert!(summary.oddities.keys().any(|what| what.contains("full table")), "{:?}", summary.oddities);
+}
+
+#[test]
+fn reading_in_small_pieces_changes_nothing() {
+    struct Drops<'a>(&'a [u8]);
+    impl std::io::Read for Drops<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+            let count = self.0.len().min(buffer.len()).min(7);
+            buffer[..count].copy_from_slice(&self.0[..count]);
+            self.0 = &self.0[count..];
+            Ok(count)
+        }
+    }
+    for capture in worlds("capture.pcap") {
+        let all = |input: &mut dyn std::io::Read| {
+            let mut flows = Vec::new();
+            capture::read_capture(input, FlowLimits::default(), &mut |flow| flows.push(flow))
+                .expect("a capture");
+            flows.sort_by_key(|f| (f.first, f.initiator, f.responder));
+            flows
+        };
+        assert_eq!(all(&mut capture.as_slice()), all(&mut Drops(&capture)));
+    }
+}
