@@ -185,3 +185,46 @@ fn reading_in_small_pieces_changes_nothing() {
         assert_eq!(all(&mut capture.as_slice()), all(&mut Drops(&capture)));
     }
 }
+
+#[test]
+fn headers_are_decoded_as_etherparse_does() {
+    use etherparse::{NetSlice, SlicedPacket, TransportSlice};
+    use std::collections::BTreeSet;
+    let ordered = |a: (IpAddr, u16), b: (IpAddr, u16)| if a <= b { (a, b) } else { (b, a) };
+    for capture in worlds("capture.pcap") {
+        let mut want = BTreeSet::new();
+        let mut rest = &capture[24..];
+        while rest.len() >= 16 {
+            let length = u32::from_le_bytes(rest[8..12].try_into().expect("four bytes")) as usize;
+            let sliced = etherparse::LaxSlicedPacket::from_ethernet(&rest[16..16 + length]).expect("a frame");
+            let strict = SlicedPacket::from_ethernet(&rest[16..16 + length]).ok();
+            rest = &rest[16 + length..];
+            let ips: Option<(IpAddr, IpAddr)> = match strict.as_ref().and_then(|s| s.net.clone()) {
+                Some(NetSlice::Ipv4(ip)) => {
+                    Some((ip.header().source_addr().into(), ip.header().destination_addr().into()))
+                }
+                Some(NetSlice::Ipv6(ip)) => {
+                    Some((ip.header().source_addr().into(), ip.header().destination_addr().into()))
+                }
+                _ => None,
+            };
+            let ports = match &sliced.transport {
+                Some(TransportSlice::Tcp(tcp)) => Some((tcp.source_port(), tcp.destination_port())),
+                Some(TransportSlice::Udp(udp)) => Some((udp.source_port(), udp.destination_port())),
+                _ => None,
+            };
+            if let (Some((a, b)), Some((p, q))) = (ips, ports) {
+                want.insert(ordered((a, p), (b, q)));
+            }
+        }
+        let mut got = BTreeSet::new();
+        let mut collect = |f: Flow| {
+            if matches!(f.transport, Transport::Tcp | Transport::Udp) {
+                got.insert(ordered((f.initiator.ip, f.initiator.port), (f.responder.ip, f.responder.port)));
+            }
+        };
+        capture::read_capture(&mut capture.as_slice(), FlowLimits::default(), &mut collect)
+            .expect("a capture");
+        assert!(!want.is_empty() && want.is_subset(&got), "{:?}", want.difference(&got));
+    }
+}

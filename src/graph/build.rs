@@ -223,17 +223,19 @@ impl Rows<'_> {
             policies.iter().flat_map(|p| self.policies[*p as usize].rules.clone()).collect();
         let mut everyone = Vec::new();
         let mut by_peer: HashMap<PeerId, Vec<u32>> = HashMap::new();
-        let mut names_matter = false;
+        let mut names_for_everyone = false;
         for rule in &rules {
             let info = &self.rules[*rule as usize];
-            names_matter |= !info.rule.traffic.named.is_empty();
             match &info.matches {
-                None => everyone.push(*rule),
+                None => {
+                    everyone.push(*rule);
+                    names_for_everyone |= !info.rule.traffic.named.is_empty();
+                }
                 Some(peers) => peers.iter().for_each(|peer| by_peer.entry(*peer).or_default().push(*rule)),
             }
         }
-        let per_target = direction == Direction::Egress && names_matter;
-        if per_target {
+        // Only then do peers differ that no rule names: each has ports of its own.
+        if direction == Direction::Egress && names_for_everyone {
             let named = |(class, c): (usize, &Class)| (!c.named_ports.is_empty()).then_some(class as PeerId);
             for peer in self.classes.classes.iter().enumerate().filter_map(named) {
                 by_peer.entry(peer).or_default();
@@ -245,8 +247,8 @@ impl Rows<'_> {
         for (peer, mut rules) in by_peer {
             rules.extend(&everyone);
             rules.sort_unstable();
-            let ports = match (per_target, self.classes.classes.get(peer as usize)) {
-                (true, Some(class)) => class.named_ports.as_slice(),
+            let ports = match (direction, self.classes.classes.get(peer as usize)) {
+                (Direction::Egress, Some(class)) => class.named_ports.as_slice(),
                 _ => own,
             };
             let decided = memo
