@@ -49,7 +49,17 @@ pub(super) fn first_line(bytes: &[u8]) -> &[u8] {
 
 /// Whether `needle` stands somewhere, letters of either case alike.
 pub(super) fn contains(bytes: &[u8], needle: &[u8]) -> bool {
-    bytes.windows(needle.len()).any(|window| window.eq_ignore_ascii_case(needle))
+    let Some(first) = needle.first() else { return true };
+    let mut rest = bytes;
+    // Most bytes are not the first one of the needle, and skipping them is what makes this fast.
+    while let Some(at) = rest.iter().position(|byte| byte.eq_ignore_ascii_case(first)) {
+        rest = &rest[at..];
+        if starts(rest, needle) {
+            return true;
+        }
+        rest = &rest[1..];
+    }
+    false
 }
 
 /// Whether bytes begin with `prefix`, letters of either case alike.
