@@ -53,10 +53,10 @@ fn main() {
         let parse = common::median(|| drop(std::hint::black_box(source::parse(&file, &text))));
         let documents = source::parse(&file, &text).documents;
         let build = common::median(|| {
-            drop(std::hint::black_box(analysis::declared(&documents, Dataplane::KUBERNETES)));
+            drop(std::hint::black_box(analysis::declared(&documents, Dataplane::kubernetes())));
         });
         let whole = common::median(|| {
-            let declared = analysis::declared(&documents, Dataplane::KUBERNETES);
+            let declared = analysis::declared(&documents, Dataplane::kubernetes());
             drop(std::hint::black_box(analysis::reviewed(declared, Observed::default())));
         });
         let _ = writeln!(

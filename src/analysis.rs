@@ -7,7 +7,7 @@ use crate::inventory;
 pub use crate::inventory::{Inventory, Workload};
 use crate::model::{Document, Gap, Problem};
 use crate::observed::{Directory, Observed, ObservedFlow, attribute};
-use crate::policy::{Dataplane, ENGINES, Lowered};
+use crate::policy::{self, Dataplane};
 use crate::protocol;
 use std::io::Read;
 
@@ -31,13 +31,8 @@ pub struct Analysis {
 /// Documents → who exists, and who may talk to whom.
 pub fn declared(documents: &[Document], dataplane: Dataplane) -> Analysis {
     let (inventory, mut problems) = inventory::read(documents);
-    let mut rules = Lowered::default();
-    for lowered in ENGINES.iter().map(|engine| engine.lower(documents)) {
-        rules.tiers.extend(lowered.tiers);
-        rules.gaps.extend(lowered.gaps);
-        rules.problems.extend(lowered.problems);
-    }
-    problems.append(&mut rules.problems);
+    let rules = policy::read(documents, &dataplane);
+    problems.extend(rules.problems);
     let graph = AllowedGraph::build(&inventory, rules.tiers, dataplane);
     let mut gaps = rules.gaps;
     gaps.extend(graph.gaps.iter().cloned());

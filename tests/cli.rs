@@ -126,7 +126,7 @@ fn explain_names_the_verdict_the_reason_and_the_change() {
 fn unknown_names_come_with_what_is_known() {
     assert!(said(&run(&["rules", "plaintext"])).contains("plaintext-flow"));
     assert!(said(&run_with_input(&["check", "-", "-f", "yaml"], OPEN)).contains("markdown"));
-    assert!(said(&run_with_input(&["check", "-", "--engine", "calico"], OPEN)).contains("kubernetes"));
+    assert!(said(&run_with_input(&["check", "-", "--engine", "calicoo"], OPEN)).contains("calico, cilium"));
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::sync::Arc;
 use watertight::analysis;
-use watertight::model::{AddressRange, AddressSet, PortSet, Protocol, TrafficSet};
+use watertight::model::{AddressRange, AddressSet, IpProtocols, PortSet, Protocol, TrafficSet};
 use watertight::policy::Dataplane;
 use watertight::source;
 
@@ -341,7 +341,7 @@ fn cluster() -> impl Strategy<Value = Cluster> {
 fn read(parts: &[String]) -> analysis::Analysis {
     let reading = source::parse(&Arc::from("random.yaml"), &parts.join("---\n"));
     assert!(reading.problems.is_empty(), "{:?}", reading.problems);
-    let analysis = analysis::declared(&reading.documents, Dataplane::KUBERNETES);
+    let analysis = analysis::declared(&reading.documents, Dataplane::kubernetes());
     assert!(analysis.problems.is_empty(), "{:?}", analysis.problems);
     analysis
 }
@@ -435,7 +435,8 @@ proptest! {
 fn traffic_set() -> impl Strategy<Value = TrafficSet> {
     let ranges = prop::collection::vec((protocol(), any::<u16>(), any::<u16>()), 0..4);
     (ranges, any::<bool>()).prop_map(|(ranges, portless)| {
-        let none = TrafficSet { portless, ..TrafficSet::none() };
+        let portless = if portless { IpProtocols::all() } else { IpProtocols::of(IpProtocols::ICMP) };
+        let none = TrafficSet::portless(portless);
         ranges.into_iter().fold(none, |set, (protocol, a, b)| {
             set.union(&TrafficSet::of(protocol, PortSet::range(a.min(b), a.max(b))))
         })

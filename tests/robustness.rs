@@ -132,7 +132,7 @@ fn mutated_manifests_do_no_harm() {
                 let changed = mutate(&text, &mut random);
                 let text = String::from_utf8_lossy(&changed);
                 let reading = source::parse(&Arc::from("mutated.yaml"), &text);
-                let analysis = analysis::declared(&reading.documents, Dataplane::KUBERNETES);
+                let analysis = analysis::declared(&reading.documents, Dataplane::kubernetes());
                 assert!(analysis.problems.iter().all(|problem| !problem.message.is_empty()));
             }
         }

@@ -2,6 +2,9 @@
 //!
 //! A `connections` block lists every allowed connection between workloads (with `# external` as
 //! its first line also those with the outside); an `error` block holds a part of the message.
+//! A `gaps` block holds lines each of which must be part of a gap. A `dataplane` block names the
+//! dataplane of the cases under its heading; without one it is the page's, where the page is
+//! named after a dataplane, or the one that the manifests show.
 //! `UPDATE_EXPECT=1` rewrites `connections` blocks.
 
 #![expect(clippy::disallowed_methods, reason = "tests read pages and reference data")]
@@ -10,6 +13,7 @@ mod common;
 
 use std::fmt::Write as _;
 use std::path::Path;
+use watertight::policy::{Dataplane, DataplaneKind};
 
 /// A fenced block: its language and its lines.
 struct Block {
@@ -58,13 +62,30 @@ fn run_page(path: &Path) -> (usize, Vec<String>) {
     let page = std::fs::read_to_string(path).expect("a page");
     let (mut cases, mut failures, mut manifests) = (0, Vec::new(), String::new());
     let mut rewrites: Vec<(usize, usize, String)> = Vec::new();
+    let stem = path.file_stem().expect("a name").to_string_lossy().into_owned();
+    let of_page = DataplaneKind::from_name(&stem).map(Dataplane::new);
+    let (mut dataplane, mut last_heading) = (of_page.clone(), String::new());
     for (heading, block) in blocks(&page) {
+        if heading != last_heading {
+            (dataplane, last_heading) = (of_page.clone(), heading.clone());
+        }
         match block.language.as_str() {
+            "dataplane" => dataplane = Some(common::dataplane(&block.text)),
+            "gaps" => {
+                cases += 1;
+                let (analysis, _) = common::analyse_on(&manifests, dataplane.clone());
+                for part in block.text.lines().map(str::trim).filter(|line| !line.is_empty()) {
+                    if !analysis.gaps.iter().any(|gap| gap.what.contains(part)) {
+                        let said: Vec<&str> = analysis.gaps.iter().map(|gap| gap.what.as_str()).collect();
+                        failures.push(format!("{heading}: no gap says {part:?}: {said:#?}"));
+                    }
+                }
+            }
             "yaml" => manifests = block.text,
             "connections" => {
                 cases += 1;
                 let (external, want) = wanted(&block);
-                let (analysis, problems) = common::analyse(&manifests);
+                let (analysis, problems) = common::analyse_on(&manifests, dataplane.clone());
                 let got = common::connection_lines(&analysis, external);
                 if !problems.is_empty() {
                     failures.push(format!("{heading}: problems: {problems:?}"));
@@ -83,7 +104,7 @@ fn run_page(path: &Path) -> (usize, Vec<String>) {
             }
             "error" => {
                 cases += 1;
-                let (_, problems) = common::analyse(&manifests);
+                let (_, problems) = common::analyse_on(&manifests, dataplane.clone());
                 let said: String = problems.iter().map(|p| format!("{p}\n")).collect();
                 let part = block.text.trim();
                 if !said.contains(part) {

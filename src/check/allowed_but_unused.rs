@@ -4,7 +4,7 @@
 
 use super::shared::{destinations, paths, policy_name, protocol_of};
 use super::{Evidence, Finding, check};
-use crate::graph::{Direction, RuleInfo};
+use crate::graph::{Action, Direction, RuleInfo};
 use crate::model::Protocol;
 use std::collections::BTreeSet;
 
@@ -36,6 +36,9 @@ fn of_rule(
     present: &BTreeSet<u32>,
 ) -> Option<Finding> {
     let graph = evidence.graph;
+    if info.rule.action != Action::Allow {
+        return None;
+    }
     let policy = &graph.policies[info.policy as usize];
     let peers: BTreeSet<u32> =
         info.matches.as_ref()?.iter().copied().filter(|p| graph.class(*p).is_some()).collect();
@@ -49,11 +52,7 @@ fn of_rule(
     let fits = |(a, b, protocol, port): &(u32, u32, Protocol, u16)| {
         let named = |class: u32| {
             let ports = graph.class(class).map_or(&[][..], |c| &c.named_ports);
-            info.rule
-                .traffic
-                .named
-                .iter()
-                .any(|(p, n)| ports.contains(&(*p, n.clone(), *port)) && p == protocol)
+            info.rule.traffic.named.iter().any(|name| ports.contains(&(name.clone(), *protocol, *port)))
         };
         from.contains(a)
             && to.contains(b)

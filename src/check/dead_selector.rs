@@ -4,7 +4,7 @@
 
 use super::shared::{objects, policy_name};
 use super::{Evidence, Finding, check};
-use crate::graph::{Peer, Peers};
+use crate::graph::{Peer, Peers, PolicyInfo};
 
 check! {
     DeadSelector, "dead-selector", Low, "A policy or rule that selects nothing.",
@@ -19,7 +19,7 @@ fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
         .map(|policy| {
             DeadSelector.finding(
                 policy_name(&policy.origin),
-                format!("Its podSelector ({}) matches no pod of the namespace.", policy.subjects.endpoints),
+                format!("Its selector ({}) matches no endpoint.", subjects_text(policy)),
                 vec![policy.origin.clone()],
                 "Correct the labels, or remove the policy.",
             )
@@ -27,7 +27,7 @@ fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
         .collect();
     for info in &graph.rules {
         let Peers::Among(peers) = &info.rule.peers else { continue };
-        let by_labels = peers.iter().any(|peer| matches!(peer, Peer::Endpoints(_)));
+        let by_labels = peers.iter().any(|peer| peer.any(|part| matches!(part, Peer::Endpoints(_))));
         let idle = graph.policies[info.policy as usize].selected.is_empty();
         if !by_labels || idle || info.matches.as_ref().is_none_or(|matches| !matches.is_empty()) {
             continue;
@@ -43,4 +43,9 @@ fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
         findings.push(finding);
     }
     findings
+}
+
+/// The selectors as `kubectl -l` writes them.
+fn subjects_text(policy: &PolicyInfo) -> String {
+    policy.subjects.iter().map(|s| s.endpoints.to_string()).collect::<Vec<_>>().join(" or ")
 }

@@ -2,7 +2,7 @@
 //!
 //! Its page, which is run as a test, says why it matters and what to do.
 
-use super::shared::{backends, target_ports, workload_name};
+use super::shared::{backends, workload_name};
 use super::{Evidence, Finding, check};
 use crate::inventory::{Network, Service, ServiceKind, TrafficPolicy};
 use crate::model::{Origin, Protocol};
@@ -29,8 +29,10 @@ fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
                         && is_open(evidence, index, number, port.protocol, port.port));
                 let way = match (variant.network, port.host_port) {
                     (Network::Host, _) => format!("the host network, {}/{}", port.protocol, port.port),
-                    (Network::Pod, Some(host)) => format!("host port {}/{host}", port.protocol),
-                    (Network::Pod, None) => continue,
+                    (Network::Pod | Network::HostEndpoint, Some(host)) => {
+                        format!("host port {}/{host}", port.protocol)
+                    }
+                    (Network::Pod | Network::HostEndpoint, None) => continue,
                 };
                 if reached {
                     ways.entry(index).or_default().insert((way, None));
@@ -55,7 +57,7 @@ fn add_service(evidence: &Evidence<'_>, service: &Service, ways: &mut Ways) {
     for (workload, variant) in backends(evidence.inventory, service) {
         let pod = &evidence.inventory.workloads[workload].variants[variant];
         for port in &service.ports {
-            for target in target_ports(port, pod) {
+            for target in port.targets(pod) {
                 if is_open(evidence, workload, variant, port.protocol, target) {
                     let (protocol, name) = (port.protocol, &service.name);
                     let way = format!("{kind} {name} {protocol}/{} to port {target}{caveat}", port.port);

@@ -4,7 +4,7 @@
 
 use super::shared::{policy_name, workload_name};
 use super::{Evidence, Finding, check};
-use crate::graph::{Namespaces, PolicyInfo};
+use crate::graph::{Namespaces, PolicyInfo, Population};
 use crate::inventory::Network;
 
 check! {
@@ -18,11 +18,14 @@ fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
         let Some(variant) = workload.variants.iter().find(|v| v.network == Network::Host) else { continue };
         let labels = evidence.inventory.namespaces.get(&workload.name.namespace).map(|n| &n.labels);
         let would_select = |policy: &&PolicyInfo| {
-            policy.subjects.endpoints.matches(&variant.labels)
-                && match &policy.subjects.namespaces {
-                    Namespaces::Named(name) => *name == workload.name.namespace,
-                    Namespaces::Matching(selector) => labels.is_some_and(|l| selector.matches(l)),
-                }
+            policy.subjects.iter().any(|subjects| {
+                subjects.population == Population::Pods
+                    && subjects.endpoints.matches(&variant.labels)
+                    && match &subjects.namespaces {
+                        Namespaces::Named(name) => *name == workload.name.namespace,
+                        Namespaces::Matching(selector) => labels.is_some_and(|l| selector.matches(l)),
+                    }
+            })
         };
         let Some(policy) = evidence.graph.policies.iter().find(would_select) else { continue };
         findings.push(HostNetworkBypass.finding(

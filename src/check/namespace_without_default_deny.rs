@@ -3,7 +3,7 @@
 //! Its page, which is run as a test, says why it matters and what to do.
 
 use super::{Evidence, Finding, check};
-use crate::graph::{Direction, Namespaces, PolicyInfo};
+use crate::graph::{Action, Direction, Isolation, Namespaces, PolicyInfo, Population, Selection};
 use crate::inventory::Network;
 use std::collections::BTreeSet;
 
@@ -42,10 +42,17 @@ fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
 
 /// Namespaces and directions in which some policy selects every pod.
 fn covered<'a>(evidence: &Evidence<'a>) -> BTreeSet<(&'a str, Direction)> {
-    let whole = |policy: &&PolicyInfo| policy.subjects.endpoints.is_everything();
+    let isolates = |policy: &&PolicyInfo| {
+        let unmatched = evidence.graph.tiers[policy.tier as usize].unmatched;
+        policy.isolation == Isolation::Isolates && unmatched == Action::Deny
+    };
+    let whole =
+        |subjects: &&Selection| subjects.population == Population::Pods && subjects.endpoints.is_everything();
     let mut covered = BTreeSet::new();
-    for policy in evidence.graph.policies.iter().filter(whole) {
-        match &policy.subjects.namespaces {
+    let policies = evidence.graph.policies.iter().filter(isolates);
+    let selections = policies.flat_map(|policy| policy.subjects.iter().map(move |s| (policy, s)));
+    for (policy, subjects) in selections.filter(|(_, subjects)| whole(subjects)) {
+        match &subjects.namespaces {
             Namespaces::Named(name) => drop(covered.insert((name.as_str(), policy.direction))),
             Namespaces::Matching(selector) => {
                 let matching =

@@ -4,7 +4,7 @@
 
 use super::shared::{policy_name, workload_name};
 use super::{Evidence, Finding, check};
-use crate::graph::{ClassId, Direction, RuleInfo};
+use crate::graph::{Action, ClassId, Direction, RuleInfo};
 
 check! {
     OneSidedAllow, "one-sided-allow", Low, "A rule that the other end's policies make void.",
@@ -17,6 +17,9 @@ fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
 
 fn of_rule(evidence: &Evidence<'_>, info: &RuleInfo) -> Option<Finding> {
     let graph = evidence.graph;
+    if info.rule.action != Action::Allow {
+        return None;
+    }
     let policy = &graph.policies[info.policy as usize];
     let peers = info.matches.as_ref()?.iter().copied().filter(|peer| graph.class(*peer).is_some());
     let pairs = peers.flat_map(|peer| policy.selected.iter().map(move |subject| (peer, *subject)));

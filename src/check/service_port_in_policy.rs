@@ -2,7 +2,7 @@
 //!
 //! Its page, which is run as a test, says why it matters and what to do.
 
-use super::shared::{backends, destinations, policy_name, target_ports};
+use super::shared::{backends, destinations, policy_name};
 use super::{Evidence, Finding, check};
 use crate::graph::RuleInfo;
 use crate::inventory::{Service, ServicePort};
@@ -53,7 +53,7 @@ fn misses(
     backends(evidence.inventory, service).any(|(workload, variant)| {
         let pod = &evidence.inventory.workloads[workload].variants[variant];
         let listens = pod.ports.iter().any(|p| p.port == port.port && p.protocol == port.protocol);
-        let real: Vec<u16> = target_ports(port, pod);
+        let real: Vec<u16> = port.targets(pod);
         !listens
             && targets.contains(&evidence.graph.class_of(workload, variant))
             && !real.is_empty()

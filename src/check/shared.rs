@@ -1,8 +1,10 @@
 //! What several checks ask: names, backends of services, the ends of a flow as the graph knows them.
 
 use super::{Evidence, Finding};
-use crate::graph::{AllowedGraph, Class, ClassId, Direction, Peer, Peers, PolicyInfo, Rule, RuleInfo};
-use crate::inventory::{Inventory, Service, ServicePort, TargetPort, Variant};
+use crate::graph::{
+    Action, AllowedGraph, Class, ClassId, Direction, Peer, Peers, PolicyInfo, Rule, RuleInfo,
+};
+use crate::inventory::{Inventory, Service, Variant};
 use crate::model::{AddressSet, Origin, Protocol};
 use crate::observed::{ObservedFlow, Party, Transport};
 use std::collections::BTreeMap;
@@ -43,23 +45,27 @@ pub(super) fn objects(graph: &AllowedGraph) -> Vec<&PolicyInfo> {
     by_name.into_values().collect()
 }
 
-/// Whether a rule has no peers, or a block that holds a whole address family.
-pub(super) fn names_everyone(rule: &Rule) -> bool {
+/// Whether a rule allows everyone: it has no peers, or a block that holds a whole address family,
+/// or all that is outside.
+pub(super) fn opens_to_everyone(rule: &Rule) -> bool {
     let families = AddressSet::all();
-    match &rule.peers {
-        Peers::Everyone => true,
-        Peers::Among(peers) => peers.iter().any(|peer| match peer {
-            Peer::Addresses(set) => families.ranges().iter().any(|family| set.ranges().contains(family)),
-            Peer::Endpoints(_) => false,
-        }),
-    }
+    let everyone = |peer: &Peer| match peer {
+        Peer::Addresses(set) => families.ranges().iter().any(|family| set.ranges().contains(family)),
+        Peer::Outside => true,
+        _ => false,
+    };
+    rule.action == Action::Allow
+        && match &rule.peers {
+            Peers::Everyone => true,
+            Peers::Among(peers) => peers.iter().any(everyone),
+        }
 }
 
 /// Whether a rule opens port 53 and nothing else.
 pub(super) fn only_dns(rule: &Rule) -> bool {
     let fixed = &rule.traffic.fixed;
     let none_or_dns = |protocol| matches!(fixed.ports(protocol).intervals(), [] | [(53, 53)]);
-    rule.traffic.named.is_empty() && !fixed.portless && Protocol::ALL.into_iter().all(none_or_dns)
+    rule.traffic.named.is_empty() && fixed.portless.is_empty() && Protocol::ALL.into_iter().all(none_or_dns)
 }
 
 /// The classes that a rule leads to: its subjects for ingress, its peers for egress.
@@ -90,14 +96,6 @@ pub(super) fn backends<'a>(
     })
 }
 
-/// The container ports behind a service's port, on one variant.
-pub(super) fn target_ports(port: &ServicePort, variant: &Variant) -> Vec<u16> {
-    match &port.target {
-        TargetPort::Number(number) => vec![*number],
-        TargetPort::Named(name) => variant.named_port(name, port.protocol).collect(),
-    }
-}
-
 /// The protocol of a flow, where it has ports.
 pub(super) fn protocol_of(seen: &ObservedFlow) -> Option<Protocol> {
     match seen.flow.transport {
@@ -122,7 +120,7 @@ pub(super) fn paths(evidence: &Evidence<'_>, seen: &ObservedFlow) -> Vec<(u32, u
                 .flat_map(|(workload, variant)| {
                     let pod = &evidence.inventory.workloads[workload].variants[variant];
                     let class = evidence.graph.class_of(workload, variant);
-                    ports().flat_map(move |p| target_ports(p, pod)).map(move |target| (class, target))
+                    ports().flat_map(move |p| p.targets(pod)).map(move |target| (class, target))
                 })
                 .collect()
         }

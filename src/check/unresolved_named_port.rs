@@ -4,6 +4,7 @@
 
 use super::shared::{destinations, policy_name};
 use super::{Evidence, Finding, check};
+use crate::graph::PortName;
 
 check! {
     UnresolvedNamedPort, "unresolved-named-port", Medium, "A port name that no destination has.",
@@ -14,11 +15,10 @@ fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for info in &evidence.graph.rules {
         let targets = destinations(evidence.graph, info);
-        for (protocol, name) in &info.rule.traffic.named {
-            let has = |class: &u32| {
-                let class = evidence.graph.class(*class);
-                class.is_some_and(|c| c.named_ports.iter().any(|(p, n, _)| p == protocol && n == name))
-            };
+        for wanted in &info.rule.traffic.named {
+            let PortName::Container(protocol, name) = wanted else { continue };
+            let has = |peer: &u32| evidence.graph.ports_of(*peer).iter().any(|(known, _, _)| known == wanted);
+            let protocol = protocol.map_or("", |protocol| protocol.name());
             if targets.is_empty() || targets.iter().any(has) {
                 continue;
             }
@@ -26,7 +26,7 @@ fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
             let mut finding = UnresolvedNamedPort.finding(
                 policy_name(origin),
                 format!(
-                    "No pod that {} leads to has a {protocol} port named {name:?}: it allows nothing.",
+                    "No pod that {} leads to has a {protocol} port named {name:?}: it matches nothing.",
                     origin.rule
                 ),
                 vec![origin.clone()],

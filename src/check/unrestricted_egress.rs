@@ -2,7 +2,7 @@
 //!
 //! Its page, which is run as a test, says why it matters and what to do.
 
-use super::shared::{names_everyone, only_dns, policy_name};
+use super::shared::{only_dns, opens_to_everyone, policy_name};
 use super::{Evidence, Finding, check};
 use crate::graph::{Direction, RuleInfo};
 
@@ -15,7 +15,7 @@ fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
     let graph = evidence.graph;
     let loose = |info: &&RuleInfo| {
         graph.policies[info.policy as usize].direction == Direction::Egress
-            && names_everyone(&info.rule)
+            && opens_to_everyone(&info.rule)
             && !only_dns(&info.rule)
     };
     let finding = |info: &RuleInfo| {

@@ -2,7 +2,7 @@
 //!
 //! Its page, which is run as a test, says why it matters and what to do.
 
-use super::shared::{names_everyone, policy_name};
+use super::shared::{opens_to_everyone, policy_name};
 use super::{Evidence, Finding, check};
 use crate::graph::{Direction, RuleInfo};
 
@@ -14,7 +14,7 @@ check! {
 fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
     let graph = evidence.graph;
     let loose = |info: &&RuleInfo| {
-        graph.policies[info.policy as usize].direction == Direction::Ingress && names_everyone(&info.rule)
+        graph.policies[info.policy as usize].direction == Direction::Ingress && opens_to_everyone(&info.rule)
     };
     let finding = |info: &RuleInfo| {
         let origin = &info.rule.origin;

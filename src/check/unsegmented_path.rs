@@ -27,7 +27,7 @@ fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for id in ids() {
         let class = &graph.classes()[id as usize];
-        if class.network == Network::Host || graph.row(id, Direction::Ingress).is_governed() {
+        if class.network != Network::Pod || graph.row(id, Direction::Ingress).is_governed() {
             continue;
         }
         let elsewhere = |from: &&ClassId| {

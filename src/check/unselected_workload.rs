@@ -19,7 +19,7 @@ fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (id, class) in graph.classes().iter().enumerate() {
         let selected = Direction::BOTH.iter().any(|d| graph.row(id as ClassId, *d).is_governed());
-        if selected || class.network == Network::Host || !policed.contains(class.namespace.as_str()) {
+        if selected || class.network != Network::Pod || !policed.contains(class.namespace.as_str()) {
             continue;
         }
         let (subject, origin, others) = alike(evidence, class);

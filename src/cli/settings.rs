@@ -5,7 +5,7 @@ use super::args::{By, Common, FailOn, What};
 use crate::analysis::Analysis;
 use crate::check::Severity;
 use crate::model::Protocol;
-use crate::policy::{Dataplane, ENGINES};
+use crate::policy::{Dataplane, DataplaneKind};
 use crate::report::{self, FORMATS, Format};
 use std::path::PathBuf;
 
@@ -58,17 +58,16 @@ fn target(name: &str, file: Option<PathBuf>) -> Result<Target, Failure> {
     }
 }
 
-/// The dataplane behind `--engine`.
-pub fn dataplane(name: &str) -> Result<Dataplane, Failure> {
-    match name {
-        "auto" => Ok(Dataplane::KUBERNETES),
-        _ if ENGINES.iter().any(|engine| engine.name() == name) => Ok(Dataplane::KUBERNETES),
-        _ => {
-            let names: Vec<&str> = ENGINES.iter().map(|engine| engine.name()).collect();
-            let hint = format!("auto, {}", names.join(", "));
-            Err(Failure::usage(format!("there is no engine {name:?}"), hint))
-        }
+/// The dataplane behind `--engine`; `None` for `auto`, which the documents decide.
+pub fn dataplane(name: &str) -> Result<Option<Dataplane>, Failure> {
+    if name == "auto" {
+        return Ok(None);
     }
+    DataplaneKind::from_name(name).map(|kind| Some(Dataplane::new(kind))).ok_or_else(|| {
+        let names: Vec<&str> = DataplaneKind::all().map(DataplaneKind::name).collect();
+        let hint = format!("auto, {}", names.join(", "));
+        Failure::usage(format!("there is no engine {name:?}"), hint)
+    })
 }
 
 /// Whether an analysis reaches the threshold.

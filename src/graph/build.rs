@@ -1,11 +1,12 @@
 //! Builds the rows of all classes; equal lists of policies share one row.
 
-use super::classes::{Class, ClassId, Classes, PeerId};
+use super::classes::{Class, ClassId, Classes, NamedPort, PeerId};
 use super::edge::{Edge, Exemption, Row};
+use super::gaps;
 use crate::inventory::{Inventory, Network};
-use crate::model::{AddressSet, Bend, Gap, Origin, Protocol, TrafficSet};
-use crate::policy::{Action, Dataplane, Decision, Direction, Matched, Peer, Peers, Policy, Rule, Selection};
-use crate::policy::{Step, Tier, decide};
+use crate::model::{AddressSet, DomainPattern, Gap, Origin, TrafficSet};
+use crate::policy::{Action, Dataplane, Decision, Direction, Isolation, Layer, Policy, PolicyOrder, Rule};
+use crate::policy::{Extent, Matched, PortName, Selection, Step, Tier, TierRank, decide};
 use hashbrown::HashMap;
 use rayon::prelude::*;
 use std::sync::Arc;
@@ -15,7 +16,9 @@ use std::sync::Arc;
 pub struct AllowedGraph {
     /// What enforces.
     pub dataplane: Dataplane,
-    /// Policies by number, with the direction for which they count.
+    /// Tiers in the order in which connections meet them.
+    pub tiers: Vec<TierInfo>,
+    /// Policies by number, with the direction for which they count; in the order of their tiers.
     pub policies: Vec<PolicyInfo>,
     /// Rules by number.
     pub rules: Vec<RuleInfo>,
@@ -27,6 +30,19 @@ pub struct AllowedGraph {
     pub gaps: Vec<Gap>,
 }
 
+/// A tier, without its policies.
+#[derive(Clone, Debug)]
+pub struct TierInfo {
+    /// What enforces.
+    pub layer: Layer,
+    /// As seen from the subjects.
+    pub direction: Direction,
+    /// Its place.
+    pub rank: TierRank,
+    /// What becomes of unmatched traffic of isolated subjects.
+    pub unmatched: Action,
+}
+
 /// A policy in one direction.
 #[derive(Clone, Debug)]
 pub struct PolicyInfo {
@@ -35,12 +51,17 @@ pub struct PolicyInfo {
     /// For which direction.
     pub direction: Direction,
     /// Whom it selects.
-    pub subjects: Selection,
+    pub subjects: Vec<Selection>,
+    /// Whether its subjects answer to the end of the tier.
+    pub isolation: Isolation,
+    /// Its place in the tier.
+    pub order: PolicyOrder,
     /// The classes that it selects.
     pub selected: Vec<ClassId>,
     /// Its rules, by number.
     pub rules: std::ops::Range<u32>,
-    tier: u32,
+    /// Number of its tier.
+    pub tier: u32,
 }
 
 /// A rule, with what it matches.
@@ -50,24 +71,26 @@ pub struct RuleInfo {
     pub policy: u32,
     /// The rule as lowered.
     pub rule: Rule,
-    /// The classes and atoms that it names; `None` where it names everyone.
+    /// The peers that it names, sorted; `None` where it names everyone.
     pub matches: Option<Vec<PeerId>>,
+    /// The classes that it can be about, beside being selected, sorted; `None` for all.
+    pub own: Option<Vec<PeerId>>,
 }
 
 impl AllowedGraph {
-    /// Joins who exists with what is permitted.
+    /// Joins who exists with what is permitted. `tiers` are those of [`crate::policy::read`].
     pub fn build(inventory: &Inventory, tiers: Vec<Tier>, dataplane: Dataplane) -> AllowedGraph {
         let classes = Classes::build(inventory, &tiers, &dataplane);
-        let unmatched: Vec<Action> = tiers.iter().map(|tier| tier.unmatched).collect();
-        let (policies, rules) = number(tiers, &classes);
+        let (tiers, policies, rules) = number(tiers, &classes);
         let (ingress, egress) = {
-            let rows = Rows { classes: &classes, policies: &policies, rules: &rules, unmatched: &unmatched };
+            let rows = Rows { classes: &classes, tiers: &tiers, policies: &policies, rules: &rules };
             (rows.build(Direction::Ingress), rows.build(Direction::Egress))
         };
-        let gaps = address_gaps(&classes, &rules);
+        let gaps = gaps::of_addresses(&classes, &rules);
+        let open = decide(&[]);
         let mut graph =
-            AllowedGraph { dataplane, policies, rules, classes, ingress, egress, open: decide(&[]), gaps };
-        graph.gaps.extend(exemption_gaps(&graph, inventory));
+            AllowedGraph { dataplane, tiers, policies, rules, classes, ingress, egress, open, gaps };
+        graph.gaps.extend(gaps::of_exemptions(&graph, inventory));
         graph
     }
 
@@ -88,12 +111,27 @@ impl AllowedGraph {
 
     /// The address atoms, which are peers numbered behind the classes.
     pub fn atoms(&self) -> impl Iterator<Item = (PeerId, &AddressSet)> {
-        (self.classes.classes.len() as PeerId..).zip(&self.classes.atoms)
+        (self.classes.first_atom()..).zip(&self.classes.atoms)
     }
 
     /// The atom that holds an address.
     pub fn atom_of(&self, address: std::net::IpAddr) -> PeerId {
         self.atoms().find(|(_, atom)| atom.contains(address)).map_or(0, |(peer, _)| peer)
+    }
+
+    /// Outside endpoints that rules name, which are peers numbered behind the atoms.
+    pub fn domains(&self) -> impl Iterator<Item = (PeerId, &DomainPattern)> {
+        (self.classes.first_domain()..).zip(&self.classes.domains)
+    }
+
+    /// How many peers there are; every number below is one.
+    pub fn peer_count(&self) -> PeerId {
+        self.classes.peers()
+    }
+
+    /// The numbers that port names of rules have at a peer.
+    pub fn ports_of(&self, peer: PeerId) -> &[NamedPort] {
+        self.classes.ports_of(peer)
     }
 
     /// The row of a class.
@@ -129,10 +167,10 @@ impl AllowedGraph {
 
     /// A node's own traffic reaches its pods whatever the policies say
     /// (`NetworkPolicySpec.ingress`, so that the kubelet can probe).
-    fn exemption(&self, from: PeerId, to: PeerId) -> Exemption {
+    pub(super) fn exemption(&self, from: PeerId, to: PeerId) -> Exemption {
         let (Some(source), Some(target)) = (self.class(from), self.class(to)) else { return Exemption::None };
         let governed = self.row(to, Direction::Ingress).is_governed();
-        if !self.dataplane.local_node_exempt || source.network == Network::Pod || !governed {
+        if !self.dataplane.local_node_exempt || source.network != Network::Host || !governed {
             return Exemption::None;
         }
         match (&source.nodes, &target.nodes) {
@@ -142,52 +180,58 @@ impl AllowedGraph {
     }
 }
 
-/// Gives every policy and rule its number.
-fn number(tiers: Vec<Tier>, classes: &Classes) -> (Vec<PolicyInfo>, Vec<RuleInfo>) {
-    let (mut policies, mut rules) = (Vec::new(), Vec::new());
-    for (tier_number, tier) in tiers.into_iter().enumerate() {
-        let mut sorted = tier.policies;
-        sorted.sort_by(|a, b| a.origin.cmp(&b.origin));
-        for policy in sorted {
-            let Policy { subjects, rules: own, origin } = policy;
+type Numbered = (Vec<TierInfo>, Vec<PolicyInfo>, Vec<RuleInfo>);
+
+/// Gives every tier, policy and rule its number; lower numbers are asked first.
+fn number(tiers: Vec<Tier>, classes: &Classes) -> Numbered {
+    let (mut infos, mut policies, mut rules) = (Vec::new(), Vec::new(), Vec::new());
+    for tier in tiers {
+        let Tier { layer, direction, rank, unmatched, policies: own } = tier;
+        for policy in own {
+            let Policy { subjects, isolation, order, rules: own, origin } = policy;
             let first = rules.len() as u32;
             for rule in own {
-                let matches = matches(&rule.peers, classes);
-                let policy = policies.len() as u32;
-                rules.push(RuleInfo { policy, rule, matches });
+                let (matches, own) = (classes.matching(&rule.peers), classes.matching(&rule.own));
+                rules.push(RuleInfo { policy: policies.len() as u32, rule, matches, own });
             }
-            let selected = classes.selected(&subjects).to_vec();
-            let rules = first..rules.len() as u32;
-            let (direction, tier) = (tier.direction, tier_number as u32);
-            policies.push(PolicyInfo { origin, direction, subjects, selected, rules, tier });
+            let mut selected: Vec<ClassId> =
+                subjects.iter().flat_map(|selection| classes.selected(selection)).copied().collect();
+            selected.sort_unstable();
+            selected.dedup();
+            let (rules, tier) = (first..rules.len() as u32, infos.len() as u32);
+            policies.push(PolicyInfo {
+                origin,
+                direction,
+                subjects,
+                isolation,
+                order,
+                selected,
+                rules,
+                tier,
+            });
         }
+        infos.push(TierInfo { layer, direction, rank, unmatched });
     }
-    (policies, rules)
-}
-
-fn matches(peers: &Peers, classes: &Classes) -> Option<Vec<PeerId>> {
-    let Peers::Among(peers) = peers else { return None };
-    let mut all: Vec<PeerId> = Vec::new();
-    for peer in peers {
-        all.extend_from_slice(match peer {
-            Peer::Endpoints(selection) => classes.selected(selection),
-            Peer::Addresses(set) => classes.inside(set),
-        });
-    }
-    all.sort_unstable();
-    all.dedup();
-    Some(all)
+    (infos, policies, rules)
 }
 
 /// What the rows of one direction are made of.
 struct Rows<'a> {
     classes: &'a Classes,
+    tiers: &'a [TierInfo],
     policies: &'a [PolicyInfo],
     rules: &'a [RuleInfo],
-    unmatched: &'a [Action],
 }
 
-type NamedPorts = [(Protocol, String, u16)];
+/// What makes the row of a class: classes with equal ones share it.
+#[derive(PartialEq, Eq, Hash)]
+struct RowKey<'a> {
+    policies: Vec<u32>,
+    /// Rules of them that are not about this class.
+    left_out: Vec<u32>,
+    /// The class's own ports, where they count.
+    ports: &'a [NamedPort],
+}
 
 impl Rows<'_> {
     fn build(&self, direction: Direction) -> Vec<Arc<Row>> {
@@ -197,18 +241,19 @@ impl Rows<'_> {
                 policy.selected.iter().for_each(|class| selecting[*class as usize].push(number as u32));
             }
         }
-        let mut kinds: HashMap<(Vec<u32>, &NamedPorts), Vec<ClassId>> = HashMap::new();
-        for (class, policies) in selecting.into_iter().enumerate() {
-            let own = match direction {
-                Direction::Ingress => self.classes.classes[class].named_ports.as_slice(),
+        let mut kinds: HashMap<RowKey<'_>, Vec<ClassId>> = HashMap::new();
+        for (class, policies) in (0..).zip(selecting) {
+            let ports = match direction {
+                Direction::Ingress => self.classes.ports_of(class),
                 Direction::Egress => &[],
             };
-            kinds.entry((policies, own)).or_default().push(class as ClassId);
+            let left_out = self.rules_of(&policies).filter(|rule| !self.is_about(*rule, class)).collect();
+            kinds.entry(RowKey { policies, left_out, ports }).or_default().push(class);
         }
         let kinds: Vec<_> = kinds.into_iter().collect();
         let built: Vec<(Arc<Row>, Vec<ClassId>)> = kinds
             .into_par_iter()
-            .map(|((policies, own), classes)| (Arc::new(self.row(policies, own, direction)), classes))
+            .map(|(key, classes)| (Arc::new(self.row(key, direction)), classes))
             .collect();
         let empty = Arc::new(Row { policies: Vec::new(), rest: Arc::new(decide(&[])), named: Vec::new() });
         let mut rows = vec![empty; self.classes.classes.len()];
@@ -218,9 +263,18 @@ impl Rows<'_> {
         rows
     }
 
-    fn row(&self, policies: Vec<u32>, own: &NamedPorts, direction: Direction) -> Row {
-        let rules: Vec<u32> =
-            policies.iter().flat_map(|p| self.policies[*p as usize].rules.clone()).collect();
+    fn rules_of(&self, policies: &[u32]) -> impl Iterator<Item = u32> {
+        policies.iter().flat_map(|policy| self.policies[*policy as usize].rules.clone())
+    }
+
+    fn is_about(&self, rule: u32, class: ClassId) -> bool {
+        self.rules[rule as usize].own.as_ref().is_none_or(|own| own.binary_search(&class).is_ok())
+    }
+
+    fn row(&self, key: RowKey<'_>, direction: Direction) -> Row {
+        let RowKey { policies, left_out, ports: own } = key;
+        let counts = |rule: &u32| left_out.binary_search(rule).is_err();
+        let rules: Vec<u32> = self.rules_of(&policies).filter(counts).collect();
         let mut everyone = Vec::new();
         let mut by_peer: HashMap<PeerId, Vec<u32>> = HashMap::new();
         let mut names_for_everyone = false;
@@ -229,27 +283,26 @@ impl Rows<'_> {
             match &info.matches {
                 None => {
                     everyone.push(*rule);
-                    names_for_everyone |= !info.rule.traffic.named.is_empty();
+                    names_for_everyone |= info.rule.traffic.has_names();
                 }
                 Some(peers) => peers.iter().for_each(|peer| by_peer.entry(*peer).or_default().push(*rule)),
             }
         }
         // Only then do peers differ that no rule names: each has ports of its own.
         if direction == Direction::Egress && names_for_everyone {
-            let named = |(class, c): (usize, &Class)| (!c.named_ports.is_empty()).then_some(class as PeerId);
-            for peer in self.classes.classes.iter().enumerate().filter_map(named) {
+            for peer in (0..self.classes.peers()).filter(|peer| !self.classes.ports_of(*peer).is_empty()) {
                 by_peer.entry(peer).or_default();
             }
         }
         let tiers = self.tiers_of(&policies);
-        let mut memo: HashMap<(Vec<u32>, &NamedPorts), Arc<Decision>> = HashMap::new();
+        let mut memo: HashMap<(Vec<u32>, &[NamedPort]), Arc<Decision>> = HashMap::new();
         let mut named: Vec<(PeerId, Arc<Decision>)> = Vec::with_capacity(by_peer.len());
         for (peer, mut rules) in by_peer {
             rules.extend(&everyone);
             rules.sort_unstable();
-            let ports = match (direction, self.classes.classes.get(peer as usize)) {
-                (Direction::Egress, Some(class)) => class.named_ports.as_slice(),
-                _ => own,
+            let ports = match direction {
+                Direction::Egress => self.classes.ports_of(peer),
+                Direction::Ingress => own,
             };
             let decided = memo
                 .entry((rules, ports))
@@ -261,19 +314,23 @@ impl Rows<'_> {
         Row { policies, rest, named }
     }
 
-    /// The tiers that a subject answers to, in order.
+    /// The tiers that a subject answers to, in order, with what becomes of the unmatched there.
     fn tiers_of(&self, policies: &[u32]) -> Vec<(u32, Action)> {
         let mut tiers: Vec<(u32, Action)> = Vec::new();
         for policy in policies {
-            let tier = self.policies[*policy as usize].tier;
+            let PolicyInfo { tier, isolation, .. } = self.policies[*policy as usize];
             if tiers.last().is_none_or(|(last, _)| *last != tier) {
-                tiers.push((tier, self.unmatched[tier as usize]));
+                tiers.push((tier, Action::Pass));
+            }
+            if let (Isolation::Isolates, Some((_, unmatched))) = (isolation, tiers.last_mut()) {
+                *unmatched = self.tiers[tier as usize].unmatched;
             }
         }
         tiers
     }
 
-    fn decide(&self, tiers: &[(u32, Action)], rules: &[u32], ports: &NamedPorts) -> Decision {
+    /// Walks the tiers of each layer; every layer must let it through.
+    fn decide(&self, tiers: &[(u32, Action)], rules: &[u32], ports: &[NamedPort]) -> Decision {
         let resolved: Vec<TrafficSet> = rules.iter().map(|rule| self.resolve(*rule, ports)).collect();
         let step = |(tier, unmatched): &(u32, Action)| Step {
             unmatched: *unmatched,
@@ -281,84 +338,39 @@ impl Rows<'_> {
                 .iter()
                 .zip(&resolved)
                 .filter(|(rule, _)| self.tier_of(**rule) == *tier)
-                .map(|(rule, traffic)| Matched {
-                    action: self.rules[*rule as usize].rule.action,
-                    traffic,
-                    rule: *rule,
-                })
+                .map(|(rule, traffic)| self.matched(*rule, traffic))
                 .collect(),
         };
-        decide(&tiers.iter().map(step).collect::<Vec<_>>())
+        let layer_of = |tier: &(u32, Action)| self.tiers[tier.0 as usize].layer;
+        let layers = tiers.chunk_by(|a, b| layer_of(a) == layer_of(b));
+        let decided = layers.map(|tiers| decide(&tiers.iter().map(step).collect::<Vec<_>>()));
+        decided.reduce(Decision::and).unwrap_or_else(|| decide(&[]))
+    }
+
+    fn matched<'t>(&self, rule: u32, traffic: &'t TrafficSet) -> Matched<'t> {
+        let info = &self.rules[rule as usize].rule;
+        let extent = if info.narrowed.is_some() { Extent::Part } else { Extent::Whole };
+        Matched { action: info.action, traffic, extent, rule }
     }
 
     fn tier_of(&self, rule: u32) -> u32 {
         self.policies[self.rules[rule as usize].policy as usize].tier
     }
 
-    /// Puts numbers for names: the port of the destination with that name and protocol.
-    fn resolve(&self, rule: u32, ports: &NamedPorts) -> TrafficSet {
-        let traffic = &self.rules[rule as usize].rule.traffic;
-        let mut set = traffic.fixed.clone();
-        for (protocol, name) in &traffic.named {
-            for (_, _, port) in ports.iter().filter(|(p, n, _)| p == protocol && n == name) {
-                set = set.union(&TrafficSet::port(*protocol, *port));
-            }
-        }
-        set
+    fn resolve(&self, rule: u32, ports: &[NamedPort]) -> TrafficSet {
+        resolve(&self.rules[rule as usize].rule, ports)
     }
 }
 
-/// Blocks may cover endpoints whose addresses nobody told.
-fn address_gaps(classes: &Classes, rules: &[RuleInfo]) -> Vec<Gap> {
-    if classes.unaddressed == 0 {
-        return Vec::new();
-    }
-    let families = AddressSet::all();
-    let partial = |set: &AddressSet| !families.ranges().iter().any(|family| set.ranges().contains(family));
-    let may_cover_pods = |info: &&RuleInfo| match &info.rule.peers {
-        Peers::Everyone => false,
-        Peers::Among(peers) => peers.iter().any(|peer| match peer {
-            Peer::Addresses(set) => partial(set) && set.ranges().iter().any(may_be_inside),
-            Peer::Endpoints(_) => false,
-        }),
+/// Puts numbers for names: the ports that the destination has under them.
+pub(super) fn resolve(rule: &Rule, ports: &[NamedPort]) -> TrafficSet {
+    let of = |name: &PortName| {
+        let own = ports.iter().filter(|(known, _, _)| known == name);
+        own.fold(TrafficSet::none(), |set, (_, protocol, port)| {
+            set.union(&TrafficSet::port(*protocol, *port))
+        })
     };
-    let what = format!(
-        "this ipBlock may cover pods: the addresses of {} workload variants are not known",
-        classes.unaddressed
-    );
-    let gap = |info: &RuleInfo| Gap {
-        what: what.clone(),
-        origin: info.rule.origin.clone(),
-        bends: Bend::MayAllowMore,
-    };
-    rules.iter().filter(may_cover_pods).map(gap).collect()
-}
-
-/// Workloads on the host network reach the pods of their nodes whatever the policies say; the
-/// graph shows what policies allow, so this is said apart.
-fn exemption_gaps(graph: &AllowedGraph, inventory: &Inventory) -> Vec<Gap> {
-    let host = |(_, class): &(usize, &Class)| class.network == Network::Host;
-    let classes = graph.classes().len() as ClassId;
-    let exempt = graph.classes().iter().enumerate().filter(host).filter(|(from, _)| {
-        (0..classes).any(|to| graph.exemption(*from as ClassId, to) == Exemption::LocalNode)
-    });
-    let members = exempt.flat_map(|(_, class)| &class.members);
-    let workloads: std::collections::BTreeSet<u32> = members.map(|member| member.workload).collect();
-    let gap = |workload: u32| Gap {
-        what: "runs on the host network, so it reaches the pods of its own node whatever their policies say"
-            .to_owned(),
-        origin: inventory.workloads[workload as usize].origin.clone(),
-        bends: Bend::MayAllowMore,
-    };
-    workloads.into_iter().map(gap).collect()
-}
-
-/// Whether a range touches addresses that clusters use for pods: private or shared ones.
-fn may_be_inside(range: &crate::model::AddressRange) -> bool {
-    const POD_RANGES: &[&str] =
-        &["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7"];
-    let touches = |pods: crate::model::AddressRange| {
-        pods.first.is_ipv4() == range.first.is_ipv4() && pods.first <= range.last && range.first <= pods.last
-    };
-    POD_RANGES.iter().filter_map(|cidr| crate::model::AddressRange::from_cidr(cidr)).any(touches)
+    let traffic = &rule.traffic;
+    let named = traffic.named.iter().fold(traffic.fixed.clone(), |set, name| set.union(&of(name)));
+    traffic.except.iter().fold(named, |set, name| set.difference(&of(name)))
 }

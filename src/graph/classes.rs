@@ -3,27 +3,30 @@
 //! First endpoints of one namespace with equal projected labels are put together, then those that
 //! the same selections match. Addresses count by the atoms that the policies' blocks cut.
 
-use crate::inventory::{Inventory, Network, Variant};
-use crate::model::{AddressSet, Labels, Protocol, Selector, address};
-use crate::policy::{Dataplane, Namespaces, Peer, Peers, Selection, Tier};
+use super::mentioned::{Mentioned, SetKey, services_by_choice};
+use crate::inventory::{Inventory, Network, Service, Variant, Workload};
+use crate::model::{AddressSet, DomainPattern, Labels, Protocol, Selector, fact};
+use crate::policy::{Dataplane, Namespaces, Population, PortName, Selection, Services, Tier};
 use hashbrown::HashMap;
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
 
 /// Number of a class.
 pub type ClassId = u32;
-/// Number of a class, or behind the classes that of an address atom.
+/// Number of a class; behind the classes those of the address atoms, behind them those of names.
 pub type PeerId = u32;
+
+/// A port of a class that some rule names: the name, and what it stands for there.
+pub type NamedPort = (PortName, Protocol, u16);
 
 /// Endpoints that every rule treats alike.
 #[derive(Clone, Debug)]
 pub struct Class {
-    /// Their namespace.
+    /// Their namespace; empty where they have none.
     pub namespace: String,
     /// Pod or host network.
     pub network: Network,
     /// Named ports that some rule mentions, resolved.
-    pub named_ports: Vec<(Protocol, String, u16)>,
+    pub named_ports: Vec<NamedPort>,
     /// Workload variants in it.
     pub members: Vec<Member>,
     /// Nodes that they run on; `None` where some are not known.
@@ -47,123 +50,60 @@ pub(super) struct Classes {
     pub of_variant: Vec<Vec<ClassId>>,
     /// Address atoms outside of endpoints.
     pub atoms: Vec<AddressSet>,
-    selections: HashMap<Selection, Vec<ClassId>>,
-    blocks: HashMap<AddressSet, Vec<PeerId>>,
+    /// Ports of atoms that serve a service that rules name.
+    pub atom_ports: BTreeMap<u32, Vec<NamedPort>>,
+    /// Outside endpoints that rules name.
+    pub domains: Vec<DomainPattern>,
+    pub(super) selections: HashMap<Selection, Vec<ClassId>>,
+    pub(super) sets: HashMap<SetKey, Vec<PeerId>>,
     /// Variants with no known address.
     pub unaddressed: usize,
 }
 
 impl Classes {
+    pub fn build(inventory: &Inventory, tiers: &[Tier], dataplane: &Dataplane) -> Classes {
+        let mentioned = Mentioned::collect(tiers, inventory, dataplane);
+        let groups = group(inventory, &mentioned, dataplane);
+        let matches = match_selections(inventory, &mentioned, &groups);
+        merge(inventory, mentioned, groups, matches)
+    }
+
     /// The classes that a selection matches, sorted.
     pub fn selected(&self, selection: &Selection) -> &[ClassId] {
         self.selections.get(selection).map_or(&[], Vec::as_slice)
     }
 
-    /// The classes and atoms that an address set matches, sorted.
-    pub fn inside(&self, set: &AddressSet) -> &[PeerId] {
-        self.blocks.get(set).map_or(&[], Vec::as_slice)
+    /// How many peers there are: classes, atoms and names.
+    pub fn peers(&self) -> PeerId {
+        (self.classes.len() + self.atoms.len() + self.domains.len()) as PeerId
     }
 
-    pub fn build(inventory: &Inventory, tiers: &[Tier], dataplane: &Dataplane) -> Classes {
-        let mentioned = Mentioned::collect(tiers);
-        let groups = group(inventory, &mentioned, dataplane);
-        let matches = match_selections(inventory, &mentioned, &groups);
-        merge(inventory, mentioned, groups, matches)
-    }
-}
-
-/// Everything that rules speak of.
-#[derive(Default)]
-struct Mentioned {
-    selections: Vec<Selection>,
-    sets: Vec<AddressSet>,
-    names: BTreeSet<(Protocol, String)>,
-    keys: BTreeSet<String>,
-    atoms: Vec<AddressSet>,
-    /// For each first address of a range: the atom; sorted.
-    atom_starts: Vec<(IpAddr, u32)>,
-    /// For each atom: the sets that it lies in.
-    sets_of_atom: Vec<Vec<u32>>,
-    /// Sets that hold a whole address family.
-    whole_family: Vec<u32>,
-}
-
-impl Mentioned {
-    fn collect(tiers: &[Tier]) -> Mentioned {
-        let (mut selections, mut sets) = (BTreeSet::new(), BTreeSet::new());
-        let mut mentioned = Mentioned::default();
-        for policy in tiers.iter().flat_map(|tier| &tier.policies) {
-            selections.insert(&policy.subjects);
-            for rule in &policy.rules {
-                mentioned.names.extend(rule.traffic.named.iter().cloned());
-                let Peers::Among(peers) = &rule.peers else { continue };
-                for peer in peers {
-                    match peer {
-                        Peer::Endpoints(selection) => drop(selections.insert(selection)),
-                        Peer::Addresses(set) => drop(sets.insert(set)),
-                    }
-                }
-            }
-        }
-        mentioned.selections = selections.into_iter().cloned().collect();
-        mentioned.sets = sets.into_iter().cloned().collect();
-        let requirements = mentioned.selections.iter().flat_map(|s| &s.endpoints.requirements);
-        mentioned.keys = requirements.map(|r| r.key().to_owned()).collect();
-        mentioned.cut_atoms();
-        mentioned
+    /// The number of the first atom.
+    pub fn first_atom(&self) -> PeerId {
+        self.classes.len() as PeerId
     }
 
-    fn cut_atoms(&mut self) {
-        self.atoms = address::atoms(&self.sets);
-        for (index, atom) in self.atoms.iter().enumerate() {
-            self.atom_starts.extend(atom.ranges().iter().map(|range| (range.first, index as u32)));
-        }
-        self.atom_starts.sort_unstable();
-        self.sets_of_atom = vec![Vec::new(); self.atoms.len()];
-        let families = AddressSet::all();
-        for (number, set) in self.sets.iter().enumerate() {
-            for range in set.ranges() {
-                let from = self.atom_starts.partition_point(|(first, _)| *first < range.first);
-                let to = self.atom_starts.partition_point(|(first, _)| *first <= range.last);
-                for (_, atom) in &self.atom_starts[from..to] {
-                    self.sets_of_atom[*atom as usize].push(number as u32);
-                }
-            }
-            if families.ranges().iter().any(|family| set.ranges().contains(family)) {
-                self.whole_family.push(number as u32);
-            }
-        }
-        for sets in &mut self.sets_of_atom {
-            sets.sort_unstable();
-            sets.dedup();
-        }
+    /// The number of the first name.
+    pub fn first_domain(&self) -> PeerId {
+        (self.classes.len() + self.atoms.len()) as PeerId
     }
 
-    fn atom_of(&self, address: IpAddr) -> u32 {
-        let index = self.atom_starts.partition_point(|(first, _)| *first <= address);
-        self.atom_starts[index.saturating_sub(1)].1
-    }
-
-    /// The sets that hold one of the addresses; where none is known, those that hold a family.
-    fn sets_of(&self, variant: &Variant) -> Vec<u32> {
-        if variant.addresses.is_empty() {
-            return self.whole_family.clone();
+    /// The ports of a peer that rules name.
+    pub fn ports_of(&self, peer: PeerId) -> &[NamedPort] {
+        match self.classes.get(peer as usize) {
+            Some(class) => &class.named_ports,
+            None => self.atom_ports.get(&(peer - self.first_atom())).map_or(&[], Vec::as_slice),
         }
-        let atoms: BTreeSet<u32> = variant.addresses.iter().map(|a| self.atom_of(*a)).collect();
-        let mut sets: Vec<u32> =
-            atoms.iter().flat_map(|a| &self.sets_of_atom[*a as usize]).copied().collect();
-        sets.sort_unstable();
-        sets.dedup();
-        sets
     }
 }
 
 /// Endpoints of one namespace that look alike to every selector.
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct GroupKey {
-    namespace: u32,
+    /// Number of the namespace; `None` for endpoints that have none.
+    namespace: Option<u32>,
     labels: Vec<(String, String)>,
-    named_ports: Vec<(Protocol, String, u16)>,
+    named_ports: Vec<NamedPort>,
     network: Network,
     sets: Vec<u32>,
 }
@@ -176,26 +116,29 @@ struct Groups {
 
 fn group(inventory: &Inventory, mentioned: &Mentioned, dataplane: &Dataplane) -> Groups {
     let numbers: BTreeMap<&str, u32> = inventory.namespaces.keys().map(String::as_str).zip(0..).collect();
+    let services = services_by_choice(mentioned, inventory);
     let mut index: HashMap<GroupKey, u32> = HashMap::new();
     let mut groups =
         Groups { list: Vec::new(), by_namespace: vec![Vec::new(); numbers.len()], unaddressed: 0 };
     for (w, workload) in inventory.workloads.iter().enumerate() {
-        let Some(&namespace) = numbers.get(workload.name.namespace.as_str()) else { continue };
+        let namespace = numbers.get(workload.name.namespace.as_str()).copied();
         for (v, variant) in workload.variants.iter().enumerate() {
             groups.unaddressed += usize::from(variant.addresses.is_empty());
-            let by_address = dataplane.ipblock_matches_pods || variant.network == Network::Host;
+            let seen = Seen { inventory, mentioned, services: &services, workload, variant };
             let key = GroupKey {
                 namespace,
-                labels: project(&variant.labels, variant.network, &mentioned.keys),
-                named_ports: named_ports(variant, &mentioned.names),
+                labels: seen.labels(),
+                named_ports: seen.named_ports(),
                 network: variant.network,
-                sets: if by_address { mentioned.sets_of(variant) } else { Vec::new() },
+                sets: seen.sets(dataplane),
             };
             let member = Member { workload: w as u32, variant: v as u32 };
             let list = &mut groups.list;
             let number = *index.entry(key).or_insert_with_key(|key| {
                 list.push((key.clone(), Vec::new()));
-                groups.by_namespace[namespace as usize].push(list.len() as u32 - 1);
+                if let Some(namespace) = namespace {
+                    groups.by_namespace[namespace as usize].push(list.len() as u32 - 1);
+                }
                 list.len() as u32 - 1
             });
             groups.list[number as usize].1.push(member);
@@ -204,24 +147,118 @@ fn group(inventory: &Inventory, mentioned: &Mentioned, dataplane: &Dataplane) ->
     groups
 }
 
-/// The labels that some selector mentions; none on the host network, where no selector looks.
-fn project(labels: &Labels, network: Network, keys: &BTreeSet<String>) -> Vec<(String, String)> {
-    match network {
-        Network::Host => Vec::new(),
-        Network::Pod => labels
-            .iter()
-            .filter(|(key, _)| keys.contains(*key))
-            .map(|(k, v)| (k.clone(), v.clone()))
-            .collect(),
+/// One variant, as rules see it.
+struct Seen<'a> {
+    inventory: &'a Inventory,
+    mentioned: &'a Mentioned,
+    services: &'a BTreeMap<&'a Services, Vec<&'a Service>>,
+    workload: &'a Workload,
+    variant: &'a Variant,
+}
+
+impl Seen<'_> {
+    /// The labels and facts that some selector mentions; on the host network no selector sees labels.
+    fn labels(&self) -> Vec<(String, String)> {
+        let keys = &self.mentioned.keys;
+        let own = self.variant.labels.iter().filter(|(key, _)| keys.contains(*key));
+        let facts = keys.range("@".to_owned()..).take_while(|key| key.starts_with('@'));
+        let known = facts.filter_map(|key| Some((key.clone(), self.fact(key)?)));
+        let mut all: Vec<(String, String)> = match self.variant.network {
+            Network::Host => Vec::new(),
+            Network::Pod | Network::HostEndpoint => own.map(|(k, v)| (k.clone(), v.clone())).collect(),
+        };
+        all.extend(known);
+        all
+    }
+
+    fn fact(&self, key: &str) -> Option<String> {
+        let Seen { inventory, workload, variant, .. } = self;
+        let namespace = &workload.name.namespace;
+        if let Some(label) = key.strip_prefix(fact::NAMESPACE_LABEL) {
+            return inventory.namespaces.get(namespace)?.labels.get(label).cloned();
+        }
+        if let Some(label) = key.strip_prefix(fact::ACCOUNT_LABEL) {
+            let account = (namespace.clone(), variant.service_account.clone());
+            return inventory.service_accounts.get(&account)?.get(label).cloned();
+        }
+        if let Some(profile) = key.strip_prefix(fact::PROFILE) {
+            return variant.profiles.iter().any(|own| own == profile).then(String::new);
+        }
+        match key {
+            fact::NAMESPACE => (!namespace.is_empty()).then(|| namespace.clone()),
+            fact::SERVICE_ACCOUNT => (!namespace.is_empty()).then(|| variant.service_account.clone()),
+            fact::NODE => variant.nodes.iter().next().filter(|_| variant.nodes.len() == 1).cloned(),
+            _ => None,
+        }
+    }
+
+    fn sets(&self, dataplane: &Dataplane) -> Vec<u32> {
+        let mut sets = self.mentioned.sets_of(self.inventory, self.variant, dataplane);
+        let serves = (0..).zip(&self.mentioned.sets).filter(|(_, key)| match key {
+            SetKey::Backends(services) => self.served(services).next().is_some(),
+            _ => false,
+        });
+        if !self.services.is_empty() {
+            sets.extend(serves.map(|(number, _): (u32, _)| number));
+            sets.sort_unstable();
+            sets.dedup();
+        }
+        sets
+    }
+
+    /// Those of some services that this variant stands behind.
+    fn served<'s>(&'s self, services: &Services) -> impl Iterator<Item = &'s Service> {
+        let chosen = self.services.get(services).map_or(&[][..], Vec::as_slice);
+        chosen.iter().copied().filter(|service| {
+            let labels = &self.variant.labels;
+            service.namespace == self.workload.name.namespace
+                && service.selector.as_ref().is_some_and(|selector| selector.matches(labels))
+        })
+    }
+
+    fn named_ports(&self) -> Vec<NamedPort> {
+        let mut ports = Vec::new();
+        for name in &self.mentioned.names {
+            match name {
+                PortName::Container(protocol, wanted) => {
+                    let fits = |p: &&crate::inventory::ContainerPort| {
+                        p.name == *wanted && protocol.is_none_or(|protocol| protocol == p.protocol)
+                    };
+                    let own = self.variant.ports.iter().filter(fits);
+                    ports.extend(own.map(|p| (name.clone(), p.protocol, p.port)));
+                }
+                PortName::Backend(services) => {
+                    for port in self.served(services).flat_map(|service| &service.ports) {
+                        let targets = port.targets(self.variant);
+                        ports.extend(targets.into_iter().map(|t| (name.clone(), port.protocol, t)));
+                    }
+                }
+            }
+        }
+        ports.sort();
+        ports.dedup();
+        ports
     }
 }
 
-fn named_ports(variant: &Variant, names: &BTreeSet<(Protocol, String)>) -> Vec<(Protocol, String, u16)> {
-    if names.is_empty() {
-        return Vec::new();
+/// Ports of addresses outside that stand behind services that rules name.
+fn outside_ports(mentioned: &Mentioned, inventory: &Inventory) -> BTreeMap<u32, Vec<NamedPort>> {
+    let services = services_by_choice(mentioned, inventory);
+    let mut all: BTreeMap<u32, Vec<NamedPort>> = BTreeMap::new();
+    for name in &mentioned.names {
+        let PortName::Backend(choice) = name else { continue };
+        for service in services.get(choice).into_iter().flatten() {
+            let numbers = service.ports.iter().filter_map(|port| Some((port.protocol, port.number()?)));
+            let ports: Vec<NamedPort> =
+                numbers.map(|(protocol, port)| (name.clone(), protocol, port)).collect();
+            for (atom, set) in mentioned.atoms.iter().enumerate() {
+                if service.endpoints.iter().any(|address| set.contains(*address)) {
+                    all.entry(atom as u32).or_default().extend(ports.iter().cloned());
+                }
+            }
+        }
     }
-    let used = |port: &&crate::inventory::ContainerPort| names.contains(&(port.protocol, port.name.clone()));
-    variant.ports.iter().filter(used).map(|p| (p.protocol, p.name.clone(), p.port)).collect()
+    all
 }
 
 /// For each selection, the groups that it matches.
@@ -238,7 +275,8 @@ fn match_selections(inventory: &Inventory, mentioned: &Mentioned, groups: &Group
     let mut namespaces_of: HashMap<&Selector, Vec<bool>> = HashMap::new();
     let fits = |selection: &Selection, group: &u32| {
         let (key, _) = &groups.list[*group as usize];
-        key.network == Network::Pod && selection.endpoints.matches(&labels[*group as usize])
+        population(key.network) == selection.population
+            && selection.endpoints.matches(&labels[*group as usize])
     };
     let mut all = Vec::with_capacity(mentioned.selections.len());
     for selection in &mentioned.selections {
@@ -251,7 +289,10 @@ fn match_selections(inventory: &Inventory, mentioned: &Mentioned, groups: &Group
                 let chosen = namespaces_of.entry(selector).or_insert_with(|| {
                     inventory.namespaces.values().map(|n| selector.matches(&n.labels)).collect()
                 });
-                let in_namespace = |group: &u32| chosen[groups.list[*group as usize].0.namespace as usize];
+                let in_namespace = |group: &u32| match groups.list[*group as usize].0.namespace {
+                    Some(namespace) => chosen[namespace as usize],
+                    None => selector.is_everything(),
+                };
                 match narrowest(&selection.endpoints, &by_label) {
                     Some(groups) => groups.iter().copied().filter(in_namespace).collect(),
                     None => (0..groups.list.len() as u32).filter(in_namespace).collect(),
@@ -261,6 +302,14 @@ fn match_selections(inventory: &Inventory, mentioned: &Mentioned, groups: &Group
         all.push(candidates.into_iter().filter(|group| fits(selection, group)).collect());
     }
     all
+}
+
+fn population(network: Network) -> Population {
+    match network {
+        Network::Pod => Population::Pods,
+        Network::Host => Population::HostNetwork,
+        Network::HostEndpoint => Population::HostEndpoints,
+    }
 }
 
 /// The shortest list of groups that an `In` requirement with one value leaves.
@@ -276,7 +325,7 @@ fn narrowest<'a>(selector: &'a Selector, by_label: &'a HashMap<(&str, &str), Vec
 }
 
 /// Puts groups of one namespace together that the same selections match.
-fn merge(inventory: &Inventory, mentioned: Mentioned, groups: Groups, matches: Vec<Vec<u32>>) -> Classes {
+fn merge(inventory: &Inventory, mut mentioned: Mentioned, groups: Groups, matches: Vec<Vec<u32>>) -> Classes {
     let mut signature: Vec<Vec<u32>> = vec![Vec::new(); groups.list.len()];
     for (selection, matched) in matches.iter().enumerate() {
         matched.iter().for_each(|group| signature[*group as usize].push(selection as u32));
@@ -292,7 +341,7 @@ fn merge(inventory: &Inventory, mentioned: Mentioned, groups: Groups, matches: V
         let unlabelled = GroupKey { labels: Vec::new(), ..key };
         let class = *index.entry((unlabelled, signature)).or_insert_with_key(|(key, _)| {
             classes.push(Class {
-                namespace: names[key.namespace as usize].clone(),
+                namespace: key.namespace.map_or_else(String::new, |n| names[n as usize].clone()),
                 network: key.network,
                 named_ports: key.named_ports.clone(),
                 members: Vec::new(),
@@ -307,23 +356,39 @@ fn merge(inventory: &Inventory, mentioned: Mentioned, groups: Groups, matches: V
             add_member(inventory, &mut classes[class as usize], member);
         }
     }
-    let selections = mentioned.selections.into_iter().zip(matches).map(|(selection, matched)| {
-        let mut list: Vec<ClassId> = matched.iter().map(|group| class_of_group[*group as usize]).collect();
-        list.sort_unstable();
-        list.dedup();
-        (selection, list)
-    });
+    let atom_ports = outside_ports(&mentioned, inventory);
+    let selections =
+        std::mem::take(&mut mentioned.selections).into_iter().zip(matches).map(|(selection, matched)| {
+            let mut list: Vec<ClassId> =
+                matched.iter().map(|group| class_of_group[*group as usize]).collect();
+            list.sort_unstable();
+            list.dedup();
+            (selection, list)
+        });
     let selections = selections.collect();
     let mut inside: Vec<Vec<PeerId>> = vec![Vec::new(); mentioned.sets.len()];
     for (class, sets) in sets_of_class.iter().enumerate() {
         sets.iter().for_each(|set| inside[*set as usize].push(class as PeerId));
     }
-    for (atom, sets) in mentioned.sets_of_atom.iter().enumerate() {
-        sets.iter().for_each(|set| inside[*set as usize].push((classes.len() + atom) as PeerId));
+    for atom in 0..mentioned.atoms.len() {
+        let peer = (classes.len() + atom) as PeerId;
+        mentioned.sets_of_outside(atom).for_each(|set| inside[set as usize].push(peer));
     }
-    let blocks = mentioned.sets.into_iter().zip(inside).collect();
-    let unaddressed = groups.unaddressed;
-    Classes { classes, of_variant, atoms: mentioned.atoms, selections, blocks, unaddressed }
+    // Nobody knows the addresses behind a name: only a block that holds a whole family holds it.
+    let first_domain = classes.len() + mentioned.atoms.len();
+    for peer in (first_domain..).take(mentioned.domains.len()) {
+        mentioned.whole_family.iter().for_each(|set| inside[*set as usize].push(peer as PeerId));
+    }
+    Classes {
+        classes,
+        of_variant,
+        atom_ports,
+        atoms: mentioned.atoms,
+        domains: mentioned.domains,
+        selections,
+        sets: mentioned.sets.into_iter().zip(inside).collect(),
+        unaddressed: groups.unaddressed,
+    }
 }
 
 fn add_member(inventory: &Inventory, class: &mut Class, member: Member) {

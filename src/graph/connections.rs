@@ -4,7 +4,8 @@ use super::build::AllowedGraph;
 use super::classes::PeerId;
 use super::edge::Exemption;
 use crate::inventory::Inventory;
-use crate::model::{AddressRange, AddressSet, TrafficSet};
+use crate::model::{AddressRange, AddressSet, DomainPattern, TrafficSet};
+use crate::policy::Peer;
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,6 +16,8 @@ pub enum End {
     Workload(usize),
     /// Addresses outside of the endpoints.
     External(AddressSet),
+    /// An outside endpoint by name.
+    Domain(DomainPattern),
 }
 
 /// What one workload or outside range may send to another.
@@ -28,6 +31,8 @@ pub struct Connection {
     pub traffic: TrafficSet,
     /// The part that nothing governs at the receiving side.
     pub unsegmented: TrafficSet,
+    /// The part of which only some passes, by conditions above packets (`Rule::narrowed`).
+    pub narrowed: TrafficSet,
     /// Numbers of the rules that allow it.
     pub because: Vec<u32>,
     /// Whether it rests on the exemption of a node's own traffic.
@@ -56,6 +61,8 @@ pub fn connections(graph: &AllowedGraph, inventory: &Inventory) -> Vec<Connectio
 struct Sum {
     traffic: TrafficSet,
     unsegmented: TrafficSet,
+    /// The part that some pair of classes lets through only in part, and no pair wholly.
+    narrowed: TrafficSet,
     because: BTreeSet<u32>,
     exempt: bool,
 }
@@ -63,8 +70,9 @@ struct Sum {
 impl Sum {
     fn between(self, from: End, to: End) -> Connection {
         let exemption = if self.exempt { Exemption::LocalNode } else { Exemption::None };
-        let because = self.because.into_iter().collect();
-        Connection { from, to, traffic: self.traffic, unsegmented: self.unsegmented, because, exemption }
+        let Sum { traffic, unsegmented, narrowed, because, exempt: _ } = self;
+        let because = because.into_iter().collect();
+        Connection { from, to, traffic, unsegmented, narrowed, because, exemption }
     }
 }
 
@@ -76,14 +84,16 @@ fn sum(graph: &AllowedGraph, sources: &[PeerId], targets: &[PeerId]) -> Option<S
             if edge.traffic.is_empty() {
                 continue;
             }
-            let (unsegmented, because) = (edge.unsegmented(), edge.because());
+            let (unsegmented, narrowed) = (edge.unsegmented(), edge.narrowed());
+            let because: BTreeSet<u32> = edge.because().into_iter().collect();
             let exempt = edge.exemption == Exemption::LocalNode;
             sum = Some(match sum {
-                None => {
-                    Sum { traffic: edge.traffic, unsegmented, because: because.into_iter().collect(), exempt }
-                }
+                None => Sum { traffic: edge.traffic, unsegmented, narrowed, because, exempt },
                 Some(mut sum) => {
+                    let whole = sum.traffic.difference(&sum.narrowed);
+                    let whole = whole.union(&edge.traffic.difference(&narrowed));
                     sum.traffic = sum.traffic.union(&edge.traffic);
+                    sum.narrowed = sum.traffic.difference(&whole);
                     sum.unsegmented = sum.unsegmented.union(&unsegmented);
                     sum.because.extend(because);
                     sum.exempt |= exempt;
@@ -111,5 +121,20 @@ fn external(graph: &AllowedGraph, workload: usize) -> Vec<Connection> {
     let outside = |ranges: Vec<AddressRange>| End::External(ranges.into_iter().collect());
     let into = into.into_iter().map(|(sum, ranges)| sum.between(outside(ranges), End::Workload(workload)));
     let out = out.into_iter().map(|(sum, ranges)| sum.between(End::Workload(workload), outside(ranges)));
-    into.chain(out).collect()
+    into.chain(out).chain(by_name(graph, workload)).collect()
+}
+
+/// Connections to outside endpoints that a rule of the workload names; what it may reach by
+/// address stands under the address.
+fn by_name(graph: &AllowedGraph, workload: usize) -> Vec<Connection> {
+    let classes = graph.classes_of(workload);
+    let is_name = |peer: &Peer| matches!(peer, Peer::Domains(_));
+    let names =
+        |rule: &u32| graph.rules[*rule as usize].rule.peers.named().iter().any(|peer| peer.any(is_name));
+    let of = |(peer, domain): (PeerId, &DomainPattern)| {
+        let sum = sum(graph, classes, &[peer])?;
+        let named = sum.because.iter().any(names);
+        named.then(|| sum.between(End::Workload(workload), End::Domain(domain.clone())))
+    };
+    graph.domains().filter_map(of).collect()
 }

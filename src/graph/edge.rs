@@ -47,9 +47,10 @@ impl Row {
         }
     }
 
-    /// Whether some policy selects the class in this direction.
+    /// Whether something becomes of traffic that no rule names: some policy isolates the class in
+    /// this direction, or its rules decide everything.
     pub fn is_governed(&self) -> bool {
-        !self.policies.is_empty()
+        self.rest.ungoverned.is_empty()
     }
 }
 
@@ -65,6 +66,11 @@ impl Edge<'_> {
     /// The part of the traffic that nothing governs at the receiving side.
     pub fn unsegmented(&self) -> TrafficSet {
         self.traffic.intersection(&self.ingress.ungoverned)
+    }
+
+    /// The part of the traffic of which only some passes, by conditions above packets at either end.
+    pub fn narrowed(&self) -> TrafficSet {
+        self.traffic.intersection(&self.egress.narrowed.union(&self.ingress.narrowed))
     }
 
     /// Numbers of the rules that allow it, at both ends.

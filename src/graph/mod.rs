@@ -6,13 +6,17 @@ mod build;
 mod classes;
 mod connections;
 mod edge;
+mod gaps;
+mod matching;
+mod mentioned;
 
-pub use build::{AllowedGraph, PolicyInfo, RuleInfo};
-pub use classes::{Class, ClassId, Member, PeerId};
+pub use build::{AllowedGraph, PolicyInfo, RuleInfo, TierInfo};
+pub use classes::{Class, ClassId, Member, NamedPort, PeerId};
 pub use connections::{Connection, End, connections};
 pub use edge::{Edge, Exemption, Row};
 
 // The words of the rule set that edges and policies carry, for rooms that do not know policies.
 pub use crate::policy::{
-    Dataplane, Decision, Direction, Namespaces, Peer, Peers, Rule, Selection, TrafficMatch,
+    Action, Dataplane, Decision, Direction, Isolation, Layer, Namespaces, Peer, Peers, Population, PortName,
+    Rule, Selection, ServiceChoice, Services, TierRank, TrafficMatch,
 };

@@ -45,6 +45,7 @@ enum Part {
     Service(Service),
     Endpoints { namespace: String, service: String, addresses: BTreeSet<IpAddr> },
     Node(ClusterNode),
+    ServiceAccount((String, String), Labels),
     Mentioned(String),
 }
 
@@ -74,7 +75,11 @@ fn read_document(document: &Document) -> Result<Option<Part>, Problem> {
             endpoints(document, &["subsets"], |subset| subset.items_of("addresses").to_vec())
         }
         "EndpointSlice" => endpoints(document, &["endpoints"], |endpoint| vec![endpoint.clone()]),
-        "Node" if core => Part::Node(node(document)),
+        "Node" if core => Part::Node(node(document)?),
+        "ServiceAccount" if core => {
+            let account = (namespace_of(document), document.origin.name.to_string());
+            Part::ServiceAccount(account, labels(document, body)?)
+        }
         "NetworkPolicy" => Part::Mentioned(namespace_of(document)),
         _ => match TEMPLATES.iter().find(|(name, _)| *name == kind) {
             Some((_, path)) if is_workload_group(&document.api_version) => {
@@ -201,6 +206,7 @@ fn variant(document: &Document, object: &Node) -> Result<Variant, Problem> {
         ports,
         network: if host { Network::Host } else { Network::Pod },
         service_account: account.unwrap_or("default").to_owned(),
+        profiles: Vec::new(),
         addresses: BTreeSet::new(),
         nodes: BTreeSet::new(),
         pods: BTreeSet::new(),
@@ -254,6 +260,7 @@ fn service(document: &Document) -> Result<Service, Problem> {
     Ok(Service {
         namespace: namespace_of(document),
         name: document.origin.name.to_string(),
+        labels: labels(document, &document.body)?,
         kind,
         selector: service_selector(spec),
         ports: spec.map_or(&[][..], |s| s.items_of("ports")).iter().filter_map(service_port).collect(),
@@ -309,13 +316,14 @@ fn endpoints(document: &Document, path: &[&str], entries: impl Fn(&Node) -> Vec<
     Part::Endpoints { namespace: namespace_of(document), service, addresses }
 }
 
-fn node(document: &Document) -> ClusterNode {
+fn node(document: &Document) -> Result<ClusterNode, Problem> {
     let addresses = document.body.path(&["status", "addresses"]).map_or(&[][..], Node::items);
-    ClusterNode {
+    Ok(ClusterNode {
         name: document.origin.name.to_string(),
+        labels: labels(document, &document.body)?,
         addresses: addresses.iter().filter_map(|a| a.text_of("address")?.parse().ok()).collect(),
         origin: document.origin.clone(),
-    }
+    })
 }
 
 /// Collects parts; owners may come after what they own.
@@ -336,6 +344,9 @@ impl Builder {
                 self.endpoints.entry((namespace, service)).or_default().extend(addresses);
             }
             Part::Node(node) => self.inventory.nodes.push(node),
+            Part::ServiceAccount(account, labels) => {
+                self.inventory.service_accounts.insert(account, labels);
+            }
             Part::Mentioned(namespace) => self.mention(&namespace),
         }
         None
@@ -383,6 +394,7 @@ impl Builder {
         }
         self.inventory.services.sort_by(|a, b| (&a.namespace, &a.name).cmp(&(&b.namespace, &b.name)));
         self.inventory.nodes.sort_by(|a, b| a.name.cmp(&b.name));
+        self.inventory.take_addresses_from_nodes();
         self.inventory
     }
 }

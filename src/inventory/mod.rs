@@ -27,6 +27,8 @@ pub struct Inventory {
     pub services: Vec<Service>,
     /// Nodes, sorted by name.
     pub nodes: Vec<Node>,
+    /// Labels of service accounts, by namespace and name.
+    pub service_accounts: BTreeMap<(String, String), Labels>,
 }
 
 /// A namespace and what selectors see of it.
@@ -36,4 +38,15 @@ pub struct Namespace {
     pub labels: Labels,
     /// The Namespace object; `None` where none was given, so that other labels are not known.
     pub origin: Option<Origin>,
+}
+
+impl Inventory {
+    /// What runs on the network of a node has the node's addresses.
+    fn take_addresses_from_nodes(&mut self) {
+        let host = |variant: &&mut Variant| variant.network == Network::Host;
+        for variant in self.workloads.iter_mut().flat_map(|w| &mut w.variants).filter(host) {
+            let own = self.nodes.iter().filter(|node| variant.nodes.contains(&node.name));
+            variant.addresses.extend(own.flat_map(|node| node.addresses.iter().copied()));
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! Services and nodes: the other holders of addresses, and the ways in from outside.
 
-use crate::model::{Origin, Protocol, Selector};
+use super::Variant;
+use crate::model::{Labels, Origin, Protocol, Selector};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
@@ -11,6 +12,8 @@ pub struct Service {
     pub namespace: String,
     /// Name.
     pub name: String,
+    /// Labels of the object itself.
+    pub labels: Labels,
     /// `spec.type` and headlessness.
     pub kind: ServiceKind,
     /// Pods behind it; `None` where endpoints are managed by hand.
@@ -84,8 +87,28 @@ pub enum TargetPort {
 pub struct Node {
     /// Name.
     pub name: String,
+    /// Labels.
+    pub labels: Labels,
     /// `status.addresses` that are IP addresses.
     pub addresses: BTreeSet<IpAddr>,
     /// Where it stands.
     pub origin: Origin,
+}
+
+impl ServicePort {
+    /// The container ports behind it, on one variant.
+    pub fn targets(&self, variant: &Variant) -> Vec<u16> {
+        match &self.target {
+            TargetPort::Number(number) => vec![*number],
+            TargetPort::Named(name) => variant.named_port(name, self.protocol).collect(),
+        }
+    }
+
+    /// The port behind it where that is a number.
+    pub fn number(&self) -> Option<u16> {
+        match self.target {
+            TargetPort::Number(number) => Some(number),
+            TargetPort::Named(_) => None,
+        }
+    }
 }

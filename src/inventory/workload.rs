@@ -26,6 +26,8 @@ pub struct Variant {
     pub network: Network,
     /// `spec.serviceAccountName`, `default` where absent.
     pub service_account: String,
+    /// Calico profiles that the endpoint lists; empty for pods.
+    pub profiles: Vec<String>,
     /// Known addresses of the pods; node addresses on the host network.
     pub addresses: BTreeSet<IpAddr>,
     /// Names of nodes that the pods run on, where known.
@@ -41,6 +43,8 @@ pub enum Network {
     Pod,
     /// The node's.
     Host,
+    /// None: it is an interface of a node that policies govern (Calico HostEndpoint).
+    HostEndpoint,
 }
 
 /// `spec.containers[].ports[]`.

@@ -5,8 +5,11 @@
 
 pub mod address;
 pub mod document;
+pub mod domain;
 pub mod endpoint;
 pub mod gap;
+pub mod ip_protocols;
+pub mod narrowing;
 pub mod node;
 pub mod problem;
 pub mod protection;
@@ -15,10 +18,13 @@ pub mod traffic;
 
 pub use address::{AddressRange, AddressSet};
 pub use document::{Document, Origin};
+pub use domain::DomainPattern;
 pub use endpoint::EndpointName;
 pub use gap::{Bend, Gap};
+pub use ip_protocols::IpProtocols;
+pub use narrowing::{Condition, Narrowing};
 pub use node::{Node, Value};
 pub use problem::Problem;
 pub use protection::{Encryption, Proof, Protection, WhyUnknown};
-pub use selector::{Labels, Requirement, Selector};
+pub use selector::{Labels, Pattern, Requirement, Selector, fact};
 pub use traffic::{PortSet, Protocol, TrafficSet};

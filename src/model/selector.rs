@@ -26,12 +26,84 @@ pub enum Requirement {
     Exists(String),
     /// The key is absent.
     DoesNotExist(String),
+    /// The key is present, with a value that fits.
+    Fits(String, Pattern),
+    /// One of these holds; none does where the list is empty.
+    AnyOf(Vec<Selector>),
+    /// This does not hold.
+    Not(Box<Selector>),
+}
+
+/// What a value looks like, byte by byte.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Pattern {
+    /// It holds this text.
+    Contains(String),
+    /// It begins with it.
+    StartsWith(String),
+    /// It ends with it.
+    EndsWith(String),
+}
+
+/// What selectors see of an endpoint beside its own labels. No label key begins with `@`, so
+/// nothing that a user writes on a pod can stand for one of these.
+pub mod fact {
+    /// Name of the namespace; absent where the endpoint has none.
+    pub const NAMESPACE: &str = "@namespace";
+    /// Name of the service account.
+    pub const SERVICE_ACCOUNT: &str = "@serviceaccount";
+    /// What begins the key of a label of the namespace.
+    pub const NAMESPACE_LABEL: &str = "@ns:";
+    /// What begins the key of a label of the service account.
+    pub const ACCOUNT_LABEL: &str = "@sa:";
+    /// What begins the key of a profile that the endpoint lists; the value is empty.
+    pub const PROFILE: &str = "@profile:";
+    /// Name of the node that the endpoint runs on, where it is one.
+    pub const NODE: &str = "@node";
 }
 
 impl Selector {
     /// Selects everything.
     pub fn everything() -> Self {
         Self::default()
+    }
+
+    /// Selects nothing.
+    pub fn nothing() -> Self {
+        Selector { requirements: vec![Requirement::AnyOf(Vec::new())] }
+    }
+
+    /// Both must hold.
+    pub fn and(mut self, other: Selector) -> Self {
+        self.requirements.extend(other.requirements);
+        self.requirements.sort();
+        self.requirements.dedup();
+        self
+    }
+
+    /// One of these holds.
+    pub fn any_of(choices: Vec<Selector>) -> Self {
+        Selector { requirements: vec![Requirement::AnyOf(choices)] }
+    }
+
+    /// The opposite.
+    pub fn negated(self) -> Self {
+        Selector { requirements: vec![Requirement::Not(Box::new(self))] }
+    }
+
+    /// Calls `visit` with every key that the selector speaks of.
+    pub fn for_each_key(&self, visit: &mut impl FnMut(&str)) {
+        for requirement in &self.requirements {
+            match requirement {
+                Requirement::AnyOf(choices) => {
+                    for choice in choices {
+                        choice.for_each_key(visit);
+                    }
+                }
+                Requirement::Not(selector) => selector.for_each_key(visit),
+                other => visit(other.key().unwrap_or_default()),
+            }
+        }
     }
 
     /// `key In [value]`, the meaning of one `matchLabels` entry.
@@ -51,18 +123,22 @@ impl Selector {
 }
 
 impl Requirement {
-    /// The key that the requirement speaks of.
-    pub fn key(&self) -> &str {
+    /// The key that the requirement speaks of; `None` where it is made of several selectors.
+    pub fn key(&self) -> Option<&str> {
         match self {
-            Requirement::In(key, _) | Requirement::NotIn(key, _) => key,
-            Requirement::Exists(key) | Requirement::DoesNotExist(key) => key,
+            Requirement::In(key, _) | Requirement::NotIn(key, _) | Requirement::Fits(key, _) => Some(key),
+            Requirement::Exists(key) | Requirement::DoesNotExist(key) => Some(key),
+            Requirement::AnyOf(_) | Requirement::Not(_) => None,
         }
     }
 
     /// Whether the labels satisfy this requirement.
     pub fn matches(&self, labels: &Labels) -> bool {
-        let value = labels.get(self.key());
+        let value = self.key().and_then(|key| labels.get(key));
         match self {
+            Requirement::Fits(_, pattern) => value.is_some_and(|v| pattern.fits(v)),
+            Requirement::AnyOf(choices) => choices.iter().any(|choice| choice.matches(labels)),
+            Requirement::Not(selector) => !selector.matches(labels),
             Requirement::In(_, values) => value.is_some_and(|v| values.contains(v)),
             Requirement::NotIn(_, values) => value.is_none_or(|v| !values.contains(v)),
             Requirement::Exists(_) => value.is_some(),
@@ -71,8 +147,29 @@ impl Requirement {
     }
 }
 
+impl Pattern {
+    /// Whether a value looks like this.
+    pub fn fits(&self, value: &str) -> bool {
+        match self {
+            Pattern::Contains(text) => value.contains(text.as_str()),
+            Pattern::StartsWith(text) => value.starts_with(text.as_str()),
+            Pattern::EndsWith(text) => value.ends_with(text.as_str()),
+        }
+    }
+}
+
+impl std::fmt::Display for Pattern {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Pattern::Contains(text) => write!(f, "contains {text:?}"),
+            Pattern::StartsWith(text) => write!(f, "starts with {text:?}"),
+            Pattern::EndsWith(text) => write!(f, "ends with {text:?}"),
+        }
+    }
+}
+
 impl std::fmt::Display for Selector {
-    /// The notation of `kubectl -l`: `app=web,tier in (a,b),!legacy`.
+    /// The notation of `kubectl -l` (`app=web,tier in (a,b),!legacy`), with words for what it lacks.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let one = |requirement: &Requirement| match requirement {
             Requirement::In(key, values) if values.len() == 1 => format!("{key}={}", values[0]),
@@ -80,6 +177,13 @@ impl std::fmt::Display for Selector {
             Requirement::NotIn(key, values) => format!("{key} notin ({})", values.join(",")),
             Requirement::Exists(key) => key.clone(),
             Requirement::DoesNotExist(key) => format!("!{key}"),
+            Requirement::Fits(key, pattern) => format!("{key} {pattern}"),
+            Requirement::AnyOf(choices) if choices.is_empty() => "nothing".to_owned(),
+            Requirement::AnyOf(choices) => {
+                let each: Vec<String> = choices.iter().map(ToString::to_string).collect();
+                format!("({})", each.join(" or "))
+            }
+            Requirement::Not(selector) => format!("not ({selector})"),
         };
         f.write_str(&self.requirements.iter().map(one).collect::<Vec<_>>().join(","))
     }

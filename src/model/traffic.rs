@@ -2,6 +2,7 @@
 //!
 //! Named ports are not here: they become numbers where the destination is known.
 
+use super::ip_protocols::IpProtocols;
 use std::fmt;
 
 /// A set of destination ports and protocols, closed under union, intersection and difference.
@@ -13,8 +14,8 @@ pub struct TrafficSet {
     pub udp: PortSet,
     /// SCTP destination ports.
     pub sctp: PortSet,
-    /// Everything that has no ports: ICMP, ESP, other IP protocols.
-    pub portless: bool,
+    /// IP protocols that have no ports: ICMP, ESP and others.
+    pub portless: IpProtocols,
 }
 
 /// Protocols that have ports.
@@ -66,7 +67,7 @@ impl TrafficSet {
     /// Every protocol and port.
     pub fn all() -> Self {
         let every = PortSet::all;
-        TrafficSet { tcp: every(), udp: every(), sctp: every(), portless: true }
+        TrafficSet { tcp: every(), udp: every(), sctp: every(), portless: IpProtocols::all() }
     }
 
     /// The given ports of one protocol.
@@ -79,6 +80,21 @@ impl TrafficSet {
     /// One port of one protocol.
     pub fn port(protocol: Protocol, port: u16) -> Self {
         Self::of(protocol, PortSet::range(port, port))
+    }
+
+    /// IP protocols without ports, and nothing else.
+    pub fn portless(protocols: IpProtocols) -> Self {
+        TrafficSet { portless: protocols, ..Self::none() }
+    }
+
+    /// The same without protocols that have no ports.
+    pub fn with_ports_only(&self) -> Self {
+        TrafficSet { portless: IpProtocols::none(), ..self.clone() }
+    }
+
+    /// Whether every port of every protocol with ports is in the set.
+    pub fn has_all_ports(&self) -> bool {
+        Protocol::ALL.iter().all(|p| self.ports(*p).is_all())
     }
 
     /// The ports of `protocol`.
@@ -100,12 +116,12 @@ impl TrafficSet {
 
     /// Whether nothing is in the set.
     pub fn is_empty(&self) -> bool {
-        !self.portless && Protocol::ALL.iter().all(|p| self.ports(*p).is_empty())
+        self.portless.is_empty() && Protocol::ALL.iter().all(|p| self.ports(*p).is_empty())
     }
 
     /// Whether every protocol and port is in the set.
     pub fn is_all(&self) -> bool {
-        self.portless && Protocol::ALL.iter().all(|p| self.ports(*p).is_all())
+        self.portless.is_all() && self.has_all_ports()
     }
 
     /// Whether a packet to `port` over `protocol` is in the set.
@@ -115,24 +131,24 @@ impl TrafficSet {
 
     /// What is in either set.
     pub fn union(&self, other: &Self) -> Self {
-        self.zip(other, PortSet::union, |a, b| a || b)
+        self.zip(other, PortSet::union, IpProtocols::union)
     }
 
     /// What is in both sets.
     pub fn intersection(&self, other: &Self) -> Self {
-        self.zip(other, PortSet::intersection, |a, b| a && b)
+        self.zip(other, PortSet::intersection, IpProtocols::intersection)
     }
 
     /// What is in this set and not in the other.
     pub fn difference(&self, other: &Self) -> Self {
-        self.zip(other, PortSet::difference, |a, b| a && !b)
+        self.zip(other, PortSet::difference, IpProtocols::difference)
     }
 
     fn zip(
         &self,
         other: &Self,
         ports: impl Fn(&PortSet, &PortSet) -> PortSet,
-        portless: impl Fn(bool, bool) -> bool,
+        portless: impl Fn(IpProtocols, IpProtocols) -> IpProtocols,
     ) -> Self {
         TrafficSet {
             tcp: ports(&self.tcp, &other.tcp),
@@ -161,8 +177,8 @@ impl fmt::Display for TrafficSet {
                 parts.push(format!("{protocol} {ports}"));
             }
         }
-        if self.portless {
-            parts.push("other protocols".to_owned());
+        if !self.portless.is_empty() {
+            parts.push(self.portless.to_string());
         }
         f.write_str(&parts.join(" "))
     }

@@ -35,7 +35,7 @@ impl Directory {
                         all.dedup();
                         Party::Shared(all)
                     }
-                    (_, Network::Host) => Party::Shared(vec![workload]),
+                    (_, Network::Host | Network::HostEndpoint) => Party::Shared(vec![workload]),
                     (_, Network::Pod) => Party::Endpoint { workload, variant },
                 };
                 table.insert(*address, party);

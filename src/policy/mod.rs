@@ -3,26 +3,34 @@
 //! Who exists is left to `inventory`, the combination with it to `graph`.
 
 pub mod dataplane;
+pub mod detect;
 pub mod evaluate;
+pub mod fields;
 pub mod kubernetes;
 pub mod ruleset;
 
-pub use dataplane::Dataplane;
-pub use evaluate::{Decision, Matched, Step, decide};
+pub use dataplane::{Dataplane, DataplaneKind};
+pub use detect::detect;
+pub use evaluate::{Decision, Extent, Matched, Step, decide};
+pub use fields::{Field, Kind, Support};
 pub use ruleset::{
-    Action, Direction, Layer, Namespaces, Peer, Peers, Policy, Rule, Selection, Tier, TrafficMatch,
+    Action, Declared, Direction, Isolation, Layer, Namespaces, Order, Peer, Peers, Policy, PolicyOrder,
+    Population, PortName, Rule, Selection, ServiceChoice, Services, Tier, TierRank, TrafficMatch, one_of,
 };
 
 use crate::model::{Document, Gap, Problem};
+use std::collections::BTreeMap;
 
 /// A policy language.
 pub trait Engine: Sync {
-    /// Lower-case name, as `--engine` takes it.
+    /// Lower-case name.
     fn name(&self) -> &'static str;
     /// One line on what is read.
     fn summary(&self) -> &'static str;
+    /// The kinds that it reads, with their fields and with who enforces them.
+    fn kinds(&self) -> &'static [Kind];
     /// Translates its objects among the documents; never evaluates.
-    fn lower(&self, documents: &[Document]) -> Lowered;
+    fn lower(&self, documents: &[Document], dataplane: &Dataplane) -> Lowered;
 }
 
 /// Every policy language that is understood, in the order in which reports name them.
@@ -31,10 +39,64 @@ pub const ENGINES: &[&dyn Engine] = &[&kubernetes::Kubernetes];
 /// What an engine makes of its objects.
 #[derive(Clone, Debug, Default)]
 pub struct Lowered {
-    /// Tiers, in the order in which connections meet them.
+    /// Tiers; those of one layer, direction and rank are joined by [`read`].
     pub tiers: Vec<Tier>,
     /// What was not understood.
     pub gaps: Vec<Gap>,
     /// Objects that the API server would refuse; they have no effect.
     pub problems: Vec<Problem>,
+}
+
+/// What all engines make of all documents.
+#[derive(Clone, Debug, Default)]
+pub struct RuleSet {
+    /// Tiers in the order in which connections meet them; layers and directions are kept apart.
+    pub tiers: Vec<Tier>,
+    /// Tiers of policies that this dataplane does not enforce, in the same form.
+    pub unenforced: Vec<Tier>,
+    /// What was not understood.
+    pub gaps: Vec<Gap>,
+    /// Objects that have no effect because they are broken.
+    pub problems: Vec<Problem>,
+}
+
+/// Lowers everything, joins tiers that are one, and sets aside what the dataplane does not enforce.
+pub fn read(documents: &[Document], dataplane: &Dataplane) -> RuleSet {
+    let mut set = RuleSet::default();
+    let (mut tiers, mut unenforced) = (Vec::new(), Vec::new());
+    for engine in ENGINES {
+        let Lowered { tiers: own, gaps, problems } = engine.lower(documents, dataplane);
+        for mut tier in own {
+            let kinds = engine.kinds();
+            let counts = |policy: &Policy| fields::is_enforced(kinds, &policy.origin.kind, dataplane.kind);
+            let (kept, left): (Vec<_>, Vec<_>) =
+                std::mem::take(&mut tier.policies).into_iter().partition(counts);
+            if !left.is_empty() {
+                unenforced.push(Tier { policies: left, ..tier.clone() });
+            }
+            tiers.push(Tier { policies: kept, ..tier });
+        }
+        set.gaps.extend(gaps);
+        set.problems.extend(problems);
+    }
+    set.tiers = joined(tiers);
+    set.unenforced = joined(unenforced);
+    set
+}
+
+/// One tier for each layer, direction and rank, in that order, its policies in theirs.
+pub fn joined(tiers: Vec<Tier>) -> Vec<Tier> {
+    let mut by_place: BTreeMap<(Layer, Direction, TierRank), Tier> = BTreeMap::new();
+    for tier in tiers {
+        let place = (tier.layer, tier.direction, tier.rank.clone());
+        match by_place.get_mut(&place) {
+            Some(known) => known.policies.extend(tier.policies),
+            None => drop(by_place.insert(place, tier)),
+        }
+    }
+    let sorted = |mut tier: Tier| {
+        tier.policies.sort_by(|a, b| (&a.order, &a.origin).cmp(&(&b.order, &b.origin)));
+        tier
+    };
+    by_place.into_values().map(sorted).filter(|tier| !tier.policies.is_empty()).collect()
 }

@@ -104,6 +104,7 @@ impl Drawing {
             let ends = [&connection.from, &connection.to].map(|end| match end {
                 End::Workload(index) => self.node(analysis, *index, by),
                 End::External(addresses) => self.outside(&outside_label(addresses)),
+                End::Domain(domain) => self.outside(&domain.to_string()),
             });
             let [from, to] = ends;
             if from == to {

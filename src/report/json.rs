@@ -228,21 +228,24 @@ fn graph_shape<'a>(analysis: &'a Analysis, options: &GraphOptions) -> Graph<'a> 
     let mut endpoints: Vec<Endpoint> = analysis.inventory.workloads.iter().map(workload_endpoint).collect();
     let mut outside: BTreeMap<String, Endpoint> = BTreeMap::new();
     for end in connections.iter().flat_map(|c| [&c.from, &c.to]) {
-        if let End::External(addresses) = end {
-            let id = end_name(analysis, end);
-            outside.entry(id.clone()).or_insert_with(|| Endpoint {
-                id,
-                kind: "External".to_owned(),
-                namespace: String::new(),
-                name: String::new(),
-                addresses: addresses.ranges().iter().map(ToString::to_string).collect(),
-            });
-        }
+        let (name, addresses) = match end {
+            End::Workload(_) => continue,
+            End::External(addresses) => (String::new(), addresses.ranges()),
+            End::Domain(domain) => (domain.to_string(), &[][..]),
+        };
+        let id = end_name(analysis, end);
+        outside.entry(id.clone()).or_insert_with(|| Endpoint {
+            id,
+            kind: "External".to_owned(),
+            namespace: String::new(),
+            name,
+            addresses: addresses.iter().map(ToString::to_string).collect(),
+        });
     }
     endpoints.extend(outside.into_values());
     Graph {
         schema: "watertight/graph/v1",
-        dataplane: analysis.graph.dataplane.name,
+        dataplane: analysis.graph.dataplane.kind.name(),
         endpoints,
         connections: connections.iter().map(|c| connection_shape(analysis, c)).collect(),
         gaps: analysis.gaps.iter().map(gap_shape).collect(),
@@ -319,7 +322,7 @@ impl GraphOptions {
     pub(super) fn shows(&self, analysis: &Analysis, connection: &Connection) -> bool {
         let workloads = [&connection.from, &connection.to].map(|end| match end {
             End::Workload(index) => Some(*index),
-            End::External(_) => None,
+            End::External(_) | End::Domain(_) => None,
         });
         let any = |fits: &dyn Fn(usize) -> bool| workloads.iter().flatten().any(|index| fits(*index));
         let named =

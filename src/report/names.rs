@@ -11,6 +11,7 @@ pub(super) fn end_name(analysis: &Analysis, end: &End) -> String {
     match end {
         End::Workload(index) => analysis.inventory.workloads[*index].name.to_string(),
         End::External(addresses) => format!("ip:{addresses}"),
+        End::Domain(domain) => format!("dns:{domain}"),
     }
 }
 
@@ -51,12 +52,12 @@ pub(super) fn transport_name(flow: &Flow) -> String {
 pub(super) fn traffic_text(traffic: &TrafficSet) -> String {
     match is_all_ports(traffic) {
         true => "all".to_owned(),
-        false => TrafficSet { portless: false, ..traffic.clone() }.to_string(),
+        false => traffic.with_ports_only().to_string(),
     }
 }
 
 pub(super) fn is_all_ports(traffic: &TrafficSet) -> bool {
-    traffic.tcp.is_all() && traffic.udp.is_all() && traffic.sctp.is_all()
+    traffic.has_all_ports()
 }
 
 /// `file:line` with the object and the rule.

@@ -84,7 +84,7 @@ pub(super) fn read(analysis: &Analysis) -> String {
         analysis.inventory.workloads.len(),
         analysis.inventory.namespaces.len(),
         analysis.policy_count(),
-        analysis.graph.dataplane.name,
+        analysis.graph.dataplane.kind.name(),
     );
     match analysis.observed.captures.len() {
         0 => format!("{declared}\nNo capture was given: nothing is said about what is on the wire."),

@@ -7,17 +7,44 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use watertight::analysis::{self, Analysis};
 use watertight::graph::{self, End};
-use watertight::model::{Problem, Protocol, TrafficSet};
-use watertight::policy::Dataplane;
+use watertight::model::{Problem, TrafficSet};
+use watertight::policy::{self, Dataplane, DataplaneKind};
 use watertight::source;
 
-/// Analyses manifests given as text; problems of reading come first.
+/// Analyses manifests given as text on the dataplane that they show; problems of reading come first.
 pub fn analyse(text: &str) -> (Analysis, Vec<Problem>) {
+    analyse_on(text, None)
+}
+
+/// The same on a given dataplane.
+pub fn analyse_on(text: &str, dataplane: Option<Dataplane>) -> (Analysis, Vec<Problem>) {
     let reading = source::parse(&Arc::from("example.yaml"), text);
-    let mut analysis = analysis::declared(&reading.documents, Dataplane::KUBERNETES);
+    let dataplane = dataplane.unwrap_or_else(|| policy::detect(&reading.documents));
+    let mut analysis = analysis::declared(&reading.documents, dataplane);
     let mut problems = reading.problems;
     problems.append(&mut analysis.problems);
     (analysis, problems)
+}
+
+/// The dataplane of a `dataplane` block: its name, then `version: 3.31`, a property of
+/// `Dataplane` or a setting of its own on each further line.
+pub fn dataplane(block: &str) -> Dataplane {
+    let mut lines = block.lines().map(str::trim).filter(|line| !line.is_empty());
+    let name = lines.next().expect("the name of a dataplane");
+    let kind = DataplaneKind::from_name(name).unwrap_or_else(|| panic!("no dataplane {name}"));
+    let mut dataplane = Dataplane::new(kind);
+    for line in lines {
+        let (key, value) = line.split_once(':').expect("key: value");
+        let value = value.trim().trim_matches('"');
+        match (key, value.split_once('.')) {
+            ("version", Some((major, minor))) => {
+                dataplane.version =
+                    Some((major.parse().expect("a number"), minor.parse().expect("a number")));
+            }
+            _ => drop(dataplane.settings.insert(key.to_owned(), value.to_owned())),
+        }
+    }
+    dataplane
 }
 
 /// `from -> to: TRAFFIC`, a line a connection, sorted.
@@ -25,8 +52,9 @@ pub fn connection_lines(analysis: &Analysis, with_external: bool) -> Vec<String>
     let name = |end: &End| match end {
         End::Workload(index) => analysis.inventory.workloads[*index].name.to_string(),
         End::External(addresses) => addresses.to_string(),
+        End::Domain(domain) => format!("dns:{domain}"),
     };
-    let external = |end: &End| matches!(end, End::External(_));
+    let external = |end: &End| !matches!(end, End::Workload(_));
     let mut lines: Vec<String> = graph::connections(&analysis.graph, &analysis.inventory)
         .iter()
         .filter(|c| with_external || !(external(&c.from) || external(&c.to)))
@@ -38,10 +66,10 @@ pub fn connection_lines(analysis: &Analysis, with_external: bool) -> Vec<String>
 
 /// Traffic in the words of the pages; protocols without ports are left out unless all is allowed.
 pub fn traffic(set: &TrafficSet) -> String {
-    if Protocol::ALL.iter().all(|protocol| set.ports(*protocol).is_all()) {
-        return "all".to_owned();
+    match set.has_all_ports() {
+        true => "all".to_owned(),
+        false => set.with_ports_only().to_string(),
     }
-    TrafficSet { portless: false, ..set.clone() }.to_string()
 }
 
 /// A folder of the shared reference data; `None`, with a printed line, where it is absent. In CI

@@ -4,13 +4,17 @@ use super::Session;
 use crate::analysis;
 use crate::cli::args::Flows;
 use crate::cli::{Failure, settings};
+use crate::policy::Dataplane;
 use crate::report::View;
 use std::process::ExitCode;
 
 /// Reads captures; with manifests, addresses get names.
 pub(super) fn run(session: &mut Session, args: &Flows) -> Result<ExitCode, Failure> {
     let mut analysis = match args.manifests.is_empty() {
-        true => analysis::declared(&[], settings::dataplane(&session.common.engine)?),
+        true => analysis::declared(
+            &[],
+            settings::dataplane(&session.common.engine)?.unwrap_or_else(Dataplane::kubernetes),
+        ),
         false => session.declared(&args.manifests)?,
     };
     analysis.observed = session.observed(&args.captures, &analysis);

@@ -13,6 +13,7 @@ use super::settings::{self, Drawing, Target};
 use crate::analysis::{self, Analysis};
 use crate::model::Problem;
 use crate::observed::Observed;
+use crate::policy;
 use crate::report::View;
 use crate::source;
 use std::io::{self, BufWriter, IsTerminal, Read, Write};
@@ -63,6 +64,7 @@ impl Session {
         let bar = self.progress("reading manifests");
         let reading = self.timed("parse", || source::read_manifests(paths));
         bar.finish_and_clear();
+        let dataplane = dataplane.unwrap_or_else(|| policy::detect(&reading.documents));
         let mut analysis = self.timed("analyse", || analysis::declared(&reading.documents, dataplane));
         analysis.problems.splice(0..0, reading.problems);
         self.report_problems(&analysis.problems);

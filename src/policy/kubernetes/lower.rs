@@ -4,7 +4,8 @@
 
 use super::super::TrafficMatch;
 use super::super::{
-    Action, Direction, Layer, Lowered, Namespaces, Peer, Peers, Policy, Rule, Selection, Tier,
+    Action, Direction, Isolation, Layer, Lowered, Namespaces, Peer, Peers, Policy, PolicyOrder, PortName,
+    Rule, Selection, Tier, TierRank,
 };
 use super::wire::{self, refusal};
 use crate::model::{AddressRange, AddressSet, Document, Node, Origin, PortSet, Problem, Protocol};
@@ -38,7 +39,13 @@ pub fn lower(documents: &[Document]) -> Lowered {
     lowered.problems.sort();
     lowered.problems.dedup();
     for (direction, policies) in [(Direction::Ingress, ingress), (Direction::Egress, egress)] {
-        lowered.tiers.push(Tier { layer: Layer::Network, direction, policies, unmatched: Action::Deny });
+        lowered.tiers.push(Tier {
+            layer: Layer::Network,
+            direction,
+            rank: TierRank::default_tier(),
+            unmatched: Action::Deny,
+            policies,
+        });
     }
     lowered
 }
@@ -60,8 +67,7 @@ fn twins<'a>(policies: impl Iterator<Item = &'a Policy>) -> Vec<Problem> {
 }
 
 fn is_policy(document: &Document) -> bool {
-    &*document.origin.kind == "NetworkPolicy"
-        && (document.api_version == "networking.k8s.io/v1" || document.api_version == "extensions/v1beta1")
+    super::super::fields::kind_of(super::KINDS, document).is_some()
 }
 
 type PolicyPair = (Option<Policy>, Option<Policy>);
@@ -86,7 +92,7 @@ fn policy(document: &Document) -> Result<PolicyPair, Problem> {
     let (into, out) = context.directions(&types, !egress.is_empty())?;
     let endpoints = context.selector(pod_selector.unwrap_or_default(), &["spec", "podSelector"])?;
     let namespaces = Namespaces::Named(context.origin.namespace.to_string());
-    let subjects = Selection { namespaces, endpoints };
+    let subjects = vec![Selection::pods(namespaces, endpoints)];
     let mut into_rules = Vec::new();
     for (index, rule) in ingress.into_iter().enumerate() {
         let NetworkPolicyIngressRule { from, ports } = rule;
@@ -97,7 +103,14 @@ fn policy(document: &Document) -> Result<PolicyPair, Problem> {
         let NetworkPolicyEgressRule { to, ports } = rule;
         out_rules.push(context.rule("egress", "to", index, to, ports)?);
     }
-    let make = |rules| Policy { subjects: subjects.clone(), rules, origin: context.origin.clone() };
+    let tie = format!("{}/{}", context.origin.name, context.origin.namespace);
+    let make = |rules| Policy {
+        subjects: subjects.clone(),
+        isolation: Isolation::Isolates,
+        order: PolicyOrder::new(PolicyOrder::NETWORK_POLICY, format!("{tie}/NetworkPolicy")),
+        rules,
+        origin: context.origin.clone(),
+    };
     Ok((into.then(|| make(into_rules)), out.then(|| make(out_rules))))
 }
 
@@ -165,7 +178,7 @@ impl Context<'_> {
         for (item, port) in ports.into_iter().enumerate() {
             self.port(port, at("ports", item), &mut traffic)?;
         }
-        Ok(Rule { action: Action::Allow, peers, traffic, origin })
+        Ok(Rule::new(Action::Allow, peers, traffic, origin))
     }
 
     fn peer(&self, peer: NetworkPolicyPeer, line: u32) -> Result<Peer, Problem> {
@@ -187,7 +200,7 @@ impl Context<'_> {
                     None => Namespaces::Named(self.origin.namespace.to_string()),
                 };
                 let endpoints = self.selector_at(pods.unwrap_or_default(), line)?;
-                Ok(Peer::Endpoints(Selection { namespaces, endpoints }))
+                Ok(Peer::Endpoints(Selection::pods(namespaces, endpoints)))
             }
         }
     }
@@ -264,7 +277,7 @@ impl Context<'_> {
                                 a port number is written without quotes";
                     return Err(refusal(&self.origin, line, format!("{name:?} is no port name"), hint));
                 }
-                traffic.named.push((protocol, name));
+                traffic.named.push(PortName::Container(Some(protocol), name));
                 return Ok(());
             }
             (Some(IntOrString::String(_)) | None, Some(_)) => {
@@ -321,7 +334,7 @@ impl Context<'_> {
 
     /// Keys and values must be such as labels can have; others match nothing and are refused.
     fn check_labels(&self, requirement: &Requirement, line: u32) -> Result<(), Problem> {
-        let key = requirement.key();
+        let Some(key) = requirement.key() else { return Ok(()) };
         if !wire::is_label_key(key) {
             let hint = "a label key is a name of at most 63 characters, with an optional DNS prefix and /";
             return Err(refusal(&self.origin, line, format!("{key:?} is no label key"), hint));

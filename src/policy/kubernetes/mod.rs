@@ -5,8 +5,54 @@
 mod lower;
 mod wire;
 
-use super::{Engine, Lowered};
+use super::fields::full;
+use super::{Dataplane, DataplaneKind, Engine, Kind, Lowered};
 use crate::model::Document;
+
+/// The one kind, with all its fields (`NetworkPolicySpec`).
+const KINDS: &[Kind] = &[Kind {
+    api_versions: &["networking.k8s.io/v1", "extensions/v1beta1"],
+    name: "NetworkPolicy",
+    enforced_by: &[
+        DataplaneKind::Kubernetes,
+        DataplaneKind::Calico,
+        DataplaneKind::Cilium,
+        DataplaneKind::OvnKubernetes,
+    ],
+    fields: &[
+        full("spec.podSelector.matchLabels.*"),
+        full("spec.podSelector.matchExpressions[].key"),
+        full("spec.podSelector.matchExpressions[].operator"),
+        full("spec.podSelector.matchExpressions[].values[]"),
+        full("spec.policyTypes[]"),
+        full("spec.ingress[].from[].podSelector.matchLabels.*"),
+        full("spec.ingress[].from[].podSelector.matchExpressions[].key"),
+        full("spec.ingress[].from[].podSelector.matchExpressions[].operator"),
+        full("spec.ingress[].from[].podSelector.matchExpressions[].values[]"),
+        full("spec.ingress[].from[].namespaceSelector.matchLabels.*"),
+        full("spec.ingress[].from[].namespaceSelector.matchExpressions[].key"),
+        full("spec.ingress[].from[].namespaceSelector.matchExpressions[].operator"),
+        full("spec.ingress[].from[].namespaceSelector.matchExpressions[].values[]"),
+        full("spec.ingress[].from[].ipBlock.cidr"),
+        full("spec.ingress[].from[].ipBlock.except[]"),
+        full("spec.ingress[].ports[].protocol"),
+        full("spec.ingress[].ports[].port"),
+        full("spec.ingress[].ports[].endPort"),
+        full("spec.egress[].to[].podSelector.matchLabels.*"),
+        full("spec.egress[].to[].podSelector.matchExpressions[].key"),
+        full("spec.egress[].to[].podSelector.matchExpressions[].operator"),
+        full("spec.egress[].to[].podSelector.matchExpressions[].values[]"),
+        full("spec.egress[].to[].namespaceSelector.matchLabels.*"),
+        full("spec.egress[].to[].namespaceSelector.matchExpressions[].key"),
+        full("spec.egress[].to[].namespaceSelector.matchExpressions[].operator"),
+        full("spec.egress[].to[].namespaceSelector.matchExpressions[].values[]"),
+        full("spec.egress[].to[].ipBlock.cidr"),
+        full("spec.egress[].to[].ipBlock.except[]"),
+        full("spec.egress[].ports[].protocol"),
+        full("spec.egress[].ports[].port"),
+        full("spec.egress[].ports[].endPort"),
+    ],
+}];
 
 /// NetworkPolicy v1.
 pub struct Kubernetes;
@@ -20,7 +66,11 @@ impl Engine for Kubernetes {
         "NetworkPolicy (networking.k8s.io/v1)"
     }
 
-    fn lower(&self, documents: &[Document]) -> Lowered {
+    fn kinds(&self) -> &'static [Kind] {
+        KINDS
+    }
+
+    fn lower(&self, documents: &[Document], _dataplane: &Dataplane) -> Lowered {
         lower::lower(documents)
     }
 }

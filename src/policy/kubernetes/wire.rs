@@ -2,22 +2,9 @@
 //!
 //! The shapes themselves are those of `k8s-openapi`; here is what the server adds to them.
 
-use crate::model::{Document, Gap, Node, Origin, Problem, Value};
+use crate::model::{Bend, Document, Gap, Origin, Problem};
+use crate::policy::fields;
 use k8s_openapi::api::networking::v1::NetworkPolicySpec;
-
-/// Fields of each part of a policy; anything else is reported, since the server would drop it.
-const KNOWN: &[(&str, &[&str])] = &[
-    ("spec", &["podSelector", "policyTypes", "ingress", "egress"]),
-    ("ingress", &["from", "ports"]),
-    ("egress", &["to", "ports"]),
-    ("from", &["podSelector", "namespaceSelector", "ipBlock"]),
-    ("to", &["podSelector", "namespaceSelector", "ipBlock"]),
-    ("ports", &["protocol", "port", "endPort"]),
-    ("ipBlock", &["cidr", "except"]),
-    ("podSelector", &["matchLabels", "matchExpressions"]),
-    ("namespaceSelector", &["matchLabels", "matchExpressions"]),
-    ("matchExpressions", &["key", "operator", "values"]),
-];
 
 /// Reads the typed spec of a policy.
 ///
@@ -40,32 +27,13 @@ pub fn doubts(document: &Document) -> Vec<Gap> {
         gaps.push(Gap {
             what: "the API server would refuse this name; the policy was counted as if it existed".to_owned(),
             origin: document.origin.clone(),
-            bends: crate::model::Bend::MayAllowMore,
+            bends: Bend::MayAllowMore,
         });
     }
-    if let Some(spec) = document.body.get("spec") {
-        collect_unknown(&document.origin, "spec", spec, &mut gaps);
+    if let Some(kind) = fields::kind_of(super::KINDS, document) {
+        gaps.extend(fields::doubts(kind, document));
     }
     gaps
-}
-
-fn collect_unknown(origin: &Origin, place: &str, node: &Node, gaps: &mut Vec<Gap>) {
-    if let Value::List(items) = &node.value {
-        items.iter().for_each(|item| collect_unknown(origin, place, item, gaps));
-        return;
-    }
-    let Some((_, known)) = KNOWN.iter().find(|(name, _)| *name == place) else { return };
-    for (name, value) in node.fields() {
-        if known.contains(&&**name) {
-            collect_unknown(origin, name, value, gaps);
-        } else {
-            gaps.push(Gap {
-                what: format!("{place} has no field {name:?}: the API server drops it or refuses the object"),
-                origin: origin.at(place, value.line),
-                bends: crate::model::Bend::MayAllowMore,
-            });
-        }
-    }
 }
 
 /// A refusal with the line that is at fault.

@@ -1,0 +1,204 @@
+//! Everything that rules speak of: selections, address sets with the atoms that they cut, ports by
+//! name, services, names of outside endpoints. What nobody mentions makes no difference.
+
+use crate::inventory::{Inventory, Network, Service, Variant};
+use crate::model::{AddressSet, DomainPattern, Selector, address};
+use crate::policy::{Dataplane, Peer, PortName, Selection, ServiceChoice, Services, Tier};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+/// Why a set of addresses is of interest; what it matches beside atoms depends on it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) enum SetKey {
+    /// A block of a rule.
+    Block(AddressSet),
+    /// Nodes by their labels.
+    Nodes(Selector),
+    /// Where selected services send their traffic, by address.
+    Backends(Services),
+}
+
+/// Everything that rules speak of.
+#[derive(Default)]
+pub(super) struct Mentioned {
+    pub selections: Vec<Selection>,
+    pub sets: Vec<SetKey>,
+    /// The addresses of each set.
+    pub addresses: Vec<AddressSet>,
+    pub names: BTreeSet<PortName>,
+    pub keys: BTreeSet<String>,
+    pub domains: Vec<DomainPattern>,
+    pub atoms: Vec<AddressSet>,
+    /// For each first address of a range: the atom; sorted.
+    atom_starts: Vec<(IpAddr, u32)>,
+    /// For each atom: the sets that it lies in.
+    sets_of_atom: Vec<Vec<u32>>,
+    blocks_match_nodes: bool,
+    /// Blocks that hold a whole address family: they hold what has no known address.
+    pub whole_family: Vec<u32>,
+    /// Atoms that are addresses of nodes.
+    node_atoms: BTreeSet<u32>,
+}
+
+impl Mentioned {
+    pub fn collect(tiers: &[Tier], inventory: &Inventory, dataplane: &Dataplane) -> Mentioned {
+        let (mut selections, mut sets, mut domains) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        let mut mentioned = Mentioned::default();
+        for policy in tiers.iter().flat_map(|tier| &tier.policies) {
+            selections.extend(&policy.subjects);
+            for rule in &policy.rules {
+                mentioned.names.extend(rule.traffic.named.iter().chain(&rule.traffic.except).cloned());
+                for peer in rule.peers.named().iter().chain(rule.own.named()) {
+                    peer.for_each(&mut |part| match part {
+                        Peer::Endpoints(selection) => drop(selections.insert(selection)),
+                        Peer::Addresses(set) => drop(sets.insert(SetKey::Block(set.clone()))),
+                        Peer::Nodes(selector) => drop(sets.insert(SetKey::Nodes(selector.clone()))),
+                        Peer::Backends(services) => drop(sets.insert(SetKey::Backends(services.clone()))),
+                        Peer::Domains(patterns) => domains.extend(patterns.iter().cloned()),
+                        Peer::Outside => drop(sets.insert(SetKey::Nodes(Selector::everything()))),
+                        Peer::All(_) | Peer::Not(_) => {}
+                    });
+                }
+            }
+        }
+        if !dataplane.ipblock_matches_nodes {
+            sets.insert(SetKey::Nodes(Selector::everything()));
+        }
+        mentioned.selections = selections.into_iter().cloned().collect();
+        mentioned.addresses = sets.iter().map(|key| addresses_of(key, inventory)).collect();
+        mentioned.sets = sets.into_iter().collect();
+        mentioned.domains = domains.into_iter().collect();
+        for selection in &mentioned.selections {
+            selection.endpoints.for_each_key(&mut |key| {
+                mentioned.keys.insert(key.to_owned());
+            });
+        }
+        mentioned.cut_atoms(dataplane);
+        mentioned
+    }
+
+    fn cut_atoms(&mut self, dataplane: &Dataplane) {
+        self.atoms = address::atoms(&self.addresses);
+        for (index, atom) in self.atoms.iter().enumerate() {
+            self.atom_starts.extend(atom.ranges().iter().map(|range| (range.first, index as u32)));
+        }
+        self.atom_starts.sort_unstable();
+        self.sets_of_atom = vec![Vec::new(); self.atoms.len()];
+        let families = AddressSet::all();
+        for (number, (key, set)) in self.sets.iter().zip(&self.addresses).enumerate() {
+            for range in set.ranges() {
+                let from = self.atom_starts.partition_point(|(first, _)| *first < range.first);
+                let to = self.atom_starts.partition_point(|(first, _)| *first <= range.last);
+                for (_, atom) in &self.atom_starts[from..to] {
+                    self.sets_of_atom[*atom as usize].push(number as u32);
+                    if matches!(key, SetKey::Nodes(_)) {
+                        self.node_atoms.insert(*atom);
+                    }
+                }
+            }
+            let whole = families.ranges().iter().any(|family| set.ranges().contains(family));
+            if whole && matches!(key, SetKey::Block(_)) {
+                self.whole_family.push(number as u32);
+            }
+        }
+        for sets in &mut self.sets_of_atom {
+            sets.sort_unstable();
+            sets.dedup();
+        }
+        self.blocks_match_nodes = dataplane.ipblock_matches_nodes;
+    }
+
+    /// The sets that hold an atom as an outside address.
+    pub fn sets_of_outside(&self, atom: usize) -> impl Iterator<Item = u32> {
+        let hidden = !self.blocks_match_nodes && self.node_atoms.contains(&(atom as u32));
+        let is_block = |set: &u32| matches!(self.sets[*set as usize], SetKey::Block(_));
+        self.sets_of_atom[atom].iter().copied().filter(move |set| !(hidden && is_block(set)))
+    }
+
+    fn atom_of(&self, address: IpAddr) -> u32 {
+        let index = self.atom_starts.partition_point(|(first, _)| *first <= address);
+        self.atom_starts[index.saturating_sub(1)].1
+    }
+
+    /// The sets that hold a variant: by its addresses; where none is known, the blocks that hold a
+    /// whole family, and the nodes that all are meant.
+    pub fn sets_of(&self, inventory: &Inventory, variant: &Variant, dataplane: &Dataplane) -> Vec<u32> {
+        let blocks_count = match variant.network {
+            Network::Pod => dataplane.ipblock_matches_pods,
+            Network::Host | Network::HostEndpoint => dataplane.ipblock_matches_nodes,
+        };
+        let mut sets: Vec<u32> = Vec::new();
+        if variant.addresses.is_empty() && blocks_count {
+            sets.clone_from(&self.whole_family);
+        }
+        for address in &variant.addresses {
+            let counts = |set: &&u32| match self.sets[**set as usize] {
+                SetKey::Block(_) => blocks_count,
+                SetKey::Nodes(_) => variant.network != Network::Pod,
+                SetKey::Backends(_) => true,
+            };
+            sets.extend(self.sets_of_atom[self.atom_of(*address) as usize].iter().filter(counts));
+        }
+        if variant.network == Network::Host {
+            let runs_on = |selector: &Selector| match variant.nodes.is_empty() {
+                true => variant.addresses.is_empty() && selector.is_everything(),
+                false => inventory
+                    .nodes
+                    .iter()
+                    .any(|n| variant.nodes.contains(&n.name) && selector.matches(&n.labels)),
+            };
+            let on = (0..).zip(&self.sets).filter(|(_, key)| matches!(key, SetKey::Nodes(s) if runs_on(s)));
+            sets.extend(on.map(|(number, _): (u32, _)| number));
+        }
+        sets.sort_unstable();
+        sets.dedup();
+        sets
+    }
+}
+
+fn addresses_of(key: &SetKey, inventory: &Inventory) -> AddressSet {
+    let single = |address: &IpAddr| crate::model::AddressRange::single(*address);
+    match key {
+        SetKey::Block(set) => set.clone(),
+        SetKey::Nodes(selector) => {
+            let chosen = inventory.nodes.iter().filter(|node| selector.matches(&node.labels));
+            chosen.flat_map(|node| &node.addresses).map(single).collect()
+        }
+        SetKey::Backends(services) => {
+            chosen_services(inventory, services).flat_map(|service| &service.endpoints).map(single).collect()
+        }
+    }
+}
+
+/// The services that a choice means.
+pub(super) fn chosen_services<'a>(
+    inventory: &'a Inventory,
+    services: &'a Services,
+) -> impl Iterator<Item = &'a Service> {
+    inventory.services.iter().filter(move |service| {
+        let here = services.namespace.as_ref().is_none_or(|namespace| *namespace == service.namespace);
+        here && match &services.chosen {
+            ServiceChoice::Named(name) => *name == service.name,
+            ServiceChoice::Labelled(selector) => selector.matches(&service.labels),
+        }
+    })
+}
+
+/// Services that some rule speaks of, with those that it means; looked up once.
+pub(super) fn services_by_choice<'a>(
+    mentioned: &'a Mentioned,
+    inventory: &'a Inventory,
+) -> BTreeMap<&'a Services, Vec<&'a Service>> {
+    let of_sets = mentioned.sets.iter().filter_map(|key| match key {
+        SetKey::Backends(services) => Some(services),
+        _ => None,
+    });
+    let of_ports = mentioned.names.iter().filter_map(|name| match name {
+        PortName::Backend(services) => Some(services),
+        PortName::Container(..) => None,
+    });
+    of_sets
+        .chain(of_ports)
+        .map(|services| (services, chosen_services(inventory, services).collect()))
+        .collect()
+}
