@@ -2,7 +2,7 @@
 
 use crate::capture::{self, CaptureError, FlowLimits};
 use crate::check::{self, Evidence, Finding};
-use crate::graph::AllowedGraph;
+use crate::graph::{AllowedGraph, Notes};
 use crate::inventory;
 pub use crate::inventory::{Inventory, Workload};
 use crate::model::{Document, Gap, Problem};
@@ -18,6 +18,8 @@ pub struct Analysis {
     pub inventory: Inventory,
     /// Who may talk to whom.
     pub graph: AllowedGraph,
+    /// What is known beside the graph.
+    pub notes: Notes,
     /// Who does.
     pub observed: Observed,
     /// What a person should look at, worst first.
@@ -31,20 +33,22 @@ pub struct Analysis {
 /// Documents → who exists, and who may talk to whom.
 pub fn declared(documents: &[Document], dataplane: Dataplane) -> Analysis {
     let (inventory, mut problems) = inventory::read(documents);
-    let rules = policy::read(documents, &dataplane);
+    let mut rules = policy::read(documents, &dataplane);
+    let notes = Notes::of(&mut rules, &inventory, &dataplane);
     problems.extend(rules.problems);
     let graph = AllowedGraph::build(&inventory, rules.tiers, dataplane);
     let mut gaps = rules.gaps;
     gaps.extend(graph.gaps.iter().cloned());
     gaps.sort();
     problems.sort();
-    Analysis { inventory, graph, observed: Observed::default(), findings: Vec::new(), gaps, problems }
+    let (observed, findings) = (Observed::default(), Vec::new());
+    Analysis { inventory, graph, notes, observed, findings, gaps, problems }
 }
 
 /// Adds what was observed, and looks for leaks.
 pub fn reviewed(mut analysis: Analysis, observed: Observed) -> Analysis {
-    let Analysis { inventory, graph, .. } = &analysis;
-    let findings = check::run(&Evidence { inventory, graph, observed: &observed });
+    let Analysis { inventory, graph, notes, .. } = &analysis;
+    let findings = check::run(&Evidence { inventory, graph, observed: &observed, notes });
     analysis.findings = findings;
     analysis.observed = observed;
     analysis

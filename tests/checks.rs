@@ -62,7 +62,8 @@ fn every_page_shows_what_its_check_finds() {
     for check in CHECKS {
         let page = check.page();
         let blocks = blocks(page);
-        let (analysis, problems) = common::analyse(blocks["yaml"]);
+        let dataplane = blocks.get("dataplane").map(|block| common::dataplane(block));
+        let (analysis, problems) = common::analyse_on(blocks["yaml"], dataplane);
         assert!(problems.is_empty(), "{}: {problems:?}", check.name());
         let directory = Directory::new(&analysis.inventory);
         let mut observed = Observed { captures: vec!["page".to_owned()], ..Observed::default() };
@@ -71,8 +72,8 @@ fn every_page_shows_what_its_check_finds() {
             let (initiator, responder) = attribute(&directory, &flow);
             observed.flows.push(ObservedFlow { flow, detection, initiator, responder });
         }
-        let evidence =
-            Evidence { inventory: &analysis.inventory, graph: &analysis.graph, observed: &observed };
+        let watertight::analysis::Analysis { inventory, graph, notes, .. } = &analysis;
+        let evidence = Evidence { inventory, graph, observed: &observed, notes };
         let findings = check.run(&evidence);
         let line =
             |f: &watertight::check::Finding| format!("{} {} {}", f.severity.word(), f.check, f.subject);

@@ -3,19 +3,29 @@
 //! A check reads the inventory, the graph and the observed flows; sentences for people are made
 //! here because a finding is one, everything else about the form is left to `report`.
 
+mod allow_from_load_balancer_snat;
 mod allowed_but_unused;
 mod dead_selector;
 mod dns_blocked;
+mod egress_to_api_server_by_cluster_ip;
 mod exposed_workload;
 mod host_network_bypass;
 mod namespace_without_default_deny;
 mod observed_but_denied;
 mod one_sided_allow;
+mod overlapping_cidr_covers_pods;
 mod plaintext_credentials;
 mod plaintext_flow;
+mod policy_in_missing_namespace;
+mod policy_not_enforced;
+mod port_range_too_wide;
+mod redundant_policy;
+mod selector_typo;
 mod service_port_in_policy;
+mod shadowed_rule;
 mod shared;
 mod unattributed_endpoint;
+mod unknown_field;
 mod unresolved_named_port;
 mod unrestricted_egress;
 mod unrestricted_ingress;
@@ -24,7 +34,7 @@ mod unsegmented_path;
 mod unselected_workload;
 mod weak_tls;
 
-use crate::graph::AllowedGraph;
+use crate::graph::{AllowedGraph, Notes};
 use crate::inventory::Inventory;
 use crate::model::Origin;
 use crate::observed::Observed;
@@ -37,6 +47,8 @@ pub struct Evidence<'a> {
     pub graph: &'a AllowedGraph,
     /// Who does; empty where no capture was given.
     pub observed: &'a Observed,
+    /// What is known beside the graph.
+    pub notes: &'a Notes,
 }
 
 /// How bad it is.
@@ -147,6 +159,16 @@ pub const CHECKS: &[&dyn Check] = &[
     &exposed_workload::ExposedWorkload,
     &host_network_bypass::HostNetworkBypass,
     &dead_selector::DeadSelector,
+    &policy_not_enforced::PolicyNotEnforced,
+    &unknown_field::UnknownField,
+    &selector_typo::SelectorTypo,
+    &policy_in_missing_namespace::PolicyInMissingNamespace,
+    &shadowed_rule::ShadowedRule,
+    &redundant_policy::RedundantPolicy,
+    &overlapping_cidr_covers_pods::OverlappingCidrCoversPods,
+    &port_range_too_wide::PortRangeTooWide,
+    &egress_to_api_server_by_cluster_ip::EgressToApiServerByClusterIp,
+    &allow_from_load_balancer_snat::AllowFromLoadBalancerSnat,
     &service_port_in_policy::ServicePortInPolicy,
     &unresolved_named_port::UnresolvedNamedPort,
     &dns_blocked::DnsBlocked,

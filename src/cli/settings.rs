@@ -5,7 +5,7 @@ use super::args::{By, Common, FailOn, What};
 use crate::analysis::Analysis;
 use crate::check::Severity;
 use crate::model::Protocol;
-use crate::policy::{Dataplane, DataplaneKind};
+use crate::policy::{Dataplane, DataplaneKind, Found};
 use crate::report::{self, FORMATS, Format};
 use std::path::PathBuf;
 
@@ -63,7 +63,8 @@ pub fn dataplane(name: &str) -> Result<Option<Dataplane>, Failure> {
     if name == "auto" {
         return Ok(None);
     }
-    DataplaneKind::from_name(name).map(|kind| Some(Dataplane::new(kind))).ok_or_else(|| {
+    let chosen = |kind| Dataplane { found: Found::Chosen, ..Dataplane::new(kind) };
+    DataplaneKind::from_name(name).map(|kind| Some(chosen(kind))).ok_or_else(|| {
         let names: Vec<&str> = DataplaneKind::all().map(DataplaneKind::name).collect();
         let hint = format!("auto, {}", names.join(", "));
         Failure::usage(format!("there is no engine {name:?}"), hint)

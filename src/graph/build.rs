@@ -215,8 +215,8 @@ fn number(tiers: Vec<Tier>, classes: &Classes) -> Numbered {
     (infos, policies, rules)
 }
 
-/// What the rows of one direction are made of.
-struct Rows<'a> {
+/// What rows are made of.
+pub(super) struct Rows<'a> {
     classes: &'a Classes,
     tiers: &'a [TierInfo],
     policies: &'a [PolicyInfo],
@@ -233,7 +233,27 @@ struct RowKey<'a> {
     ports: &'a [NamedPort],
 }
 
-impl Rows<'_> {
+impl<'a> Rows<'a> {
+    /// Of a graph that stands.
+    pub(super) fn of(graph: &'a AllowedGraph) -> Rows<'a> {
+        let AllowedGraph { classes, tiers, policies, rules, .. } = graph;
+        Rows { classes, tiers, policies, rules }
+    }
+
+    /// The row of a class, if these were the policies that select it.
+    pub(super) fn row_of(&self, class: ClassId, policies: Vec<u32>, direction: Direction) -> Row {
+        self.row(self.key_of(class, policies, direction), direction)
+    }
+
+    fn key_of(&self, class: ClassId, policies: Vec<u32>, direction: Direction) -> RowKey<'a> {
+        let ports = match direction {
+            Direction::Ingress => self.classes.ports_of(class),
+            Direction::Egress => &[],
+        };
+        let left_out = self.rules_of(&policies).filter(|rule| !self.is_about(*rule, class)).collect();
+        RowKey { policies, left_out, ports }
+    }
+
     fn build(&self, direction: Direction) -> Vec<Arc<Row>> {
         let mut selecting: Vec<Vec<u32>> = vec![Vec::new(); self.classes.classes.len()];
         for (number, policy) in self.policies.iter().enumerate() {
@@ -243,12 +263,7 @@ impl Rows<'_> {
         }
         let mut kinds: HashMap<RowKey<'_>, Vec<ClassId>> = HashMap::new();
         for (class, policies) in (0..).zip(selecting) {
-            let ports = match direction {
-                Direction::Ingress => self.classes.ports_of(class),
-                Direction::Egress => &[],
-            };
-            let left_out = self.rules_of(&policies).filter(|rule| !self.is_about(*rule, class)).collect();
-            kinds.entry(RowKey { policies, left_out, ports }).or_default().push(class);
+            kinds.entry(self.key_of(class, policies, direction)).or_default().push(class);
         }
         let kinds: Vec<_> = kinds.into_iter().collect();
         let built: Vec<(Arc<Row>, Vec<ClassId>)> = kinds

@@ -9,14 +9,17 @@ mod edge;
 mod gaps;
 mod matching;
 mod mentioned;
+mod notes;
+mod without;
 
 pub use build::{AllowedGraph, PolicyInfo, RuleInfo, TierInfo};
 pub use classes::{Class, ClassId, Member, NamedPort, PeerId};
 pub use connections::{Connection, End, connections};
 pub use edge::{Edge, Exemption, Row};
+pub use notes::Notes;
 
 // The words of the rule set that edges and policies carry, for rooms that do not know policies.
 pub use crate::policy::{
-    Action, Dataplane, Decision, Direction, Isolation, Layer, Namespaces, Peer, Peers, Population, PortName,
-    Rule, Selection, ServiceChoice, Services, TierRank, TrafficMatch,
+    Action, Dataplane, DataplaneKind, Decision, Direction, Found, Isolation, Layer, Namespaces, Peer, Peers,
+    Population, PortName, Rule, Selection, ServiceChoice, Services, TierRank, TrafficMatch, UnknownField,
 };

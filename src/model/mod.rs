@@ -4,6 +4,7 @@
 //! policy language is decided where that language is lowered (`policy/*`).
 
 pub mod address;
+pub mod closest;
 pub mod document;
 pub mod domain;
 pub mod endpoint;
@@ -17,6 +18,7 @@ pub mod selector;
 pub mod traffic;
 
 pub use address::{AddressRange, AddressSet};
+pub use closest::closest;
 pub use document::{Document, Origin};
 pub use domain::DomainPattern;
 pub use endpoint::EndpointName;

@@ -1,5 +1,6 @@
 //! What differs between dataplanes, as values that engines and the graph read.
 
+use crate::model::Origin;
 use std::collections::BTreeMap;
 
 /// The behaviour of whatever enforces the policies.
@@ -7,6 +8,8 @@ use std::collections::BTreeMap;
 pub struct Dataplane {
     /// Which one.
     pub kind: DataplaneKind,
+    /// How that is known.
+    pub found: Found,
     /// Major and minor version, where it is known; engines model the newest otherwise.
     pub version: Option<(u32, u32)>,
     /// Whether address blocks match pods by their addresses.
@@ -20,6 +23,19 @@ pub struct Dataplane {
     pub settings: BTreeMap<String, String>,
 }
 
+/// How it is known which dataplane enforces.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// The user said so.
+    Chosen,
+    /// It is among what runs, or the cluster's configuration names it.
+    Running(Origin),
+    /// Only objects in its language suggest it.
+    Suggested(Origin),
+    /// Nothing tells.
+    Assumed,
+}
+
 /// Dataplanes that enforce different sets of policies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum DataplaneKind {
@@ -31,6 +47,14 @@ pub enum DataplaneKind {
     Cilium,
     /// OVN-Kubernetes (OpenShift).
     OvnKubernetes,
+    /// The dataplane of GKE that is made of Cilium: no namespaced Cilium policies.
+    GkeDataplaneV2,
+    /// The policy agent of the AWS VPC CNI.
+    AwsVpcCni,
+    /// Antrea.
+    Antrea,
+    /// One that enforces NetworkPolicy and nothing else: Azure NPM, kube-router, Weave, OpenShift SDN.
+    NetworkPolicyOnly,
     /// Nothing enforces: flannel, kubenet, bridge and the like.
     None,
 }
@@ -41,10 +65,26 @@ const NAMES: &[(DataplaneKind, &str)] = &[
     (DataplaneKind::Calico, "calico"),
     (DataplaneKind::Cilium, "cilium"),
     (DataplaneKind::OvnKubernetes, "ovn-kubernetes"),
+    (DataplaneKind::GkeDataplaneV2, "gke-dataplane-v2"),
+    (DataplaneKind::AwsVpcCni, "aws-vpc-cni"),
+    (DataplaneKind::Antrea, "antrea"),
+    (DataplaneKind::NetworkPolicyOnly, "network-policy-only"),
     (DataplaneKind::None, "none"),
 ];
 
 impl DataplaneKind {
+    /// Those that enforce NetworkPolicy.
+    pub const ENFORCE_NETWORK_POLICY: &[DataplaneKind] = &[
+        DataplaneKind::Kubernetes,
+        DataplaneKind::Calico,
+        DataplaneKind::Cilium,
+        DataplaneKind::OvnKubernetes,
+        DataplaneKind::GkeDataplaneV2,
+        DataplaneKind::AwsVpcCni,
+        DataplaneKind::Antrea,
+        DataplaneKind::NetworkPolicyOnly,
+    ];
+
     /// All of them, in the order of reports.
     pub fn all() -> impl Iterator<Item = DataplaneKind> {
         NAMES.iter().map(|(kind, _)| *kind)
@@ -64,9 +104,10 @@ impl DataplaneKind {
 impl Dataplane {
     /// The documented behaviour of a kind, nothing configured (`docs/semantics`, each page).
     pub fn new(kind: DataplaneKind) -> Dataplane {
-        let identities = kind == DataplaneKind::Cilium;
+        let identities = matches!(kind, DataplaneKind::Cilium | DataplaneKind::GkeDataplaneV2);
         Dataplane {
             kind,
+            found: Found::Assumed,
             version: None,
             ipblock_matches_pods: !identities,
             ipblock_matches_nodes: !identities,

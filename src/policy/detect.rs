@@ -1,27 +1,194 @@
-//! Which dataplane enforces, as far as the documents tell.
+//! Which dataplane enforces, as far as the documents tell: what runs comes before what the cluster's
+//! configuration says, that before the languages that somebody wrote policies in.
 
-use super::{Dataplane, DataplaneKind};
-use crate::model::Document;
+use super::{Dataplane, DataplaneKind, Found};
+use crate::model::{Document, Node, Origin};
 
-/// API groups whose objects only one dataplane reads.
-const GROUPS: &[(&str, DataplaneKind)] = &[
+/// A sign of a dataplane, and where to look for it.
+struct Sign {
+    kind: &'static str,
+    /// The name, or where it is a label the value of `k8s-app` or `component`.
+    names: &'static [&'static str],
+    dataplane: DataplaneKind,
+}
+
+const fn runs(names: &'static [&'static str], dataplane: DataplaneKind) -> Sign {
+    Sign { kind: "DaemonSet", names, dataplane }
+}
+
+/// What runs on every node, strongest first: Canal runs flannel beside Calico, and the AWS CNI
+/// runs beside whoever adds policies to it.
+const SIGNS: &[Sign] = &[
+    runs(&["calico-node", "canal"], DataplaneKind::Calico),
+    Sign { kind: "Installation", names: &["default"], dataplane: DataplaneKind::Calico },
+    runs(&["cilium"], DataplaneKind::Cilium),
+    Sign { kind: "ConfigMap", names: &["cilium-config"], dataplane: DataplaneKind::Cilium },
+    runs(&["anetd"], DataplaneKind::GkeDataplaneV2),
+    runs(&["ovnkube-node"], DataplaneKind::OvnKubernetes),
+    runs(&["antrea-agent"], DataplaneKind::Antrea),
+    runs(&["azure-npm", "kube-router", "weave-net", "kube-ovn-cni"], DataplaneKind::NetworkPolicyOnly),
+    runs(&["kindnet", "kube-network-policies"], DataplaneKind::Kubernetes),
+    runs(&["sdn"], DataplaneKind::NetworkPolicyOnly),
+];
+
+/// Networks that enforce nothing by themselves; asked last.
+const WITHOUT_POLICIES: &[&str] = &["kube-flannel", "kube-flannel-ds", "bridge", "kubenet"];
+
+/// `spec.defaultNetwork.type` and `spec.networkType` of OpenShift's Network objects.
+const OPENSHIFT: &[(&str, DataplaneKind)] = &[
+    ("OVNKubernetes", DataplaneKind::OvnKubernetes),
+    ("OpenShiftSDN", DataplaneKind::NetworkPolicyOnly),
+    ("Calico", DataplaneKind::Calico),
+    ("Cilium", DataplaneKind::Cilium),
+];
+
+/// API groups whose policies only one dataplane enforces.
+const LANGUAGES: &[(&str, DataplaneKind)] = &[
     ("projectcalico.org/", DataplaneKind::Calico),
     ("crd.projectcalico.org/", DataplaneKind::Calico),
     ("cilium.io/", DataplaneKind::Cilium),
     ("k8s.ovn.org/", DataplaneKind::OvnKubernetes),
 ];
 
-/// The dataplane behind `--engine auto`: the one whose objects are there; where there are none, or
-/// those of several, the one that follows the Kubernetes specifications alone.
+/// Labels that providers put on nodes, where nothing else tells.
+const PROVIDERS: &[(&str, DataplaneKind)] = &[("node.openshift.io/os_id", DataplaneKind::OvnKubernetes)];
+
+/// The dataplane behind `--engine auto`.
 pub fn detect(documents: &[Document]) -> Dataplane {
-    let group = |document: &Document| {
-        GROUPS.iter().find(|(group, _)| document.api_version.starts_with(group)).map(|(_, kind)| *kind)
+    let found = running(documents)
+        .or_else(|| aws(documents))
+        .or_else(|| without_policies(documents))
+        .map(|(kind, origin)| (kind, Found::Running(origin)))
+        .or_else(|| suggested(documents).map(|(kind, origin)| (kind, Found::Suggested(origin))));
+    match found {
+        Some((kind, found)) => Dataplane { found, ..Dataplane::new(kind) },
+        None => Dataplane::kubernetes(),
+    }
+}
+
+type Sighting = (DataplaneKind, Origin);
+
+fn running(documents: &[Document]) -> Option<Sighting> {
+    let sign = |sign: &Sign| {
+        let document = documents.iter().find(|d| *d.origin.kind == *sign.kind && is_named(d, sign.names))?;
+        Some((sign.dataplane, document.origin.clone()))
     };
-    let mut kinds: Vec<DataplaneKind> = documents.iter().filter_map(group).collect();
-    kinds.sort_unstable();
-    kinds.dedup();
-    match kinds.as_slice() {
-        [one] => Dataplane::new(*one),
-        _ => Dataplane::kubernetes(),
+    SIGNS.iter().find_map(sign).or_else(|| openshift(documents))
+}
+
+fn is_named(document: &Document, names: &[&str]) -> bool {
+    let labels = document.body.path(&["metadata", "labels"]);
+    let label = |key: &str| labels.and_then(|labels| labels.text_of(key));
+    [Some(&*document.origin.name), label("k8s-app"), label("component")]
+        .into_iter()
+        .flatten()
+        .any(|name| names.contains(&name))
+}
+
+fn openshift(documents: &[Document]) -> Option<Sighting> {
+    let networks = documents.iter().filter(|d| {
+        &*d.origin.kind == "Network"
+            && (d.api_version.starts_with("operator.openshift.io/")
+                || d.api_version.starts_with("config.openshift.io/"))
+    });
+    networks.into_iter().find_map(|document| {
+        let spec = document.body.get("spec")?;
+        let written =
+            spec.path(&["defaultNetwork", "type"]).or(spec.get("networkType")).and_then(Node::text)?;
+        let (_, kind) = OPENSHIFT.iter().find(|(name, _)| *name == written)?;
+        Some((*kind, document.origin.clone()))
+    })
+}
+
+/// The AWS VPC CNI enforces policies where its agent was switched on.
+fn aws(documents: &[Document]) -> Option<Sighting> {
+    let node = documents.iter().find(|d| &*d.origin.kind == "DaemonSet" && &*d.origin.name == "aws-node")?;
+    let pod = node.body.path(&["spec", "template", "spec"]);
+    let containers = pod.map_or(&[][..], |pod| pod.items_of("containers"));
+    let switched = |text: &Node| text.text() == Some("--enable-network-policy=true");
+    let by_flag = containers.iter().any(|container| container.items_of("args").iter().any(switched));
+    let by_config = documents.iter().any(|d| {
+        let setting = d.body.path(&["data", "enable-network-policy-controller"]).and_then(Node::text);
+        &*d.origin.kind == "ConfigMap" && &*d.origin.name == "amazon-vpc-cni" && setting == Some("true")
+    });
+    let kind = if by_flag || by_config { DataplaneKind::AwsVpcCni } else { DataplaneKind::None };
+    Some((kind, node.origin.clone()))
+}
+
+fn without_policies(documents: &[Document]) -> Option<Sighting> {
+    let network =
+        documents.iter().find(|d| &*d.origin.kind == "DaemonSet" && is_named(d, WITHOUT_POLICIES))?;
+    Some((DataplaneKind::None, network.origin.clone()))
+}
+
+/// The one dataplane whose language is used; none where it is several.
+fn suggested(documents: &[Document]) -> Option<Sighting> {
+    let by_language = |document: &Document| {
+        let (_, kind) = LANGUAGES.iter().find(|(group, _)| document.api_version.starts_with(group))?;
+        Some((*kind, document.origin.clone()))
+    };
+    let by_provider = |document: &Document| {
+        let labels =
+            document.body.path(&["metadata", "labels"]).filter(|_| &*document.origin.kind == "Node")?;
+        let (_, kind) = PROVIDERS.iter().find(|(label, _)| labels.get(label).is_some())?;
+        Some((*kind, document.origin.clone()))
+    };
+    let mut seen: Vec<Sighting> = documents.iter().filter_map(by_language).collect();
+    if seen.is_empty() {
+        seen = documents.iter().filter_map(by_provider).collect();
+    }
+    let (first, _) = seen.first()?;
+    seen.iter().all(|(kind, _)| kind == first).then(|| seen[0].clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Value;
+    use std::sync::Arc;
+
+    fn object(kind: &str, name: &str, api_version: &str) -> Document {
+        let empty: Arc<str> = "".into();
+        let origin = Origin {
+            file: empty.clone(),
+            document: 1,
+            line: 1,
+            kind: kind.into(),
+            namespace: empty.clone(),
+            name: name.into(),
+            rule: empty,
+        };
+        let body = Node { line: 1, value: Value::Map(Vec::new()) };
+        Document { origin, api_version: api_version.to_owned(), body }
+    }
+
+    #[test]
+    fn what_runs_comes_before_leftover_objects() {
+        let leftover = object("GlobalNetworkPolicy", "old", "crd.projectcalico.org/v1");
+        let cilium = object("DaemonSet", "cilium", "apps/v1");
+        assert_eq!(detect(&[leftover.clone(), cilium]).kind, DataplaneKind::Cilium);
+        assert_eq!(detect(&[leftover]).kind, DataplaneKind::Calico);
+    }
+
+    #[test]
+    fn flannel_alone_enforces_nothing_and_with_calico_it_is_canal() {
+        let flannel = object("DaemonSet", "kube-flannel-ds", "apps/v1");
+        let calico = object("DaemonSet", "calico-node", "apps/v1");
+        assert_eq!(detect(std::slice::from_ref(&flannel)).kind, DataplaneKind::None);
+        assert_eq!(detect(&[flannel, calico]).kind, DataplaneKind::Calico);
+    }
+
+    #[test]
+    fn two_languages_and_nothing_that_runs_decide_nothing() {
+        let calico = object("GlobalNetworkPolicy", "a", "projectcalico.org/v3");
+        let cilium = object("CiliumNetworkPolicy", "b", "cilium.io/v2");
+        let dataplane = detect(&[calico, cilium]);
+        assert_eq!((dataplane.kind, dataplane.found), (DataplaneKind::Kubernetes, Found::Assumed));
+    }
+
+    #[test]
+    fn the_aws_network_enforces_where_its_agent_is_switched_on() {
+        let aws = object("DaemonSet", "aws-node", "apps/v1");
+        assert_eq!(detect(&[aws]).kind, DataplaneKind::None);
     }
 }

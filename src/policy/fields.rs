@@ -4,7 +4,7 @@
 //! them, so that a field is supported, narrowed, without effect or a gap, and never passed over in silence.
 
 use super::DataplaneKind;
-use crate::model::{Bend, Document, Gap, Node, Origin, Value};
+use crate::model::{Bend, Document, Gap, Node, Origin, Value, closest};
 
 /// A kind of object that an engine reads.
 #[derive(Debug)]
@@ -73,48 +73,88 @@ pub fn is_enforced(kinds: &[Kind], kind: &str, dataplane: DataplaneKind) -> bool
     kinds.iter().any(|known| known.name == kind && known.enforced_by.contains(&dataplane))
 }
 
+/// A field that the kind does not have: the API server drops it or refuses the object.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct UnknownField {
+    /// The object, at the place.
+    pub origin: Origin,
+    /// `spec.ingress[].form`.
+    pub path: String,
+    /// The field that was meant, where one is close.
+    pub meant: Option<String>,
+}
+
 /// Gaps of an object: fields that its kind does not have, and fields that are not modelled.
 pub fn doubts(kind: &Kind, document: &Document) -> Vec<Gap> {
     let mut gaps = Vec::new();
-    const COMMON: &[&str] = &["apiVersion", "kind", "metadata", "status"];
-    for (name, node) in document.body.fields() {
-        if !COMMON.contains(&&**name) {
-            walk(kind, &document.origin, name.to_string(), node, &mut gaps);
+    let kind_name = kind.name;
+    visit(kind, document, &mut |path, node, known| {
+        let origin = document.origin.at(path, node.line);
+        match known {
+            Known::Leaf(Support::Gap(bends)) => {
+                gaps.push(Gap { what: format!("{path} is not modelled"), origin, bends });
+            }
+            Known::Nothing => {
+                let (parent, name) = path.rsplit_once('.').unwrap_or(("", path));
+                let what = format!(
+                    "{parent} of {kind_name} has no field {name:?}: the API server drops it or refuses the object"
+                );
+                gaps.push(Gap { what, origin, bends: Bend::MayAllowMore });
+            }
+            Known::Leaf(_) | Known::Inside => {}
         }
-    }
+    });
     gaps
 }
 
-fn walk(kind: &Kind, origin: &Origin, path: String, node: &Node, gaps: &mut Vec<Gap>) {
-    let place = || origin.at(&path, node.line);
-    match known(kind, &path) {
-        Known::Leaf(Support::Gap(bends)) => {
-            let what = format!("{path} is not modelled");
-            gaps.push(Gap { what, origin: place(), bends });
+/// Fields of an object that its kind does not have, with what was probably meant.
+pub fn unknown_fields(kind: &Kind, document: &Document) -> Vec<UnknownField> {
+    let mut found = Vec::new();
+    visit(kind, document, &mut |path, node, known| {
+        if let Known::Nothing = known {
+            let origin = document.origin.at(path, node.line);
+            found.push(UnknownField { origin, path: path.to_owned(), meant: meant(kind, path) });
         }
-        Known::Leaf(_) => {}
-        Known::Inside => match &node.value {
-            Value::List(items) => {
-                items.iter().for_each(|item| walk(kind, origin, format!("{path}[]"), item, gaps));
-            }
-            Value::Map(fields) => {
-                fields
-                    .iter()
-                    .for_each(|(name, item)| walk(kind, origin, format!("{path}.{name}"), item, gaps));
-            }
-            _ => {}
-        },
-        Known::Nothing => {
-            let what = unknown_field(kind, &path);
-            gaps.push(Gap { what, origin: place(), bends: Bend::MayAllowMore });
+    });
+    found
+}
+
+/// The sibling that a wrong name is closest to.
+fn meant(kind: &Kind, path: &str) -> Option<String> {
+    let (parent, name) = path.rsplit_once('.')?;
+    let sibling = |field: &Field| {
+        let rest = field.path.strip_prefix(parent)?.strip_prefix('.')?;
+        Some(rest.split(['.', '[']).next()?.to_owned())
+    };
+    let mut names: Vec<String> = kind.fields.iter().filter_map(sibling).filter(|name| name != "*").collect();
+    names.sort();
+    names.dedup();
+    closest(name, names.iter().map(String::as_str)).map(str::to_owned)
+}
+
+/// Calls `seen` for every field of an object that is a leaf of the table or not in it at all.
+fn visit(kind: &Kind, document: &Document, seen: &mut dyn FnMut(&str, &Node, Known)) {
+    const COMMON: &[&str] = &["apiVersion", "kind", "metadata", "status"];
+    for (name, node) in document.body.fields() {
+        if !COMMON.contains(&&**name) {
+            walk(kind, name.to_string(), node, seen);
         }
     }
 }
 
-/// Which fields a kind has at a place, for suggestions.
-fn unknown_field(kind: &Kind, path: &str) -> String {
-    let (parent, name) = path.rsplit_once('.').unwrap_or(("", path));
-    format!("{parent} of {} has no field {name:?}: the API server drops it or refuses the object", kind.name)
+fn walk(kind: &Kind, path: String, node: &Node, seen: &mut dyn FnMut(&str, &Node, Known)) {
+    match known(kind, &path) {
+        Known::Inside => match &node.value {
+            Value::List(items) => {
+                items.iter().for_each(|item| walk(kind, format!("{path}[]"), item, seen));
+            }
+            Value::Map(fields) => {
+                fields.iter().for_each(|(name, item)| walk(kind, format!("{path}.{name}"), item, seen));
+            }
+            _ => {}
+        },
+        leaf_or_nothing => seen(&path, node, leaf_or_nothing),
+    }
 }
 
 enum Known {

@@ -9,16 +9,17 @@ pub mod fields;
 pub mod kubernetes;
 pub mod ruleset;
 
-pub use dataplane::{Dataplane, DataplaneKind};
+pub use dataplane::{Dataplane, DataplaneKind, Found};
 pub use detect::detect;
 pub use evaluate::{Decision, Extent, Matched, Step, decide};
-pub use fields::{Field, Kind, Support};
+pub use fields::{Field, Kind, Support, UnknownField};
 pub use ruleset::{
     Action, Declared, Direction, Isolation, Layer, Namespaces, Order, Peer, Peers, Policy, PolicyOrder,
     Population, PortName, Rule, Selection, ServiceChoice, Services, Tier, TierRank, TrafficMatch, one_of,
 };
 
 use crate::model::{Document, Gap, Problem};
+use rayon::prelude::*;
 use std::collections::BTreeMap;
 
 /// A policy language.
@@ -54,6 +55,8 @@ pub struct RuleSet {
     pub tiers: Vec<Tier>,
     /// Tiers of policies that this dataplane does not enforce, in the same form.
     pub unenforced: Vec<Tier>,
+    /// Fields that objects have and their kinds have not.
+    pub unknown_fields: Vec<UnknownField>,
     /// What was not understood.
     pub gaps: Vec<Gap>,
     /// Objects that have no effect because they are broken.
@@ -79,6 +82,12 @@ pub fn read(documents: &[Document], dataplane: &Dataplane) -> RuleSet {
         set.gaps.extend(gaps);
         set.problems.extend(problems);
     }
+    let kinds = |document| ENGINES.iter().find_map(|engine| fields::kind_of(engine.kinds(), document));
+    set.unknown_fields = documents
+        .par_iter()
+        .filter_map(|document| Some((kinds(document)?, document)))
+        .flat_map_iter(|(kind, document)| fields::unknown_fields(kind, document))
+        .collect();
     set.tiers = joined(tiers);
     set.unenforced = joined(unenforced);
     set

@@ -1,7 +1,7 @@
 //! Names and small phrases that several formats share.
 
 use crate::analysis::Analysis;
-use crate::graph::End;
+use crate::graph::{Dataplane, DataplaneKind, End, Found};
 use crate::model::{Bend, Origin, TrafficSet};
 use crate::observed::{Flow, Transport};
 use crate::observed::{ObservedFlow, Party};
@@ -67,6 +67,28 @@ pub(super) fn origin_text(origin: &Origin) -> String {
     match origin.namespace.is_empty() {
         true => format!("{place} {} {}{rule}", origin.kind, origin.name),
         false => format!("{place} {} {}/{}{rule}", origin.kind, origin.namespace, origin.name),
+    }
+}
+
+/// Which dataplane enforces, and how that is known.
+pub(super) fn dataplane_text(dataplane: &Dataplane) -> String {
+    let name = match dataplane.version {
+        Some((major, minor)) => format!("{} {major}.{minor}", dataplane.kind.name()),
+        None => dataplane.kind.name().to_owned(),
+    };
+    let nothing = match dataplane.kind {
+        DataplaneKind::None => ", which enforces no policy at all",
+        _ => "",
+    };
+    match &dataplane.found {
+        Found::Chosen => format!("{name}, as was asked for{nothing}"),
+        Found::Running(origin) => format!("{name}{nothing}, found at {}", origin_text(origin)),
+        Found::Suggested(origin) => {
+            format!("{name}, only suggested by {}; --engine says it for certain", origin_text(origin))
+        }
+        Found::Assumed => {
+            format!("{name}, assumed, since nothing tells which one enforces; --engine says it")
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Text for people, and the default: what leaks, why, and what to do.
 
-use super::names::{bend_word, end_name, origin_text, traffic_text};
+use super::names::{bend_word, dataplane_text, end_name, origin_text, traffic_text};
 use super::{Format, GraphOptions, View, flow_line};
 use crate::analysis::Analysis;
 use crate::check::{Finding, Severity};
@@ -80,11 +80,11 @@ fn gaps(analysis: &Analysis, out: &mut dyn Write) -> io::Result<()> {
 /// What was read, so that nobody takes silence for safety.
 pub(super) fn read(analysis: &Analysis) -> String {
     let declared = format!(
-        "Read {} workloads in {} namespaces and {} policies, as {} reads them.",
+        "Read {} workloads in {} namespaces and {} policies.\nDataplane: {}.",
         analysis.inventory.workloads.len(),
         analysis.inventory.namespaces.len(),
         analysis.policy_count(),
-        analysis.graph.dataplane.kind.name(),
+        dataplane_text(&analysis.graph.dataplane),
     );
     match analysis.observed.captures.len() {
         0 => format!("{declared}\nNo capture was given: nothing is said about what is on the wire."),

@@ -13,12 +13,7 @@ use crate::model::Document;
 const KINDS: &[Kind] = &[Kind {
     api_versions: &["networking.k8s.io/v1", "extensions/v1beta1"],
     name: "NetworkPolicy",
-    enforced_by: &[
-        DataplaneKind::Kubernetes,
-        DataplaneKind::Calico,
-        DataplaneKind::Cilium,
-        DataplaneKind::OvnKubernetes,
-    ],
+    enforced_by: DataplaneKind::ENFORCE_NETWORK_POLICY,
     fields: &[
         full("spec.podSelector.matchLabels.*"),
         full("spec.podSelector.matchExpressions[].key"),

@@ -1,0 +1,66 @@
+//! `overlapping-cidr-covers-pods`: an address block that lets pods in or out beside what is outside.
+//!
+//! Its page, which is run as a test, says why it matters and what to do.
+
+use super::shared::{policy_name, workload_name};
+use super::{Evidence, Finding, check};
+use crate::graph::{Action, Direction, Peer, RuleInfo};
+use crate::inventory::Network;
+use crate::model::AddressSet;
+
+check! {
+    OverlappingCidrCoversPods, "overlapping-cidr-covers-pods", Medium, "An address block that lets pods in or out beside what is outside.",
+    ["CIS-K8s-5.3.2", "NIST-800-190-4.3.3"]
+}
+
+fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
+    if !evidence.graph.dataplane.ipblock_matches_pods {
+        return Vec::new();
+    }
+    evidence.graph.rules.iter().filter_map(|info| of_rule(evidence, info)).collect()
+}
+
+fn of_rule(evidence: &Evidence<'_>, info: &RuleInfo) -> Option<Finding> {
+    let families = AddressSet::all();
+    let partial = |set: &AddressSet| !families.ranges().iter().any(|family| set.ranges().contains(family));
+    let single = |set: &AddressSet| set.ranges().iter().all(|range| range.first == range.last);
+    let mut covered: Vec<usize> = Vec::new();
+    let mut block = None;
+    for peer in info.rule.peers.named() {
+        let Peer::Addresses(set) = peer else { continue };
+        // Whole families are `unrestricted-…`; single addresses were meant.
+        if !partial(set) || single(set) {
+            continue;
+        }
+        for (index, workload) in evidence.inventory.workloads.iter().enumerate() {
+            let mut pods = workload.variants.iter().filter(|v| v.network == Network::Pod);
+            if pods.any(|v| v.addresses.iter().any(|address| set.contains(*address))) {
+                covered.push(index);
+                block.get_or_insert(set);
+            }
+        }
+    }
+    covered.sort_unstable();
+    covered.dedup();
+    let (first, block) = (covered.first()?, block?);
+    if info.rule.action != Action::Allow {
+        return None;
+    }
+    let policy = &evidence.graph.policies[info.policy as usize];
+    let word = match policy.direction {
+        Direction::Ingress => "from",
+        Direction::Egress => "to",
+    };
+    let origin = &info.rule.origin;
+    let message = format!(
+        "The block {block} of {} holds pods too: it allows traffic {word} {} workloads whatever their labels, for example {}.",
+        origin.rule,
+        covered.len(),
+        workload_name(evidence, *first)
+    );
+    let fix = "Take the pod network out with `except`, and name pods by labels.";
+    let mut finding =
+        OverlappingCidrCoversPods.finding(policy_name(origin), message, vec![origin.clone()], fix);
+    finding.detail = origin.rule.to_string();
+    Some(finding)
+}

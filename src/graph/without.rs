@@ -1,0 +1,67 @@
+//! What would be decided if one policy were not there.
+
+use super::build::{AllowedGraph, Rows};
+use super::classes::ClassId;
+use super::edge::Row;
+use crate::policy::{Action, Decision, Direction};
+use std::collections::BTreeSet;
+
+/// A row that more policies make is not taken apart: it would cost more than it tells.
+const MANY: usize = 64;
+
+impl AllowedGraph {
+    /// The policies, by number, whose removal changes no decision, of those that allow something.
+    /// Rows made of more than 64 policies are passed over, their policies are not listed.
+    pub fn needless_policies(&self) -> Vec<u32> {
+        let needed = self.sole_reasons();
+        let allows = |policy: &u32| {
+            let rules = self.policies[*policy as usize].rules.clone();
+            !rules.is_empty()
+                && rules.into_iter().all(|r| self.rules[r as usize].rule.action == Action::Allow)
+        };
+        let all = 0..self.policies.len() as u32;
+        all.filter(|policy| !needed.contains(policy) && allows(policy))
+            .filter(|policy| self.is_needless(*policy))
+            .collect()
+    }
+
+    /// Policies that alone allow something, which is most of them: nothing else need be asked.
+    fn sole_reasons(&self) -> BTreeSet<u32> {
+        let mut needed = BTreeSet::new();
+        for direction in Direction::BOTH {
+            for class in 0..self.classes().len() as ClassId {
+                let row = self.row(class, direction);
+                let decisions = row.named.iter().map(|(_, d)| d.as_ref()).chain([row.rest.as_ref()]);
+                for decision in decisions {
+                    let mut policies = decision.because.iter().map(|r| self.rules[*r as usize].policy);
+                    let Some(first) = policies.next() else { continue };
+                    if policies.all(|policy| policy == first) {
+                        needed.insert(first);
+                    }
+                }
+            }
+        }
+        needed
+    }
+
+    fn is_needless(&self, policy: u32) -> bool {
+        let info = &self.policies[policy as usize];
+        let same = |class: &ClassId| {
+            let row = self.row(*class, info.direction);
+            row.policies.len() > 1 && row.policies.len() <= MANY && self.same_without(row, policy, *class)
+        };
+        !info.selected.is_empty() && info.selected.iter().all(same)
+    }
+
+    fn same_without(&self, row: &Row, policy: u32, class: ClassId) -> bool {
+        let direction = self.policies[policy as usize].direction;
+        let policies: Vec<u32> = row.policies.iter().copied().filter(|other| *other != policy).collect();
+        let without = Rows::of(self).row_of(class, policies, direction);
+        let same = |a: &Decision, b: &Decision| {
+            (&a.allowed, &a.ungoverned, &a.narrowed) == (&b.allowed, &b.ungoverned, &b.narrowed)
+        };
+        let named = row.named.iter().chain(&without.named).map(|(peer, _)| *peer);
+        same(&row.rest, &without.rest)
+            && named.into_iter().all(|peer| same(row.decision(peer), without.decision(peer)))
+    }
+}
