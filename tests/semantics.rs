@@ -2,6 +2,7 @@
 //!
 //! A `connections` block lists every allowed connection between workloads (with `# external` as
 //! its first line also those with the outside); an `error` block holds a part of the message.
+//! A `protection` block lists how each allowed connection is expected to be protected.
 //! A `gaps` block holds lines each of which must be part of a gap. A `dataplane` block names the
 //! dataplane of the cases under its heading; without one it is the page's, where the page is
 //! named after a dataplane, or the one that the manifests show.
@@ -71,6 +72,14 @@ fn run_page(path: &Path) -> (usize, Vec<String>) {
         }
         match block.language.as_str() {
             "dataplane" => dataplane = Some(common::dataplane(&block.text)),
+            "protection" => {
+                cases += 1;
+                let (analysis, _) = common::analyse_on(&manifests, dataplane.clone());
+                let (got, (_, want)) = (common::protection_lines(&analysis), wanted(&block));
+                if got != want {
+                    failures.push(format!("{heading}: expected {want:#?}, got {got:#?}"));
+                }
+            }
             "gaps" => {
                 cases += 1;
                 let (analysis, _) = common::analyse_on(&manifests, dataplane.clone());

@@ -3,6 +3,7 @@
 use super::build::AllowedGraph;
 use super::classes::PeerId;
 use super::edge::Exemption;
+use super::expected::{Expected, expected};
 use crate::inventory::Inventory;
 use crate::model::{AddressRange, AddressSet, DomainPattern, TrafficSet};
 use crate::policy::Peer;
@@ -37,6 +38,8 @@ pub struct Connection {
     pub because: Vec<u32>,
     /// Whether it rests on the exemption of a node's own traffic.
     pub exemption: Exemption,
+    /// How it is expected to be protected: the weakest of what its variants have.
+    pub expected: Expected,
 }
 
 /// All connections that are allowed, in the order of their ends; pairs of a workload with itself
@@ -47,10 +50,10 @@ pub fn connections(graph: &AllowedGraph, inventory: &Inventory) -> Vec<Connectio
         (0..count).filter(move |to| *to != from).filter_map(move |to| {
             let (sources, targets) = (graph.classes_of(from), graph.classes_of(to));
             let sum = sum(graph, sources, targets)?;
-            Some(sum.between(End::Workload(from), End::Workload(to)))
+            Some(sum.between(graph, inventory, End::Workload(from), End::Workload(to)))
         })
     });
-    let outside = (0..count).into_par_iter().flat_map_iter(|workload| external(graph, workload));
+    let outside = (0..count).into_par_iter().flat_map_iter(|workload| external(graph, inventory, workload));
     let mut all: Vec<Connection> = inside.chain(outside).collect();
     all.par_sort_by(|a, b| (&a.from, &a.to).cmp(&(&b.from, &b.to)));
     all
@@ -68,11 +71,16 @@ struct Sum {
 }
 
 impl Sum {
-    fn between(self, from: End, to: End) -> Connection {
+    fn between(self, graph: &AllowedGraph, inventory: &Inventory, from: End, to: End) -> Connection {
         let exemption = if self.exempt { Exemption::LocalNode } else { Exemption::None };
         let Sum { traffic, unsegmented, narrowed, because, exempt: _ } = self;
+        let workload = |end: &End| match end {
+            End::Workload(index) => inventory.workloads.get(*index),
+            End::External(_) | End::Domain(_) => None,
+        };
+        let expected = expected(&graph.dataplane, workload(&from), workload(&to));
         let because = because.into_iter().collect();
-        Connection { from, to, traffic, unsegmented, narrowed, because, exemption }
+        Connection { from, to, traffic, unsegmented, narrowed, because, exemption, expected }
     }
 }
 
@@ -106,7 +114,7 @@ fn sum(graph: &AllowedGraph, sources: &[PeerId], targets: &[PeerId]) -> Option<S
 }
 
 /// Connections of a workload with the outside; atoms that it treats alike are one end.
-fn external(graph: &AllowedGraph, workload: usize) -> Vec<Connection> {
+fn external(graph: &AllowedGraph, inventory: &Inventory, workload: usize) -> Vec<Connection> {
     let classes = graph.classes_of(workload);
     let mut into: BTreeMap<Sum, Vec<AddressRange>> = BTreeMap::new();
     let mut out: BTreeMap<Sum, Vec<AddressRange>> = BTreeMap::new();
@@ -119,14 +127,18 @@ fn external(graph: &AllowedGraph, workload: usize) -> Vec<Connection> {
         }
     }
     let outside = |ranges: Vec<AddressRange>| End::External(ranges.into_iter().collect());
-    let into = into.into_iter().map(|(sum, ranges)| sum.between(outside(ranges), End::Workload(workload)));
-    let out = out.into_iter().map(|(sum, ranges)| sum.between(End::Workload(workload), outside(ranges)));
-    into.chain(out).chain(by_name(graph, workload)).collect()
+    let into = into
+        .into_iter()
+        .map(|(sum, ranges)| sum.between(graph, inventory, outside(ranges), End::Workload(workload)));
+    let out = out
+        .into_iter()
+        .map(|(sum, ranges)| sum.between(graph, inventory, End::Workload(workload), outside(ranges)));
+    into.chain(out).chain(by_name(graph, inventory, workload)).collect()
 }
 
 /// Connections to outside endpoints that a rule of the workload names; what it may reach by
 /// address stands under the address.
-fn by_name(graph: &AllowedGraph, workload: usize) -> Vec<Connection> {
+fn by_name(graph: &AllowedGraph, inventory: &Inventory, workload: usize) -> Vec<Connection> {
     let classes = graph.classes_of(workload);
     let is_name = |peer: &Peer| matches!(peer, Peer::Domains(_));
     let names =
@@ -134,7 +146,7 @@ fn by_name(graph: &AllowedGraph, workload: usize) -> Vec<Connection> {
     let of = |(peer, domain): (PeerId, &DomainPattern)| {
         let sum = sum(graph, classes, &[peer])?;
         let named = sum.because.iter().any(names);
-        named.then(|| sum.between(End::Workload(workload), End::Domain(domain.clone())))
+        named.then(|| sum.between(graph, inventory, End::Workload(workload), End::Domain(domain.clone())))
     };
     graph.domains().filter_map(of).collect()
 }

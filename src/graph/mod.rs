@@ -6,6 +6,7 @@ mod build;
 mod classes;
 mod connections;
 mod edge;
+mod expected;
 mod gaps;
 mod matching;
 mod mentioned;
@@ -16,6 +17,7 @@ pub use build::{AllowedGraph, PolicyInfo, RuleInfo, TierInfo};
 pub use classes::{Class, ClassId, Member, NamedPort, PeerId};
 pub use connections::{Connection, End, connections};
 pub use edge::{Edge, Exemption, Row};
+pub use expected::{Expected, WhyExpected, expected};
 pub use notes::Notes;
 
 // The words of the rule set that edges and policies carry, for rooms that do not know policies.

@@ -27,6 +27,6 @@ pub use ip_protocols::IpProtocols;
 pub use narrowing::{Condition, Narrowing};
 pub use node::{Node, Value};
 pub use problem::Problem;
-pub use protection::{Encryption, Proof, Protection, WhyUnknown};
+pub use protection::{Encryption, ExpectedProtection, Proof, Protection, WhyUnknown};
 pub use selector::{Labels, Pattern, Requirement, Selector, fact};
 pub use traffic::{PortSet, Protocol, TrafficSet};

@@ -78,3 +78,40 @@ impl Protection {
         }
     }
 }
+
+/// How an allowed connection is protected, as configuration promises; the strongest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ExpectedProtection {
+    /// The mesh refuses it: nothing passes.
+    Refused,
+    /// Mutual TLS, and the server takes nothing else.
+    MtlsStrict,
+    /// Mutual TLS; the server would take plaintext too.
+    MtlsPermissive,
+    /// TLS of the mesh without a client certificate.
+    Tls,
+    /// TLS that the application or the way in terminates.
+    AppTls,
+    /// Encrypted between nodes.
+    NodeEncrypted,
+    /// Nothing promises anything.
+    Unknown,
+    /// In the clear.
+    Plaintext,
+}
+
+impl ExpectedProtection {
+    /// The words of the graph's JSON.
+    pub fn word(self) -> &'static str {
+        match self {
+            ExpectedProtection::Refused => "refused",
+            ExpectedProtection::MtlsStrict => "mtls-strict",
+            ExpectedProtection::MtlsPermissive => "mtls-permissive",
+            ExpectedProtection::Tls => "tls",
+            ExpectedProtection::AppTls => "app-tls",
+            ExpectedProtection::NodeEncrypted => "node-encrypted",
+            ExpectedProtection::Unknown => "unknown",
+            ExpectedProtection::Plaintext => "plaintext",
+        }
+    }
+}

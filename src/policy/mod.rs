@@ -8,6 +8,7 @@ pub mod evaluate;
 pub mod fields;
 pub mod kubernetes;
 pub mod ruleset;
+pub mod transport;
 
 pub use dataplane::{Dataplane, DataplaneKind, Found};
 pub use detect::detect;

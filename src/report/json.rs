@@ -115,10 +115,18 @@ struct ConnectionShape<'a> {
     from: String,
     to: String,
     traffic: Traffic,
-    l7: Option<()>,
+    l7: Option<Conditions>,
     segmented: bool,
     protection: &'static str,
+    protection_why: String,
     because: Vec<Because<'a>>,
+}
+
+/// Conditions above packets: on which traffic, and what each of the rules behind it asks.
+#[derive(Serialize)]
+struct Conditions {
+    traffic: Traffic,
+    any_of: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -269,15 +277,28 @@ fn connection_shape<'a>(analysis: &'a Analysis, connection: &Connection) -> Conn
         from: end_name(analysis, &connection.from),
         to: end_name(analysis, &connection.to),
         traffic: traffic_shape(&connection.traffic),
-        l7: None,
+        l7: conditions(analysis, connection),
         segmented: connection.unsegmented.is_empty(),
-        protection: "unknown",
+        protection: connection.expected.protection.word(),
+        protection_why: connection.expected.why.to_string(),
         because: connection
             .because
             .iter()
             .map(|rule| because_shape(&analysis.graph.rules[*rule as usize].rule.origin))
             .collect(),
     }
+}
+
+fn conditions(analysis: &Analysis, connection: &Connection) -> Option<Conditions> {
+    let narrowed = connection
+        .because
+        .iter()
+        .filter_map(|rule| analysis.graph.rules[*rule as usize].rule.narrowed.as_ref());
+    let any_of: std::collections::BTreeSet<String> = narrowed.map(ToString::to_string).collect();
+    (!connection.narrowed.is_empty()).then(|| Conditions {
+        traffic: traffic_shape(&connection.narrowed),
+        any_of: any_of.into_iter().collect(),
+    })
 }
 
 fn traffic_shape(traffic: &TrafficSet) -> Traffic {

@@ -64,6 +64,21 @@ pub fn connection_lines(analysis: &Analysis, with_external: bool) -> Vec<String>
     lines
 }
 
+/// `from -> to: protection`, a line a connection between workloads, sorted.
+pub fn protection_lines(analysis: &Analysis) -> Vec<String> {
+    let name = |end: &End| match end {
+        End::Workload(index) => Some(analysis.inventory.workloads[*index].name.to_string()),
+        End::External(_) | End::Domain(_) => None,
+    };
+    let line = |c: &graph::Connection| {
+        Some(format!("{} -> {}: {}", name(&c.from)?, name(&c.to)?, c.expected.protection.word()))
+    };
+    let mut lines: Vec<String> =
+        graph::connections(&analysis.graph, &analysis.inventory).iter().filter_map(line).collect();
+    lines.sort();
+    lines
+}
+
 /// Traffic in the words of the pages; protocols without ports are left out unless all is allowed.
 pub fn traffic(set: &TrafficSet) -> String {
     match set.has_all_ports() {

@@ -1,0 +1,95 @@
+//! How an allowed connection is expected to be protected, and what that rests on.
+
+use crate::inventory::{Network, Variant, Workload};
+use crate::model::ExpectedProtection;
+use crate::policy::Dataplane;
+use crate::policy::transport::{HostCoverage, NodeCipher, NodeEncryption, node_encryption};
+
+/// The expectation for one connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Expected {
+    /// What configuration promises.
+    pub protection: ExpectedProtection,
+    /// What the promise, or its absence, rests on.
+    pub why: WhyExpected,
+}
+
+/// What an expectation rests on; worse ones come later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum WhyExpected {
+    /// The ends are on different nodes, and traffic between nodes is encrypted.
+    BetweenNodes(NodeCipher),
+    /// Traffic between nodes is encrypted, and the ends may be on one node, where it is in the clear.
+    MayShareNode(NodeCipher),
+    /// Traffic between nodes is encrypted, but not that of nodes themselves.
+    NodeNotCovered(NodeCipher),
+    /// One end is outside of the cluster.
+    LeavesCluster,
+    /// No configuration that is read says anything on encryption.
+    NothingConfigured,
+}
+
+/// What configuration promises for what one workload sends to another: the weakest over their
+/// pods, since classes do not tell nodes apart. `None` is an end outside of the cluster.
+pub fn expected(dataplane: &Dataplane, from: Option<&Workload>, to: Option<&Workload>) -> Expected {
+    let unknown = |why| Expected { protection: ExpectedProtection::Unknown, why };
+    let Some(encryption) = node_encryption(dataplane) else {
+        return unknown(WhyExpected::NothingConfigured);
+    };
+    let (Some(from), Some(to)) = (from, to) else {
+        return unknown(WhyExpected::LeavesCluster);
+    };
+    let pairs =
+        from.variants.iter().flat_map(|source| to.variants.iter().map(move |target| (source, target)));
+    let each = pairs.map(|(source, target)| between(encryption, source, target));
+    each.reduce(Expected::and).unwrap_or_else(|| unknown(WhyExpected::NothingConfigured))
+}
+
+fn between(encryption: NodeEncryption, source: &Variant, target: &Variant) -> Expected {
+    let unknown = |why| Expected { protection: ExpectedProtection::Unknown, why };
+    let NodeEncryption { by, host_network } = encryption;
+    let on_node = [source, target].iter().any(|variant| variant.network != Network::Pod);
+    if on_node && host_network == HostCoverage::PodsOnly {
+        return unknown(WhyExpected::NodeNotCovered(by));
+    }
+    let known = !source.nodes.is_empty() && !target.nodes.is_empty();
+    match known && source.nodes.is_disjoint(&target.nodes) {
+        true => {
+            Expected { protection: ExpectedProtection::NodeEncrypted, why: WhyExpected::BetweenNodes(by) }
+        }
+        false => unknown(WhyExpected::MayShareNode(by)),
+    }
+}
+
+impl Expected {
+    /// Both must hold: the weaker of two.
+    pub fn and(self, other: Expected) -> Expected {
+        self.max(other)
+    }
+}
+
+impl std::fmt::Display for WhyExpected {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            WhyExpected::BetweenNodes(by) => {
+                write!(f, "the ends are on different nodes, and {} encrypts between nodes", by.name())
+            }
+            WhyExpected::MayShareNode(by) => write!(
+                f,
+                "{} encrypts between nodes, and both ends may be on one node, where traffic stays in the clear",
+                by.name()
+            ),
+            WhyExpected::NodeNotCovered(by) => {
+                write!(
+                    f,
+                    "{} encrypts between pods of different nodes, not the traffic of nodes themselves",
+                    by.name()
+                )
+            }
+            WhyExpected::LeavesCluster => f.write_str("one end is outside of the cluster"),
+            WhyExpected::NothingConfigured => {
+                f.write_str("no configuration that was read says anything on encryption")
+            }
+        }
+    }
+}
