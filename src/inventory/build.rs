@@ -434,7 +434,10 @@ fn workload(name: EndpointName, mut owned: Vec<Owned>) -> Option<Workload> {
     (!variants.is_empty()).then_some(Workload { name, variants, origin })
 }
 
+/// Whether pods can be put together; one whose address or node is not known stays apart from those
+/// whose are, so that nobody takes what is known of some for all.
 fn alike(a: &Variant, b: &Variant) -> bool {
-    (&a.labels, &a.ports, a.network, &a.service_account)
-        == (&b.labels, &b.ports, b.network, &b.service_account)
+    let known = |v: &Variant| (v.addresses.is_empty(), v.nodes.is_empty());
+    (&a.labels, &a.ports, a.network, &a.service_account, known(a))
+        == (&b.labels, &b.ports, b.network, &b.service_account, known(b))
 }
