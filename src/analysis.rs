@@ -7,7 +7,7 @@ use crate::inventory;
 pub use crate::inventory::{Inventory, Workload};
 use crate::model::{Document, Gap, Problem};
 use crate::observed::{Directory, Observed, ObservedFlow, attribute};
-use crate::policy::{self, Dataplane};
+use crate::policy::{self, Dataplane, DataplaneKind};
 use crate::protocol;
 use std::io::Read;
 
@@ -43,6 +43,18 @@ pub fn declared(documents: &[Document], dataplane: Dataplane) -> Analysis {
     problems.sort();
     let (observed, findings) = (Observed::default(), Vec::new());
     Analysis { inventory, graph, notes, observed, findings, gaps, problems }
+}
+
+/// The graphs that other dataplanes would make of the same documents.
+pub fn elsewhere(analysis: &Analysis, documents: &[Document]) -> Vec<AllowedGraph> {
+    let here = &analysis.graph.dataplane;
+    let others = DataplaneKind::COMPARED.iter().filter(|kind| **kind != here.kind);
+    let build = |kind: &DataplaneKind| {
+        let dataplane = Dataplane::new(*kind);
+        let rules = policy::read(documents, &dataplane);
+        AllowedGraph::build(&analysis.inventory, rules.tiers, dataplane)
+    };
+    others.map(build).collect()
 }
 
 /// Adds what was observed, and looks for leaks.

@@ -65,6 +65,13 @@ fn every_page_shows_what_its_check_finds() {
         let dataplane = blocks.get("dataplane").map(|block| common::dataplane(block));
         let (analysis, problems) = common::analyse_on(blocks["yaml"], dataplane);
         assert!(problems.is_empty(), "{}: {problems:?}", check.name());
+        let others = blocks.get("portability").map_or(Vec::new(), |block| {
+            let documents = common::documents(blocks["yaml"]);
+            let all = watertight::analysis::elsewhere(&analysis, &documents);
+            all.into_iter().filter(|graph| block.contains(graph.dataplane.kind.name())).collect()
+        });
+        let mut analysis = analysis;
+        analysis.notes.elsewhere = others;
         let directory = Directory::new(&analysis.inventory);
         let mut observed = Observed { captures: vec!["page".to_owned()], ..Observed::default() };
         for line in blocks.get("flows").unwrap_or(&"").lines().filter(|line| !line.is_empty()) {

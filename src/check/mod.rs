@@ -5,6 +5,7 @@
 
 mod allow_from_load_balancer_snat;
 mod allowed_but_unused;
+mod dataplane_dependent;
 mod dead_selector;
 mod dns_blocked;
 mod egress_to_api_server_by_cluster_ip;
@@ -160,6 +161,7 @@ pub const CHECKS: &[&dyn Check] = &[
     &host_network_bypass::HostNetworkBypass,
     &dead_selector::DeadSelector,
     &policy_not_enforced::PolicyNotEnforced,
+    &dataplane_dependent::DataplaneDependent,
     &unknown_field::UnknownField,
     &selector_typo::SelectorTypo,
     &policy_in_missing_namespace::PolicyInMissingNamespace,

@@ -85,6 +85,15 @@ impl DataplaneKind {
         DataplaneKind::NetworkPolicyOnly,
     ];
 
+    /// Those that `--portability` compares with.
+    pub const COMPARED: &[DataplaneKind] = &[
+        DataplaneKind::Kubernetes,
+        DataplaneKind::Calico,
+        DataplaneKind::Cilium,
+        DataplaneKind::OvnKubernetes,
+        DataplaneKind::AwsVpcCni,
+    ];
+
     /// All of them, in the order of reports.
     pub fn all() -> impl Iterator<Item = DataplaneKind> {
         NAMES.iter().map(|(kind, _)| *kind)

@@ -16,6 +16,11 @@ pub fn analyse(text: &str) -> (Analysis, Vec<Problem>) {
     analyse_on(text, None)
 }
 
+/// The documents of manifests given as text.
+pub fn documents(text: &str) -> Vec<watertight::model::Document> {
+    source::parse(&Arc::from("example.yaml"), text).documents
+}
+
 /// The same on a given dataplane.
 pub fn analyse_on(text: &str, dataplane: Option<Dataplane>) -> (Analysis, Vec<Problem>) {
     let reading = source::parse(&Arc::from("example.yaml"), text);

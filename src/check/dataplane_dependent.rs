@@ -1,0 +1,117 @@
+//! `dataplane-dependent`: manifests that another dataplane would read differently.
+//!
+//! Its page, which is run as a test, says why it matters and what to do. It runs where other
+//! dataplanes were asked for (`--portability`).
+
+use super::shared::{policy_name, workload_name};
+use super::{Evidence, Finding, check};
+use crate::graph::{AllowedGraph, ClassId};
+use crate::model::{Origin, TrafficSet};
+use std::collections::{BTreeMap, BTreeSet};
+
+check! {
+    DataplaneDependent, "dataplane-dependent", Low, "Manifests that another dataplane would read differently.",
+    ["NIST-800-190-4.4.2"]
+}
+
+fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
+    evidence.notes.elsewhere.iter().filter_map(|other| of_dataplane(evidence, other)).collect()
+}
+
+/// Pairs that differ in one way: how many, and the first of them.
+struct Difference {
+    count: usize,
+    witness: (u32, u32, TrafficSet),
+    because: BTreeSet<Origin>,
+}
+
+fn of_dataplane(evidence: &Evidence<'_>, other: &AllowedGraph) -> Option<Finding> {
+    let (mut opened, mut closed) = (None::<Difference>, None::<Difference>);
+    for (from, to) in pairs(evidence, other) {
+        let (here, there) = (evidence.graph.edge(from.0, to.0), other.edge(from.1, to.1));
+        let ends = (from.2, to.2);
+        let reasons = |graph: &AllowedGraph, rules: Vec<u32>| -> Vec<Origin> {
+            rules.iter().map(|rule| graph.rules[*rule as usize].rule.origin.clone()).collect()
+        };
+        note(&mut opened, ends, there.traffic.difference(&here.traffic), || reasons(other, there.because()));
+        note(&mut closed, ends, here.traffic.difference(&there.traffic), || {
+            reasons(evidence.graph, here.because())
+        });
+    }
+    let idle = idle_there(evidence, other);
+    if opened.is_none() && closed.is_none() && idle.is_empty() {
+        return None;
+    }
+    let name = other.dataplane.kind.name();
+    let mut sentences = Vec::new();
+    sentences.extend(opened.as_ref().map(|d| sentence(evidence, d, "open")));
+    sentences.extend(closed.as_ref().map(|d| sentence(evidence, d, "closed")));
+    if let Some(first) = idle.values().next() {
+        let example = policy_name(first);
+        sentences.push(format!("{} policies would not be enforced, for example {example}.", idle.len()));
+    }
+    let mut because: Vec<Origin> =
+        [opened, closed].into_iter().flatten().flat_map(|d| d.because).take(4).collect();
+    because.extend(idle.into_values().take(2));
+    let fix = "Write what both read alike: pods by labels and not by address, and policies in a language that both enforce.";
+    Some(DataplaneDependent.finding(
+        name.to_owned(),
+        format!("On {name}, {}", sentences.join(" ")),
+        because,
+        fix,
+    ))
+}
+
+/// A class here, the class there, and a workload that both stand for.
+type Place = (ClassId, ClassId, u32);
+
+/// Every pair of classes of both graphs that stand for the same workloads, once.
+fn pairs(evidence: &Evidence<'_>, other: &AllowedGraph) -> Vec<(Place, Place)> {
+    let mut places: BTreeMap<(ClassId, ClassId), u32> = BTreeMap::new();
+    for (workload, one) in evidence.inventory.workloads.iter().enumerate() {
+        for variant in 0..one.variants.len() {
+            let here = evidence.graph.class_of(workload, variant);
+            places.entry((here, other.class_of(workload, variant))).or_insert(workload as u32);
+        }
+    }
+    let places: Vec<Place> = places.into_iter().map(|((here, there), w)| (here, there, w)).collect();
+    let from = |a: &Place| places.iter().filter(|b| b.2 != a.2).map(|b| (*a, *b)).collect::<Vec<_>>();
+    places.iter().flat_map(from).collect()
+}
+
+fn note(
+    difference: &mut Option<Difference>,
+    (from, to): (u32, u32),
+    traffic: TrafficSet,
+    reasons: impl FnOnce() -> Vec<Origin>,
+) {
+    if traffic.is_empty() {
+        return;
+    }
+    let found = difference.get_or_insert_with(|| Difference {
+        count: 0,
+        witness: (from, to, traffic),
+        because: BTreeSet::new(),
+    });
+    found.count += 1;
+    found.because.extend(reasons());
+}
+
+fn sentence(evidence: &Evidence<'_>, difference: &Difference, word: &str) -> String {
+    let (from, to, traffic) = &difference.witness;
+    let (from, to) = (workload_name(evidence, *from as usize), workload_name(evidence, *to as usize));
+    let (paths, are) = if difference.count == 1 { ("path", "is") } else { ("paths", "are") };
+    format!(
+        "{} {paths} {are} {word} that here {are} not, for example {from} -> {to} ({traffic}).",
+        difference.count
+    )
+}
+
+/// Policies that count here and not there.
+fn idle_there(evidence: &Evidence<'_>, other: &AllowedGraph) -> BTreeMap<String, Origin> {
+    let named = |graph: &AllowedGraph| -> BTreeMap<String, Origin> {
+        graph.policies.iter().map(|policy| (policy_name(&policy.origin), policy.origin.clone())).collect()
+    };
+    let there = named(other);
+    named(evidence.graph).into_iter().filter(|(name, _)| !there.contains_key(name)).collect()
+}
