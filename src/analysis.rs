@@ -36,7 +36,7 @@ pub fn declared(documents: &[Document], dataplane: Dataplane) -> Analysis {
     let mut rules = policy::read(documents, &dataplane);
     let notes = Notes::of(&mut rules, &inventory, &dataplane);
     problems.extend(rules.problems);
-    let graph = AllowedGraph::build(&inventory, rules.tiers, dataplane);
+    let graph = AllowedGraph::build_with(&inventory, rules.tiers, rules.transport, dataplane);
     let mut gaps = rules.gaps;
     gaps.extend(graph.gaps.iter().cloned());
     gaps.sort();

@@ -2,6 +2,7 @@
 //!
 //! A `connections` block lists every allowed connection between workloads (with `# external` as
 //! its first line also those with the outside); an `error` block holds a part of the message.
+//! An `edges` block says of single connections (`from -> to PORT: word`) what becomes of them.
 //! A `protection` block lists how each allowed connection is expected to be protected.
 //! A `gaps` block holds lines each of which must be part of a gap. A `dataplane` block names the
 //! dataplane of the cases under its heading; without one it is the page's, where the page is
@@ -72,6 +73,22 @@ fn run_page(path: &Path) -> (usize, Vec<String>) {
         }
         match block.language.as_str() {
             "dataplane" => dataplane = Some(common::dataplane(&block.text)),
+            "edges" => {
+                let (analysis, problems) = common::analyse_on(&manifests, dataplane.clone());
+                if !problems.is_empty() {
+                    failures.push(format!("{heading}: problems: {problems:?}"));
+                }
+                for line in wanted(&block).1 {
+                    cases += 1;
+                    let (pair, want) = line.rsplit_once(": ").expect("from -> to PORT: word");
+                    let (from, rest) = pair.split_once(" -> ").expect("from -> to");
+                    let (to, port) = rest.rsplit_once(' ').expect("to PORT");
+                    let got = common::edge_word(&analysis, from, to, port.parse().expect("a port"));
+                    if got != want {
+                        failures.push(format!("{heading}: {pair} is {got}, not {want}"));
+                    }
+                }
+            }
             "protection" => {
                 cases += 1;
                 let (analysis, _) = common::analyse_on(&manifests, dataplane.clone());

@@ -3,10 +3,13 @@
 use super::classes::{Class, ClassId, Classes, NamedPort, PeerId};
 use super::edge::{Edge, Exemption, Row};
 use super::gaps;
+use super::mesh::{Mesh, is_mesh};
 use crate::inventory::{Inventory, Network};
 use crate::model::{AddressSet, DomainPattern, Gap, Origin, TrafficSet};
 use crate::policy::{Action, Dataplane, Decision, Direction, Isolation, Layer, Policy, PolicyOrder, Rule};
-use crate::policy::{Extent, Matched, PortName, Selection, Step, Tier, TierRank, decide};
+use crate::policy::{
+    Admission, Extent, Matched, Peer, PortName, Selection, Step, Tier, TierRank, Transport, decide,
+};
 use hashbrown::HashMap;
 use rayon::prelude::*;
 use std::sync::Arc;
@@ -26,6 +29,7 @@ pub struct AllowedGraph {
     ingress: Vec<Arc<Row>>,
     egress: Vec<Arc<Row>>,
     open: Decision,
+    pub(super) mesh: Mesh,
     /// What is not known.
     pub gaps: Vec<Gap>,
 }
@@ -80,8 +84,20 @@ pub struct RuleInfo {
 impl AllowedGraph {
     /// Joins who exists with what is permitted. `tiers` are those of [`crate::policy::read`].
     pub fn build(inventory: &Inventory, tiers: Vec<Tier>, dataplane: Dataplane) -> AllowedGraph {
-        let classes = Classes::build(inventory, &tiers, &dataplane);
+        AllowedGraph::build_with(inventory, tiers, Transport::default(), dataplane)
+    }
+
+    /// The same with what meshes say on transport.
+    pub fn build_with(
+        inventory: &Inventory,
+        tiers: Vec<Tier>,
+        transport: Transport,
+        dataplane: Dataplane,
+    ) -> AllowedGraph {
+        let classes = Classes::build(inventory, &tiers, &transport, &dataplane);
         let (tiers, policies, rules) = number(tiers, &classes);
+        let mut mesh = Mesh::build(transport, &classes, inventory);
+        govern_by_mesh(&mut mesh, &classes, &tiers, &policies, &rules);
         let (ingress, egress) = {
             let rows = Rows { classes: &classes, tiers: &tiers, policies: &policies, rules: &rules };
             (rows.build(Direction::Ingress), rows.build(Direction::Egress))
@@ -89,7 +105,7 @@ impl AllowedGraph {
         let gaps = gaps::of_addresses(&classes, &rules);
         let open = decide(&[]);
         let mut graph =
-            AllowedGraph { dataplane, tiers, policies, rules, classes, ingress, egress, open, gaps };
+            AllowedGraph { dataplane, tiers, policies, rules, classes, ingress, egress, open, mesh, gaps };
         graph.gaps.extend(gaps::of_exemptions(&graph, inventory));
         graph
     }
@@ -158,11 +174,13 @@ impl AllowedGraph {
             None => &self.open,
         };
         let exemption = self.exemption(from, to);
-        let traffic = match ingress.allowed.is_all() {
+        let network = match ingress.allowed.is_all() {
             true => egress.allowed.clone(),
             false => egress.allowed.intersection(&ingress.allowed),
         };
-        Edge { traffic, egress, ingress, exemption }
+        let mesh = self.mesh_edge(from, to, &network);
+        let traffic = mesh.as_ref().map_or(network, |mesh| mesh.allowed.clone());
+        Edge { traffic, egress, ingress, mesh, exemption }
     }
 
     /// A node's own traffic reaches its pods whatever the policies say
@@ -180,6 +198,32 @@ impl AllowedGraph {
     }
 }
 
+/// Notes which policies of mesh layers select a class, and what their rules match where who calls
+/// is not known.
+fn govern_by_mesh(
+    mesh: &mut Mesh,
+    classes: &Classes,
+    tiers: &[TierInfo],
+    policies: &[PolicyInfo],
+    rules: &[RuleInfo],
+) {
+    for (number, policy) in (0..).zip(policies) {
+        let tier = &tiers[policy.tier as usize];
+        if !is_mesh(tier.layer, tier.direction) {
+            continue;
+        }
+        policy.selected.iter().for_each(|class| mesh.policies[*class as usize].push(number));
+        for rule in policy.rules.clone() {
+            let peers = &rules[rule as usize].rule.peers;
+            let asks = |part: &Peer| matches!(part, Peer::Authenticated);
+            if peers.named().iter().any(|peer| peer.any(asks)) {
+                let unproven = classes.matching(peers, Admission::Refused).unwrap_or_default();
+                mesh.unproven.insert(rule, unproven);
+            }
+        }
+    }
+}
+
 type Numbered = (Vec<TierInfo>, Vec<PolicyInfo>, Vec<RuleInfo>);
 
 /// Gives every tier, policy and rule its number; lower numbers are asked first.
@@ -191,7 +235,9 @@ fn number(tiers: Vec<Tier>, classes: &Classes) -> Numbered {
             let Policy { subjects, isolation, order, rules: own, origin } = policy;
             let first = rules.len() as u32;
             for rule in own {
-                let (matches, own) = (classes.matching(&rule.peers), classes.matching(&rule.own));
+                let (proven, unproven) = (Admission::Admitted, Admission::Refused);
+                let (matches, own) =
+                    (classes.matching(&rule.peers, proven), classes.matching(&rule.own, unproven));
                 rules.push(RuleInfo { policy: policies.len() as u32, rule, matches, own });
             }
             let mut selected: Vec<ClassId> =
@@ -257,7 +303,8 @@ impl<'a> Rows<'a> {
     fn build(&self, direction: Direction) -> Vec<Arc<Row>> {
         let mut selecting: Vec<Vec<u32>> = vec![Vec::new(); self.classes.classes.len()];
         for (number, policy) in self.policies.iter().enumerate() {
-            if policy.direction == direction {
+            let tier = &self.tiers[policy.tier as usize];
+            if policy.direction == direction && !is_mesh(tier.layer, tier.direction) {
                 policy.selected.iter().for_each(|class| selecting[*class as usize].push(number as u32));
             }
         }
@@ -360,6 +407,38 @@ impl<'a> Rows<'a> {
         let layers = tiers.chunk_by(|a, b| layer_of(a) == layer_of(b));
         let decided = layers.map(|tiers| decide(&tiers.iter().map(step).collect::<Vec<_>>()));
         decided.reduce(Decision::and).unwrap_or_else(|| decide(&[]))
+    }
+
+    /// What mesh authorization lets one peer send to a class, where `proven` is the traffic on which
+    /// it proves who it is.
+    pub(super) fn decide_mesh(
+        &self,
+        mesh: &Mesh,
+        from: PeerId,
+        to: ClassId,
+        policies: &[u32],
+        proven: &TrafficSet,
+    ) -> Decision {
+        let holds = |peers: &[PeerId]| peers.binary_search(&from).is_ok();
+        let reach = |rule: u32| {
+            let info = &self.rules[rule as usize];
+            let traffic = self.resolve(rule, self.classes.ports_of(to));
+            let known = info.matches.as_deref().is_none_or(holds);
+            let unknown = mesh.unproven.get(&rule).map_or(known, |peers| holds(peers));
+            let part =
+                |matches: bool, traffic: TrafficSet| if matches { traffic } else { TrafficSet::none() };
+            part(known, traffic.intersection(proven)).union(&part(unknown, traffic.difference(proven)))
+        };
+        let rules: Vec<u32> = self.rules_of(policies).filter(|rule| self.is_about(*rule, to)).collect();
+        let reaches: Vec<TrafficSet> = rules.iter().map(|rule| reach(*rule)).collect();
+        let step = |(tier, unmatched): &(u32, Action)| Step {
+            unmatched: *unmatched,
+            rules: (rules.iter().zip(&reaches))
+                .filter(|(rule, _)| self.tier_of(**rule) == *tier)
+                .map(|(rule, traffic)| self.matched(*rule, traffic))
+                .collect(),
+        };
+        decide(&self.tiers_of(policies).iter().map(step).collect::<Vec<_>>())
     }
 
     fn matched<'t>(&self, rule: u32, traffic: &'t TrafficSet) -> Matched<'t> {

@@ -3,10 +3,11 @@
 //! First endpoints of one namespace with equal projected labels are put together, then those that
 //! the same selections match. Addresses count by the atoms that the policies' blocks cut.
 
+use super::backing::{Backing, Served};
 use super::mentioned::{Mentioned, SetKey, services_by_choice};
 use crate::inventory::{Inventory, Network, Service, Variant, Workload};
 use crate::model::{AddressSet, DomainPattern, Labels, Protocol, Selector, fact};
-use crate::policy::{Dataplane, Namespaces, Population, PortName, Selection, Services, Tier};
+use crate::policy::{Dataplane, Namespaces, Population, PortName, Selection, Services, Tier, Transport};
 use hashbrown::HashMap;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,6 +28,8 @@ pub struct Class {
     pub network: Network,
     /// Named ports that some rule mentions, resolved.
     pub named_ports: Vec<NamedPort>,
+    /// Services that it stands behind; empty where no mesh asks.
+    pub backs: Vec<Backing>,
     /// Workload variants in it.
     pub members: Vec<Member>,
     /// Nodes that they run on; `None` where some are not known.
@@ -61,9 +64,15 @@ pub(super) struct Classes {
 }
 
 impl Classes {
-    pub fn build(inventory: &Inventory, tiers: &[Tier], dataplane: &Dataplane) -> Classes {
-        let mentioned = Mentioned::collect(tiers, inventory, dataplane);
-        let groups = group(inventory, &mentioned, dataplane);
+    pub fn build(
+        inventory: &Inventory,
+        tiers: &[Tier],
+        transport: &Transport,
+        dataplane: &Dataplane,
+    ) -> Classes {
+        let mentioned = Mentioned::collect(tiers, transport, inventory, dataplane);
+        let served = Served::new(inventory, transport);
+        let groups = group(inventory, &mentioned, &served, dataplane);
         let matches = match_selections(inventory, &mentioned, &groups);
         merge(inventory, mentioned, groups, matches)
     }
@@ -106,6 +115,7 @@ struct GroupKey {
     named_ports: Vec<NamedPort>,
     network: Network,
     sets: Vec<u32>,
+    backs: Vec<Backing>,
 }
 
 struct Groups {
@@ -114,7 +124,7 @@ struct Groups {
     unaddressed: usize,
 }
 
-fn group(inventory: &Inventory, mentioned: &Mentioned, dataplane: &Dataplane) -> Groups {
+fn group(inventory: &Inventory, mentioned: &Mentioned, served: &Served<'_>, dataplane: &Dataplane) -> Groups {
     let numbers: BTreeMap<&str, u32> = inventory.namespaces.keys().map(String::as_str).zip(0..).collect();
     let services = services_by_choice(mentioned, inventory);
     let mut index: HashMap<GroupKey, u32> = HashMap::new();
@@ -131,6 +141,7 @@ fn group(inventory: &Inventory, mentioned: &Mentioned, dataplane: &Dataplane) ->
                 named_ports: seen.named_ports(),
                 network: variant.network,
                 sets: seen.sets(dataplane),
+                backs: served.by(workload, variant),
             };
             let member = Member { workload: w as u32, variant: v as u32 };
             let list = &mut groups.list;
@@ -184,7 +195,21 @@ impl Seen<'_> {
         if let Some(profile) = key.strip_prefix(fact::PROFILE) {
             return variant.profiles.iter().any(|own| own == profile).then(String::new);
         }
+        if let Some(annotation) = key.strip_prefix(fact::ANNOTATION) {
+            return variant.annotations.get(annotation).cloned();
+        }
+        if let Some(annotation) = key.strip_prefix(fact::NAMESPACE_ANNOTATION) {
+            return inventory.namespaces.get(namespace)?.annotations.get(annotation).cloned();
+        }
+        if let Some(container) = key.strip_prefix(fact::CONTAINER) {
+            return variant.containers.contains(container).then(String::new);
+        }
         match key {
+            fact::NETWORK => Some(if variant.network == Network::Pod { "pod" } else { "host" }.to_owned()),
+            fact::NAMESPACE_KNOWN => {
+                let read = inventory.namespaces.get(namespace).is_some_and(|n| n.origin.is_some());
+                Some(if read { "whole" } else { "name" }.to_owned())
+            }
             fact::NAMESPACE => (!namespace.is_empty()).then(|| namespace.clone()),
             fact::SERVICE_ACCOUNT => (!namespace.is_empty()).then(|| variant.service_account.clone()),
             fact::NODE => variant.nodes.iter().next().filter(|_| variant.nodes.len() == 1).cloned(),
@@ -344,6 +369,7 @@ fn merge(inventory: &Inventory, mut mentioned: Mentioned, groups: Groups, matche
                 namespace: key.namespace.map_or_else(String::new, |n| names[n as usize].clone()),
                 network: key.network,
                 named_ports: key.named_ports.clone(),
+                backs: key.backs.clone(),
                 members: Vec::new(),
                 nodes: Some(BTreeSet::new()),
             });

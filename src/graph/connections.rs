@@ -38,8 +38,10 @@ pub struct Connection {
     pub because: Vec<u32>,
     /// Whether it rests on the exemption of a node's own traffic.
     pub exemption: Exemption,
-    /// How it is expected to be protected: the weakest of what its variants have.
+    /// How it is expected to be protected: the weakest of what its variants and ports have.
     pub expected: Expected,
+    /// The same part by part, where meshes carry it; empty where they do not.
+    pub carried: Vec<(TrafficSet, Expected)>,
 }
 
 /// All connections that are allowed, in the order of their ends; pairs of a workload with itself
@@ -68,19 +70,23 @@ struct Sum {
     narrowed: TrafficSet,
     because: BTreeSet<u32>,
     exempt: bool,
+    carried: BTreeMap<Expected, TrafficSet>,
 }
 
 impl Sum {
     fn between(self, graph: &AllowedGraph, inventory: &Inventory, from: End, to: End) -> Connection {
         let exemption = if self.exempt { Exemption::LocalNode } else { Exemption::None };
-        let Sum { traffic, unsegmented, narrowed, because, exempt: _ } = self;
+        let Sum { traffic, unsegmented, narrowed, because, exempt: _, carried } = self;
         let workload = |end: &End| match end {
             End::Workload(index) => inventory.workloads.get(*index),
             End::External(_) | End::Domain(_) => None,
         };
-        let expected = expected(&graph.dataplane, workload(&from), workload(&to));
+        let below = expected(&graph.dataplane, workload(&from), workload(&to));
+        let carried: Vec<(TrafficSet, Expected)> =
+            carried.into_iter().map(|(expected, traffic)| (traffic, expected.over(below))).collect();
+        let expected = carried.iter().map(|(_, expected)| *expected).reduce(Expected::and).unwrap_or(below);
         let because = because.into_iter().collect();
-        Connection { from, to, traffic, unsegmented, narrowed, because, exemption, expected }
+        Connection { from, to, traffic, unsegmented, narrowed, because, exemption, expected, carried }
     }
 }
 
@@ -95,8 +101,13 @@ fn sum(graph: &AllowedGraph, sources: &[PeerId], targets: &[PeerId]) -> Option<S
             let (unsegmented, narrowed) = (edge.unsegmented(), edge.narrowed());
             let because: BTreeSet<u32> = edge.because().into_iter().collect();
             let exempt = edge.exemption == Exemption::LocalNode;
+            let mut carried: BTreeMap<Expected, TrafficSet> = BTreeMap::new();
+            for leg in edge.mesh.iter().flat_map(|mesh| &mesh.legs) {
+                let part = carried.entry(leg.expected()).or_default();
+                *part = part.union(&leg.traffic);
+            }
             sum = Some(match sum {
-                None => Sum { traffic: edge.traffic, unsegmented, narrowed, because, exempt },
+                None => Sum { traffic: edge.traffic, unsegmented, narrowed, because, exempt, carried },
                 Some(mut sum) => {
                     let whole = sum.traffic.difference(&sum.narrowed);
                     let whole = whole.union(&edge.traffic.difference(&narrowed));
@@ -105,6 +116,10 @@ fn sum(graph: &AllowedGraph, sources: &[PeerId], targets: &[PeerId]) -> Option<S
                     sum.unsegmented = sum.unsegmented.union(&unsegmented);
                     sum.because.extend(because);
                     sum.exempt |= exempt;
+                    for (expected, traffic) in carried {
+                        let part = sum.carried.entry(expected).or_default();
+                        *part = part.union(&traffic);
+                    }
                     sum
                 }
             });

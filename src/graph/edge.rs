@@ -1,6 +1,7 @@
 //! Rows and edges: what one class may send or take, and where two rows meet.
 
 use super::classes::PeerId;
+use super::mesh::MeshEdge;
 use crate::model::TrafficSet;
 use crate::policy::Decision;
 use std::sync::Arc;
@@ -25,6 +26,8 @@ pub struct Edge<'a> {
     pub egress: &'a Decision,
     /// The decision at the target.
     pub ingress: &'a Decision,
+    /// What meshes make of it; `None` where they say nothing.
+    pub mesh: Option<MeshEdge>,
     /// Whether policies at the target may not count, because a node's own traffic is exempt.
     pub exemption: Exemption,
 }
@@ -65,17 +68,25 @@ impl Edge<'_> {
 
     /// The part of the traffic that nothing governs at the receiving side.
     pub fn unsegmented(&self) -> TrafficSet {
-        self.traffic.intersection(&self.ingress.ungoverned)
+        let open = self.traffic.intersection(&self.ingress.ungoverned);
+        match &self.mesh {
+            Some(mesh) => open.difference(&mesh.governed),
+            None => open,
+        }
     }
 
     /// The part of the traffic of which only some passes, by conditions above packets at either end.
     pub fn narrowed(&self) -> TrafficSet {
-        self.traffic.intersection(&self.egress.narrowed.union(&self.ingress.narrowed))
+        let network = self.egress.narrowed.union(&self.ingress.narrowed);
+        let mesh = self.mesh.as_ref().map_or_else(TrafficSet::none, |mesh| mesh.decision.narrowed.clone());
+        self.traffic.intersection(&network.union(&mesh))
     }
 
     /// Numbers of the rules that allow it, at both ends.
     pub fn because(&self) -> Vec<u32> {
-        let mut rules: Vec<u32> = self.egress.because.iter().chain(&self.ingress.because).copied().collect();
+        let mesh = self.mesh.iter().flat_map(|mesh| &mesh.decision.because);
+        let network = self.egress.because.iter().chain(&self.ingress.because);
+        let mut rules: Vec<u32> = network.chain(mesh).copied().collect();
         rules.sort_unstable();
         rules.dedup();
         rules

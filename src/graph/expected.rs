@@ -1,9 +1,11 @@
 //! How an allowed connection is expected to be protected, and what that rests on.
 
+use super::build::AllowedGraph;
+use super::mesh::Leg;
 use crate::inventory::{Network, Variant, Workload};
 use crate::model::ExpectedProtection;
 use crate::policy::Dataplane;
-use crate::policy::transport::{HostCoverage, NodeCipher, NodeEncryption, node_encryption};
+use crate::policy::node_encryption::{HostCoverage, NodeCipher, NodeEncryption, node_encryption};
 
 /// The expectation for one connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -17,6 +19,14 @@ pub struct Expected {
 /// What an expectation rests on; worse ones come later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum WhyExpected {
+    /// The client sends by this sending and the server takes it by this acceptance, by position in
+    /// the lists of `AllowedGraph::transport`; `None` where no proxy has a say.
+    Mesh {
+        /// What the client sends.
+        sends: Option<u32>,
+        /// What the server takes.
+        accepts: Option<u32>,
+    },
     /// The ends are on different nodes, and traffic between nodes is encrypted.
     BetweenNodes(NodeCipher),
     /// Traffic between nodes is encrypted, and the ends may be on one node, where it is in the clear.
@@ -61,7 +71,33 @@ fn between(encryption: NodeEncryption, source: &Variant, target: &Variant) -> Ex
     }
 }
 
+impl AllowedGraph {
+    /// What an expectation rests on, in words.
+    pub fn reason(&self, expected: &Expected) -> String {
+        let WhyExpected::Mesh { sends, accepts } = expected.why else { return expected.why.to_string() };
+        let transport = self.transport();
+        let sent = sends.and_then(|n| transport.sends.get(n as usize)).map(|sending| sending.why.as_str());
+        let taken = accepts.and_then(|n| transport.accepts.get(n as usize)).map(|accept| accept.why.as_str());
+        let (bare_client, bare_server) = ("the client has no proxy", "the server has no proxy");
+        format!("{}; {}", sent.unwrap_or(bare_client), taken.unwrap_or(bare_server))
+    }
+}
+
+impl Leg {
+    /// The expectation for what travels this way.
+    pub fn expected(&self) -> Expected {
+        let why = WhyExpected::Mesh { sends: self.sends, accepts: self.accepts };
+        Expected { protection: self.protection, why }
+    }
+}
+
 impl Expected {
+    /// What lies below: encryption between nodes counts where nothing above protects.
+    pub fn over(self, below: Expected) -> Expected {
+        let bare = matches!(self.protection, ExpectedProtection::Plaintext | ExpectedProtection::Unknown);
+        if bare && below.protection == ExpectedProtection::NodeEncrypted { below } else { self }
+    }
+
     /// Both must hold: the weaker of two.
     pub fn and(self, other: Expected) -> Expected {
         self.max(other)
@@ -71,6 +107,7 @@ impl Expected {
 impl std::fmt::Display for WhyExpected {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
+            WhyExpected::Mesh { .. } => f.write_str("as the proxies of both ends carry it"),
             WhyExpected::BetweenNodes(by) => {
                 write!(f, "the ends are on different nodes, and {} encrypts between nodes", by.name())
             }

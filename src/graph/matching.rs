@@ -3,19 +3,25 @@
 use super::classes::{Classes, PeerId};
 use super::mentioned::SetKey;
 use crate::model::Selector;
-use crate::policy::{Peer, Peers};
+use crate::policy::{Admission, Peer, Peers};
 
 impl Classes {
-    /// Everybody that the peers stand for, sorted; `None` where everyone is meant.
-    pub fn matching(&self, peers: &Peers) -> Option<Vec<PeerId>> {
+    /// Everybody that the peers stand for, sorted; `None` where everyone is meant. `identity` says
+    /// whether who calls is proven.
+    pub fn matching(&self, peers: &Peers, identity: Admission) -> Option<Vec<PeerId>> {
         match peers {
             Peers::Everyone => None,
-            Peers::Among(peers) => Some(union(peers.iter().map(|peer| self.peer(peer)))),
+            Peers::Among(peers) => Some(union(peers.iter().map(|peer| self.peer(peer, identity)))),
         }
     }
 
-    fn peer(&self, peer: &Peer) -> Vec<PeerId> {
+    /// Whom one peer stands for, where who calls is proven, or is not.
+    pub fn peer(&self, peer: &Peer, identity: Admission) -> Vec<PeerId> {
         match peer {
+            Peer::Authenticated => match identity {
+                Admission::Admitted => (0..self.peers()).collect(),
+                Admission::Refused => Vec::new(),
+            },
             Peer::Endpoints(selection) => self.selected(selection).to_vec(),
             Peer::Addresses(set) => self.set(&SetKey::Block(set.clone())),
             Peer::Nodes(selector) => self.set(&SetKey::Nodes(selector.clone())),
@@ -30,14 +36,14 @@ impl Classes {
                 .map(|(id, _)| id)
                 .collect(),
             Peer::All(parts) => {
-                let mut sets = parts.iter().map(|part| self.peer(part));
+                let mut sets = parts.iter().map(|part| self.peer(part, identity));
                 let first = sets.next().unwrap_or_else(|| (0..self.peers()).collect());
                 sets.fold(first, |all, set| {
                     all.into_iter().filter(|id| set.binary_search(id).is_ok()).collect()
                 })
             }
             Peer::Not(part) => {
-                let set = self.peer(part);
+                let set = self.peer(part, identity);
                 (0..self.peers()).filter(|id| set.binary_search(id).is_err()).collect()
             }
         }

@@ -3,7 +3,7 @@
 
 use crate::inventory::{Inventory, Network, Service, Variant};
 use crate::model::{AddressSet, DomainPattern, Selector, address};
-use crate::policy::{Dataplane, Peer, PortName, Selection, ServiceChoice, Services, Tier};
+use crate::policy::{Dataplane, Peer, PortName, Selection, ServiceChoice, Services, Target, Tier, Transport};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
@@ -41,7 +41,12 @@ pub(super) struct Mentioned {
 }
 
 impl Mentioned {
-    pub fn collect(tiers: &[Tier], inventory: &Inventory, dataplane: &Dataplane) -> Mentioned {
+    pub fn collect(
+        tiers: &[Tier],
+        transport: &Transport,
+        inventory: &Inventory,
+        dataplane: &Dataplane,
+    ) -> Mentioned {
         let (mut selections, mut sets, mut domains) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
         let mut mentioned = Mentioned::default();
         for policy in tiers.iter().flat_map(|tier| &tier.policies) {
@@ -56,9 +61,21 @@ impl Mentioned {
                         Peer::Backends(services) => drop(sets.insert(SetKey::Backends(services.clone()))),
                         Peer::Domains(patterns) => domains.extend(patterns.iter().cloned()),
                         Peer::Outside => drop(sets.insert(SetKey::Nodes(Selector::everything()))),
-                        Peer::All(_) | Peer::Not(_) => {}
+                        Peer::Authenticated | Peer::All(_) | Peer::Not(_) => {}
                     });
                 }
+            }
+        }
+        transport.for_each_selection(&mut |selection| {
+            selections.insert(selection);
+        });
+        for sending in &transport.sends {
+            if let Target::Peer(peer) = &sending.to {
+                peer.for_each(&mut |part| match part {
+                    Peer::Endpoints(selection) => drop(selections.insert(selection)),
+                    Peer::Addresses(set) => drop(sets.insert(SetKey::Block(set.clone()))),
+                    _ => {}
+                });
             }
         }
         if !dataplane.ipblock_matches_nodes {

@@ -2,6 +2,7 @@
 //!
 //! Pairs are never stored; an edge is the meeting of a row of its source and one of its target.
 
+mod backing;
 mod build;
 mod classes;
 mod connections;
@@ -10,14 +11,17 @@ mod expected;
 mod gaps;
 mod matching;
 mod mentioned;
+mod mesh;
 mod notes;
 mod without;
 
+pub use backing::Backing;
 pub use build::{AllowedGraph, PolicyInfo, RuleInfo, TierInfo};
 pub use classes::{Class, ClassId, Member, NamedPort, PeerId};
 pub use connections::{Connection, End, connections};
 pub use edge::{Edge, Exemption, Row};
 pub use expected::{Expected, WhyExpected, expected};
+pub use mesh::{Leg, MeshEdge};
 pub use notes::Notes;
 
 // The words of the rule set that edges and policies carry, for rooms that do not know policies.

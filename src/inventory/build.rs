@@ -40,7 +40,7 @@ pub fn read(documents: &[Document]) -> (Inventory, Vec<Problem>) {
 
 /// What one document contributes.
 enum Part {
-    Namespace(String, Labels, Origin),
+    Namespace(String, Namespace),
     Workload(Owned),
     Service(Service),
     Endpoints { namespace: String, service: String, addresses: BTreeSet<IpAddr> },
@@ -66,8 +66,11 @@ fn read_document(document: &Document) -> Result<Option<Part>, Problem> {
     let part = match kind {
         "Namespace" if core => Part::Namespace(
             document.origin.name.to_string(),
-            labels(document, body)?,
-            document.origin.clone(),
+            Namespace {
+                labels: labels(document, body)?,
+                annotations: annotations(body),
+                origin: Some(document.origin.clone()),
+            },
         ),
         "Pod" if core => Part::Workload(pod(document)?),
         "Service" if core => Part::Service(service(document)?),
@@ -121,6 +124,28 @@ fn labels(document: &Document, object: &Node) -> Result<Labels, Problem> {
         };
     }
     Ok(labels)
+}
+
+/// What begins the keys of annotations that say how traffic is carried. Others are not kept: they
+/// often differ from pod to pod, and some hold secrets.
+const ANNOTATIONS: &[&str] = &[
+    "sidecar.istio.io/",
+    "traffic.sidecar.istio.io/",
+    "ambient.istio.io/",
+    "proxy.istio.io/",
+    "inject.istio.io/",
+    "istio.io/",
+    "linkerd.io/",
+    "config.linkerd.io/",
+    "consul.hashicorp.com/",
+    "k8s.v1.cni.cncf.io/",
+    "v1.multus-cni.io/",
+];
+
+fn annotations(object: &Node) -> Labels {
+    let fields = object.path(&["metadata", "annotations"]).map_or(&[][..], Node::fields);
+    let kept = fields.iter().filter(|(key, _)| ANNOTATIONS.iter().any(|prefix| key.starts_with(prefix)));
+    kept.filter_map(|(key, node)| Some((key.to_string(), node.text()?.to_owned()))).collect()
 }
 
 fn pod(document: &Document) -> Result<Owned, Problem> {
@@ -191,9 +216,10 @@ fn variant(document: &Document, object: &Node) -> Result<Variant, Problem> {
     let spec = object.get("spec");
     let host = spec.and_then(|s| s.get("hostNetwork")).and_then(Node::bool) == Some(true);
     let account = spec.and_then(|s| s.text_of("serviceAccountName").or(s.text_of("serviceAccount")));
-    let mut ports = Vec::new();
+    let (mut ports, mut containers) = (Vec::new(), BTreeSet::new());
     for list in ["containers", "initContainers"] {
         for container in spec.map_or(&[][..], |s| s.items_of(list)) {
+            containers.extend(container.text_of("name").map(str::to_owned));
             for port in container.items_of("ports") {
                 ports.extend(container_port(document, port)?);
             }
@@ -203,6 +229,8 @@ fn variant(document: &Document, object: &Node) -> Result<Variant, Problem> {
     ports.dedup();
     Ok(Variant {
         labels: labels(document, object)?,
+        annotations: annotations(object),
+        containers,
         ports,
         network: if host { Network::Host } else { Network::Pod },
         service_account: account.unwrap_or("default").to_owned(),
@@ -261,6 +289,7 @@ fn service(document: &Document) -> Result<Service, Problem> {
         namespace: namespace_of(document),
         name: document.origin.name.to_string(),
         labels: labels(document, &document.body)?,
+        annotations: annotations(&document.body),
         kind,
         selector: service_selector(spec),
         ports: spec.map_or(&[][..], |s| s.items_of("ports")).iter().filter_map(service_port).collect(),
@@ -301,6 +330,7 @@ fn service_port(node: &Node) -> Option<ServicePort> {
         target,
         node_port: number("nodePort"),
         protocol: node.text_of("protocol").and_then(Protocol::from_name).unwrap_or(Protocol::Tcp),
+        app_protocol: node.text_of("appProtocol").unwrap_or_default().to_owned(),
     })
 }
 
@@ -337,7 +367,7 @@ struct Builder {
 impl Builder {
     fn add(&mut self, part: Part) -> Option<Problem> {
         match part {
-            Part::Namespace(name, labels, origin) => return self.add_namespace(name, labels, origin),
+            Part::Namespace(name, namespace) => return self.add_namespace(name, namespace),
             Part::Workload(owned) => self.owned.push(owned),
             Part::Service(service) => self.inventory.services.push(service),
             Part::Endpoints { namespace, service, addresses } => {
@@ -353,8 +383,8 @@ impl Builder {
     }
 
     /// Two objects of one name cannot both exist; the later one counts.
-    fn add_namespace(&mut self, name: String, labels: Labels, origin: Origin) -> Option<Problem> {
-        let namespace = Namespace { labels, origin: Some(origin.clone()) };
+    fn add_namespace(&mut self, name: String, namespace: Namespace) -> Option<Problem> {
+        let origin = namespace.origin.clone()?;
         let twin = self.inventory.namespaces.insert(name, namespace)?.origin?;
         let message = format!("the same namespace stands at {}:{}", twin.file, twin.line);
         let hint = "keep one of them; the later one was used".to_owned();
@@ -363,7 +393,7 @@ impl Builder {
 
     fn mention(&mut self, namespace: &str) {
         if !self.inventory.namespaces.contains_key(namespace) {
-            let unknown = Namespace { labels: Labels::new(), origin: None };
+            let unknown = Namespace { labels: Labels::new(), annotations: Labels::new(), origin: None };
             self.inventory.namespaces.insert(namespace.to_owned(), unknown);
         }
     }
@@ -438,6 +468,6 @@ fn workload(name: EndpointName, mut owned: Vec<Owned>) -> Option<Workload> {
 /// whose are, so that nobody takes what is known of some for all.
 fn alike(a: &Variant, b: &Variant) -> bool {
     let known = |v: &Variant| (v.addresses.is_empty(), v.nodes.is_empty());
-    (&a.labels, &a.ports, a.network, &a.service_account, known(a))
-        == (&b.labels, &b.ports, b.network, &b.service_account, known(b))
+    (&a.labels, &a.annotations, &a.containers, &a.ports, a.network, &a.service_account, known(a))
+        == (&b.labels, &b.annotations, &b.containers, &b.ports, b.network, &b.service_account, known(b))
 }

@@ -36,6 +36,8 @@ pub struct Inventory {
 pub struct Namespace {
     /// Labels, `kubernetes.io/metadata.name` always among them.
     pub labels: Labels,
+    /// Annotations that say how traffic is carried.
+    pub annotations: Labels,
     /// The Namespace object; `None` where none was given, so that other labels are not known.
     pub origin: Option<Origin>,
 }

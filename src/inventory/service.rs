@@ -14,6 +14,8 @@ pub struct Service {
     pub name: String,
     /// Labels of the object itself.
     pub labels: Labels,
+    /// Annotations that say how traffic is carried.
+    pub annotations: Labels,
     /// `spec.type` and headlessness.
     pub kind: ServiceKind,
     /// Pods behind it; `None` where endpoints are managed by hand.
@@ -71,6 +73,8 @@ pub struct ServicePort {
     pub node_port: Option<u16>,
     /// Protocol.
     pub protocol: Protocol,
+    /// `appProtocol`; empty where none is given.
+    pub app_protocol: String,
 }
 
 /// `spec.ports[].targetPort`.

@@ -20,6 +20,10 @@ pub struct Workload {
 pub struct Variant {
     /// Labels of the pods.
     pub labels: Labels,
+    /// Annotations of the pods that say how traffic is carried.
+    pub annotations: Labels,
+    /// Names of all containers, native sidecars and init containers.
+    pub containers: BTreeSet<String>,
     /// Declared ports of all containers, native sidecars and init containers.
     pub ports: Vec<ContainerPort>,
     /// Pod or host network.

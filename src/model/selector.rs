@@ -60,6 +60,16 @@ pub mod fact {
     pub const PROFILE: &str = "@profile:";
     /// Name of the node that the endpoint runs on, where it is one.
     pub const NODE: &str = "@node";
+    /// What begins the key of an annotation of the pod (or of its template).
+    pub const ANNOTATION: &str = "@annotation:";
+    /// What begins the key of an annotation of the namespace.
+    pub const NAMESPACE_ANNOTATION: &str = "@ns-annotation:";
+    /// What begins the key of the name of a container; the value is empty.
+    pub const CONTAINER: &str = "@container:";
+    /// `pod` or `host`: whose network the pod lives in.
+    pub const NETWORK: &str = "@network";
+    /// `whole` where the Namespace object was read, `name` where only its name is known.
+    pub const NAMESPACE_KNOWN: &str = "@namespace-known";
 }
 
 impl Selector {

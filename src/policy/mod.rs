@@ -7,6 +7,7 @@ pub mod detect;
 pub mod evaluate;
 pub mod fields;
 pub mod kubernetes;
+pub mod node_encryption;
 pub mod ruleset;
 pub mod transport;
 
@@ -17,6 +18,9 @@ pub use fields::{Field, Kind, Support, UnknownField};
 pub use ruleset::{
     Action, Declared, Direction, Isolation, Layer, Namespaces, Order, Peer, Peers, Policy, PolicyOrder,
     Population, PortName, Rule, Selection, ServiceChoice, Services, Tier, TierRank, TrafficMatch, one_of,
+};
+pub use transport::{
+    Acceptance, Accepts, Admission, Dialect, Membership, MeshMode, Sending, Sends, Target, Transport,
 };
 
 use crate::model::{Document, Gap, Problem};
@@ -43,6 +47,8 @@ pub const ENGINES: &[&dyn Engine] = &[&kubernetes::Kubernetes];
 pub struct Lowered {
     /// Tiers; those of one layer, direction and rank are joined by [`read`].
     pub tiers: Vec<Tier>,
+    /// What is sent and accepted; empty for languages that speak of packets alone.
+    pub transport: Transport,
     /// What was not understood.
     pub gaps: Vec<Gap>,
     /// Objects that the API server would refuse; they have no effect.
@@ -54,6 +60,8 @@ pub struct Lowered {
 pub struct RuleSet {
     /// Tiers in the order in which connections meet them; layers and directions are kept apart.
     pub tiers: Vec<Tier>,
+    /// What is sent and accepted, engine after engine.
+    pub transport: Transport,
     /// Tiers of policies that this dataplane does not enforce, in the same form.
     pub unenforced: Vec<Tier>,
     /// Fields that objects have and their kinds have not.
@@ -69,7 +77,8 @@ pub fn read(documents: &[Document], dataplane: &Dataplane) -> RuleSet {
     let mut set = RuleSet::default();
     let (mut tiers, mut unenforced) = (Vec::new(), Vec::new());
     for engine in ENGINES {
-        let Lowered { tiers: own, gaps, problems } = engine.lower(documents, dataplane);
+        let Lowered { tiers: own, transport, gaps, problems } = engine.lower(documents, dataplane);
+        set.transport.extend(transport);
         for mut tier in own {
             let kinds = engine.kinds();
             let counts = |policy: &Policy| fields::is_enforced(kinds, &policy.origin.kind, dataplane.kind);

@@ -186,6 +186,8 @@ pub enum Peer {
     Domains(Vec<DomainPattern>),
     /// What stands behind services.
     Backends(Services),
+    /// Whoever proves an identity of the mesh on the connection at hand; only in `Layer::Mesh`.
+    Authenticated,
     /// All of these at once.
     All(Vec<Peer>),
     /// Everybody else.

@@ -1,95 +1,302 @@
-//! What protects packets below the applications: the encryption between nodes that dataplanes offer.
+//! What a client sends and what a server accepts: the one place that decides expected protection.
 //!
-//! It covers what crosses nodes and nothing else: packets between pods of one node stay in the clear.
+//! Meshes lower to two ordered lists. A server's acceptances say, for its ports, what it takes and
+//! what clients believe that it takes; a client's sendings say what it sends to whom. The first
+//! that matches decides, on each side alone; what comes of their meeting is decided here, and no
+//! mesh is named in this file. Encryption between nodes lies below all of that (`node_encryption`).
 
-use super::{Dataplane, DataplaneKind};
+use super::{Peer, Selection, Services};
+use crate::model::{ExpectedProtection, Origin, PortSet};
 
-/// Encryption between nodes, as it is configured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct NodeEncryption {
-    /// By what.
-    pub by: NodeCipher,
-    /// Whether what runs on the network of a node is covered too.
-    pub host_network: HostCoverage,
+/// All that meshes say on transport.
+#[derive(Clone, Debug, Default)]
+pub struct Transport {
+    /// Who takes part, for reports and checks; the first that selects an endpoint decides.
+    pub members: Vec<Membership>,
+    /// What servers accept; the first that selects the server and holds the port decides.
+    pub accepts: Vec<Acceptance>,
+    /// What clients send; the first that selects the client and means the target decides.
+    pub sends: Vec<Sending>,
 }
 
-/// What encrypts between nodes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum NodeCipher {
-    /// WireGuard.
-    WireGuard,
-    /// IPsec.
-    Ipsec,
+/// Endpoints that take part in a mesh, or are kept out of it.
+#[derive(Clone, Debug)]
+pub struct Membership {
+    /// Which endpoints.
+    pub subjects: Vec<Selection>,
+    /// How.
+    pub mode: MeshMode,
+    /// In words: what makes them so.
+    pub why: String,
+    /// Where that stands.
+    pub origin: Option<Origin>,
 }
 
-/// Whether traffic of nodes themselves is encrypted.
+/// How an endpoint takes part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum HostCoverage {
+pub enum MeshMode {
+    /// Not at all.
+    Outside,
+    /// By a proxy of Istio beside it.
+    IstioSidecar,
+    /// By the node's proxy of Istio.
+    IstioAmbient,
+    /// As a gateway or waypoint of Istio.
+    IstioGateway,
+    /// By a proxy of Linkerd beside it.
+    Linkerd,
+    /// By a proxy of Consul beside it.
+    Consul,
+    /// By an Envoy of its own.
+    Envoy,
+    /// Manifests alone do not tell.
+    Unclear,
+}
+
+/// What a server takes on some ports.
+#[derive(Clone, Debug)]
+pub struct Acceptance {
+    /// Which servers.
+    pub subjects: Vec<Selection>,
+    /// On which TCP ports of theirs.
+    pub ports: PortSet,
+    /// What.
+    pub accepts: Accepts,
+    /// In words.
+    pub why: String,
+    /// Where that stands.
+    pub origin: Option<Origin>,
+}
+
+/// What arrives, what ends in the proxy, and what clients believe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Accepts {
+    /// Whether connections without mesh TLS get through.
+    pub plaintext: Admission,
+    /// The mesh TLS that the proxy terminates; other TLS goes to the application as it is.
+    pub terminates: Option<Dialect>,
+    /// What clients of the mesh are told that the server speaks, which may be wrong.
+    pub advertises: Option<Dialect>,
+    /// Whether the proxy sees the connection at all, and with it its authorization.
+    pub proxied: Admission,
+}
+
+/// A yes or no with a name of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Admission {
     /// It is.
-    Covered,
-    /// Only pods are.
-    PodsOnly,
+    Admitted,
+    /// It is not.
+    Refused,
 }
 
-/// A setting that switches encryption on.
-struct Switch {
-    dataplane: DataplaneKind,
-    key: &'static str,
-    by: NodeCipher,
-    /// The setting that extends it to nodes.
-    host: Option<&'static str>,
+/// A way to carry mutual TLS between proxies, and the port that it has on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Dialect {
+    /// Istio between sidecars, on the port of the application.
+    IstioMtls,
+    /// Istio's tunnel over HTTP/2, port 15008.
+    Hbone,
+    /// Linkerd's transport header, port 4143.
+    LinkerdTransport,
+    /// Linkerd on the port of the application.
+    LinkerdMtls,
+    /// Consul's public listener, port 20000.
+    ConsulMtls,
+    /// Mutual TLS that a configuration of an Envoy spells out, on the port of the application.
+    EnvoyMtls,
 }
 
-/// FelixConfiguration `wireguardEnabled` (`wireguardEnabledV6` counts for IPv6 alone and is not asked);
-/// `cilium-config` `enable-wireguard` and `enable-ipsec`.
-const SWITCHES: &[Switch] = &[
-    Switch {
-        dataplane: DataplaneKind::Calico,
-        key: "wireguardEnabled",
-        by: NodeCipher::WireGuard,
-        host: Some("wireguardHostEncryptionEnabled"),
-    },
-    Switch {
-        dataplane: DataplaneKind::Cilium,
-        key: "enable-wireguard",
-        by: NodeCipher::WireGuard,
-        host: Some("encrypt-node"),
-    },
-    Switch { dataplane: DataplaneKind::Cilium, key: "enable-ipsec", by: NodeCipher::Ipsec, host: None },
-];
-
-/// The encryption between nodes that a dataplane is configured to do.
-pub fn node_encryption(dataplane: &Dataplane) -> Option<NodeEncryption> {
-    let on = |key: &str| dataplane.setting(key, "false") == "true";
-    let switch = SWITCHES.iter().find(|switch| switch.dataplane == dataplane.kind && on(switch.key))?;
-    let host_network = match switch.host.is_some_and(on) {
-        true => HostCoverage::Covered,
-        false => HostCoverage::PodsOnly,
-    };
-    Some(NodeEncryption { by: switch.by, host_network })
+/// What a client sends to some targets.
+#[derive(Clone, Debug)]
+pub struct Sending {
+    /// Which clients.
+    pub subjects: Vec<Selection>,
+    /// To whom.
+    pub to: Target,
+    /// To which TCP ports of the server (container ports).
+    pub ports: PortSet,
+    /// What.
+    pub sends: Sends,
+    /// In words.
+    pub why: String,
+    /// Where that stands.
+    pub origin: Option<Origin>,
 }
 
-impl NodeCipher {
+/// Whom a sending is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// Everybody, however called.
+    Anything,
+    /// Whoever is called through one of these services, at this port of the service where one is given.
+    Service(Services, Option<u16>),
+    /// These endpoints or addresses, however called.
+    Peer(Peer),
+}
+
+/// What a client sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Sends {
+    /// What the application sends.
+    AsIs,
+    /// Mesh TLS in this dialect where the server is believed to speak it, as-is otherwise.
+    IfAdvertised(Dialect),
+    /// The same, decided once for all backends of the service: as-is where one of them does not.
+    IfAllAdvertise(Dialect),
+    /// Mesh TLS to everybody.
+    Always(Dialect),
+    /// TLS of its own, not the mesh's.
+    OtherTls,
+}
+
+/// What comes of a meeting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Meeting {
+    /// The protection, or `Refused`.
+    pub protection: ExpectedProtection,
+    /// Whether the server sees who the client is.
+    pub identity: Admission,
+    /// The port on the wire, where it is not the application's.
+    pub wire: Option<u16>,
+}
+
+impl Transport {
+    /// Whether no mesh says anything.
+    pub fn is_empty(&self) -> bool {
+        self.members.is_empty() && self.accepts.is_empty() && self.sends.is_empty()
+    }
+
+    /// Appends what another engine says; each side keeps its order.
+    pub fn extend(&mut self, other: Transport) {
+        let Transport { members, accepts, sends } = other;
+        self.members.extend(members);
+        self.accepts.extend(accepts);
+        self.sends.extend(sends);
+    }
+
+    /// Calls `visit` with every selection that is made.
+    pub fn for_each_selection<'a>(&'a self, visit: &mut impl FnMut(&'a Selection)) {
+        self.members.iter().flat_map(|member| &member.subjects).for_each(&mut *visit);
+        self.accepts.iter().flat_map(|acceptance| &acceptance.subjects).for_each(&mut *visit);
+        self.sends.iter().flat_map(|sending| &sending.subjects).for_each(&mut *visit);
+    }
+}
+
+impl MeshMode {
     /// As reports write it.
     pub fn name(self) -> &'static str {
         match self {
-            NodeCipher::WireGuard => "WireGuard",
-            NodeCipher::Ipsec => "IPsec",
+            MeshMode::Outside => "outside of every mesh",
+            MeshMode::IstioSidecar => "Istio sidecar",
+            MeshMode::IstioAmbient => "Istio ambient",
+            MeshMode::IstioGateway => "Istio gateway",
+            MeshMode::Linkerd => "Linkerd",
+            MeshMode::Consul => "Consul",
+            MeshMode::Envoy => "Envoy",
+            MeshMode::Unclear => "unclear",
         }
     }
+}
+
+impl Dialect {
+    /// The port on the wire, where it is not the application's.
+    pub fn wire_port(self) -> Option<u16> {
+        match self {
+            Dialect::Hbone => Some(15_008),
+            Dialect::LinkerdTransport => Some(4_143),
+            Dialect::ConsulMtls => Some(20_000),
+            Dialect::IstioMtls | Dialect::LinkerdMtls | Dialect::EnvoyMtls => None,
+        }
+    }
+}
+
+impl Accepts {
+    /// A server without a proxy: everything reaches the application as it was sent.
+    pub const BARE: Accepts = Accepts {
+        plaintext: Admission::Admitted,
+        terminates: None,
+        advertises: None,
+        proxied: Admission::Refused,
+    };
+}
+
+/// What a client sends in the end, once it knows what is advertised.
+pub fn choose(sends: Sends, advertises: Option<Dialect>, all_advertise: bool) -> Sends {
+    match sends {
+        Sends::IfAdvertised(dialect) if advertises == Some(dialect) => Sends::Always(dialect),
+        Sends::IfAllAdvertise(dialect) if all_advertise => Sends::Always(dialect),
+        Sends::IfAdvertised(_) | Sends::IfAllAdvertise(_) => Sends::AsIs,
+        other => other,
+    }
+}
+
+/// What comes of what a client sends (after [`choose`]) meeting what a server accepts.
+pub fn meet(sends: Sends, accepts: Accepts) -> Meeting {
+    use ExpectedProtection::{MtlsPermissive, MtlsStrict, Plaintext, Refused, Tls};
+    let plain = |protection| match accepts.plaintext {
+        Admission::Admitted => protection,
+        Admission::Refused => Refused,
+    };
+    let (protection, identity, wire) = match sends {
+        Sends::AsIs | Sends::IfAdvertised(_) | Sends::IfAllAdvertise(_) => {
+            (plain(Plaintext), Admission::Refused, None)
+        }
+        Sends::OtherTls => (plain(Tls), Admission::Refused, None),
+        Sends::Always(dialect) if accepts.terminates == Some(dialect) => {
+            let protection = match accepts.plaintext {
+                Admission::Admitted => MtlsPermissive,
+                Admission::Refused => MtlsStrict,
+            };
+            (protection, Admission::Admitted, dialect.wire_port())
+        }
+        // Mesh TLS into a server that does not end it: the application gets bytes that it cannot read.
+        Sends::Always(dialect) => (Refused, Admission::Refused, dialect.wire_port()),
+    };
+    Meeting { protection, identity, wire }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const PERMISSIVE: Accepts = Accepts {
+        plaintext: Admission::Admitted,
+        terminates: Some(Dialect::IstioMtls),
+        advertises: Some(Dialect::IstioMtls),
+        proxied: Admission::Admitted,
+    };
+    const STRICT: Accepts = Accepts { plaintext: Admission::Refused, ..PERMISSIVE };
+
+    fn protection(sends: Sends, accepts: Accepts) -> ExpectedProtection {
+        meet(choose(sends, accepts.advertises, false), accepts).protection
+    }
+
     #[test]
-    fn a_setting_counts_for_its_own_dataplane_only() {
-        let mut dataplane = Dataplane::new(DataplaneKind::Calico);
-        dataplane.settings.insert("enable-wireguard".to_owned(), "true".to_owned());
-        assert_eq!(node_encryption(&dataplane), None);
-        dataplane.settings.insert("wireguardEnabled".to_owned(), "true".to_owned());
-        let found = node_encryption(&dataplane).expect("encryption");
-        assert_eq!((found.by, found.host_network), (NodeCipher::WireGuard, HostCoverage::PodsOnly));
+    fn the_same_server_gives_each_client_its_own_protection() {
+        let auto = Sends::IfAdvertised(Dialect::IstioMtls);
+        assert_eq!(protection(auto, PERMISSIVE), ExpectedProtection::MtlsPermissive);
+        assert_eq!(protection(Sends::AsIs, PERMISSIVE), ExpectedProtection::Plaintext);
+        assert_eq!(protection(auto, STRICT), ExpectedProtection::MtlsStrict);
+        assert_eq!(protection(Sends::AsIs, STRICT), ExpectedProtection::Refused);
+        assert_eq!(protection(auto, Accepts::BARE), ExpectedProtection::Plaintext);
+    }
+
+    #[test]
+    fn mesh_tls_into_a_server_that_does_not_end_it_is_refused() {
+        let excluded = Accepts { advertises: Some(Dialect::IstioMtls), ..Accepts::BARE };
+        assert_eq!(
+            protection(Sends::IfAdvertised(Dialect::IstioMtls), excluded),
+            ExpectedProtection::Refused
+        );
+        assert_eq!(protection(Sends::Always(Dialect::IstioMtls), Accepts::BARE), ExpectedProtection::Refused);
+    }
+
+    #[test]
+    fn only_mesh_tls_that_is_ended_proves_who_calls() {
+        let identity = |sends, accepts| meet(sends, accepts).identity;
+        assert_eq!(identity(Sends::Always(Dialect::IstioMtls), STRICT), Admission::Admitted);
+        assert_eq!(identity(Sends::OtherTls, PERMISSIVE), Admission::Refused);
+        assert_eq!(identity(Sends::AsIs, PERMISSIVE), Admission::Refused);
     }
 }

@@ -119,7 +119,17 @@ struct ConnectionShape<'a> {
     segmented: bool,
     protection: &'static str,
     protection_why: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    carried: Vec<Carried>,
     because: Vec<Because<'a>>,
+}
+
+/// How one part of the traffic is protected, where meshes carry it.
+#[derive(Serialize)]
+struct Carried {
+    traffic: Traffic,
+    protection: &'static str,
+    protection_why: String,
 }
 
 /// Conditions above packets: on which traffic, and what each of the rules behind it asks.
@@ -280,12 +290,25 @@ fn connection_shape<'a>(analysis: &'a Analysis, connection: &Connection) -> Conn
         l7: conditions(analysis, connection),
         segmented: connection.unsegmented.is_empty(),
         protection: connection.expected.protection.word(),
-        protection_why: connection.expected.why.to_string(),
+        protection_why: analysis.graph.reason(&connection.expected),
+        carried: connection
+            .carried
+            .iter()
+            .map(|(traffic, expected)| carried_shape(analysis, traffic, expected))
+            .collect(),
         because: connection
             .because
             .iter()
             .map(|rule| because_shape(&analysis.graph.rules[*rule as usize].rule.origin))
             .collect(),
+    }
+}
+
+fn carried_shape(analysis: &Analysis, traffic: &TrafficSet, expected: &graph::Expected) -> Carried {
+    Carried {
+        traffic: traffic_shape(traffic),
+        protection: expected.protection.word(),
+        protection_why: analysis.graph.reason(expected),
     }
 }
 

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use watertight::analysis::{self, Analysis};
 use watertight::graph::{self, End};
-use watertight::model::{Problem, TrafficSet};
+use watertight::model::{Problem, Protocol, TrafficSet};
 use watertight::policy::{self, Dataplane, DataplaneKind};
 use watertight::source;
 
@@ -82,6 +82,41 @@ pub fn protection_lines(analysis: &Analysis) -> Vec<String> {
         graph::connections(&analysis.graph, &analysis.inventory).iter().filter_map(line).collect();
     lines.sort();
     lines
+}
+
+/// What becomes of a TCP connection between two workloads: its expected protection, or who stops it:
+/// `refused` by ends that do not understand each other, `unauthorized` by mesh authorization,
+/// `blocked` by network policy on the port of the tunnel, `denied` by network policy. Where pods of
+/// the workloads differ, all answers, joined by `/`.
+pub fn edge_word(analysis: &Analysis, from: &str, to: &str, port: u16) -> String {
+    let classes = |name: &str| {
+        let found = analysis.inventory.workloads.iter().position(|w| w.name.to_string() == name);
+        let index = found.unwrap_or_else(|| panic!("no workload {name}"));
+        analysis.graph.classes_of(index).iter().copied().collect::<std::collections::BTreeSet<_>>()
+    };
+    let sources = match from.parse() {
+        Ok(address) => [analysis.graph.atom_of(address)].into(),
+        Err(_) => classes(from),
+    };
+    let word = |a: u32, b: u32| {
+        let edge = analysis.graph.edge(a, b);
+        let holds = |set: &TrafficSet| set.contains(Protocol::Tcp, port);
+        let Some(mesh) = edge.mesh.as_ref() else {
+            return if holds(&edge.traffic) { "unknown" } else { "denied" };
+        };
+        let leg = mesh.legs.iter().find(|leg| holds(&leg.traffic));
+        match leg {
+            Some(leg) => leg.protection.word(),
+            None if holds(&mesh.refused) => "refused",
+            None if holds(&mesh.unauthorized) => "unauthorized",
+            None if holds(&mesh.blocked) => "blocked",
+            None => "denied",
+        }
+    };
+    let targets = classes(to);
+    let words: std::collections::BTreeSet<&str> =
+        sources.iter().flat_map(|a| targets.iter().map(|b| word(*a, *b))).collect();
+    words.into_iter().collect::<Vec<_>>().join("/")
 }
 
 /// Traffic in the words of the pages; protocols without ports are left out unless all is allowed.
