@@ -63,7 +63,12 @@ fn has_content(line: &str) -> bool {
 
 fn parse_part(file: &Arc<str>, number: u32, part: &Part<'_>) -> Reading {
     let mut reading = Reading::default();
-    match Builder::new(part.lines_before).build(part.text) {
+    let build = |text: &str| Builder::new(part.lines_before).build(text);
+    let built = build(part.text).or_else(|error| match tabs_in_flow(part.text) {
+        Some(text) => build(&text).map_err(|_| error),
+        None => Err(error),
+    });
+    match built {
         Ok(roots) => {
             for root in roots {
                 add_object(file, number, root, &mut reading);
@@ -76,6 +81,22 @@ fn parse_part(file: &Arc<str>, number: u32, part: &Part<'_>) -> Reading {
         }
     }
     reading
+}
+
+/// A line that goes on inside brackets may begin with a tab for the YAML library of Kubernetes,
+/// though YAML 1.2 (6.1) has spaces there; the same text with spaces, where there is such a line.
+fn tabs_in_flow(text: &str) -> Option<String> {
+    let (mut mended, mut changed, mut inside) = (String::with_capacity(text.len()), false, false);
+    for line in text.split_inclusive('\n') {
+        let content = line.trim_start_matches([' ', '\t']);
+        let (lead, content) = line.split_at(line.len() - content.len());
+        let tabbed = inside && lead.contains('\t');
+        changed |= tabbed;
+        mended.push_str(&if tabbed { lead.replace('\t', "        ") } else { lead.to_owned() });
+        mended.push_str(content);
+        inside = content.trim_end().ends_with(['[', '{', ',']);
+    }
+    changed.then_some(mended)
 }
 
 fn add_object(file: &Arc<str>, number: u32, mut root: Node, reading: &mut Reading) {
@@ -306,6 +327,13 @@ mod tests {
         assert_eq!(reading.problems.len(), 1);
         assert!(reading.problems[0].origin.line >= 4, "{:?}", reading.problems);
         assert_eq!(reading.documents[1].origin.line, 6);
+    }
+
+    #[test]
+    fn a_tab_separates_inside_brackets_and_never_indents() {
+        let reading = read("apiVersion: v1\nkind: A\nspec:\n  args: [\n\t  a,\n\t\tb]\n");
+        assert_eq!(reading.documents.len(), 1, "{:?}", reading.problems);
+        assert_eq!(read("apiVersion: v1\nkind: A\nspec:\n\targs: a\n").problems.len(), 1);
     }
 
     #[test]
