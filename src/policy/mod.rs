@@ -8,6 +8,7 @@ pub mod evaluate;
 pub mod fields;
 pub mod kubernetes;
 pub mod node_encryption;
+pub mod network_policy_api;
 pub mod ruleset;
 pub mod transport;
 
@@ -35,12 +36,16 @@ pub trait Engine: Sync {
     fn summary(&self) -> &'static str;
     /// The kinds that it reads, with their fields and with who enforces them.
     fn kinds(&self) -> &'static [Kind];
+    /// Whether a dataplane gives effect to a kind; more than its name may decide: its version, a setting.
+    fn enforces(&self, kind: &str, dataplane: &Dataplane) -> bool {
+        fields::is_enforced(self.kinds(), kind, dataplane.kind)
+    }
     /// Translates its objects among the documents; never evaluates.
     fn lower(&self, documents: &[Document], dataplane: &Dataplane) -> Lowered;
 }
 
 /// Every policy language that is understood, in the order in which reports name them.
-pub const ENGINES: &[&dyn Engine] = &[&kubernetes::Kubernetes];
+pub const ENGINES: &[&dyn Engine] = &[&kubernetes::Kubernetes, &network_policy_api::NetworkPolicyApi];
 
 /// What an engine makes of its objects.
 #[derive(Clone, Debug, Default)]
@@ -80,8 +85,7 @@ pub fn read(documents: &[Document], dataplane: &Dataplane) -> RuleSet {
         let Lowered { tiers: own, transport, gaps, problems } = engine.lower(documents, dataplane);
         set.transport.extend(transport);
         for mut tier in own {
-            let kinds = engine.kinds();
-            let counts = |policy: &Policy| fields::is_enforced(kinds, &policy.origin.kind, dataplane.kind);
+            let counts = |policy: &Policy| engine.enforces(&policy.origin.kind, dataplane);
             let (kept, left): (Vec<_>, Vec<_>) =
                 std::mem::take(&mut tier.policies).into_iter().partition(counts);
             if !left.is_empty() {

@@ -51,7 +51,7 @@ pub fn lower(documents: &[Document]) -> Lowered {
 }
 
 /// Two objects of one name cannot both exist; both are kept, so that more is shown as allowed.
-fn twins<'a>(policies: impl Iterator<Item = &'a Policy>) -> Vec<Problem> {
+pub fn twins<'a>(policies: impl Iterator<Item = &'a Policy>) -> Vec<Problem> {
     let mut seen = std::collections::BTreeMap::new();
     let mut problems = Vec::new();
     for policy in policies {
@@ -294,64 +294,74 @@ impl Context<'_> {
     }
 
     fn selector_at(&self, selector: LabelSelector, line: u32) -> Result<Selector, Problem> {
-        let LabelSelector { match_expressions, match_labels } = selector;
-        let equal = |(key, value): (String, String)| Requirement::In(key, vec![value]);
-        let mut requirements: Vec<Requirement> =
-            match_labels.unwrap_or_default().into_iter().map(equal).collect();
-        for expression in match_expressions.unwrap_or_default() {
-            requirements.push(self.requirement(expression, line)?);
-        }
-        requirements.sort();
-        requirements.dedup();
-        for requirement in &requirements {
-            self.check_labels(requirement, line)?;
-        }
-        Ok(Selector { requirements })
-    }
-
-    fn requirement(&self, expression: LabelSelectorRequirement, line: u32) -> Result<Requirement, Problem> {
-        let LabelSelectorRequirement { key, operator, values } = expression;
-        let mut values = values.unwrap_or_default();
-        values.sort();
-        let refuse = |message: String, hint: &str| Err(refusal(&self.origin, line, message, hint));
-        match (operator.as_str(), values.is_empty()) {
-            ("In", false) => Ok(Requirement::In(key, values)),
-            ("NotIn", false) => Ok(Requirement::NotIn(key, values)),
-            ("Exists", true) => Ok(Requirement::Exists(key)),
-            ("DoesNotExist", true) => Ok(Requirement::DoesNotExist(key)),
-            ("In" | "NotIn", true) => {
-                refuse(format!("{operator} needs values"), "list the values of the label")
-            }
-            ("Exists" | "DoesNotExist", false) => {
-                refuse(format!("{operator} must not have values"), "remove the values")
-            }
-            _ => refuse(
-                format!("operator {operator:?} is not known"),
-                "In, NotIn, Exists or DoesNotExist, spelt exactly so",
-            ),
-        }
-    }
-
-    /// Keys and values must be such as labels can have; others match nothing and are refused.
-    fn check_labels(&self, requirement: &Requirement, line: u32) -> Result<(), Problem> {
-        let Some(key) = requirement.key() else { return Ok(()) };
-        if !wire::is_label_key(key) {
-            let hint = "a label key is a name of at most 63 characters, with an optional DNS prefix and /";
-            return Err(refusal(&self.origin, line, format!("{key:?} is no label key"), hint));
-        }
-        let (Requirement::In(_, values) | Requirement::NotIn(_, values)) = requirement else { return Ok(()) };
-        match values.iter().find(|value| !wire::is_label_value(value)) {
-            None => Ok(()),
-            Some(value) => {
-                let hint = "a label value has at most 63 characters A-Z a-z 0-9 - _ . and \
-                            begins and ends with a letter or digit";
-                Err(refusal(&self.origin, line, format!("{value:?} is no label value"), hint))
-            }
-        }
+        label_selector(&self.origin, selector, line)
     }
 
     fn refuse(&self, path: &[&str], message: String, hint: &str) -> Problem {
         refusal(&self.origin, self.body.path(path).map_or(0, |node| node.line), message, hint)
+    }
+}
+
+/// Reads a label selector that stands at a line, as every Kubernetes API has them.
+///
+/// # Errors
+/// An operator, a key or values that the API server would refuse.
+pub fn label_selector(origin: &Origin, selector: LabelSelector, line: u32) -> Result<Selector, Problem> {
+    let LabelSelector { match_expressions, match_labels } = selector;
+    let equal = |(key, value): (String, String)| Requirement::In(key, vec![value]);
+    let mut requirements: Vec<Requirement> =
+        match_labels.unwrap_or_default().into_iter().map(equal).collect();
+    for expression in match_expressions.unwrap_or_default() {
+        requirements.push(requirement(origin, expression, line)?);
+    }
+    requirements.sort();
+    requirements.dedup();
+    for requirement in &requirements {
+        check_labels(origin, requirement, line)?;
+    }
+    Ok(Selector { requirements })
+}
+
+fn requirement(
+    origin: &Origin,
+    expression: LabelSelectorRequirement,
+    line: u32,
+) -> Result<Requirement, Problem> {
+    let LabelSelectorRequirement { key, operator, values } = expression;
+    let mut values = values.unwrap_or_default();
+    values.sort();
+    let refuse = |message: String, hint: &str| Err(refusal(origin, line, message, hint));
+    match (operator.as_str(), values.is_empty()) {
+        ("In", false) => Ok(Requirement::In(key, values)),
+        ("NotIn", false) => Ok(Requirement::NotIn(key, values)),
+        ("Exists", true) => Ok(Requirement::Exists(key)),
+        ("DoesNotExist", true) => Ok(Requirement::DoesNotExist(key)),
+        ("In" | "NotIn", true) => refuse(format!("{operator} needs values"), "list the values of the label"),
+        ("Exists" | "DoesNotExist", false) => {
+            refuse(format!("{operator} must not have values"), "remove the values")
+        }
+        _ => refuse(
+            format!("operator {operator:?} is not known"),
+            "In, NotIn, Exists or DoesNotExist, spelt exactly so",
+        ),
+    }
+}
+
+/// Keys and values must be such as labels can have; others match nothing and are refused.
+fn check_labels(origin: &Origin, requirement: &Requirement, line: u32) -> Result<(), Problem> {
+    let Some(key) = requirement.key() else { return Ok(()) };
+    if !wire::is_label_key(key) {
+        let hint = "a label key is a name of at most 63 characters, with an optional DNS prefix and /";
+        return Err(refusal(origin, line, format!("{key:?} is no label key"), hint));
+    }
+    let (Requirement::In(_, values) | Requirement::NotIn(_, values)) = requirement else { return Ok(()) };
+    match values.iter().find(|value| !wire::is_label_value(value)) {
+        None => Ok(()),
+        Some(value) => {
+            let hint = "a label value has at most 63 characters A-Z a-z 0-9 - _ . and \
+                        begins and ends with a letter or digit";
+            Err(refusal(origin, line, format!("{value:?} is no label value"), hint))
+        }
     }
 }
 

@@ -5,6 +5,10 @@
 mod lower;
 mod wire;
 
+// What other kinds of the same style share with NetworkPolicy.
+pub(super) use lower::{label_selector, twins};
+pub(super) use wire::{is_subdomain, refusal};
+
 use super::fields::full;
 use super::{Dataplane, DataplaneKind, Engine, Kind, Lowered};
 use crate::model::Document;

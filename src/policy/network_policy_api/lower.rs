@@ -1,0 +1,224 @@
+//! Administrators' policies → two tiers in each direction, before and after NetworkPolicy.
+//!
+//! They isolate nobody: what no rule matches goes on. Their priorities are the order in the tier.
+
+use super::super::kubernetes::{is_subdomain, twins};
+use super::super::{
+    Action, Dataplane, DataplaneKind, Direction, Engine, Isolation, Layer, Lowered, Peer, Peers, Policy,
+    PolicyOrder, Rule, Tier, TierRank, TrafficMatch, fields,
+};
+use super::depends_on_unknown_version;
+use super::kinds::{self, KINDS, Stage};
+use super::wire::{self, PeerShape, RuleShape, Shape};
+use crate::model::{Bend, Document, Gap, Origin};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Lowers all objects of the three kinds.
+pub fn lower(documents: &[Document], dataplane: &Dataplane) -> Lowered {
+    let mut lowered = Lowered::default();
+    let mut tiers: BTreeMap<(Stage, Direction), Vec<Policy>> = BTreeMap::new();
+    let nodes_known = documents.iter().any(|d| &*d.origin.kind == "Node" && d.api_version == "v1");
+    for (document, kind) in objects(documents) {
+        let Some(dialect) = kinds::dialect(kind.name) else { continue };
+        lowered.gaps.extend(doubts(kind, document));
+        lowered.gaps.extend(wire::omissions(document, dialect));
+        let shape = match wire::read(document, dialect) {
+            Ok(shape) => shape,
+            Err(problem) => {
+                lowered.problems.push(problem);
+                continue;
+            }
+        };
+        let mut lowering = Lowering { origin: &document.origin, dataplane, nodes_known, gaps: Vec::new() };
+        for (place, policy) in lowering.policies(shape) {
+            tiers.entry(place).or_default().push(policy);
+        }
+        lowered.gaps.append(&mut lowering.gaps);
+    }
+    for kind in KINDS {
+        let of_kind = tiers.values().flatten().filter(|policy| &*policy.origin.kind == kind.name);
+        let mut seen = BTreeSet::new();
+        // One object may stand in both directions; only two objects are twins.
+        let objects = of_kind.filter(|policy| seen.insert(policy.origin.clone()));
+        lowered.problems.extend(twins(objects));
+    }
+    lowered.tiers =
+        tiers.into_iter().map(|((stage, direction), policies)| tier(stage, direction, policies)).collect();
+    lowered
+}
+
+fn objects(documents: &[Document]) -> impl Iterator<Item = (&Document, &'static fields::Kind)> {
+    documents.iter().filter_map(|document| Some((document, fields::kind_of(KINDS, document)?)))
+}
+
+fn tier(stage: Stage, direction: Direction, policies: Vec<Policy>) -> Tier {
+    // Both generations stand in the tier that Calico shows for them, so that priorities interleave.
+    let rank = match stage {
+        Stage::Admin => TierRank::declared(TierRank::ADMIN, "kube-admin"),
+        Stage::Baseline => TierRank::declared(TierRank::BASELINE, "kube-baseline"),
+    };
+    Tier { layer: Layer::Network, direction, rank, unmatched: Action::Pass, policies }
+}
+
+fn doubts(kind: &fields::Kind, document: &Document) -> Vec<Gap> {
+    let mut gaps = fields::doubts(kind, document);
+    if !is_subdomain(&document.origin.name) {
+        gaps.push(Gap {
+            what: "the API server would refuse this name; the policy was counted as if it existed".to_owned(),
+            origin: document.origin.clone(),
+            bends: Bend::MayAllowMore,
+        });
+    }
+    gaps
+}
+
+/// One object on its way.
+struct Lowering<'a> {
+    origin: &'a Origin,
+    dataplane: &'a Dataplane,
+    /// Whether Node objects were given.
+    nodes_known: bool,
+    gaps: Vec<Gap>,
+}
+
+impl Lowering<'_> {
+    /// A policy for each direction in which it has rules; without rules it has no influence there.
+    fn policies(&mut self, shape: Shape) -> Vec<((Stage, Direction), Policy)> {
+        let Shape { stage, priority, subject, ingress, egress } = shape;
+        let mut policies = Vec::new();
+        for (direction, rules) in [(Direction::Ingress, ingress), (Direction::Egress, egress)] {
+            if rules.is_empty() {
+                continue;
+            }
+            let rules = rules.into_iter().enumerate();
+            let rules = rules.map(|(index, rule)| self.rule(direction, index, rule)).collect();
+            let policy = Policy {
+                subjects: vec![subject.clone()],
+                isolation: Isolation::Leaves,
+                // Which of two equal priorities comes first is undefined; implementations sort by name.
+                order: PolicyOrder::new(f64::from(priority), &*self.origin.name),
+                rules,
+                origin: self.origin.clone(),
+            };
+            policies.push(((stage, direction), policy));
+        }
+        policies
+    }
+
+    fn rule(&mut self, direction: Direction, index: usize, rule: RuleShape) -> Rule {
+        let RuleShape { line, action, peers, traffic } = rule;
+        let origin = self.origin.at(&format!("{}[{index}]", direction.word()), line);
+        if let Some(what) = peers.iter().find_map(|peer| self.not_understood(peer)) {
+            return self.closed(action, origin, &what);
+        }
+        let mut matched = Vec::new();
+        for peer in peers {
+            matched.extend(self.peer(peer, action, &origin));
+        }
+        Rule::new(action, Peers::Among(matched), traffic, origin)
+    }
+
+    /// Why a dataplane cannot make anything of a peer.
+    fn not_understood(&self, peer: &PeerShape) -> Option<String> {
+        let calico = self.dataplane.kind == DataplaneKind::Calico;
+        match peer {
+            PeerShape::Unknown(fields) => Some(format!("a peer by {fields} is not known")),
+            // `libcalico-go/lib/backend/k8s/conversion/clusternetworkpolicy.go`
+            PeerShape::Nodes(_) if calico => Some("Calico knows no peers by nodes".to_owned()),
+            PeerShape::Domains(_) if calico => Some("Calico knows no peers by domainNames".to_owned()),
+            PeerShape::Nodes(_) | PeerShape::Domains(_) | PeerShape::Pods(_) | PeerShape::Networks(_) => None,
+        }
+    }
+
+    /// A rule with a peer that is not understood fails closed: what allows matches nothing, what
+    /// denies or passes denies everything (`ClusterNetworkPolicyEgressPeer`).
+    fn closed(&mut self, action: Action, origin: Origin, what: &str) -> Rule {
+        let (taken, rule) = match action {
+            Action::Allow => {
+                ("matches nothing", Rule::new(action, Peers::nobody(), TrafficMatch::all(), origin.clone()))
+            }
+            Action::Deny | Action::Pass => (
+                "denies everything",
+                Rule::new(Action::Deny, Peers::Everyone, TrafficMatch::all(), origin.clone()),
+            ),
+        };
+        self.gap(format!("{what}, so the rule {taken}"), origin, Bend::MayAllowMore);
+        rule
+    }
+
+    fn peer(&mut self, peer: PeerShape, action: Action, origin: &Origin) -> Option<Peer> {
+        let bends = match action {
+            Action::Allow => Bend::MayAllowMore,
+            Action::Deny | Action::Pass => Bend::MayAllowLess,
+        };
+        match peer {
+            PeerShape::Pods(selection) => Some(Peer::Endpoints(selection)),
+            PeerShape::Networks(addresses) => Some(Peer::Addresses(addresses)),
+            PeerShape::Nodes(selector) => {
+                if !self.nodes_known {
+                    let what = "the addresses of nodes are not known: no Node object was given".to_owned();
+                    self.gap(what, origin.clone(), bends);
+                }
+                Some(Peer::Nodes(selector))
+            }
+            PeerShape::Domains(patterns) => {
+                if action != Action::Allow {
+                    let what = "domainNames are defined for rules that allow; what this rule does to the \
+                                addresses behind the names is not defined"
+                        .to_owned();
+                    self.gap(what, origin.clone(), bends);
+                }
+                Some(Peer::Domains(patterns))
+            }
+            PeerShape::Unknown(_) => None,
+        }
+    }
+
+    fn gap(&mut self, what: String, origin: Origin, bends: Bend) {
+        self.gaps.push(Gap { what, origin, bends });
+    }
+}
+
+/// What is doubtful about who enforces: objects without effect here, a version that nobody told,
+/// and two generations of the API side by side.
+pub fn doubts_of_enforcement(documents: &[Document], dataplane: &Dataplane, engine: &dyn Engine) -> Vec<Gap> {
+    let (name, mut gaps) = (dataplane.kind.name(), Vec::new());
+    let mut generations: BTreeMap<bool, &Origin> = BTreeMap::new();
+    for (document, kind) in objects(documents) {
+        let (origin, enforced) = (document.origin.clone(), engine.enforces(kind.name, dataplane));
+        if enforced {
+            generations.entry(kind.name == kinds::CLUSTER).or_insert(&document.origin);
+        }
+        let unsure = depends_on_unknown_version(kind.name, dataplane);
+        let (what, bends) = match (enforced, unsure) {
+            (true, false) => continue,
+            (true, true) => (
+                format!("which version of {name} runs is not known; only newer ones enforce {}", kind.name),
+                Bend::MayAllowMore,
+            ),
+            (false, true) => (
+                format!(
+                    "which version of {name} runs is not known; the newest do not enforce {}, \
+                     so it was taken to have no effect",
+                    kind.name
+                ),
+                Bend::MayAllowLess,
+            ),
+            (false, false) => (
+                format!("{name} does not enforce {}: the policy has no effect", kind.name),
+                Bend::MayAllowLess,
+            ),
+        };
+        gaps.push(Gap { what, origin, bends });
+    }
+    if let (Some(_), Some(newer)) = (generations.get(&false), generations.get(&true)) {
+        gaps.push(Gap {
+            what: "policies of v1alpha1 and of ClusterNetworkPolicy are both here; \
+                   an implementation serves one of them, and all were counted"
+                .to_owned(),
+            origin: Origin::clone(newer),
+            bends: Bend::MayAllowMore,
+        });
+    }
+    gaps
+}
