@@ -102,7 +102,7 @@ impl Analysis {
             .graph
             .policies
             .iter()
-            .map(|policy| (&policy.origin.namespace, &policy.origin.name))
+            .map(|policy| (&policy.origin.namespace, &policy.origin.kind, &policy.origin.name))
             .collect();
         objects.len()
     }

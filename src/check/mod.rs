@@ -5,6 +5,7 @@
 
 mod allow_from_load_balancer_snat;
 mod allowed_but_unused;
+mod contradicting_priority;
 mod dataplane_dependent;
 mod dead_selector;
 mod dns_blocked;
@@ -175,6 +176,7 @@ pub const CHECKS: &[&dyn Check] = &[
     &unresolved_named_port::UnresolvedNamedPort,
     &dns_blocked::DnsBlocked,
     &one_sided_allow::OneSidedAllow,
+    &contradicting_priority::ContradictingPriority,
     &observed_but_denied::ObservedButDenied,
     &unsegmented_flow::UnsegmentedFlow,
     &plaintext_flow::PlaintextFlow,

@@ -41,7 +41,7 @@ pub(super) fn alike(evidence: &Evidence<'_>, class: &Class) -> (String, Origin, 
 /// Each policy object once, whatever directions it counts for.
 pub(super) fn objects(graph: &AllowedGraph) -> Vec<&PolicyInfo> {
     let by_name: BTreeMap<_, _> =
-        graph.policies.iter().map(|p| ((&p.origin.namespace, &p.origin.name), p)).collect();
+        graph.policies.iter().map(|p| ((&p.origin.namespace, &p.origin.kind, &p.origin.name), p)).collect();
     by_name.into_values().collect()
 }
 

@@ -5,6 +5,7 @@
 
 mod kinds;
 mod lower;
+mod ports;
 mod wire;
 
 use super::{Dataplane, DataplaneKind, Engine, Kind, Lowered, fields};
