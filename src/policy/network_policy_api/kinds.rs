@@ -145,12 +145,16 @@ macro_rules! rows {
     };
 }
 
+/// `site-src/implementations.md` of the API; `CONDITIONS` says in which versions.
+const FIRST_GENERATION: &[DataplaneKind] =
+    &[DataplaneKind::Kubernetes, DataplaneKind::Calico, DataplaneKind::OvnKubernetes, DataplaneKind::Antrea];
+
 /// All fields of all three.
 pub const KINDS: &[Kind] = &[
     Kind {
         api_versions: &["policy.networking.k8s.io/v1alpha1"],
         name: ADMIN,
-        enforced_by: &[DataplaneKind::Kubernetes, DataplaneKind::Calico, DataplaneKind::OvnKubernetes],
+        enforced_by: FIRST_GENERATION,
         fields: rows!(@ []
             full "spec.priority";
             selector "spec.subject.namespaces";
@@ -175,7 +179,7 @@ pub const KINDS: &[Kind] = &[
     Kind {
         api_versions: &["policy.networking.k8s.io/v1alpha1"],
         name: BASELINE,
-        enforced_by: &[DataplaneKind::Kubernetes, DataplaneKind::Calico, DataplaneKind::OvnKubernetes],
+        enforced_by: FIRST_GENERATION,
         fields: rows!(@ []
             selector "spec.subject.namespaces";
             pods "spec.subject.pods";
