@@ -1,7 +1,9 @@
 //! The pipeline on one screen, one line a stage. Same input, same answer; it cannot fail.
 
 use crate::capture::{self, CaptureError, FlowLimits};
-use crate::check::{self, Evidence, Finding};
+use crate::check::{self, Evidence, Excepted, Finding};
+pub use crate::contract::{Contract, Segmentation};
+use crate::contract::{Date, Knowledge, Subject};
 use crate::graph::{AllowedGraph, Notes};
 use crate::inventory;
 pub use crate::inventory::{Inventory, Workload};
@@ -9,6 +11,7 @@ use crate::model::{Document, Gap, Problem};
 use crate::observed::{Directory, Observed, ObservedFlow, attribute};
 use crate::policy::{self, Dataplane, DataplaneKind};
 use crate::protocol;
+use std::collections::BTreeMap;
 use std::io::Read;
 
 /// Everything that is known after a run.
@@ -22,8 +25,18 @@ pub struct Analysis {
     pub notes: Notes,
     /// Who does.
     pub observed: Observed,
+    /// What people decided; empty where no contract was given.
+    pub contract: Contract,
+    /// Who belongs to which segment.
+    pub segments: Segmentation,
+    /// The day on which exceptions are judged.
+    pub today: Date,
     /// What a person should look at, worst first.
     pub findings: Vec<Finding>,
+    /// What somebody answers for, by an exception of the contract.
+    pub excepted: Vec<Excepted>,
+    /// How many findings were not shown because the contract turned their check off.
+    pub off: BTreeMap<&'static str, usize>,
     /// What was not understood.
     pub gaps: Vec<Gap>,
     /// Objects that could not be used.
@@ -41,8 +54,21 @@ pub fn declared(documents: &[Document], dataplane: Dataplane) -> Analysis {
     gaps.extend(graph.gaps.iter().cloned());
     gaps.sort();
     problems.sort();
-    let (observed, findings) = (Observed::default(), Vec::new());
-    Analysis { inventory, graph, notes, observed, findings, gaps, problems }
+    let contract = Contract::default();
+    Analysis {
+        segments: segments(&inventory, &contract),
+        inventory,
+        graph,
+        notes,
+        observed: Observed::default(),
+        contract,
+        today: Date::EPOCH,
+        findings: Vec::new(),
+        excepted: Vec::new(),
+        off: BTreeMap::new(),
+        gaps,
+        problems,
+    }
 }
 
 /// The graphs that other dataplanes would make of the same documents.
@@ -57,11 +83,60 @@ pub fn elsewhere(analysis: &Analysis, documents: &[Document]) -> Vec<AllowedGrap
     others.map(build).collect()
 }
 
+/// Puts an analysis under a contract, as of a day; what the contract names and nobody is, is a problem.
+pub fn under(mut analysis: Analysis, contract: Contract, today: Date) -> Analysis {
+    analysis.segments = segments(&analysis.inventory, &contract);
+    analysis.gaps.append(&mut analysis.segments.gaps);
+    analysis.gaps.sort();
+    analysis.problems.append(&mut analysis.segments.problems);
+    analysis.problems.sort();
+    (analysis.contract, analysis.today) = (contract, today);
+    analysis
+}
+
+/// Who belongs where.
+fn segments(inventory: &Inventory, contract: &Contract) -> Segmentation {
+    let none = crate::model::Labels::new();
+    let subjects: Vec<Vec<Subject<'_>>> = inventory
+        .workloads
+        .iter()
+        .map(|workload| {
+            let namespace = inventory.namespaces.get(&workload.name.namespace);
+            let known = namespace.is_some_and(|namespace| namespace.origin.is_some());
+            let of = |variant| subject(workload, variant, namespace.map_or(&none, |n| &n.labels), known);
+            workload.variants.iter().map(of).collect()
+        })
+        .collect();
+    Segmentation::build(contract, &subjects)
+}
+
+fn subject<'a>(
+    workload: &'a Workload,
+    variant: &'a inventory::Variant,
+    namespace_labels: &'a crate::model::Labels,
+    known: bool,
+) -> Subject<'a> {
+    Subject {
+        workload: &workload.name,
+        namespace_labels,
+        namespace_known: if known { Knowledge::Whole } else { Knowledge::NameOnly },
+        labels: &variant.labels,
+        service_account: &variant.service_account,
+        addresses: &variant.addresses,
+    }
+}
+
 /// Adds what was observed, and looks for leaks.
 pub fn reviewed(mut analysis: Analysis, observed: Observed) -> Analysis {
-    let Analysis { inventory, graph, notes, .. } = &analysis;
-    let findings = check::run(&Evidence { inventory, graph, observed: &observed, notes });
-    analysis.findings = findings;
+    let Analysis { inventory, graph, notes, contract, segments, today, .. } = &analysis;
+    let evidence =
+        Evidence { inventory, graph, observed: &observed, notes, contract, segments, today: *today };
+    let outcome = check::run(&evidence);
+    analysis.findings = outcome.findings;
+    analysis.excepted = outcome.excepted;
+    analysis.off = outcome.off;
+    analysis.gaps.extend(outcome.gaps);
+    analysis.gaps.sort();
     analysis.observed = observed;
     analysis
 }

@@ -22,6 +22,7 @@ pub mod analysis;
 pub mod capture;
 pub mod check;
 pub mod cli;
+pub mod contract;
 pub mod graph;
 pub mod inventory;
 pub mod model;

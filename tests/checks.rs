@@ -1,11 +1,11 @@
-//! Runs the example on the page of every check: manifests, flows where the check reads them, and
-//! the findings that it must give, no more and no fewer.
+//! Runs the example on the page of every check: manifests, a contract and flows where the check
+//! reads them, and the findings that it must give, no more and no fewer.
 
 mod common;
 
 use std::collections::BTreeMap;
 use watertight::capture::{Counters, Flow, FlowEnd, Handshake, StreamStart, Transport};
-use watertight::check::{CHECKS, Evidence};
+use watertight::check::{self, CHECKS, Evidence};
 use watertight::model::{Encryption, Proof, Protection, WhyUnknown};
 use watertight::observed::{Directory, Observed, ObservedFlow, attribute};
 use watertight::protocol::Detection;
@@ -63,7 +63,8 @@ fn every_page_shows_what_its_check_finds() {
         let page = check.page();
         let blocks = blocks(page);
         let dataplane = blocks.get("dataplane").map(|block| common::dataplane(block));
-        let (analysis, problems) = common::analyse_on(blocks["yaml"], dataplane);
+        let contract = blocks.get("yaml contract").copied().unwrap_or("");
+        let (analysis, problems) = common::analyse_under(contract, blocks["yaml"], dataplane);
         assert!(problems.is_empty(), "{}: {problems:?}", check.name());
         let others = blocks.get("portability").map_or(Vec::new(), |block| {
             let documents = common::documents(blocks["yaml"]);
@@ -79,9 +80,19 @@ fn every_page_shows_what_its_check_finds() {
             let (initiator, responder) = attribute(&directory, &flow);
             observed.flows.push(ObservedFlow { flow, detection, initiator, responder });
         }
-        let watertight::analysis::Analysis { inventory, graph, notes, .. } = &analysis;
-        let evidence = Evidence { inventory, graph, observed: &observed, notes };
-        let findings = check.run(&evidence);
+        let evidence = Evidence {
+            inventory: &analysis.inventory,
+            graph: &analysis.graph,
+            observed: &observed,
+            notes: &analysis.notes,
+            contract: &analysis.contract,
+            segments: &analysis.segments,
+            today: analysis.today,
+        };
+        // What the whole review says of this check, so that exceptions and severities count.
+        let outcome = check::run(&evidence);
+        let mut findings = outcome.findings;
+        findings.retain(|finding| finding.check == check.name());
         let line =
             |f: &watertight::check::Finding| format!("{} {} {}", f.severity.word(), f.check, f.subject);
         let mut got: Vec<String> = findings.iter().map(line).collect();

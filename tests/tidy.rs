@@ -10,16 +10,27 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("model", &[]),
     ("source", &["model"]),
     ("inventory", &["model"]),
+    ("contract", &["model"]),
     ("policy", &["model"]),
     ("capture", &["model"]),
     ("protocol", &["model", "capture"]),
     ("graph", &["model", "inventory", "policy"]),
     ("observed", &["model", "inventory", "capture", "protocol"]),
-    ("check", &["model", "inventory", "graph", "observed"]),
-    ("analysis", &["model", "inventory", "policy", "capture", "protocol", "graph", "observed", "check"]),
-    ("report", &["model", "graph", "observed", "check", "analysis"]),
-    // `policy`, `protocol` and `check` for their tables, `graph` and `observed` for the words of a question.
-    ("cli", &["model", "source", "analysis", "report", "policy", "protocol", "check", "graph", "observed"]),
+    ("check", &["model", "inventory", "contract", "graph", "observed"]),
+    (
+        "analysis",
+        &["model", "inventory", "contract", "policy", "capture", "protocol", "graph", "observed", "check"],
+    ),
+    ("report", &["model", "contract", "graph", "observed", "check", "analysis"]),
+    // `policy`, `protocol` and `check` for their tables, `contract` to read one, `graph` and
+    // `observed` for the words of a question.
+    (
+        "cli",
+        &[
+            "model", "source", "contract", "analysis", "report", "policy", "protocol", "check", "graph",
+            "observed",
+        ],
+    ),
 ];
 
 fn root() -> PathBuf {

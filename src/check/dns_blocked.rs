@@ -24,7 +24,7 @@ fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
         if !row.is_governed() || !talks || decisions().any(resolves) {
             continue;
         }
-        let (subject, origin, others) = alike(evidence, class);
+        let (subject, origin, others) = alike(evidence, &class.members);
         let mut because: Vec<_> =
             row.policies.iter().map(|p| graph.policies[*p as usize].origin.clone()).collect();
         because.push(origin);

@@ -10,7 +10,9 @@ mod dataplane_dependent;
 mod dead_selector;
 mod dns_blocked;
 mod egress_to_api_server_by_cluster_ip;
+mod expired_exception;
 mod exposed_workload;
+mod ground;
 mod host_network_bypass;
 mod namespace_without_default_deny;
 mod observed_but_denied;
@@ -22,8 +24,11 @@ mod policy_in_missing_namespace;
 mod policy_not_enforced;
 mod port_range_too_wide;
 mod redundant_policy;
+mod segment_rule_broken;
+mod segment_without_rule;
 mod selector_typo;
 mod service_port_in_policy;
+mod settle;
 mod shadowed_rule;
 mod shared;
 mod unattributed_endpoint;
@@ -34,11 +39,15 @@ mod unrestricted_ingress;
 mod unsegmented_flow;
 mod unsegmented_path;
 mod unselected_workload;
+mod unused_exception;
 mod weak_tls;
 
+pub use settle::{Excepted, Outcome, run};
+
+use crate::contract::{Contract, Date, Segmentation};
 use crate::graph::{AllowedGraph, Notes};
 use crate::inventory::Inventory;
-use crate::model::Origin;
+use crate::model::{Origin, TrafficSet};
 use crate::observed::Observed;
 
 /// What a check looks at.
@@ -51,6 +60,12 @@ pub struct Evidence<'a> {
     pub observed: &'a Observed,
     /// What is known beside the graph.
     pub notes: &'a Notes,
+    /// What people decided; the empty contract where they wrote none.
+    pub contract: &'a Contract,
+    /// Who belongs to which segment; namespaces where no contract says otherwise.
+    pub segments: &'a Segmentation,
+    /// The day on which exceptions are judged.
+    pub today: Date,
 }
 
 /// How bad it is.
@@ -84,6 +99,9 @@ pub struct Finding {
     /// What tells it from others of the same check and subject (a direction, a port); part of the
     /// fingerprint, never a line number.
     pub detail: String,
+    /// The traffic that it is about, where it is about some; empty where it is not known, and then
+    /// no exception for some ports covers it.
+    pub traffic: TrafficSet,
 }
 
 /// One check.
@@ -126,7 +144,7 @@ macro_rules! check {
             }
 
             fn page(&self) -> &'static str {
-                include_str!(concat!("../../docs/checks/", $name, ".md"))
+                include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/checks/", $name, ".md"))
             }
 
             fn run(&self, evidence: &Evidence<'_>) -> Vec<Finding> {
@@ -144,15 +162,20 @@ macro_rules! check {
             ) -> Finding {
                 let (check, severity) = ($name, crate::check::Severity::$severity);
                 let (fix, detail) = (fix.into(), String::new());
-                Finding { check, severity, subject, message, because, fix, detail }
+                let traffic = crate::model::TrafficSet::none();
+                Finding { check, severity, subject, message, because, fix, detail, traffic }
             }
         }
     };
 }
 use check;
 
-/// All checks, in the order of the pages: paths, policies, exposure, flows.
+/// All checks, in the order of the pages: the contract, paths, policies, exposure, flows.
 pub const CHECKS: &[&dyn Check] = &[
+    &segment_rule_broken::SegmentRuleBroken,
+    &segment_without_rule::SegmentWithoutRule,
+    &expired_exception::ExpiredException,
+    &unused_exception::UnusedException,
     &unsegmented_path::UnsegmentedPath,
     &namespace_without_default_deny::NamespaceWithoutDefaultDeny,
     &unselected_workload::UnselectedWorkload,
@@ -187,6 +210,9 @@ pub const CHECKS: &[&dyn Check] = &[
 ];
 
 impl Severity {
+    /// All of them, the least first.
+    pub const ALL: [Severity; 4] = [Severity::Low, Severity::Medium, Severity::High, Severity::Critical];
+
     /// Lower-case word.
     pub fn word(self) -> &'static str {
         match self {
@@ -196,16 +222,6 @@ impl Severity {
             Severity::Critical => "critical",
         }
     }
-}
-
-/// Runs every check; worst first, then by check, subject and detail.
-pub fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
-    let mut findings: Vec<Finding> = CHECKS.iter().flat_map(|check| check.run(evidence)).collect();
-    findings.sort_by(|a, b| {
-        let key = |f: &Finding| (std::cmp::Reverse(f.severity), f.check, f.subject.clone(), f.detail.clone());
-        key(a).cmp(&key(b))
-    });
-    findings
 }
 
 #[cfg(test)]

@@ -48,6 +48,7 @@ fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
             "Find out whether the dataplane enforces policies; then allow the connection or stop its initiator.",
         );
         finding.detail = detail.clone();
+        finding.traffic = crate::model::TrafficSet::port(protocol, port);
         denied.entry((subject, detail)).or_insert(finding);
     }
     denied.into_values().collect()

@@ -2,7 +2,7 @@
 
 use super::{Evidence, Finding};
 use crate::graph::{
-    Action, AllowedGraph, Class, ClassId, Direction, Peer, Peers, PolicyInfo, Rule, RuleInfo,
+    Action, AllowedGraph, ClassId, Direction, Member, Peer, Peers, PolicyInfo, Rule, RuleInfo,
 };
 use crate::inventory::{Inventory, Service, Variant};
 use crate::model::{AddressSet, Origin, Protocol};
@@ -19,9 +19,9 @@ pub(super) fn policy_name(origin: &Origin) -> String {
     format!("{}/{}/{}", origin.namespace, origin.kind, origin.name)
 }
 
-/// The first workload of a class, where it stands, and words for the others.
-pub(super) fn alike(evidence: &Evidence<'_>, class: &Class) -> (String, Origin, String) {
-    let mut workloads: Vec<usize> = class.members.iter().map(|m| m.workload as usize).collect();
+/// The first workload of some that rules cannot tell apart, where it stands, and words for the others.
+pub(super) fn alike(evidence: &Evidence<'_>, members: &[Member]) -> (String, Origin, String) {
+    let mut workloads: Vec<usize> = members.iter().map(|m| m.workload as usize).collect();
     workloads.sort_unstable();
     workloads.dedup();
     let first = &evidence.inventory.workloads[workloads[0]];
@@ -163,7 +163,8 @@ pub(super) fn by_subject<'a>(
     for seen in flows {
         let ends = [&seen.responder, &seen.initiator].into_iter().flat_map(Party::workloads);
         let because = ends.map(|w| evidence.inventory.workloads[w].origin.clone()).collect();
-        let finding = make(seen, flow_subject(evidence, seen), because);
+        let mut finding = make(seen, flow_subject(evidence, seen), because);
+        finding.traffic = super::ground::traffic_of(seen);
         let key = (finding.subject.clone(), finding.detail.clone());
         found.entry(key).or_insert((finding, 0)).1 += 1;
     }

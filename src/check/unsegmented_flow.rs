@@ -2,10 +2,14 @@
 //!
 //! Its page, which is run as a test, says why it matters and what to do.
 
+use super::ground::segments_of_flow;
 use super::shared::{flow_subject, paths, protocol_of};
 use super::{Evidence, Finding, check};
-use crate::graph::Direction;
-use std::collections::BTreeMap;
+use crate::contract::SegmentId;
+use crate::graph::{Class, Direction};
+use crate::model::TrafficSet;
+use crate::observed::ObservedFlow;
+use std::collections::{BTreeMap, BTreeSet};
 
 check! {
     UnsegmentedFlow, "unsegmented-flow", High, "A flow between segments that is allowed only because nothing governs it.",
@@ -20,7 +24,7 @@ fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
             let (Some(source), Some(target)) = (evidence.graph.class(from), evidence.graph.class(to)) else {
                 continue;
             };
-            let crosses = source.namespace != target.namespace;
+            let crosses = crosses(evidence, seen, source, target);
             let open = evidence.graph.edge(from, to).unsegmented().contains(protocol, port);
             if !crosses || !open || evidence.graph.row(to, Direction::Ingress).is_governed() {
                 continue;
@@ -30,7 +34,10 @@ fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
             let detail = format!("{protocol}/{port}");
             let mut finding = UnsegmentedFlow.finding(
                 subject.clone(),
-                format!("{detail} crossed namespaces, and no policy governs ingress at the receiver."),
+                format!(
+                    "{detail} crossed {}, and no policy governs ingress at the receiver.",
+                    evidence.segments.word()
+                ),
                 vec![evidence.inventory.workloads[member].origin.clone()],
                 format!(
                     "Write an ingress policy in {} that names this initiator and {detail}.",
@@ -38,8 +45,22 @@ fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
                 ),
             );
             finding.detail = detail.clone();
+            finding.traffic = TrafficSet::port(protocol, port);
             found.entry((subject, detail)).or_insert(finding);
         }
     }
     found.into_values().collect()
+}
+
+/// Whether the two ends share no segment: where the flow does not tell which workload it was, all
+/// that it may have been count.
+fn crosses(evidence: &Evidence<'_>, seen: &ObservedFlow, source: &Class, target: &Class) -> bool {
+    let (from, to) = segments_of_flow(evidence, seen);
+    let of = |class: &Class| -> BTreeSet<SegmentId> {
+        let segment =
+            |m: &crate::graph::Member| evidence.segments.of(m.workload as usize, m.variant as usize);
+        class.members.iter().map(segment).collect()
+    };
+    let (from, to): (BTreeSet<_>, BTreeSet<_>) = (&from & &of(source), &to & &of(target));
+    from.is_disjoint(&to)
 }

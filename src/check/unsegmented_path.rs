@@ -2,9 +2,11 @@
 //!
 //! Its page, which is run as a test, says why it matters and what to do.
 
-use super::shared::{alike, workload_name};
+use super::ground::{Cell, cells, workload};
+use super::shared::alike;
 use super::{Evidence, Finding, check};
-use crate::graph::{Class, ClassId, Direction};
+use crate::contract::SegmentId;
+use crate::graph::Direction;
 use crate::inventory::Network;
 use std::collections::BTreeMap;
 
@@ -15,54 +17,54 @@ check! {
 
 fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
     let graph = evidence.graph;
-    let open = |id: &ClassId| !graph.row(*id, Direction::Egress).is_governed();
-    let ids = || 0..graph.classes().len() as ClassId;
-    let mut free: BTreeMap<&str, usize> = BTreeMap::new();
-    for id in ids().filter(open) {
-        let class = &graph.classes()[id as usize];
-        *free.entry(&class.namespace).or_default() += class.members.len();
+    let cells = cells(evidence);
+    let open = |cell: &&Cell| !graph.row(cell.class, Direction::Egress).is_governed();
+    let mut free: BTreeMap<SegmentId, usize> = BTreeMap::new();
+    for cell in cells.iter().filter(open) {
+        *free.entry(cell.segment).or_default() += cell.members.len();
     }
     let all: usize = free.values().sum();
-    let governed: Vec<ClassId> = ids().filter(|id| !open(id)).collect();
+    let governed: Vec<&Cell> = cells.iter().filter(|cell| !open(cell)).collect();
     let mut findings = Vec::new();
-    for id in ids() {
-        let class = &graph.classes()[id as usize];
-        if class.network != Network::Pod || graph.row(id, Direction::Ingress).is_governed() {
+    for target in &cells {
+        let class = &graph.classes()[target.class as usize];
+        if class.network != Network::Pod || graph.row(target.class, Direction::Ingress).is_governed() {
             continue;
         }
-        let elsewhere = |from: &&ClassId| {
-            let source = &graph.classes()[**from as usize];
-            source.namespace != class.namespace && !graph.edge(**from, id).traffic.is_empty()
+        let elsewhere = |source: &&&Cell| {
+            source.segment != target.segment && !graph.edge(source.class, target.class).traffic.is_empty()
         };
-        let allowed: Vec<&ClassId> = governed.iter().filter(elsewhere).collect();
-        let members = |from: &&ClassId| graph.classes()[**from as usize].members.len();
-        let sources = all - free.get(class.namespace.as_str()).copied().unwrap_or(0)
-            + allowed.iter().map(members).sum::<usize>();
-        let witness = allowed.first().copied().copied().or_else(|| {
-            ids().find(|from| open(from) && graph.classes()[*from as usize].namespace != class.namespace)
-        });
+        let allowed: Vec<&&Cell> = governed.iter().filter(elsewhere).collect();
+        let sources = all - free.get(&target.segment).copied().unwrap_or(0)
+            + allowed.iter().map(|source| source.members.len()).sum::<usize>();
+        let witness = allowed
+            .first()
+            .map(|source| **source)
+            .or_else(|| cells.iter().find(|source| open(source) && source.segment != target.segment));
         if let Some(witness) = witness {
-            findings.push(finding(evidence, class, id, witness, sources));
+            findings.push(finding(evidence, target, witness, sources));
         }
     }
     findings
 }
 
-fn finding(evidence: &Evidence<'_>, class: &Class, id: ClassId, witness: ClassId, sources: usize) -> Finding {
-    let (subject, origin, others) = alike(evidence, class);
-    let source = &evidence.graph.classes()[witness as usize].members[0];
-    let witness_name = workload_name(evidence, source.workload as usize);
-    let traffic = evidence.graph.edge(witness, id).traffic;
-    UnsegmentedPath.finding(
+fn finding(evidence: &Evidence<'_>, target: &Cell, witness: &Cell, sources: usize) -> Finding {
+    let (subject, origin, others) = alike(evidence, &target.members);
+    let witness_name = workload(evidence.inventory, witness.members[0]);
+    let traffic = evidence.graph.edge(witness.class, target.class).traffic;
+    let namespace = &evidence.graph.classes()[target.class as usize].namespace;
+    let mut finding = UnsegmentedPath.finding(
         subject.clone(),
         format!(
-            "No policy governs ingress here{others}; {sources} workloads of other namespaces may connect, \
-             for example {witness_name} ({traffic})."
+            "No policy governs ingress here{others}; {sources} workloads of other {} may connect, \
+             for example {witness_name} ({traffic}).",
+            evidence.segments.word()
         ),
         vec![origin],
         format!(
-            "Add a NetworkPolicy in {} that selects {subject} for ingress and names its clients.",
-            class.namespace
+            "Add a NetworkPolicy in {namespace} that selects {subject} for ingress and names its clients."
         ),
-    )
+    );
+    finding.traffic = traffic;
+    finding
 }

@@ -22,7 +22,7 @@ fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
         if selected || class.network != Network::Pod || !policed.contains(class.namespace.as_str()) {
             continue;
         }
-        let (subject, origin, others) = alike(evidence, class);
+        let (subject, origin, others) = alike(evidence, &class.members);
         findings.push(UnselectedWorkload.finding(
             subject,
             format!(

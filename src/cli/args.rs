@@ -56,6 +56,12 @@ pub struct Common {
     /// Which dataplane enforces the policies
     #[arg(long, global = true, value_name = "NAME", default_value = "auto")]
     pub engine: String,
+    /// The contract; by default watertight.yaml in the first folder or beside the first file
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The day on which exceptions are judged; by default that of the clock
+    #[arg(long, global = true, value_name = "YYYY-MM-DD")]
+    pub today: Option<String>,
     /// The least severity that makes the exit code 1
     #[arg(long, global = true, value_enum, default_value_t = FailOn::Medium)]
     pub fail_on: FailOn,
@@ -201,4 +207,6 @@ pub enum By {
     Class,
     /// Namespaces.
     Namespace,
+    /// Segments of the contract.
+    Segment,
 }

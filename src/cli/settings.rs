@@ -3,7 +3,8 @@
 use super::Failure;
 use super::args::{By, Common, FailOn, What};
 use crate::analysis::Analysis;
-use crate::check::Severity;
+use crate::check::{CHECKS, Severity};
+use crate::contract::{Date, Known};
 use crate::model::Protocol;
 use crate::policy::{Dataplane, DataplaneKind, Found};
 use crate::report::{self, FORMATS, Format};
@@ -71,6 +72,27 @@ pub fn dataplane(name: &str) -> Result<Option<Dataplane>, Failure> {
     })
 }
 
+/// Words of other rooms that a contract may use.
+pub fn known_to_contracts() -> Known<'static> {
+    Known {
+        checks: CHECKS.iter().map(|check| check.name()).collect(),
+        engines: DataplaneKind::all().map(DataplaneKind::name).collect(),
+    }
+}
+
+/// The day of `--today`, or of the clock.
+#[expect(clippy::disallowed_methods, reason = "the one place that asks which day it is")]
+pub fn today(common: &Common) -> Result<Date, Failure> {
+    match &common.today {
+        Some(text) => Date::parse(text)
+            .ok_or_else(|| Failure::usage(format!("--today {text:?} is no date"), "--today 2027-06-30")),
+        None => {
+            let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+            Ok(since.map_or(Date::EPOCH, |since| Date::from_unix_days(since.as_secs() / 86_400)))
+        }
+    }
+}
+
 /// Whether an analysis reaches the threshold.
 pub fn fails(common: &Common, analysis: &Analysis) -> bool {
     let least = match common.fail_on {
@@ -107,6 +129,7 @@ pub fn graph_options(
             Some(By::Workload) => report::By::Workload,
             Some(By::Class) => report::By::Class,
             Some(By::Namespace) => report::By::Namespace,
+            Some(By::Segment) => report::By::Segment,
         },
         focus,
         namespace: args.namespace.clone(),

@@ -2,7 +2,7 @@
 
 use super::classes::PeerId;
 use super::mesh::MeshEdge;
-use crate::model::TrafficSet;
+use crate::model::{Protection, TrafficSet, WhyUnknown};
 use crate::policy::Decision;
 use std::sync::Arc;
 
@@ -80,6 +80,14 @@ impl Edge<'_> {
         let network = self.egress.narrowed.union(&self.ingress.narrowed);
         let mesh = self.mesh.as_ref().map_or_else(TrafficSet::none, |mesh| mesh.decision.narrowed.clone());
         self.traffic.intersection(&network.union(&mesh))
+    }
+
+    /// What configuration promises about the protection of this traffic.
+    ///
+    /// Nothing that is read today promises anything: NetworkPolicies know no encryption. Whoever
+    /// asks must treat that as not known, never as safe.
+    pub fn expected_protection(&self) -> Protection {
+        Protection::Unknown(WhyUnknown::NotConfigured)
     }
 
     /// Numbers of the rules that allow it, at both ends.

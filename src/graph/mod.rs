@@ -13,6 +13,7 @@ mod matching;
 mod mentioned;
 mod mesh;
 mod notes;
+mod path;
 mod without;
 
 pub use backing::Backing;
@@ -23,6 +24,7 @@ pub use edge::{Edge, Exemption, Row};
 pub use expected::{Expected, WhyExpected, expected};
 pub use mesh::{Leg, MeshEdge};
 pub use notes::Notes;
+pub use path::{GroupId, Links, Reached, Search};
 
 // The words of the rule set that edges and policies carry, for rooms that do not know policies.
 pub use crate::policy::{

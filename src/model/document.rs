@@ -23,6 +23,8 @@ pub struct Origin {
     pub document: u32,
     /// Line, from 1; 0 where none is known.
     pub line: u32,
+    /// Column in characters, from 1; 0 where none is known, which is so for most objects.
+    pub column: u32,
     /// Kind of the object.
     pub kind: Arc<str>,
     /// Namespace of the object; `default` where a namespaced object names none, empty where the
@@ -37,6 +39,6 @@ pub struct Origin {
 impl Origin {
     /// The same object, at a rule inside it.
     pub fn at(&self, rule: &str, line: u32) -> Origin {
-        Origin { rule: rule.into(), line, ..self.clone() }
+        Origin { rule: rule.into(), line, column: 0, ..self.clone() }
     }
 }

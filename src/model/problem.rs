@@ -14,11 +14,14 @@ pub struct Problem {
 }
 
 impl std::fmt::Display for Problem {
-    /// `file:line: message`, with the object where it is known.
+    /// `file:line: message`, with the column and the object where they are known.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}", self.origin.file)?;
         if self.origin.line > 0 {
             write!(f, ":{}", self.origin.line)?;
+        }
+        if self.origin.column > 0 {
+            write!(f, ":{}", self.origin.column)?;
         }
         if !self.origin.kind.is_empty() {
             write!(f, ": {} {}/{}", self.origin.kind, self.origin.namespace, self.origin.name)?;

@@ -152,6 +152,7 @@ mod tests {
         let origin = Origin {
             file: empty.clone(),
             document: 1,
+            column: 0,
             line: 1,
             kind: kind.into(),
             namespace: empty.clone(),

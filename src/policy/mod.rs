@@ -7,8 +7,8 @@ pub mod detect;
 pub mod evaluate;
 pub mod fields;
 pub mod kubernetes;
-pub mod node_encryption;
 pub mod network_policy_api;
+pub mod node_encryption;
 pub mod ruleset;
 pub mod transport;
 

@@ -103,7 +103,7 @@ impl Drawing {
             }
             let ends = [&connection.from, &connection.to].map(|end| match end {
                 End::Workload(index) => self.node(analysis, *index, by),
-                End::External(addresses) => self.outside(&outside_label(addresses)),
+                End::External(addresses) => self.outside(&outside_label(analysis, addresses)),
                 End::Domain(domain) => self.outside(&domain.to_string()),
             });
             let [from, to] = ends;
@@ -164,9 +164,12 @@ impl Drawing {
         let (id, label) = match by {
             By::Namespace => (name.namespace.clone(), name.namespace.clone()),
             By::Class => class(),
-            By::Workload | By::Automatic => (name.to_string(), format!("{}\\n{}", name.name, name.kind)),
+            By::Workload | By::Automatic | By::Segment => {
+                (name.to_string(), format!("{}\\n{}", name.name, name.kind))
+            }
         };
-        self.clusters.entry(name.namespace.clone()).or_default().insert(id.clone(), label);
+        let label = if by == By::Segment { format!("{}\\n{label}", name.namespace) } else { label };
+        self.clusters.entry(cluster(analysis, index, by)).or_default().insert(id.clone(), label);
         id
     }
 
@@ -232,6 +235,19 @@ impl Drawing {
     }
 }
 
+/// The title of the cluster that a workload is drawn in.
+fn cluster(analysis: &Analysis, index: usize, by: By) -> String {
+    let namespace = &analysis.inventory.workloads[index].name.namespace;
+    match (by, analysis.segments.of_workload(index)) {
+        (By::Segment, [first, ..]) => {
+            let segment = &analysis.segments.segments[*first as usize];
+            let sensitivity = segment.sensitivity.map(|s| format!(" ({})", s.word()));
+            format!("{}{}", segment.name, sensitivity.unwrap_or_default())
+        }
+        _ => namespace.clone(),
+    }
+}
+
 fn write_legend(out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "  subgraph cluster_legend {{")?;
     writeln!(out, "    label=\"legend\"; style=dotted; color=\"#999999\"; fontsize=9;")?;
@@ -250,13 +266,16 @@ fn write_legend(out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "  }}")
 }
 
-/// `the world` for all addresses, otherwise the ranges, shortened.
-fn outside_label(addresses: &crate::model::AddressSet) -> String {
+/// `the world` for all addresses, the name of a network that holds them, or the ranges, shortened.
+fn outside_label(analysis: &Analysis, addresses: &crate::model::AddressSet) -> String {
     let ranges = addresses.ranges();
     let family = |all: &crate::model::AddressRange| ranges.contains(all);
     let everything = crate::model::AddressSet::all();
     if everything.ranges().iter().all(family) {
         return "the world".to_owned();
+    }
+    if let Some(network) = analysis.contract.network_of(addresses) {
+        return network.to_owned();
     }
     let shown: Vec<String> = ranges.iter().take(3).map(ToString::to_string).collect();
     let more = ranges.len().saturating_sub(3);

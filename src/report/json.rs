@@ -225,7 +225,7 @@ fn finding_shape(finding: &Finding) -> FindingShape<'_> {
 }
 
 fn because_shape(origin: &Origin) -> Because<'_> {
-    let Origin { file, document: _, line, kind, namespace, name, rule } = origin;
+    let Origin { file, document: _, line, column: _, kind, namespace, name, rule } = origin;
     Because { kind, namespace, name, rule, file, line: *line }
 }
 

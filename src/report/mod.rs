@@ -76,6 +76,8 @@ pub enum By {
     Class,
     /// Namespaces.
     Namespace,
+    /// Workloads, in clusters of their segments.
+    Segment,
 }
 
 /// All formats, those for people first.

@@ -24,6 +24,8 @@ pub struct Reading {
 
 /// A file, unpacked, larger than this is refused: a bomb or a mistake.
 const LARGEST_MANIFEST: u64 = 2 << 30;
+/// Nobody writes a longer contract by hand.
+const LARGEST_CONTRACT: u64 = 16 << 20;
 
 /// Reads all manifests at the given paths.
 ///
@@ -130,6 +132,28 @@ fn read_file(path: &Path) -> Reading {
     reading
 }
 
+/// The text of one file, unpacked.
+///
+/// # Errors
+/// The file cannot be read, is too large, or is no text.
+pub(super) fn read_text(path: &Path) -> Result<String, Problem> {
+    let name = path.display().to_string();
+    let failed = |message: String, hint: &str| problem(&name, &message, hint);
+    let mut bytes = Vec::new();
+    let read = open(path)
+        .and_then(|file| unpack(Box::new(file)))
+        .and_then(|reader| reader.take(LARGEST_CONTRACT).read_to_end(&mut bytes));
+    match read {
+        Err(error) => Err(failed(format!("cannot read: {error}"), "is the path right?")),
+        Ok(count) if count as u64 == LARGEST_CONTRACT => {
+            Err(failed("this is too large for a contract".to_owned(), "is it the right file?"))
+        }
+        Ok(_) => String::from_utf8(bytes).map_err(|_| {
+            failed("not a text file".to_owned(), "a contract is YAML; see docs/reference/contract.md")
+        }),
+    }
+}
+
 #[expect(clippy::disallowed_methods, reason = "this room is where files are opened")]
 fn open(path: &Path) -> io::Result<std::fs::File> {
     std::fs::File::open(path)
@@ -154,6 +178,7 @@ pub fn problem(file: &str, message: &str, hint: &str) -> Problem {
         file: file.into(),
         document: 0,
         line: 0,
+        column: 0,
         kind: none.clone(),
         namespace: none.clone(),
         name: none.clone(),

@@ -29,6 +29,28 @@ pub fn parse(file: &Arc<str>, text: &str) -> Reading {
     reading
 }
 
+/// Parses a file that is one document of any shape; nothing at all is `Null`.
+///
+/// # Errors
+/// Broken YAML, and a second document.
+pub fn parse_one(file: &Arc<str>, text: &str) -> Result<Node, Problem> {
+    let refuse = |line: u32, message: String, hint: &str| {
+        let origin = origin_of(file, 1, line, None);
+        Problem { origin, message, hint: hint.to_owned() }
+    };
+    let parts = split(text.trim_start_matches('\u{feff}'));
+    if let Some(second) = parts.get(1) {
+        let hint = "this file holds one document; take the `---` out";
+        return Err(refuse(second.lines_before + 1, "a second document begins here".to_owned(), hint));
+    }
+    let nothing = Node { line: 1, value: Value::Null };
+    let Some(part) = parts.first() else { return Ok(nothing) };
+    match Builder::new(part.lines_before).build(part.text) {
+        Ok(roots) => Ok(roots.into_iter().next().unwrap_or(nothing)),
+        Err((line, message)) => Err(refuse(line, message, "check the indentation and the quotes here")),
+    }
+}
+
 /// A document's text and the line before its first.
 struct Part<'a> {
     text: &'a str,
@@ -151,6 +173,7 @@ fn origin_of(file: &Arc<str>, document: u32, line: u32, object: Option<&Node>) -
         file: file.clone(),
         document,
         line,
+        column: 0,
         kind: text(&["kind"]).into(),
         namespace: text(&["metadata", "namespace"]).into(),
         name: text(&["metadata", "name"]).into(),

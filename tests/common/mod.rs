@@ -6,6 +6,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use watertight::analysis::{self, Analysis};
+use watertight::check::CHECKS;
+use watertight::contract::{self, Contract, Date, Known};
 use watertight::graph::{self, End};
 use watertight::model::{Problem, Protocol, TrafficSet};
 use watertight::policy::{self, Dataplane, DataplaneKind};
@@ -50,6 +52,34 @@ pub fn dataplane(block: &str) -> Dataplane {
         }
     }
     dataplane
+}
+
+/// Reads a contract given as text, with the checks and engines that there are.
+pub fn contract(text: &str) -> (Contract, Vec<Problem>) {
+    let file: Arc<str> = Arc::from("watertight.yaml");
+    let root = match source::parse_one(&file, text) {
+        Ok(root) => root,
+        Err(problem) => return (Contract::default(), vec![problem]),
+    };
+    let known = Known {
+        checks: CHECKS.iter().map(|check| check.name()).collect(),
+        engines: DataplaneKind::all().map(DataplaneKind::name).collect(),
+    };
+    contract::read(&file, text, &root, &known)
+}
+
+/// Analyses manifests under a contract, both given as text, on the first of March 2027.
+pub fn analyse_under(
+    contract_text: &str,
+    manifests: &str,
+    dataplane: Option<Dataplane>,
+) -> (Analysis, Vec<Problem>) {
+    let (contract, mut problems) = contract(contract_text);
+    let (analysis, more) = analyse_on(manifests, dataplane);
+    problems.extend(more);
+    let mut analysis = analysis::under(analysis, contract, Date::parse("2027-03-01").expect("a day"));
+    problems.append(&mut analysis.problems);
+    (analysis, problems)
 }
 
 /// `from -> to: TRAFFIC`, a line a connection, sorted.

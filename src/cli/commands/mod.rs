@@ -11,6 +11,7 @@ use super::args::{Args, Command, Common, Timings};
 use super::failure::print_problem;
 use super::settings::{self, Drawing, Target};
 use crate::analysis::{self, Analysis};
+use crate::contract::{self, Contract};
 use crate::model::Problem;
 use crate::observed::Observed;
 use crate::policy;
@@ -60,13 +61,27 @@ impl Session {
 
     /// Reads manifests and builds the graph; problems are printed as they stand.
     fn declared(&mut self, paths: &[PathBuf]) -> Result<Analysis, Failure> {
-        let dataplane = settings::dataplane(&self.common.engine)?;
+        let today = settings::today(&self.common)?;
+        let (contract, mut found) = self.contract(paths)?;
+        // What was typed counts more than what was written down.
+        let engine = match (self.common.engine.as_str(), &contract.dataplane.engine) {
+            ("auto", Some(engine)) => engine.clone(),
+            (typed, _) => typed.to_owned(),
+        };
+        let dataplane = settings::dataplane(&engine)?;
         let bar = self.progress("reading manifests");
         let reading = self.timed("parse", || source::read_manifests(paths));
         bar.finish_and_clear();
         let dataplane = dataplane.unwrap_or_else(|| policy::detect(&reading.documents));
         let mut analysis = self.timed("analyse", || analysis::declared(&reading.documents, dataplane));
-        analysis.problems.splice(0..0, reading.problems);
+        analysis = analysis::under(analysis, contract, today);
+        // A broken contract lies among the manifests and is read as one of them too.
+        let twice = |p: &Problem| {
+            found.iter().any(|f| (&f.origin.file, f.origin.line) == (&p.origin.file, p.origin.line))
+        };
+        let others: Vec<Problem> = reading.problems.iter().filter(|p| !twice(p)).cloned().collect();
+        found.extend(others);
+        analysis.problems.splice(0..0, found);
         self.report_problems(&analysis.problems);
         if analysis.inventory.workloads.is_empty() {
             eprintln!("warning: no workloads were found, so there is nobody who could talk");
@@ -76,6 +91,24 @@ impl Session {
             eprintln!("read {files} files, {bytes} bytes; {skipped} documents are no Kubernetes objects");
         }
         Ok(analysis)
+    }
+
+    /// Reads the contract; what is wrong with it is a problem, and the rest of it counts.
+    fn contract(&self, paths: &[PathBuf]) -> Result<(Contract, Vec<Problem>), Failure> {
+        let named = self.common.config.as_deref();
+        match source::read_contract(named, paths) {
+            Ok(None) => Ok((Contract::default(), Vec::new())),
+            Ok(Some(file)) => {
+                if self.common.verbose {
+                    eprintln!("the contract is {}", file.name);
+                }
+                let known = settings::known_to_contracts();
+                Ok(contract::read(&file.name, &file.text, &file.root, &known))
+            }
+            // Who names a contract does not want to go on without it.
+            Err(problem) if named.is_some() => Err(Failure::usage(problem.to_string(), problem.hint)),
+            Err(problem) => Ok((Contract::default(), vec![problem])),
+        }
     }
 
     /// Reads captures; one that is broken does not hide the others.

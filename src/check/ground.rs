@@ -1,0 +1,186 @@
+//! The graph seen by segments: who stands in which, and what crosses from one to another.
+
+use super::Evidence;
+use crate::contract::SegmentId;
+use crate::graph::{GroupId, Links, Member, PeerId};
+use crate::inventory::Inventory;
+use crate::model::{IpProtocols, TrafficSet};
+use crate::observed::{ObservedFlow, Party};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Members of one class that are in one segment.
+pub(super) struct Cell {
+    /// Their class.
+    pub class: PeerId,
+    /// Their segment.
+    pub segment: SegmentId,
+    /// Who they are; never empty.
+    pub members: Vec<Member>,
+}
+
+/// Classes and atoms by segment, and what may cross.
+pub(super) struct Ground<'a> {
+    evidence: &'a Evidence<'a>,
+    /// Direct connections.
+    pub links: Links<'a>,
+    /// For each segment its peers, sorted.
+    peers: Vec<Vec<PeerId>>,
+    /// For each peer its segments.
+    segments: Vec<Vec<SegmentId>>,
+    /// Pairs that rows name, by the segments of their ends.
+    named: BTreeMap<(SegmentId, SegmentId), Vec<(PeerId, PeerId)>>,
+    /// For each segment its peers by what their rest sends and takes.
+    sends: Vec<BTreeMap<GroupId, Vec<PeerId>>>,
+    takes: Vec<BTreeMap<GroupId, Vec<PeerId>>>,
+}
+
+/// How many pairs of a crossing are looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pairs {
+    /// One of each kind of traffic; enough for what crosses.
+    Witnesses,
+    /// All of them.
+    Every,
+}
+
+/// The members of every class, by segment.
+pub(super) fn cells(evidence: &Evidence<'_>) -> Vec<Cell> {
+    let mut cells = Vec::new();
+    for (class, info) in (0..).zip(evidence.graph.classes()) {
+        let mut by_segment: BTreeMap<SegmentId, Vec<Member>> = BTreeMap::new();
+        for member in &info.members {
+            let segment = evidence.segments.of(member.workload as usize, member.variant as usize);
+            by_segment.entry(segment).or_default().push(*member);
+        }
+        cells.extend(by_segment.into_iter().map(|(segment, members)| Cell { class, segment, members }));
+    }
+    cells
+}
+
+impl<'a> Ground<'a> {
+    /// Puts peers into their segments.
+    pub fn new(evidence: &'a Evidence<'a>) -> Ground<'a> {
+        let links = Links::new(evidence.graph);
+        let count = evidence.segments.segments.len();
+        let mut peers: Vec<Vec<PeerId>> = vec![Vec::new(); count];
+        let mut segments: Vec<Vec<SegmentId>> = vec![Vec::new(); evidence.graph.classes().len()];
+        for cell in cells(evidence) {
+            segments[cell.class as usize].push(cell.segment);
+        }
+        segments.extend(evidence.graph.atoms().map(|(_, atom)| evidence.segments.of_addresses(atom)));
+        let (mut sends, mut takes) = (vec![BTreeMap::new(); count], vec![BTreeMap::new(); count]);
+        for (peer, own) in (0..).zip(&segments) {
+            for segment in own.iter().map(|s| *s as usize) {
+                peers[segment].push(peer);
+                let add = |map: &mut BTreeMap<GroupId, Vec<PeerId>>, group: Option<GroupId>| {
+                    group.into_iter().for_each(|group| map.entry(group).or_default().push(peer));
+                };
+                add(&mut sends[segment], links.sends(peer));
+                add(&mut takes[segment], links.takes(peer));
+            }
+        }
+        let mut named: BTreeMap<(SegmentId, SegmentId), Vec<(PeerId, PeerId)>> = BTreeMap::new();
+        for (from, to) in links.named() {
+            for a in &segments[from as usize] {
+                for b in &segments[to as usize] {
+                    named.entry((*a, *b)).or_default().push((from, to));
+                }
+            }
+        }
+        Ground { evidence, links, peers, segments, named, sends, takes }
+    }
+
+    /// The peers of a segment.
+    pub fn peers(&self, segment: SegmentId) -> &[PeerId] {
+        &self.peers[segment as usize]
+    }
+
+    /// The segments of a peer.
+    pub fn segments_of(&self, peer: PeerId) -> &[SegmentId] {
+        &self.segments[peer as usize]
+    }
+
+    /// Whether anything can cross; cheap, and never wrong about "no".
+    pub fn may_cross(&self, from: SegmentId, to: SegmentId) -> bool {
+        let (sends, takes) = (&self.sends[from as usize], &self.takes[to as usize]);
+        self.named.contains_key(&(from, to))
+            || sends.keys().any(|a| takes.keys().any(|b| !self.links.between(*a, *b).is_empty()))
+    }
+
+    /// Pairs of peers that may connect, from one segment to another. Between addresses outside no
+    /// policy is asked, so such pairs are left out.
+    pub fn crossing(&self, from: SegmentId, to: SegmentId, pairs: Pairs) -> Vec<(PeerId, PeerId)> {
+        let class = |peer: PeerId| self.evidence.graph.class(peer);
+        let alone = |peer: PeerId| class(peer).is_some_and(|class| class.members.len() == 1);
+        let fits = |a: PeerId, b: PeerId| (class(a).is_some() || class(b).is_some()) && !(a == b && alone(a));
+        let named = self.named.get(&(from, to)).into_iter().flatten().copied();
+        let mut all: Vec<(PeerId, PeerId)> = named.filter(|(a, b)| fits(*a, *b)).collect();
+        for (sends, sources) in &self.sends[from as usize] {
+            for (takes, targets) in &self.takes[to as usize] {
+                if self.links.between(*sends, *takes).is_empty() {
+                    continue;
+                }
+                let mut open = sources
+                    .iter()
+                    .flat_map(|a| targets.iter().map(move |b| (*a, *b)))
+                    .filter(|(a, b)| fits(*a, *b) && !self.links.is_named(*a, *b));
+                match pairs {
+                    Pairs::Every => all.extend(open),
+                    Pairs::Witnesses => all.extend(open.next()),
+                }
+            }
+        }
+        all
+    }
+
+    /// The name of a peer as a member of a segment: a workload, a network, or addresses.
+    pub fn name(&self, peer: PeerId, segment: SegmentId) -> String {
+        let evidence = self.evidence;
+        match evidence.graph.class(peer) {
+            Some(class) => {
+                let here =
+                    |m: &&Member| evidence.segments.of(m.workload as usize, m.variant as usize) == segment;
+                let member = class.members.iter().find(here).or(class.members.first());
+                member.map_or_else(String::new, |m| workload(evidence.inventory, *m))
+            }
+            None => evidence.segments.name(segment).to_owned(),
+        }
+    }
+}
+
+/// The name of the workload of a member.
+pub(super) fn workload(inventory: &Inventory, member: Member) -> String {
+    inventory.workloads[member.workload as usize].name.to_string()
+}
+
+/// The segments that the initiator and the responder of a flow may stand in; none for nodes, whose
+/// addresses serve many.
+pub(super) fn segments_of_flow(
+    evidence: &Evidence<'_>,
+    seen: &ObservedFlow,
+) -> (BTreeSet<SegmentId>, BTreeSet<SegmentId>) {
+    let segments = evidence.segments;
+    let of = |party: &Party, address: std::net::IpAddr| -> BTreeSet<SegmentId> {
+        match party {
+            Party::Endpoint { workload, variant } => [segments.of(*workload, *variant)].into(),
+            Party::Shared(all) => all.iter().flat_map(|w| segments.of_workload(*w)).copied().collect(),
+            Party::Service(index) => {
+                let service = &evidence.inventory.services[*index];
+                super::shared::backends(evidence.inventory, service)
+                    .map(|(workload, variant)| segments.of(workload, variant))
+                    .collect()
+            }
+            Party::Outside | Party::Unknown => [segments.of_address(address)].into(),
+            Party::Node(_) | Party::Group => BTreeSet::new(),
+        }
+    };
+    (of(&seen.initiator, seen.flow.initiator.ip), of(&seen.responder, seen.flow.responder.ip))
+}
+
+/// The traffic of a flow, by its port at the responder; everything without ports for the others.
+pub(super) fn traffic_of(seen: &ObservedFlow) -> TrafficSet {
+    match super::shared::protocol_of(seen) {
+        Some(protocol) => TrafficSet::port(protocol, seen.flow.responder.port),
+        None => TrafficSet::portless(IpProtocols::all()),
+    }
+}

@@ -1,0 +1,138 @@
+//! Flows on the wire that break a rule: what should not have been, or not in the clear.
+
+use super::super::ground::segments_of_flow;
+use super::super::shared::{flow_subject, is_ours, paths, protocol_of};
+use super::{Evidence, Finding, SegmentRuleBroken, pair, severity, words};
+use crate::contract::{Protect, Rule, SegmentId};
+use crate::model::{Encryption, IpProtocols, Origin, Protection, TrafficSet};
+use crate::observed::{ObservedFlow, Party};
+use std::collections::BTreeMap;
+
+/// One finding for each pair, rule and way of breaking it, with a flow as its witness.
+pub(super) fn of(evidence: &Evidence<'_>) -> Vec<Finding> {
+    let mut found: BTreeMap<(String, String), (Finding, usize)> = BTreeMap::new();
+    for seen in evidence.observed.flows.iter().filter(|seen| is_ours(seen)) {
+        let (sources, targets) = segments_of_flow(evidence, seen);
+        let pairs: Vec<(SegmentId, SegmentId)> =
+            sources.iter().flat_map(|from| targets.iter().map(move |to| (*from, *to))).collect();
+        let Some(first) = pairs.first() else { continue };
+        let breaks = |pair: &(SegmentId, SegmentId)| broken(evidence, seen, *pair);
+        // Where an address may be one of several, all of them must agree.
+        if !pairs.iter().all(|pair| !breaks(pair).is_empty()) {
+            continue;
+        }
+        for (rule, how) in breaks(first) {
+            let finding = finding(evidence, seen, *first, rule, &how);
+            let key = (finding.subject.clone(), finding.detail.clone());
+            found.entry(key).or_insert((finding, 0)).1 += 1;
+        }
+    }
+    let counted = |(mut finding, count): (Finding, usize)| {
+        let word = if count == 1 { "flow" } else { "flows" };
+        finding.message.push_str(&format!(" Seen in {count} {word}."));
+        finding
+    };
+    found.into_values().map(counted).collect()
+}
+
+/// How a flow breaks a rule.
+enum How {
+    /// It should not have been.
+    Forbidden,
+    /// It should have been protected better: what the bytes showed instead.
+    Unprotected(&'static str),
+}
+
+fn broken(
+    evidence: &Evidence<'_>,
+    seen: &ObservedFlow,
+    (from, to): (SegmentId, SegmentId),
+) -> Vec<(usize, How)> {
+    let mut broken = Vec::new();
+    let answered = seen.flow.backward.packets > 0;
+    let possible = traffics(evidence, seen);
+    for number in evidence.segments.deciding(from, to) {
+        let rule = &evidence.contract.rules[number];
+        let allowed = rule.allow.traffic();
+        if possible.iter().all(|traffic| traffic.intersection(&allowed).is_empty()) {
+            if answered {
+                broken.push((number, How::Forbidden));
+            }
+            continue;
+        }
+        broken.extend(lack(rule, seen).map(|what| (number, How::Unprotected(what))));
+    }
+    broken
+}
+
+/// What the bytes of a flow prove against the protection that a rule asks for; what they leave open
+/// is not held against it.
+fn lack(rule: &Rule, seen: &ObservedFlow) -> Option<&'static str> {
+    let protection = seen.detection.protection;
+    let certificate = seen.detection.facts.iter().find(|(name, _)| *name == "client_certificate");
+    let refused = certificate.is_some_and(|(_, value)| value == "not-shown" || value == "declined");
+    match (rule.protect, protection) {
+        (Protect::AsItIs, _) => None,
+        (_, Protection::Plaintext(_)) => Some("it can be read on the wire"),
+        (Protect::MutualTls, Protection::Encrypted(Encryption::Tls)) if refused => {
+            Some("the client showed no certificate")
+        }
+        _ => None,
+    }
+}
+
+/// The traffic of a flow where it arrives: behind a service the port is another one.
+fn traffics(evidence: &Evidence<'_>, seen: &ObservedFlow) -> Vec<TrafficSet> {
+    let Some(protocol) = protocol_of(seen) else {
+        return vec![TrafficSet::portless(IpProtocols::all())];
+    };
+    let behind: Vec<TrafficSet> = match seen.responder {
+        Party::Service(_) => {
+            paths(evidence, seen).iter().map(|(_, _, port)| TrafficSet::port(protocol, *port)).collect()
+        }
+        _ => Vec::new(),
+    };
+    match behind.is_empty() {
+        true => vec![TrafficSet::port(protocol, seen.flow.responder.port)],
+        false => behind,
+    }
+}
+
+fn finding(
+    evidence: &Evidence<'_>,
+    seen: &ObservedFlow,
+    (from, to): (SegmentId, SegmentId),
+    rule: usize,
+    how: &How,
+) -> Finding {
+    let rule = &evidence.contract.rules[rule];
+    let flow = flow_subject(evidence, seen);
+    let port = protocol_of(seen).map_or("traffic without ports".to_owned(), |protocol| {
+        format!("{protocol}/{}", seen.flow.responder.port)
+    });
+    let (message, fix, detail) = match how {
+        How::Forbidden => (
+            format!("By the contract {port} may not travel here, and on the wire it was answered: {flow}."),
+            "Find out who needs it; then stop it with a policy, or write it into the contract.",
+            format!("seen {port}"),
+        ),
+        How::Unprotected(what) => (
+            format!(
+                "By the contract this must be {}, and {what}: {flow}, {} on {port} ({}).",
+                words(rule.protect),
+                seen.detection.protocol,
+                seen.detection.why
+            ),
+            "Turn TLS on in the protocol, or put both ends into a mesh with strict mutual TLS.",
+            format!("not {} {port}", rule.protect.word()),
+        ),
+    };
+    let ends = [&seen.responder, &seen.initiator].into_iter().flat_map(Party::workloads);
+    let mut origins: Vec<Origin> = ends.map(|w| evidence.inventory.workloads[w].origin.clone()).collect();
+    origins.push(rule.origin.clone());
+    let mut finding = SegmentRuleBroken.finding(pair(evidence, from, to), message, origins, fix);
+    finding.traffic = traffics(evidence, seen).iter().fold(TrafficSet::none(), |all, one| all.union(one));
+    finding.severity = severity(evidence, to, &finding.traffic);
+    finding.detail = detail;
+    finding
+}

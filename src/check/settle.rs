@@ -1,0 +1,114 @@
+//! What becomes of findings under a contract: severities, exceptions, and the order of the report.
+//!
+//! Every check runs first and knows nothing of this; here is the one place that changes or takes
+//! away what they found, and nothing goes without being counted.
+
+use super::{CHECKS, Evidence, Finding, Severity, segment_rule_broken, unused_exception};
+use crate::contract::{Exception, Override};
+use crate::model::Gap;
+use std::collections::BTreeMap;
+
+/// What a review comes to.
+#[derive(Clone, Debug, Default)]
+pub struct Outcome {
+    /// What a person should look at, worst first.
+    pub findings: Vec<Finding>,
+    /// What somebody answers for, in the order of the exceptions.
+    pub excepted: Vec<Excepted>,
+    /// How many findings were not shown because their check is off.
+    pub off: BTreeMap<&'static str, usize>,
+    /// What the contract asks for and nothing could show.
+    pub gaps: Vec<Gap>,
+}
+
+/// A finding and the exception that covers it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Excepted {
+    /// What was found.
+    pub finding: Finding,
+    /// Index into `Contract::exceptions`.
+    pub exception: usize,
+}
+
+/// Runs every check and settles what they found.
+pub fn run(evidence: &Evidence<'_>) -> Outcome {
+    let mut findings = found(evidence);
+    findings.extend(unused_exception::of(evidence, &used(evidence, &findings)));
+    let mut outcome = Outcome { gaps: segment_rule_broken::gaps(evidence), ..Outcome::default() };
+    for mut finding in findings {
+        if let Some(exception) = exception_of(evidence, &finding) {
+            outcome.excepted.push(Excepted { finding, exception });
+            continue;
+        }
+        match evidence.contract.severities.get(finding.check) {
+            Some(Override::Off) => *outcome.off.entry(finding.check).or_default() += 1,
+            Some(Override::Severity(place)) => {
+                finding.severity = Severity::ALL[usize::from(*place).min(Severity::ALL.len() - 1)];
+                outcome.findings.push(finding);
+            }
+            None => outcome.findings.push(finding),
+        }
+    }
+    outcome.findings.sort_by(|a, b| {
+        let key = |f: &Finding| (std::cmp::Reverse(f.severity), f.check, f.subject.clone(), f.detail.clone());
+        key(a).cmp(&key(b))
+    });
+    let key = |e: &Excepted| (e.exception, e.finding.subject.clone(), e.finding.detail.clone());
+    outcome.excepted.sort_by_key(key);
+    outcome
+}
+
+/// What all checks find but the one that needs to know what the others found.
+pub(super) fn found(evidence: &Evidence<'_>) -> Vec<Finding> {
+    let others = CHECKS.iter().filter(|check| check.name() != unused_exception::NAME);
+    others.flat_map(|check| check.run(evidence)).collect()
+}
+
+/// For each exception, whether it covers a finding.
+pub(super) fn used(evidence: &Evidence<'_>, findings: &[Finding]) -> Vec<bool> {
+    let mut used = vec![false; evidence.contract.exceptions.len()];
+    for finding in findings {
+        if let Some(exception) = exception_of(evidence, finding) {
+            used[exception] = true;
+        }
+    }
+    used
+}
+
+/// The exceptions for a check that hold today, by index.
+pub(super) fn holding<'a>(
+    evidence: &'a Evidence<'_>,
+    check: &'a str,
+) -> impl Iterator<Item = (usize, &'a Exception)> {
+    let all = evidence.contract.exceptions.iter().enumerate();
+    all.filter(move |(_, exception)| exception.check == check && !exception.is_expired(evidence.today))
+}
+
+/// The first exception that holds today and covers a finding; exceptions are not excepted.
+fn exception_of(evidence: &Evidence<'_>, finding: &Finding) -> Option<usize> {
+    let inside = |name: &str, segment: &str| in_segment(evidence, name, segment);
+    holding(evidence, finding.check)
+        .find(|(_, exception)| exception.covers(&finding.subject, &finding.traffic, &inside))
+        .map(|(index, _)| index)
+}
+
+/// Whether a name in a subject is a segment, or a workload whose pods are all in it.
+pub(super) fn in_segment(evidence: &Evidence<'_>, name: &str, segment: &str) -> bool {
+    let segments = evidence.segments;
+    let named = |id: &u32| segments.name(*id) == segment;
+    let workloads = &evidence.inventory.workloads;
+    match workloads.binary_search_by(|w| compare(&w.name, name)) {
+        Ok(index) => {
+            let own = segments.of_workload(index);
+            !own.is_empty() && own.iter().all(named)
+        }
+        Err(_) => name.parse().is_ok_and(|address| named(&segments.of_address(address))),
+    }
+}
+
+/// The order of a workload and a written name, part by part as workloads are sorted.
+fn compare(own: &crate::model::EndpointName, written: &str) -> std::cmp::Ordering {
+    let mut parts = written.splitn(3, '/');
+    let mut part = || parts.next().unwrap_or_default();
+    (own.namespace.as_str(), own.kind.as_str(), own.name.as_str()).cmp(&(part(), part(), part()))
+}
