@@ -1,10 +1,10 @@
 //! The graph seen by segments: who stands in which, and what crosses from one to another.
 
 use super::Evidence;
-use crate::contract::SegmentId;
+use crate::contract::{SegmentId, SensitivePorts};
 use crate::graph::{GroupId, Links, Member, PeerId};
 use crate::inventory::Inventory;
-use crate::model::{IpProtocols, TrafficSet};
+use crate::model::{IpProtocols, Protocol, TrafficSet};
 use crate::observed::{ObservedFlow, Party};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -151,6 +151,36 @@ impl<'a> Ground<'a> {
 /// The name of the workload of a member.
 pub(super) fn workload(inventory: &Inventory, member: Member) -> String {
     inventory.workloads[member.workload as usize].name.to_string()
+}
+
+/// More ports than this name none of them.
+const BROAD: u32 = 10_000;
+
+/// The sensitive ports of the contract in some traffic to a segment, by name: those that the traffic
+/// names, and where it is broad those on which somebody in the segment says to listen.
+pub(super) fn sensitive_behind<'a>(
+    evidence: &Evidence<'a>,
+    to: SegmentId,
+    traffic: &TrafficSet,
+) -> Vec<&'a str> {
+    let width = |protocol: Protocol| -> u32 {
+        traffic.ports(protocol).intervals().iter().map(|(a, b)| u32::from(b - a) + 1).sum()
+    };
+    let listens = |protocol: Protocol, ports: &TrafficSet| {
+        evidence.inventory.workloads.iter().enumerate().any(|(w, workload)| {
+            let mut own =
+                workload.variants.iter().enumerate().filter(|(v, _)| evidence.segments.of(w, *v) == to);
+            own.any(|(_, v)| {
+                v.ports.iter().any(|p| p.protocol == protocol && ports.contains(protocol, p.port))
+            })
+        })
+    };
+    let touched = |one: &&SensitivePorts| {
+        let both = one.ports.intersection(traffic);
+        let open = Protocol::ALL.into_iter().filter(|protocol| !both.ports(*protocol).is_empty());
+        open.into_iter().any(|protocol| width(protocol) <= BROAD || listens(protocol, &both))
+    };
+    evidence.contract.sensitive.iter().filter(touched).map(|one| one.name.as_str()).collect()
 }
 
 /// The segments that the initiator and the responder of a flow may stand in; none for nodes, whose

@@ -2,7 +2,7 @@
 //!
 //! Its page, which is run as a test, says why it matters and what to do.
 
-use super::ground::{Ground, Pairs};
+use super::ground::{Ground, Pairs, sensitive_behind};
 use super::{Evidence, Finding, Severity, check};
 use crate::contract::{SegmentId, Sensitivity};
 use crate::graph::PeerId;
@@ -118,7 +118,7 @@ fn finding(
     to: SegmentId,
     traffic: TrafficSet,
 ) -> Finding {
-    let sensitive = evidence.contract.sensitive_in(&traffic);
+    let sensitive = sensitive_behind(evidence, to, &traffic);
     let matters = evidence.segments.segments[to as usize].sensitivity >= Some(Sensitivity::Confidential);
     let remark = match sensitive.is_empty() {
         true => String::new(),

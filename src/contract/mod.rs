@@ -85,12 +85,6 @@ impl Override {
 }
 
 impl Contract {
-    /// The sensitive ports in some traffic, by name; `none` for traffic that is all.
-    pub fn sensitive_in(&self, traffic: &TrafficSet) -> Vec<&str> {
-        let touched = |one: &&SensitivePorts| !one.ports.intersection(traffic).is_empty();
-        self.sensitive.iter().filter(touched).map(|one| one.name.as_str()).collect()
-    }
-
     /// The named network that holds all of these addresses.
     pub fn network_of(&self, addresses: &AddressSet) -> Option<&str> {
         let whole = |n: &&Network| !addresses.is_empty() && addresses.difference(&n.addresses).is_empty();

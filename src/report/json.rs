@@ -1,9 +1,12 @@
 //! JSON, as `docs/reference/json.md` promises it to programs; additions only.
 
-use super::names::{bend_word, end_name, fingerprint, is_all_ports, time_text, transport_name};
+use super::names::{
+    bend_word, end_name, fingerprint, is_all_ports, segment_sizes, time_text, transport_name,
+};
 use super::{Format, GraphOptions, View};
 use crate::analysis::Analysis;
-use crate::check::{CHECKS, Finding};
+use crate::check::{CHECKS, Excepted, Finding};
+use crate::contract::{Kind, SegmentInfo};
 use crate::graph::{self, Connection, End};
 use crate::model::{Gap, Origin, Problem, Protocol, TrafficSet};
 use crate::observed::ObservedFlow;
@@ -41,6 +44,32 @@ struct Report<'a> {
     findings: Vec<FindingShape<'a>>,
     gaps: Vec<GapShape<'a>>,
     problems: Vec<ProblemShape<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    excepted: Vec<ExceptedShape<'a>>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    off: &'a BTreeMap<&'static str, usize>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    segments: Vec<SegmentShape<'a>>,
+}
+
+#[derive(Serialize)]
+struct ExceptedShape<'a> {
+    finding: FindingShape<'a>,
+    why: &'a str,
+    approved_by: &'a str,
+    ticket: &'a str,
+    expires: String,
+    file: &'a str,
+    line: u32,
+}
+
+#[derive(Serialize)]
+struct SegmentShape<'a> {
+    name: &'a str,
+    kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sensitivity: Option<&'static str>,
+    workloads: usize,
 }
 
 #[derive(Serialize)]
@@ -202,6 +231,12 @@ fn report(analysis: &Analysis) -> Report<'_> {
         findings: analysis.findings.iter().map(finding_shape).collect(),
         gaps: analysis.gaps.iter().map(gap_shape).collect(),
         problems: analysis.problems.iter().map(problem_shape).collect(),
+        excepted: analysis.excepted.iter().map(|one| excepted_shape(analysis, one)).collect(),
+        off: &analysis.off,
+        segments: match analysis.contract.file.is_empty() {
+            true => Vec::new(),
+            false => segment_sizes(analysis).into_iter().map(segment_shape).collect(),
+        },
     }
 }
 
@@ -222,6 +257,30 @@ fn finding_shape(finding: &Finding) -> FindingShape<'_> {
         fix: &finding.fix,
         fingerprint: fingerprint_of(finding),
     }
+}
+
+fn excepted_shape<'a>(analysis: &'a Analysis, one: &'a Excepted) -> ExceptedShape<'a> {
+    let exception = &analysis.contract.exceptions[one.exception];
+    ExceptedShape {
+        finding: finding_shape(&one.finding),
+        why: &exception.why,
+        approved_by: &exception.approved_by,
+        ticket: &exception.ticket,
+        expires: exception.expires.to_string(),
+        file: &exception.origin.file,
+        line: exception.origin.line,
+    }
+}
+
+fn segment_shape<'a>((segment, workloads): (&'a SegmentInfo, usize)) -> SegmentShape<'a> {
+    let kind = match segment.kind {
+        Kind::Declared => "declared",
+        Kind::Namespace => "namespace",
+        Kind::Network => "network",
+        Kind::Outside => "outside",
+    };
+    let sensitivity = segment.sensitivity.map(|s| s.word());
+    SegmentShape { name: &segment.name, kind, sensitivity, workloads }
 }
 
 fn because_shape(origin: &Origin) -> Because<'_> {

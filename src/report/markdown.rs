@@ -1,6 +1,6 @@
 //! Markdown for a comment on a pull request.
 
-use super::names::{bend_word, origin_text};
+use super::names::{bend_word, justification, origin_text, segment_lines};
 use super::{Format, View, text, unsupported};
 use crate::analysis::Analysis;
 use std::io::{self, Write};
@@ -37,6 +37,7 @@ fn review(analysis: &Analysis, out: &mut dyn Write) -> io::Result<()> {
         let (subject, message) = (cell(&finding.subject), cell(&finding.message));
         writeln!(out, "| {severity} | `{check}` | `{subject}` | {message} | {} |", cell(&place))?;
     }
+    excepted(analysis, out)?;
     if !analysis.gaps.is_empty() {
         writeln!(out, "\n<details><summary>Not known ({})</summary>\n", analysis.gaps.len())?;
         for gap in &analysis.gaps {
@@ -45,6 +46,29 @@ fn review(analysis: &Analysis, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "\n</details>")?;
     }
     writeln!(out, "\n{}", text::read(analysis))
+}
+
+/// What somebody answers for, what is turned off, and the segments of a contract.
+fn excepted(analysis: &Analysis, out: &mut dyn Write) -> io::Result<()> {
+    if !analysis.excepted.is_empty() {
+        writeln!(out, "\n<details><summary>Excepted ({})</summary>\n", analysis.excepted.len())?;
+        writeln!(out, "| check | subject | what | why it stays |\n|---|---|---|---|")?;
+        for one in &analysis.excepted {
+            let (check, subject) = (one.finding.check, cell(&one.finding.subject));
+            let why = cell(&justification(&analysis.contract.exceptions[one.exception]));
+            writeln!(out, "| `{check}` | `{subject}` | {} | {why} |", cell(&one.finding.message))?;
+        }
+        writeln!(out, "\n</details>")?;
+    }
+    for (check, count) in &analysis.off {
+        writeln!(out, "\nTurned off by the contract: `{check}` ({count}).")?;
+    }
+    if !analysis.contract.file.is_empty() {
+        writeln!(out, "\n<details><summary>Segments</summary>\n")?;
+        segment_lines(analysis).iter().try_for_each(|line| writeln!(out, "- {line}"))?;
+        writeln!(out, "\n</details>")?;
+    }
+    Ok(())
 }
 
 /// Text that cannot leave its table cell.

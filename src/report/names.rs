@@ -1,8 +1,9 @@
 //! Names and small phrases that several formats share.
 
 use crate::analysis::Analysis;
+use crate::contract::{Exception, Kind, SegmentInfo};
 use crate::graph::{Dataplane, DataplaneKind, End, Found};
-use crate::model::{Bend, Origin, TrafficSet};
+use crate::model::{AddressRange, AddressSet, Bend, Origin, TrafficSet};
 use crate::observed::{Flow, Transport};
 use crate::observed::{ObservedFlow, Party};
 
@@ -15,9 +16,14 @@ pub(super) fn end_name(analysis: &Analysis, end: &End) -> String {
     }
 }
 
-/// The name of an end of a flow; outside addresses are named by themselves.
+/// The name of an end of a flow; outside addresses are named by themselves, with their network.
 pub fn party_name(analysis: &Analysis, party: &Party, address: std::net::IpAddr) -> String {
-    party.name(&analysis.inventory, address)
+    let name = party.name(&analysis.inventory, address);
+    let single: AddressSet = [AddressRange::single(address)].into_iter().collect();
+    match (party, analysis.contract.network_of(&single)) {
+        (Party::Outside | Party::Unknown, Some(network)) => format!("{network} ({name})"),
+        _ => name,
+    }
 }
 
 /// One line on a flow, for people.
@@ -90,6 +96,41 @@ pub(super) fn dataplane_text(dataplane: &Dataplane) -> String {
             format!("{name}, assumed, since nothing tells which one enforces; --engine says it")
         }
     }
+}
+
+/// Why an exception holds, who said so and until when.
+pub(super) fn justification(exception: &Exception) -> String {
+    let ticket = if exception.ticket.is_empty() { String::new() } else { format!(", {}", exception.ticket) };
+    let why = exception.why.trim_end().trim_end_matches('.');
+    format!("{why} (approved by {}{ticket}, until {})", exception.approved_by, exception.expires)
+}
+
+/// For each segment with workloads, how many they are; in the order of the contract.
+pub(super) fn segment_sizes(analysis: &Analysis) -> Vec<(&SegmentInfo, usize)> {
+    let segments = &analysis.segments;
+    let mut sizes = vec![0; segments.segments.len()];
+    for index in 0..analysis.inventory.workloads.len() {
+        let own: std::collections::BTreeSet<u32> = segments.of_workload(index).iter().copied().collect();
+        own.into_iter().for_each(|segment| sizes[segment as usize] += 1);
+    }
+    let declared = |s: &SegmentInfo| matches!(s.kind, Kind::Declared | Kind::Network);
+    let shown = segments.segments.iter().zip(sizes);
+    shown.filter(|(segment, size)| *size > 0 || declared(segment)).collect()
+}
+
+/// `name (sensitivity): n workloads`, a line a segment.
+pub(super) fn segment_lines(analysis: &Analysis) -> Vec<String> {
+    let line = |(segment, size): (&SegmentInfo, usize)| {
+        let sensitivity = segment.sensitivity.map(|s| format!(" ({})", s.word())).unwrap_or_default();
+        let words = match (segment.kind, size) {
+            (Kind::Network, _) => "outside network".to_owned(),
+            (_, 1) => "1 workload".to_owned(),
+            (_, n) => format!("{n} workloads"),
+        };
+        let namespace = if segment.kind == Kind::Namespace { ", by namespace" } else { "" };
+        format!("{}{sensitivity}: {words}{namespace}", segment.name)
+    };
+    segment_sizes(analysis).into_iter().map(line).collect()
 }
 
 pub(super) fn bend_word(bend: Bend) -> &'static str {

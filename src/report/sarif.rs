@@ -1,9 +1,10 @@
 //! SARIF 2.1.0 for code-scanning views: a rule for each check, file and line on every result.
 
 use super::json::fingerprint_of;
+use super::names::justification;
 use super::{Format, View, unsupported};
 use crate::analysis::Analysis;
-use crate::check::{CHECKS, Check, Finding, Severity};
+use crate::check::{CHECKS, Check, Excepted, Finding, Severity};
 use crate::model::Origin;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -106,6 +107,23 @@ struct ResultShape {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     related_locations: Vec<Location>,
     partial_fingerprints: BTreeMap<&'static str, String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    suppressions: Vec<Suppression>,
+}
+
+/// SARIF 2.1.0 §3.35: somebody looked at the result and answers for it.
+#[derive(Serialize)]
+struct Suppression {
+    kind: &'static str,
+    status: &'static str,
+    justification: String,
+    location: SuppressionLocation,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct SuppressionLocation {
+    physical_location: Physical,
 }
 
 #[derive(Serialize)]
@@ -155,7 +173,10 @@ fn log(analysis: &Analysis) -> Log {
         runs: [Run {
             tool: Tool { driver },
             column_kind: "utf16CodeUnits",
-            results: analysis.findings.iter().map(|f| result(analysis, f)).collect(),
+            results: {
+                let open = analysis.findings.iter().map(|f| result(analysis, f));
+                open.chain(analysis.excepted.iter().map(|one| suppressed(analysis, one))).collect()
+            },
         }],
     }
 }
@@ -184,16 +205,34 @@ fn result(analysis: &Analysis, finding: &Finding) -> ResultShape {
         related_locations: rest.collect(),
         locations: places.first().map(|origin| location(origin, finding, None)).into_iter().collect(),
         partial_fingerprints: [("watertight/v1", fingerprint_of(finding))].into(),
+        suppressions: Vec::new(),
+    }
+}
+
+/// An excepted finding: a result that code-scanning views keep closed.
+fn suppressed(analysis: &Analysis, one: &Excepted) -> ResultShape {
+    let exception = &analysis.contract.exceptions[one.exception];
+    let physical_location = physical(&exception.origin);
+    let suppression = Suppression {
+        kind: "external",
+        status: "accepted",
+        justification: justification(exception),
+        location: SuppressionLocation { physical_location },
+    };
+    ResultShape { suppressions: vec![suppression], ..result(analysis, &one.finding) }
+}
+
+fn physical(origin: &Origin) -> Physical {
+    Physical {
+        artifact_location: Artifact { uri: uri(&origin.file) },
+        region: Region { start_line: origin.line.max(1) },
     }
 }
 
 fn location(origin: &Origin, finding: &Finding, id: Option<usize>) -> Location {
     Location {
         id,
-        physical_location: Physical {
-            artifact_location: Artifact { uri: uri(&origin.file) },
-            region: Region { start_line: origin.line.max(1) },
-        },
+        physical_location: physical(origin),
         logical_locations: [Logical { fully_qualified_name: finding.subject.clone() }],
     }
 }

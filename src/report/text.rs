@@ -1,6 +1,8 @@
 //! Text for people, and the default: what leaks, why, and what to do.
 
-use super::names::{bend_word, dataplane_text, end_name, origin_text, traffic_text};
+use super::names::{
+    bend_word, dataplane_text, end_name, justification, origin_text, segment_lines, traffic_text,
+};
 use super::{Format, GraphOptions, View, flow_line};
 use crate::analysis::Analysis;
 use crate::check::{Finding, Severity};
@@ -38,8 +40,39 @@ fn review(analysis: &Analysis, out: &mut dyn Write) -> io::Result<()> {
         }
         of.into_iter().try_for_each(|finding| one(finding, out))?;
     }
+    excepted(analysis, out)?;
     gaps(analysis, out)?;
+    segments(analysis, out)?;
     writeln!(out, "\n{}", read(analysis))
+}
+
+/// What somebody answers for, and what the contract keeps from being shown.
+fn excepted(analysis: &Analysis, out: &mut dyn Write) -> io::Result<()> {
+    if !analysis.excepted.is_empty() {
+        writeln!(out, "\nEXCEPTED ({})", analysis.excepted.len())?;
+    }
+    for one in &analysis.excepted {
+        let exception = &analysis.contract.exceptions[one.exception];
+        writeln!(out, "\n  {}  {}", one.finding.check, one.finding.subject)?;
+        writeln!(out, "    {}", one.finding.message)?;
+        writeln!(out, "    excepted: {}", justification(exception))?;
+        writeln!(out, "    because: {}", origin_text(&exception.origin))?;
+    }
+    for (check, count) in &analysis.off {
+        let word = if *count == 1 { "finding" } else { "findings" };
+        writeln!(out, "\nTurned off by the contract: {check}, {count} {word}.")?;
+    }
+    Ok(())
+}
+
+/// The segments of a contract, with how many workloads are in each.
+fn segments(analysis: &Analysis, out: &mut dyn Write) -> io::Result<()> {
+    if analysis.contract.file.is_empty() {
+        return Ok(());
+    }
+    let lines = segment_lines(analysis);
+    writeln!(out, "\nSEGMENTS ({}, by {})\n", lines.len(), analysis.contract.file)?;
+    lines.iter().try_for_each(|line| writeln!(out, "  {line}"))
 }
 
 /// `3 findings: 1 critical, 2 high`, or that nothing was found.

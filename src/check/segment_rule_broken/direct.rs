@@ -3,7 +3,7 @@
 use super::super::ground::{Ground, Pairs};
 use super::super::settle::{holding, in_segment};
 use super::{Evidence, Finding, SegmentRuleBroken, because, law, pair, remarks, severity, words};
-use crate::contract::{Allow, Exception, Protect, SegmentId};
+use crate::contract::{Allow, Exception, Protect, Rule, SegmentId};
 use crate::graph::{Member, PeerId};
 use crate::model::{Protection, TrafficSet};
 use std::collections::BTreeMap;
@@ -136,9 +136,10 @@ fn finding(evidence: &Evidence<'_>, rule: usize, to: SegmentId, subject: String,
     let mut finding = SegmentRuleBroken.finding(
         subject,
         format!(
-            "By the contract {} travel here, and {traffic} may: {from_name} -> {to_name}.{}",
+            "By the contract {} travel here, and {} may: {from_name} -> {to_name}.{}",
             law(rule),
-            remarks(evidence, rule, traffic)
+            what(rule, traffic),
+            remarks(evidence, rule, to, traffic)
         ),
         origins,
         "Let the policies of the target name its clients and ports; or, if it is meant to be so, change the contract.",
@@ -151,6 +152,14 @@ fn finding(evidence: &Evidence<'_>, rule: usize, to: SegmentId, subject: String,
         Allow::All => "all".to_owned(),
     };
     finding
+}
+
+/// The traffic that breaks a rule, without counting up what is left when a few ports are taken out.
+fn what(rule: &Rule, traffic: &TrafficSet) -> String {
+    match (&rule.allow, traffic.union(&rule.allow.traffic()).is_all()) {
+        (Allow::Only(_), true) => "everything else".to_owned(),
+        _ => traffic.to_string(),
+    }
 }
 
 fn plaintext(

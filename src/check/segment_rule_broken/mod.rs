@@ -7,7 +7,7 @@ mod direct;
 mod seen;
 mod ways;
 
-use super::ground::{Ground, Pairs};
+use super::ground::{Ground, Pairs, sensitive_behind};
 use super::{Evidence, Finding, Severity, check};
 use crate::contract::{Allow, Protect, Rule, SegmentId, Sensitivity};
 use crate::graph::PeerId;
@@ -118,13 +118,13 @@ fn words(protect: Protect) -> &'static str {
 /// A hole is as bad as what lies behind it.
 fn severity(evidence: &Evidence<'_>, to: SegmentId, traffic: &TrafficSet) -> Severity {
     let restricted = evidence.segments.segments[to as usize].sensitivity == Some(Sensitivity::Restricted);
-    let sensitive = !evidence.contract.sensitive_in(traffic).is_empty();
+    let sensitive = !sensitive_behind(evidence, to, traffic).is_empty();
     if restricted || sensitive { Severity::Critical } else { Severity::High }
 }
 
 /// What the reader of a contract wrote about the rule, and what is sensitive about the traffic.
-fn remarks(evidence: &Evidence<'_>, rule: &Rule, traffic: &TrafficSet) -> String {
-    let sensitive = evidence.contract.sensitive_in(traffic);
+fn remarks(evidence: &Evidence<'_>, rule: &Rule, to: SegmentId, traffic: &TrafficSet) -> String {
+    let sensitive = sensitive_behind(evidence, to, traffic);
     let mut text = match (sensitive.is_empty(), rule.why.is_empty()) {
         (true, _) => String::new(),
         (false, _) => format!(" Behind these ports: {}.", sensitive.join(", ")),

@@ -153,7 +153,7 @@ fn finding(
         format!(
             "By the contract nothing may get here, and in {} steps something can, because {verdict}: {words}.{}",
             hops.len(),
-            remarks(evidence, rule, &arriving)
+            remarks(evidence, rule, to, &arriving)
         ),
         origins,
         fix,
