@@ -129,6 +129,84 @@ fn unknown_names_come_with_what_is_known() {
     assert!(said(&run_with_input(&["check", "-", "--engine", "calicoo"], OPEN)).contains("calico, cilium"));
 }
 
+const CONTRACT: &str = "rules:\n- {from: x, to: y, allow: never}\n- {from: \"*\", to: outside}\n- {from: outside, to: \"*\"}\n- {from: y, to: x}\n";
+
+#[test]
+fn a_contract_beside_the_input_is_read_and_one_above_is_not() {
+    let shows = |output: &Output| String::from_utf8_lossy(&output.stdout).contains("segment-rule-broken");
+    let folder = folder(&[("all.yaml", OPEN.as_bytes()), ("watertight.yaml", CONTRACT.as_bytes())]);
+    assert!(shows(&run(&["check", &text(folder.path())])), "in the folder");
+    assert!(shows(&run(&["check", &text(&folder.path().join("all.yaml"))])), "beside the file");
+    let below = folder.path().join("below");
+    std::fs::create_dir(&below).expect("a folder");
+    std::fs::write(below.join("all.yaml"), OPEN).expect("a file");
+    assert!(!shows(&run(&["check", &text(&below)])), "folders above are not searched");
+    let named = text(&folder.path().join("watertight.yaml"));
+    assert!(shows(&run_with_input(&["check", "-", "--config", &named], OPEN)), "named");
+}
+
+#[test]
+fn a_mistake_in_a_contract_is_told_with_line_column_and_hint_and_hides_nothing() {
+    let contract = format!("{CONTRACT}exceptons: []\nseverities: {{unsegmented-pth: low}}\n");
+    let folder = folder(&[("all.yaml", OPEN.as_bytes()), ("watertight.yaml", contract.as_bytes())]);
+    let output = run(&["check", &text(folder.path())]);
+    let errors = said(&output);
+    assert_eq!(output.status.code(), Some(2), "{errors}");
+    assert!(errors.contains("watertight.yaml:6:1: a contract has no key `exceptons`"), "{errors}");
+    assert!(errors.contains("hint: did you mean `exceptions`?"), "{errors}");
+    assert!(errors.contains("watertight.yaml:7:14: there is no check \"unsegmented-pth\""), "{errors}");
+    assert!(errors.contains("hint: did you mean \"unsegmented-path\"?"), "{errors}");
+    let report = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(report.contains("segment-rule-broken") && report.contains("unsegmented-path"), "{report}");
+}
+
+#[test]
+fn a_contract_that_cannot_be_read_is_said_once_and_a_manifest_of_its_name_is_a_manifest() {
+    let broken = folder(&[("all.yaml", OPEN.as_bytes()), ("watertight.yaml", b"rules: [\n")]);
+    let output = run(&["check", &text(broken.path())]);
+    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(said(&output).matches("error: ").count(), 1, "{}", said(&output));
+    let manifest = folder(&[("watertight.yaml", OPEN.as_bytes())]);
+    let output = run(&["check", &text(&manifest.path().join("watertight.yaml"))]);
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    let missing = run_with_input(&["check", "-", "--config", "no-such-file.yaml"], OPEN);
+    assert_eq!(missing.status.code(), Some(2));
+    assert!(said(&missing).contains("no-such-file.yaml") && missing.stdout.is_empty(), "{}", said(&missing));
+}
+
+#[test]
+fn today_decides_whether_an_exception_holds() {
+    let exception = "exceptions:\n- check: unsegmented-path\n  subject: y/b\n  why: known\n  approvedBy: me\n  expires: 2027-01-31\n";
+    let folder = folder(&[("all.yaml", OPEN.as_bytes()), ("watertight.yaml", exception.as_bytes())]);
+    let on = |day: &str| {
+        let output = run(&["check", "-f", "json", &text(folder.path()), "--today", day]);
+        serde_json::from_slice::<serde_json::Value>(&output.stdout).expect("JSON")
+    };
+    let (before, after) = (on("2027-01-31"), on("2027-02-01"));
+    assert_eq!(before["excepted"][0]["finding"]["subject"], "y/Pod/b");
+    assert_eq!(before["excepted"][0]["approved_by"], "me");
+    assert!(after["excepted"].is_null());
+    let has = |report: &serde_json::Value, check: &str| {
+        report["findings"].as_array().expect("findings").iter().any(|f| f["check"] == check)
+    };
+    assert!(has(&after, "expired-exception") && !has(&before, "expired-exception"));
+    assert!(said(&run_with_input(&["check", "-", "--today", "soon"], OPEN)).contains("--today 2027-06-30"));
+}
+
+#[test]
+fn sarif_keeps_excepted_findings_as_suppressions() {
+    let exception = "exceptions:\n- check: unsegmented-path\n  subject: y/b\n  why: known\n  approvedBy: me\n  expires: 2099-01-31\n";
+    let folder = folder(&[("all.yaml", OPEN.as_bytes()), ("watertight.yaml", exception.as_bytes())]);
+    let output = run(&["check", "-f", "sarif", &text(folder.path())]);
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let results = json["runs"][0]["results"].as_array().expect("results");
+    let suppressed: Vec<_> = results.iter().filter(|r| !r["suppressions"].is_null()).collect();
+    assert_eq!(suppressed.len(), 1);
+    assert_eq!(suppressed[0]["ruleId"], "unsegmented-path");
+    assert_eq!(suppressed[0]["suppressions"][0]["justification"], "known (approved by me, until 2099-01-31)");
+    assert_eq!(suppressed[0]["suppressions"][0]["status"], "accepted");
+}
+
 #[test]
 fn the_order_of_files_changes_nothing() {
     let one = folder(&[("a.yaml", OPEN.as_bytes())]);

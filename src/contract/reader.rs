@@ -152,8 +152,8 @@ impl Reader<'_> {
     pub fn refuse(&mut self, parent: &Node, key: &str, message: String, hint: &str) {
         let spot = match parent.get(key) {
             Some(node) => match scalar(node) {
-                Some(text) => self.value_spot(node, &text),
-                None => self.key_spot(parent, key, node),
+                Some(text) if !text.is_empty() => self.value_spot(node, &text),
+                _ => self.key_spot(parent, key, node),
             },
             None => (parent.line, 0),
         };

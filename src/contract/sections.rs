@@ -29,7 +29,7 @@ pub(super) fn fill(reader: &mut Reader<'_>, root: &Node, contract: &mut Contract
             continue;
         }
         let addresses = cidrs(reader, parent, name);
-        if addresses.is_empty() {
+        if addresses.is_empty() && node.items().is_empty() && node.text().is_none() {
             let message = format!("the network {name} has no addresses");
             reader.refuse_key(parent, name, node, message, "office: [203.0.113.0/24]");
         }

@@ -259,7 +259,9 @@ fn unknown_ends(contract: &Contract, segments: &[SegmentInfo]) -> Vec<Problem> {
                 }
             };
             let message = format!("no segment, network or namespace is called {:?}", end.text());
-            problems.push(Problem { origin: rule.origin.clone(), message, hint });
+            // The line tells which rule it is.
+            let origin = Origin { kind: "".into(), name: "".into(), ..rule.origin.clone() };
+            problems.push(Problem { origin, message, hint });
         }
     }
     problems

@@ -30,10 +30,12 @@ pub fn read_contract(named: Option<&Path>, input: &[PathBuf]) -> Result<Option<C
         return parse(path).map(Some);
     }
     let Some(path) = beside(input).filter(|path| path.is_file()) else { return Ok(None) };
-    let found = parse(&path)?;
-    // A manifest may have the same name; a contract has neither kind nor version.
-    let manifest = found.root.get("kind").is_some() && found.root.get("apiVersion").is_some();
-    Ok((!manifest).then_some(found))
+    let name: Arc<str> = path.display().to_string().into();
+    // A manifest may have the same name; in a contract there is no object.
+    match yaml::parse(&name, &read_text(&path)?).documents.is_empty() {
+        true => parse(&path).map(Some),
+        false => Ok(None),
+    }
 }
 
 fn beside(input: &[PathBuf]) -> Option<PathBuf> {

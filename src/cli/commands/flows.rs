@@ -11,10 +11,12 @@ use std::process::ExitCode;
 /// Reads captures; with manifests, addresses get names.
 pub(super) fn run(session: &mut Session, args: &Flows) -> Result<ExitCode, Failure> {
     let mut analysis = match args.manifests.is_empty() {
-        true => analysis::declared(
-            &[],
-            settings::dataplane(&session.common.engine)?.unwrap_or_else(Dataplane::kubernetes),
-        ),
+        true => {
+            let dataplane =
+                settings::dataplane(&session.common.engine)?.unwrap_or_else(Dataplane::kubernetes);
+            let nobody = analysis::declared(&[], dataplane);
+            session.under_contract(nobody, &[])?
+        }
         false => session.declared(&args.manifests)?,
     };
     analysis.observed = session.observed(&args.captures, &analysis);

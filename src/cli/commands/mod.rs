@@ -93,6 +93,16 @@ impl Session {
         Ok(analysis)
     }
 
+    /// Puts an analysis without manifests under the contract that was named, for its networks.
+    fn under_contract(&mut self, analysis: Analysis, paths: &[PathBuf]) -> Result<Analysis, Failure> {
+        let today = settings::today(&self.common)?;
+        let (contract, problems) = self.contract(paths)?;
+        self.report_problems(&problems);
+        let rules = Vec::new();
+        // Without workloads nobody knows which namespaces a rule may name.
+        Ok(analysis::under(analysis, Contract { rules, ..contract }, today))
+    }
+
     /// Reads the contract; what is wrong with it is a problem, and the rest of it counts.
     fn contract(&self, paths: &[PathBuf]) -> Result<(Contract, Vec<Problem>), Failure> {
         let named = self.common.config.as_deref();
