@@ -6,6 +6,7 @@ use crate::graph::{GroupId, Links, Member, PeerId};
 use crate::inventory::Inventory;
 use crate::model::{IpProtocols, Protocol, TrafficSet};
 use crate::observed::{ObservedFlow, Party};
+use hashbrown::HashMap;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Members of one class that are in one segment.
@@ -28,7 +29,7 @@ pub(super) struct Ground<'a> {
     /// For each peer its segments.
     segments: Vec<Vec<SegmentId>>,
     /// Pairs that rows name, by the segments of their ends.
-    named: BTreeMap<(SegmentId, SegmentId), Vec<(PeerId, PeerId)>>,
+    named: HashMap<(SegmentId, SegmentId), Vec<(PeerId, PeerId)>>,
     /// For each segment its peers by what their rest sends and takes.
     sends: Vec<BTreeMap<GroupId, Vec<PeerId>>>,
     takes: Vec<BTreeMap<GroupId, Vec<PeerId>>>,
@@ -79,7 +80,7 @@ impl<'a> Ground<'a> {
                 add(&mut takes[segment], links.takes(peer));
             }
         }
-        let mut named: BTreeMap<(SegmentId, SegmentId), Vec<(PeerId, PeerId)>> = BTreeMap::new();
+        let mut named: HashMap<(SegmentId, SegmentId), Vec<(PeerId, PeerId)>> = HashMap::new();
         for (from, to) in links.named() {
             for a in &segments[from as usize] {
                 for b in &segments[to as usize] {
@@ -103,8 +104,28 @@ impl<'a> Ground<'a> {
     /// Whether anything can cross; cheap, and never wrong about "no".
     pub fn may_cross(&self, from: SegmentId, to: SegmentId) -> bool {
         let (sends, takes) = (&self.sends[from as usize], &self.takes[to as usize]);
-        self.named.contains_key(&(from, to))
-            || sends.keys().any(|a| takes.keys().any(|b| !self.links.between(*a, *b).is_empty()))
+        sends.keys().any(|a| takes.keys().any(|b| self.links.meet(*a, *b)))
+            || self.named.contains_key(&(from, to))
+    }
+
+    /// What some segments together may send to another, and the first of them that can.
+    pub fn taken(&self, sources: &[SegmentId], to: SegmentId) -> Option<(SegmentId, TrafficSet)> {
+        let exact = |from: &&SegmentId| !self.crossing(**from, to, Pairs::Witnesses).is_empty();
+        let first = *sources.iter().find(exact)?;
+        let mut traffic = TrafficSet::none();
+        let groups: BTreeSet<GroupId> =
+            sources.iter().flat_map(|from| self.sends[*from as usize].keys().copied()).collect();
+        for sends in groups {
+            for takes in self.takes[to as usize].keys() {
+                traffic = traffic.union(&self.links.between(sends, *takes));
+            }
+        }
+        for from in sources {
+            for (a, b) in self.named.get(&(*from, to)).into_iter().flatten() {
+                traffic = traffic.union(&self.evidence.graph.edge(*a, *b).traffic);
+            }
+        }
+        Some((first, traffic))
     }
 
     /// Pairs of peers that may connect, from one segment to another. Between addresses outside no
@@ -117,7 +138,7 @@ impl<'a> Ground<'a> {
         let mut all: Vec<(PeerId, PeerId)> = named.filter(|(a, b)| fits(*a, *b)).collect();
         for (sends, sources) in &self.sends[from as usize] {
             for (takes, targets) in &self.takes[to as usize] {
-                if self.links.between(*sends, *takes).is_empty() {
+                if !self.links.meet(*sends, *takes) {
                     continue;
                 }
                 let mut open = sources

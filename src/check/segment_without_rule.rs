@@ -22,12 +22,12 @@ fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
     }
     let ground = Ground::new(evidence);
     let count = evidence.segments.segments.len() as SegmentId;
-    let mut silent: Vec<Vec<SegmentId>> = vec![Vec::new(); count as usize];
+    let mut silent: Vec<Vec<SegmentId>> = Vec::new();
     for to in 0..count {
         let crosses = |from: &SegmentId| {
-            *from != to && ground.may_cross(*from, to) && evidence.segments.deciding(*from, to).is_empty()
+            *from != to && ground.may_cross(*from, to) && !evidence.segments.is_decided(*from, to)
         };
-        silent[to as usize] = (0..count).filter(crosses).collect();
+        silent.push((0..count).filter(crosses).collect());
     }
     let many = silent.iter().map(Vec::len).sum::<usize>() > MOST_PAIRS;
     let mut findings = Vec::new();
@@ -86,18 +86,9 @@ fn of_target(
     sources: &[SegmentId],
     to: SegmentId,
 ) -> Option<Finding> {
-    let mut shown: Option<(SegmentId, TrafficSet, (PeerId, PeerId))> = None;
-    let mut open = 0;
-    for from in sources {
-        if let Some((traffic, witness)) = crossing(evidence, ground, *from, to) {
-            open += 1;
-            shown = Some(match shown {
-                None => (*from, traffic, witness),
-                Some((first, known, witness)) => (first, known.union(&traffic), witness),
-            });
-        }
-    }
-    let (first, traffic, (a, b)) = shown?;
+    let (first, traffic) = ground.taken(sources, to)?;
+    let (_, (a, b)) = crossing(evidence, ground, first, to)?;
+    let open = sources.len();
     let target = evidence.segments.name(to);
     let message = format!(
         "The contract says nothing about {open} segments that may send {traffic} here, for example {} -> {}.",

@@ -151,6 +151,13 @@ impl Segmentation {
         rules
     }
 
+    /// Whether some rule decides about a pair.
+    pub fn is_decided(&self, from: SegmentId, to: SegmentId) -> bool {
+        let rank = |ranks: &Ranks| Some(ranks.from[from as usize]? + ranks.to[to as usize]?);
+        let least = if from == to { 4 } else { 0 };
+        self.ranks.iter().any(|ranks| rank(ranks).is_some_and(|rank| rank >= least))
+    }
+
     /// The segments that the first or the second end of a rule names.
     pub fn named_by(&self, rule: usize) -> (Vec<SegmentId>, Vec<SegmentId>) {
         let named = |ranks: &[Option<u8>]| {

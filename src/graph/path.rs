@@ -28,6 +28,8 @@ pub struct Links<'a> {
     takes: Vec<Option<GroupId>>,
     /// For each group, those with which it has traffic in common.
     meets: Vec<Vec<GroupId>>,
+    /// The same, to be asked: by source, then target.
+    meeting: Vec<Vec<bool>>,
 }
 
 /// Which way a search goes.
@@ -59,14 +61,18 @@ impl<'a> Links<'a> {
             sends: vec![None; peers],
             takes: vec![None; peers],
             meets: Vec::new(),
+            meeting: Vec::new(),
         };
         links.group();
         for class in 0..classes as PeerId {
-            for (other, _) in &graph.row(class, Direction::Egress).named {
-                links.link(class, *other);
+            // A target whose rest is shut takes only what it names, and is looked at from there.
+            for (target, _) in &graph.row(class, Direction::Egress).named {
+                if links.takes[*target as usize].is_some() {
+                    links.link(class, *target);
+                }
             }
-            for (other, _) in &graph.row(class, Direction::Ingress).named {
-                links.link(*other, class);
+            for (source, _) in &graph.row(class, Direction::Ingress).named {
+                links.link(*source, class);
             }
         }
         for list in links.out.iter_mut().chain(&mut links.into) {
@@ -95,12 +101,17 @@ impl<'a> Links<'a> {
         groups.sort_unstable_by_key(|(number, _)| *number);
         self.groups = groups.into_iter().map(|(_, set)| set).collect();
         let all = 0..self.groups.len();
-        let meeting = |a: GroupId| all.clone().filter(|b| !self.between(a, *b).is_empty()).collect();
-        self.meets = all.clone().map(meeting).collect();
+        let meets = |a: GroupId| all.clone().map(|b| !self.between(a, b).is_empty()).collect();
+        self.meeting = all.clone().map(meets).collect();
+        let numbers = |row: &Vec<bool>| (0..).zip(row).filter(|(_, meets)| **meets).map(|(n, _)| n).collect();
+        self.meets = self.meeting.iter().map(numbers).collect();
     }
 
     fn link(&mut self, from: PeerId, to: PeerId) {
-        if !self.graph.edge(from, to).traffic.is_empty() {
+        // Most pairs that one end names are shut at the other: that costs one look.
+        let shut = self.sends[from as usize].is_none()
+            && self.graph.row(from, Direction::Egress).decision(to).allowed.is_empty();
+        if !shut && !self.graph.edge(from, to).traffic.is_empty() {
             self.out[from as usize].push(to);
             self.into[to as usize].push(from);
         }
@@ -124,6 +135,11 @@ impl<'a> Links<'a> {
     /// What members of one group may send to members of another, where no row names them.
     pub fn between(&self, sends: GroupId, takes: GroupId) -> TrafficSet {
         self.groups[sends].intersection(&self.groups[takes])
+    }
+
+    /// Whether members of the one group may send anything to members of the other.
+    pub fn meet(&self, sends: GroupId, takes: GroupId) -> bool {
+        self.meeting[sends][takes]
     }
 
     /// Whether a row names one end of the pair, so that groups say nothing about it.

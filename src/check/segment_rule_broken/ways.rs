@@ -30,23 +30,22 @@ pub(super) fn of(evidence: &Evidence<'_>, ground: &Ground<'_>, shut: &Shut) -> V
             |pick: fn(&(SegmentId, SegmentId)) -> SegmentId| pairs.iter().map(pick).collect::<BTreeSet<_>>();
         let (sources, targets) = (ends(|p| p.0), ends(|p| p.1));
         // One search for each segment at the end of which there are fewer.
-        let (search, roots) = if targets.len() <= sources.len() {
-            (Search::Backward, targets)
-        } else {
-            (Search::Onward, sources)
-        };
-        for root in roots {
+        let search = if targets.len() <= sources.len() { Search::Backward } else { Search::Onward };
+        let mut by_root: BTreeMap<SegmentId, Vec<(SegmentId, SegmentId)>> = BTreeMap::new();
+        for (from, to) in pairs {
+            by_root.entry(if search == Search::Backward { to } else { from }).or_default().push((from, to));
+        }
+        for (root, pairs) in by_root {
             let found = ground.links.search(ground.peers(root), search, &|_, _| false);
-            let here = pairs.iter().filter(|p| root == if search == Search::Backward { p.1 } else { p.0 });
-            findings.extend(here.filter_map(|(from, to)| {
-                let far = if search == Search::Backward { *from } else { *to };
+            findings.extend(pairs.into_iter().filter_map(|(from, to)| {
+                let far = if search == Search::Backward { from } else { to };
                 // What goes directly here is excepted, or the pair would not be shut.
                 let direct = ground.peers(far).iter().any(|peer| found.steps(*peer) == Some(1));
                 let way = match direct {
-                    true => past_exceptions(ground, *from, *to)?,
+                    true => past_exceptions(ground, from, to)?,
                     false => shortest(evidence, ground, &found, search, far)?,
                 };
-                Some(finding(evidence, ground, rule, (*from, *to), &way))
+                Some(finding(evidence, ground, rule, (from, to), &way))
             }));
         }
     }
