@@ -123,6 +123,48 @@ fn explain_names_the_verdict_the_reason_and_the_change() {
 }
 
 #[test]
+fn reach_tells_step_by_step_what_a_workload_reaches_and_where_to_cut() {
+    let pod = |name: &str, namespace: &str| {
+        format!(
+            "---\napiVersion: v1\nkind: Pod\nmetadata: {{name: {name}, namespace: {namespace}, labels: {{app: {name}}}}}\n"
+        )
+    };
+    let policy = |name: &str, namespace: &str, from: &str| {
+        format!(
+            "---\napiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {{name: {name}, namespace: {namespace}}}\n\
+             spec: {{podSelector: {{}}, policyTypes: [Ingress, Egress], egress: [{{to: [{{namespaceSelector: {{}}}}]}}], \
+             ingress: [{{from: [{{namespaceSelector: {{matchLabels: {{kubernetes.io/metadata.name: {from}}}}}}}], ports: [{{port: 8080}}]}}]}}\n"
+        )
+    };
+    let input = [
+        pod("web", "x"),
+        pod("api", "y"),
+        pod("db", "z"),
+        pod("idle", "w"),
+        policy("x", "x", "nobody"),
+        policy("y", "y", "x"),
+        policy("z", "z", "y"),
+        policy("w", "w", "nobody"),
+    ]
+    .concat();
+    let output = run_with_input(&["reach", "x/web", "-"], &input);
+    let answer = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(
+        answer.starts_with("x/Pod/web reaches 2 workloads in 2 namespaces; 1 it does not reach."),
+        "{answer}"
+    );
+    assert!(answer.contains("in 1 step:\n  y/Pod/api [y] from x/Pod/web (TCP 8080)"), "{answer}");
+    assert!(answer.contains("in 2 steps:\n  z/Pod/db [z] from y/Pod/api (TCP 8080)"), "{answer}");
+    assert!(answer.contains("outside of the cluster: not at all"), "{answer}");
+    assert!(answer.contains("y/Pod/api: 1 workloads lie behind it"), "{answer}");
+    let json = run_with_input(&["reach", "x/web", "-", "-f", "json"], &input);
+    let json: serde_json::Value = serde_json::from_slice(&json.stdout).expect("JSON");
+    assert_eq!(json["steps"][1]["workload"], "z/Pod/db");
+    assert_eq!(json["choke_points"][0]["guards"], 1);
+    assert_eq!(run_with_input(&["reach", "x/nobody", "-"], &input).status.code(), Some(2));
+}
+
+#[test]
 fn unknown_names_come_with_what_is_known() {
     assert!(said(&run(&["rules", "plaintext"])).contains("plaintext-flow"));
     assert!(said(&run_with_input(&["check", "-", "-f", "yaml"], OPEN)).contains("markdown"));

@@ -9,6 +9,7 @@ use std::fmt::Write as _;
 use watertight::analysis::{self, Analysis};
 use watertight::graph::{Links, PeerId, Search};
 use watertight::observed::Observed;
+use watertight::report::reach;
 
 const NAMESPACES: [&str; 3] = ["a", "b", "c"];
 const APPS: [&str; 3] = ["x", "y", "z"];
@@ -172,6 +173,31 @@ proptest! {
         let direct = analysis.findings.iter().any(|f| f.check == "segment-rule-broken" && f.detail == "never");
         prop_assert_eq!(direct, open(false), "{}", manifests);
         prop_assert_eq!(!analysis.excepted.is_empty(), open(true), "{}", manifests);
+    }
+
+    #[test]
+    fn reach_is_a_walk_from_pod_to_pod(manifests in manifests()) {
+        let analysis = review("", &manifests);
+        let count = analysis.inventory.workloads.len();
+        for start in 0..count {
+            let mut depth = vec![None; count];
+            depth[start] = Some(0);
+            let mut queue = VecDeque::from([start]);
+            while let Some(pod) = queue.pop_front() {
+                for next in (0..count).filter(|next| opens(&analysis, pod, *next)) {
+                    if depth[next].is_none() {
+                        depth[next] = depth[pod].map(|depth: u32| depth + 1);
+                        queue.push_back(next);
+                    }
+                }
+            }
+            let name = |pod: usize| analysis.inventory.workloads[pod].name.to_string();
+            let walked = (0..count).filter(|pod| *pod != start).filter_map(|pod| Some((depth[pod]?, name(pod))));
+            let want: BTreeSet<(u32, String)> = walked.collect();
+            let reach = reach::of(&analysis, start);
+            let got: BTreeSet<(u32, String)> = reach.steps.into_iter().map(|s| (s.steps, s.workload)).collect();
+            prop_assert_eq!(got, want, "{}\n{}", name(start), manifests);
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ Examples:
   watertight check manifests/ --capture node.pcap      compare with what a node has seen
   watertight graph manifests/ -f svg -o allowed.svg    draw who may talk to whom
   watertight explain shop/web data/db tcp/5432 manifests/
+  watertight reach shop/web manifests/                 what it reaches when it is taken over
   watertight flows node.pcapng                         what a capture holds, a line a flow
 
 Exit codes: 0 nothing at or above --fail-on, 1 findings, 2 could not do it.";
@@ -37,6 +38,8 @@ pub enum Command {
     Flows(Flows),
     /// Why two ends may or may not talk, rule by rule
     Explain(Explain),
+    /// Blast radius: what a taken-over workload reaches, step by step
+    Reach(Reach),
     /// The checks and their pages
     Rules(Rules),
 }
@@ -143,6 +146,16 @@ pub struct Explain {
     /// `tcp/5432`, `udp/53` (all traffic where it is left out), then files or folders of manifests
     #[arg(value_name = "[PROTO/PORT] PATH", required = true)]
     pub rest: Vec<String>,
+}
+
+/// `reach`
+#[derive(Debug, ClapArgs)]
+pub struct Reach {
+    /// `namespace/name` or `namespace/Kind/name`
+    pub workload: String,
+    /// Files or folders of manifests, or `-` for standard input
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
 }
 
 /// `rules`

@@ -251,10 +251,7 @@ fn exception(reader: &mut Reader<'_>, node: &Node, number: usize) -> Option<Exce
     let why = needed(reader, node, "why", &what, "the reason, for whoever reads the report");
     let approved_by = needed(reader, node, "approvedBy", &what, "whoever answers for it");
     let expires = needed(reader, node, "expires", &what, "a date, expires: 2027-06-30; an exception ends");
-    let ports = match node.get("ports") {
-        Some(_) => Some(reader.ports(node, "ports")),
-        None => None,
-    };
+    let ports = node.get("ports").map(|_| reader.ports(node, "ports"));
     let about = about(reader, node, &what);
     let check = check?;
     if !reader.known.checks.contains(&check.as_str()) {

@@ -185,7 +185,7 @@ impl<'a> Links<'a> {
             }
             let fits = |other: PeerId| {
                 let (from, to) = pair(here, other);
-                !(outside && self.graph.class(other).is_none()) && !skip(from, to)
+                (!outside || self.graph.class(other).is_some()) && !skip(from, to)
             };
             for other in &near[here as usize] {
                 if steps[*other as usize].is_none() && fits(*other) {

@@ -8,6 +8,7 @@ pub mod explain;
 pub mod json;
 mod markdown;
 mod names;
+pub mod reach;
 mod sarif;
 mod text;
 

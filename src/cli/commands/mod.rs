@@ -4,6 +4,7 @@ mod check;
 mod explain;
 mod flows;
 mod graph;
+mod reach;
 mod rules;
 
 use super::Failure;
@@ -30,6 +31,7 @@ pub fn run(args: Args) -> Result<ExitCode, Failure> {
         Command::Graph(args) => graph::run(&mut session, &args),
         Command::Flows(args) => flows::run(&mut session, &args),
         Command::Explain(args) => explain::run(&mut session, &args),
+        Command::Reach(args) => reach::run(&mut session, &args),
         Command::Rules(args) => rules::run(&args),
     }?;
     session.print_timings();
