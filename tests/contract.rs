@@ -51,7 +51,7 @@ fn sections(page: &str) -> Vec<Section> {
 }
 
 fn reviewed(contract: &str, manifests: &str) -> (Analysis, Vec<Problem>) {
-    let (analysis, problems) = common::analyse_under(contract, manifests);
+    let (analysis, problems) = common::analyse_under(contract, manifests, None);
     (analysis::reviewed(analysis, Observed::default()), problems)
 }
 

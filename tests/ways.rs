@@ -88,7 +88,7 @@ fn manifests() -> impl Strategy<Value = String> {
 }
 
 fn review(contract: &str, manifests: &str) -> Analysis {
-    let (analysis, problems) = common::analyse_under(contract, manifests);
+    let (analysis, problems) = common::analyse_under(contract, manifests, None);
     // A cluster without `x` and `y` still declares their segments, so that nothing is wrong.
     assert!(problems.is_empty(), "{problems:?}");
     analysis::reviewed(analysis, Observed::default())

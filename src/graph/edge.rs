@@ -2,7 +2,7 @@
 
 use super::classes::PeerId;
 use super::mesh::MeshEdge;
-use crate::model::{Protection, TrafficSet, WhyUnknown};
+use crate::model::{ExpectedProtection, TrafficSet};
 use crate::policy::Decision;
 use std::sync::Arc;
 
@@ -82,12 +82,11 @@ impl Edge<'_> {
         self.traffic.intersection(&network.union(&mesh))
     }
 
-    /// What configuration promises about the protection of this traffic.
-    ///
-    /// Nothing that is read today promises anything: NetworkPolicies know no encryption. Whoever
-    /// asks must treat that as not known, never as safe.
-    pub fn expected_protection(&self) -> Protection {
-        Protection::Unknown(WhyUnknown::NotConfigured)
+    /// What meshes promise about the protection of this traffic, the weakest of its parts. Unknown
+    /// where they say nothing, which whoever asks must never treat as safe.
+    pub fn expected_protection(&self) -> ExpectedProtection {
+        let weakest = self.mesh.as_ref().and_then(MeshEdge::weakest);
+        weakest.map_or(ExpectedProtection::Unknown, |leg| leg.protection)
     }
 
     /// Numbers of the rules that allow it, at both ends.

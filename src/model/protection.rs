@@ -66,8 +66,6 @@ pub enum WhyUnknown {
     Ambiguous,
     /// The flow table was full when the decisive bytes came.
     Evicted,
-    /// No configuration that was read says anything about it.
-    NotConfigured,
 }
 
 impl Protection {

@@ -5,7 +5,7 @@
 
 use super::names::traffic_text;
 use crate::analysis::Analysis;
-use crate::graph::{Found, Links, PeerId, Search};
+use crate::graph::{Links, PeerId, Reached, Search};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
@@ -100,7 +100,7 @@ pub fn of(analysis: &Analysis, index: usize) -> Reach {
 ///
 /// The others in a class of the start are reached over a connection within the class, where it is
 /// open, or on a way that leaves the class and comes back.
-fn last_hop(analysis: &Analysis, found: &Found, starts: &[PeerId], class: PeerId) -> Option<(u32, PeerId)> {
+fn last_hop(analysis: &Analysis, found: &Reached, starts: &[PeerId], class: PeerId) -> Option<(u32, PeerId)> {
     let graph = &analysis.graph;
     let steps = found.steps(class)?;
     if steps > 0 {
@@ -120,7 +120,7 @@ fn choke_points(
     analysis: &Analysis,
     links: &Links<'_>,
     starts: &[PeerId],
-    found: &Found,
+    found: &Reached,
     index: usize,
 ) -> Vec<ChokePoint> {
     let graph = &analysis.graph;

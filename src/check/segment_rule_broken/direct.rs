@@ -5,7 +5,7 @@ use super::super::settle::{holding, in_segment};
 use super::{Evidence, Finding, SegmentRuleBroken, because, law, pair, remarks, severity, words};
 use crate::contract::{Allow, Exception, Protect, Rule, SegmentId};
 use crate::graph::{Member, PeerId};
-use crate::model::{Protection, TrafficSet};
+use crate::model::{ExpectedProtection, TrafficSet};
 use std::collections::BTreeMap;
 
 /// A finding about direct connections, and whether an exception covers it.
@@ -48,8 +48,8 @@ pub(super) fn of(
     for (a, b) in ground.crossing(from, to, pairs) {
         let edge = evidence.graph.edge(a, b);
         let kept = edge.traffic.intersection(&allowed);
-        let open = matches!(edge.expected_protection(), Protection::Plaintext(_));
-        if open && !kept.is_empty() && evidence.contract.rules[rule].protect != Protect::AsItIs {
+        let open = falls_short(edge.expected_protection(), evidence.contract.rules[rule].protect);
+        if open && !kept.is_empty() {
             unprotected.get_or_insert((a, b));
         }
         let broken = edge.traffic.difference(&allowed);
@@ -188,4 +188,17 @@ fn plaintext(
     finding.traffic = traffic;
     finding.detail = format!("configured {}", rule.protect.word());
     finding
+}
+
+/// Whether what configuration promises is known to be less than a rule asks for.
+fn falls_short(promised: ExpectedProtection, asked: Protect) -> bool {
+    use ExpectedProtection::{
+        AppTls, MtlsPermissive, MtlsStrict, NodeEncrypted, Plaintext, Refused, Tls, Unknown,
+    };
+    match (asked, promised) {
+        (Protect::AsItIs, _) | (_, Unknown | Refused | MtlsStrict | MtlsPermissive) => false,
+        (_, Plaintext) => true,
+        (Protect::MutualTls, Tls | AppTls | NodeEncrypted) => true,
+        (Protect::Encrypted, Tls | AppTls | NodeEncrypted) => false,
+    }
 }

@@ -11,7 +11,7 @@ use super::ground::{Ground, Pairs, sensitive_behind};
 use super::{Evidence, Finding, Severity, check};
 use crate::contract::{Allow, Protect, Rule, SegmentId, Sensitivity};
 use crate::graph::PeerId;
-use crate::model::{Bend, Gap, Origin, Protection, TrafficSet};
+use crate::model::{Bend, ExpectedProtection, Gap, Origin, TrafficSet};
 use std::collections::BTreeSet;
 
 check! {
@@ -66,7 +66,7 @@ pub(super) fn gaps(evidence: &Evidence<'_>) -> Vec<Gap> {
             continue;
         }
         let unknown = |(a, b): &(PeerId, PeerId)| {
-            matches!(evidence.graph.edge(*a, *b).expected_protection(), Protection::Unknown(_))
+            evidence.graph.edge(*a, *b).expected_protection() == ExpectedProtection::Unknown
         };
         if ground.crossing(from, to, Pairs::Witnesses).iter().any(unknown) {
             pairs[rule].push(pair(evidence, from, to));
