@@ -17,13 +17,24 @@ const SUITES: &[&str] = &[
     // Both folders of a case are analysed, and what was added, removed and changed is compared.
     "netpol-analyzer-diff",
     "nca-k8s",
+    "nca-calico",
     "netpol-analyzer-bad",
     "nca-k8s-bad",
+    "nca-calico-bad",
 ];
 
 /// A case that uses one of these kinds belongs to a language that is not read yet.
-const OTHER_LANGUAGES: &[&str] =
-    &["UserDefinedNetwork", "NetworkAttachmentDefinition", "MultiNetworkPolicy", "VirtualMachine"];
+const OTHER_LANGUAGES: &[&str] = &[
+    "UserDefinedNetwork",
+    "NetworkAttachmentDefinition",
+    "MultiNetworkPolicy",
+    "VirtualMachine",
+    "AuthorizationPolicy",
+    "VirtualService",
+    "ServiceEntry",
+    "Sidecar",
+    "PeerAuthentication",
+];
 
 /// Cases whose expected answer is held to be wrong, and why.
 const HELD_WRONG: &[(&str, &str)] = &[

@@ -2,6 +2,7 @@
 //!
 //! Only the fields that the analysis needs are read; objects of other kinds are passed over.
 
+use super::calico::{self, Profiles};
 use super::workload::{ContainerPort, Network, Variant, Workload};
 use super::{Inventory, NAME_LABEL, Namespace, Node as ClusterNode, Service, ServiceKind, ServicePort};
 use super::{TargetPort, TrafficPolicy};
@@ -47,6 +48,7 @@ enum Part {
     Node(ClusterNode),
     ServiceAccount((String, String), Labels),
     Mentioned(String),
+    Profile(String, Labels),
 }
 
 /// Pods, or the template of pods, with what owns them.
@@ -84,6 +86,14 @@ fn read_document(document: &Document) -> Result<Option<Part>, Problem> {
             Part::ServiceAccount(account, labels(document, body)?)
         }
         "NetworkPolicy" => Part::Mentioned(namespace_of(document)),
+        "HostEndpoint" | "WorkloadEndpoint" if calico::is_calico(document) => {
+            let (name, variant) = calico::endpoint(document)?;
+            let origin = document.origin.clone();
+            Part::Workload(Owned { name, owner: None, variant: Some(variant), from_template: false, origin })
+        }
+        "Profile" if calico::is_calico(document) => {
+            Part::Profile(document.origin.name.to_string(), calico::profile_labels(document))
+        }
         _ => match TEMPLATES.iter().find(|(name, _)| *name == kind) {
             Some((_, path)) if is_workload_group(&document.api_version) => {
                 Part::Workload(template(document, path)?)
@@ -99,19 +109,19 @@ fn is_workload_group(api_version: &str) -> bool {
         || ["apps/", "batch/", "extensions/"].iter().any(|group| api_version.starts_with(group))
 }
 
-fn namespace_of(document: &Document) -> String {
+pub(super) fn namespace_of(document: &Document) -> String {
     match &*document.origin.namespace {
         "" => "default".to_owned(),
         name => name.to_owned(),
     }
 }
 
-fn refuse(document: &Document, line: u32, message: String, hint: &str) -> Problem {
+pub(super) fn refuse(document: &Document, line: u32, message: String, hint: &str) -> Problem {
     let line = if line == 0 { document.origin.line } else { line };
     Problem { origin: Origin { line, ..document.origin.clone() }, message, hint: hint.to_owned() }
 }
 
-fn labels(document: &Document, object: &Node) -> Result<Labels, Problem> {
+pub(super) fn labels(document: &Document, object: &Node) -> Result<Labels, Problem> {
     let mut labels = Labels::new();
     for (key, node) in object.path(&["metadata", "labels"]).map_or(&[][..], Node::fields) {
         match &node.value {
@@ -361,6 +371,7 @@ fn node(document: &Document) -> Result<ClusterNode, Problem> {
 struct Builder {
     inventory: Inventory,
     owned: Vec<Owned>,
+    profiles: Profiles,
     endpoints: BTreeMap<(String, String), BTreeSet<IpAddr>>,
 }
 
@@ -378,6 +389,7 @@ impl Builder {
                 self.inventory.service_accounts.insert(account, labels);
             }
             Part::Mentioned(namespace) => self.mention(&namespace),
+            Part::Profile(name, labels) => drop(self.profiles.insert(name, labels)),
         }
         None
     }
@@ -391,6 +403,17 @@ impl Builder {
         Some(Problem { origin, message, hint })
     }
 
+    /// Endpoint objects get the labels of their profiles; those of pods that are there are left out.
+    fn complete_endpoints(&mut self) {
+        let is_endpoint = |owned: &Owned| &*owned.origin.kind == "WorkloadEndpoint";
+        let pods: BTreeSet<EndpointName> =
+            self.owned.iter().filter(|o| &*o.origin.kind == "Pod").map(|o| o.name.clone()).collect();
+        self.owned.retain(|owned| !is_endpoint(owned) || !pods.contains(&owned.name));
+        for variant in self.owned.iter_mut().filter_map(|owned| owned.variant.as_mut()) {
+            calico::inherit(variant, &self.profiles);
+        }
+    }
+
     fn mention(&mut self, namespace: &str) {
         if !self.inventory.namespaces.contains_key(namespace) {
             let unknown = Namespace { labels: Labels::new(), annotations: Labels::new(), origin: None };
@@ -399,6 +422,7 @@ impl Builder {
     }
 
     fn finish(mut self) -> Inventory {
+        self.complete_endpoints();
         let owners: BTreeMap<EndpointName, EndpointName> = self
             .owned
             .iter()
@@ -407,7 +431,9 @@ impl Builder {
             .collect();
         let mut groups: BTreeMap<EndpointName, Vec<Owned>> = BTreeMap::new();
         for owned in std::mem::take(&mut self.owned) {
-            self.mention(&owned.name.namespace);
+            if !owned.name.namespace.is_empty() {
+                self.mention(&owned.name.namespace);
+            }
             let top = top_owner(owned.owner.as_ref().unwrap_or(&owned.name), &owners);
             groups.entry(top).or_default().push(owned);
         }
@@ -468,6 +494,6 @@ fn workload(name: EndpointName, mut owned: Vec<Owned>) -> Option<Workload> {
 /// whose are, so that nobody takes what is known of some for all.
 fn alike(a: &Variant, b: &Variant) -> bool {
     let known = |v: &Variant| (v.addresses.is_empty(), v.nodes.is_empty());
-    (&a.labels, &a.annotations, &a.containers, &a.ports, a.network, &a.service_account, known(a))
-        == (&b.labels, &b.annotations, &b.containers, &b.ports, b.network, &b.service_account, known(b))
+    (&a.labels, &a.annotations, &a.containers, &a.ports, a.network, &a.service_account, &a.profiles, known(a))
+        == (&b.labels, &b.annotations, &b.containers, &b.ports, b.network, &b.service_account, &b.profiles, known(b))
 }

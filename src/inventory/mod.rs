@@ -3,6 +3,7 @@
 //! Policies are not read here.
 
 mod build;
+mod calico;
 mod service;
 mod workload;
 

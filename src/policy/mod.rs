@@ -2,6 +2,7 @@
 //!
 //! Who exists is left to `inventory`, the combination with it to `graph`.
 
+pub mod calico;
 pub mod dataplane;
 pub mod detect;
 pub mod evaluate;
@@ -42,10 +43,15 @@ pub trait Engine: Sync {
     }
     /// Translates its objects among the documents; never evaluates.
     fn lower(&self, documents: &[Document], dataplane: &Dataplane) -> Lowered;
+    /// The documents as they would be with everything that is staged for later put into effect.
+    fn committed(&self, documents: Vec<Document>) -> Vec<Document> {
+        documents
+    }
 }
 
 /// Every policy language that is understood, in the order in which reports name them.
-pub const ENGINES: &[&dyn Engine] = &[&kubernetes::Kubernetes, &network_policy_api::NetworkPolicyApi];
+pub const ENGINES: &[&dyn Engine] =
+    &[&kubernetes::Kubernetes, &network_policy_api::NetworkPolicyApi, &calico::Calico];
 
 /// What an engine makes of its objects.
 #[derive(Clone, Debug, Default)]
@@ -105,6 +111,16 @@ pub fn read(documents: &[Document], dataplane: &Dataplane) -> RuleSet {
     set.tiers = joined(tiers);
     set.unenforced = joined(unenforced);
     set
+}
+
+/// The documents with all staged policies put into effect: added, replaced or removed.
+pub fn committed(documents: &[Document]) -> Vec<Document> {
+    ENGINES.iter().fold(documents.to_vec(), |documents, engine| engine.committed(documents))
+}
+
+/// What [`read`] would say if all staged policies were put into effect.
+pub fn read_staged(documents: &[Document], dataplane: &Dataplane) -> RuleSet {
+    read(&committed(documents), dataplane)
 }
 
 /// One tier for each layer, direction and rank, in that order, its policies in theirs.

@@ -125,6 +125,13 @@ fn add_object(file: &Arc<str>, number: u32, mut root: Node, reading: &mut Readin
     if root.is_null() {
         return;
     }
+    // `calicoctl get … -o json` of several kinds: a plain list of objects.
+    if let Value::List(items) = &mut root.value {
+        for item in std::mem::take(items) {
+            add_object(file, number, item, reading);
+        }
+        return;
+    }
     let kind = root.text_of("kind").unwrap_or_default().to_owned();
     if let Some(item_kind) = kind.strip_suffix("List").filter(|_| root.get("items").is_some()) {
         let api_version = root.text_of("apiVersion").unwrap_or_default().to_owned();

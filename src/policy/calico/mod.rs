@@ -1,0 +1,53 @@
+//! Calico: `projectcalico.org/v3`, also as it is stored (`crd.projectcalico.org/v1`).
+//!
+//! The exact meaning, case by case, is on the page `docs/semantics/calico.md`. The newest version
+//! is modelled where none is known; who exists is left to `inventory`.
+
+mod entity;
+mod families;
+mod host;
+mod kinds;
+mod known;
+mod lower;
+mod place;
+mod policies;
+mod profiles;
+mod rule;
+mod scope;
+mod selector;
+mod settings;
+mod staged;
+mod tiers;
+mod traffic;
+mod wire;
+
+pub use settings::settings;
+
+use super::{Dataplane, Engine, Kind, Lowered};
+use crate::model::Document;
+use kinds::KINDS;
+
+/// Calico's own policies, with everything that they rest on.
+pub struct Calico;
+
+impl Engine for Calico {
+    fn name(&self) -> &'static str {
+        "calico"
+    }
+
+    fn summary(&self) -> &'static str {
+        "NetworkPolicy, GlobalNetworkPolicy, tiers, sets, host endpoints and profiles (projectcalico.org/v3)"
+    }
+
+    fn kinds(&self) -> &'static [Kind] {
+        KINDS
+    }
+
+    fn lower(&self, documents: &[Document], dataplane: &Dataplane) -> Lowered {
+        lower::lower(documents, dataplane)
+    }
+
+    fn committed(&self, documents: Vec<Document>) -> Vec<Document> {
+        staged::committed(&documents)
+    }
+}

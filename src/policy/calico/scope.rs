@@ -1,0 +1,202 @@
+//! What labels a selector sees: own ones, those of the namespace, those of the service account.
+//!
+//! Calico rewrites selectors to labels of its own (`pcns.`, `pcsa.`, `projectcalico.org/…`); here
+//! they become facts (`model::fact`), which nothing that a user writes on a pod can stand for.
+
+use super::selector::Expr;
+use crate::model::{Pattern, Requirement, Selector, fact};
+
+/// Label with the name of the namespace.
+pub const NAMESPACE: &str = "projectcalico.org/namespace";
+/// Label with the name of the service account.
+pub const SERVICE_ACCOUNT: &str = "projectcalico.org/serviceaccount";
+/// Label that pods have, with the value `k8s`.
+const ORCHESTRATOR: &str = "projectcalico.org/orchestrator";
+/// What namespaces and service accounts are called in selectors on their labels.
+const NAME: &str = "projectcalico.org/name";
+/// What begins the label that an endpoint inherits from its namespace.
+pub const OF_NAMESPACE: &str = "pcns.";
+/// What begins the label that an endpoint inherits from its service account.
+pub const OF_ACCOUNT: &str = "pcsa.";
+
+/// Whose labels a selector is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// The endpoint's own.
+    Endpoint,
+    /// Those of its namespace.
+    Namespace,
+    /// Those of its service account.
+    Account,
+}
+
+/// What `all()` means in a selector.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum All {
+    /// Everything.
+    Everything,
+    /// Whatever is in a namespace.
+    InNamespace,
+    /// Whatever has a service account.
+    HasAccount,
+}
+
+/// Translates an expression.
+pub fn lower(expr: &Expr, scope: Scope, all: All) -> Selector {
+    let many = |parts: &[Expr]| parts.iter().map(|part| lower(part, scope, all)).collect::<Vec<_>>();
+    match expr {
+        Expr::All => match all {
+            All::Everything => Selector::everything(),
+            All::InNamespace => exists(fact::NAMESPACE),
+            All::HasAccount => exists(fact::SERVICE_ACCOUNT),
+        },
+        Expr::Global => one(Requirement::DoesNotExist(fact::NAMESPACE.to_owned())),
+        Expr::Not(inner) => lower(inner, scope, all).negated(),
+        Expr::And(parts) => many(parts).into_iter().fold(Selector::everything(), Selector::and),
+        Expr::Or(parts) => Selector::any_of(many(parts)),
+        Expr::Has(label) => match key(label, scope) {
+            Key::Label(key) => exists(&key),
+            Key::IsPod => pod(true, false),
+        },
+        Expr::In(label, values) => match key(label, scope) {
+            Key::Label(key) => one(Requirement::In(key, values.clone())),
+            Key::IsPod => pod(values.iter().any(|value| value == "k8s"), false),
+        },
+        Expr::NotIn(label, values) => match key(label, scope) {
+            Key::Label(key) => one(Requirement::NotIn(key, values.clone())),
+            Key::IsPod => pod(!values.iter().any(|value| value == "k8s"), true),
+        },
+        Expr::Contains(label, text) => fits(label, scope, Pattern::Contains(text.clone())),
+        Expr::StartsWith(label, text) => fits(label, scope, Pattern::StartsWith(text.clone())),
+        Expr::EndsWith(label, text) => fits(label, scope, Pattern::EndsWith(text.clone())),
+    }
+}
+
+fn fits(label: &str, scope: Scope, pattern: Pattern) -> Selector {
+    match key(label, scope) {
+        Key::IsPod => pod(pattern.fits("k8s"), false),
+        Key::Label(key) => one(Requirement::Fits(key, pattern)),
+    }
+}
+
+/// What a label is in our terms.
+enum Key {
+    /// A label or fact.
+    Label(String),
+    /// The orchestrator: `k8s` on every pod, absent from everything else.
+    IsPod,
+}
+
+fn key(label: &str, scope: Scope) -> Key {
+    let named = |rest: &str, name: &str, prefix: &str| match rest {
+        NAME => Key::Label(name.to_owned()),
+        _ => Key::Label(format!("{prefix}{rest}")),
+    };
+    match scope {
+        Scope::Namespace => return named(label, fact::NAMESPACE, fact::NAMESPACE_LABEL),
+        Scope::Account => return named(label, fact::SERVICE_ACCOUNT, fact::ACCOUNT_LABEL),
+        Scope::Endpoint => {}
+    }
+    if let Some(rest) = label.strip_prefix(OF_NAMESPACE) {
+        return named(rest, fact::NAMESPACE, fact::NAMESPACE_LABEL);
+    }
+    if let Some(rest) = label.strip_prefix(OF_ACCOUNT) {
+        return named(rest, fact::SERVICE_ACCOUNT, fact::ACCOUNT_LABEL);
+    }
+    match label {
+        NAMESPACE => Key::Label(fact::NAMESPACE.to_owned()),
+        SERVICE_ACCOUNT => Key::Label(fact::SERVICE_ACCOUNT.to_owned()),
+        ORCHESTRATOR => Key::IsPod,
+        own => Key::Label(own.to_owned()),
+    }
+}
+
+fn one(requirement: Requirement) -> Selector {
+    Selector { requirements: vec![requirement] }
+}
+
+fn exists(key: &str) -> Selector {
+    one(Requirement::Exists(key.to_owned()))
+}
+
+/// What holds for pods and for others; only pods have a service account.
+fn pod(for_pods: bool, for_others: bool) -> Selector {
+    match (for_pods, for_others) {
+        (true, true) => Selector::everything(),
+        (true, false) => exists(fact::SERVICE_ACCOUNT),
+        (false, true) => one(Requirement::DoesNotExist(fact::SERVICE_ACCOUNT.to_owned())),
+        (false, false) => Selector::nothing(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::selector::parse;
+    use super::*;
+    use crate::model::Labels;
+
+    fn matches(text: &str, scope: Scope, all: All, labels: &[(&str, &str)]) -> bool {
+        let labels: Labels = labels.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        lower(&parse(text).expect(text), scope, all).matches(&labels)
+    }
+
+    #[test]
+    fn operators_on_present_and_absent_keys() {
+        // operator, on 'prod', on another value, where the key is absent
+        let table = [
+            ("e == 'prod'", true, false, false),
+            ("e != 'prod'", false, true, true),
+            ("e in {'prod','x'}", true, false, false),
+            ("e not in {'prod'}", false, true, true),
+            ("e in {}", false, false, false),
+            ("e not in {}", true, true, true),
+            ("e contains 'ro'", true, false, false),
+            ("e starts with 'pr'", true, false, false),
+            ("e ends with 'od'", true, false, false),
+            ("e contains ''", true, true, false),
+            ("has(e)", true, true, false),
+            ("!has(e)", false, false, true),
+            ("all()", true, true, true),
+        ];
+        for (text, equal, other, absent) in table {
+            let on = |labels: &[(&str, &str)]| matches(text, Scope::Endpoint, All::Everything, labels);
+            assert_eq!((on(&[("e", "prod")]), on(&[("e", "dev")]), on(&[])), (equal, other, absent), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_typed_prefix_is_not_a_label_of_the_namespace() {
+        let spoofed = [("pcns.env", "prod")];
+        assert!(!matches("pcns.env == 'prod'", Scope::Endpoint, All::Everything, &spoofed));
+        assert!(!matches("env == 'prod'", Scope::Namespace, All::Everything, &spoofed));
+        let real = [("@ns:env", "prod")];
+        assert!(matches("pcns.env == 'prod'", Scope::Endpoint, All::Everything, &real));
+        assert!(matches("env == 'prod'", Scope::Namespace, All::Everything, &real));
+    }
+
+    #[test]
+    fn names_of_namespaces_and_accounts_are_labels() {
+        let pod = [("@namespace", "x"), ("@serviceaccount", "s")];
+        for (text, scope) in [
+            ("projectcalico.org/name == 'x'", Scope::Namespace),
+            ("projectcalico.org/name == 's'", Scope::Account),
+            ("projectcalico.org/namespace == 'x'", Scope::Endpoint),
+            ("projectcalico.org/serviceaccount == 's'", Scope::Endpoint),
+            ("projectcalico.org/orchestrator == 'k8s'", Scope::Endpoint),
+        ] {
+            assert!(matches(text, scope, All::Everything, &pod), "{text}");
+            assert!(!matches(text, scope, All::Everything, &[]), "{text}");
+        }
+        assert!(matches("projectcalico.org/orchestrator != 'k8s'", Scope::Endpoint, All::Everything, &[]));
+    }
+
+    #[test]
+    fn all_and_global_speak_of_namespaces() {
+        let pod = [("@namespace", "x")];
+        assert!(matches("all()", Scope::Namespace, All::InNamespace, &pod));
+        assert!(!matches("all()", Scope::Namespace, All::InNamespace, &[]));
+        assert!(matches("global()", Scope::Namespace, All::InNamespace, &[]));
+        assert!(matches("global() || all()", Scope::Namespace, All::InNamespace, &pod));
+        assert!(!matches("global() && all()", Scope::Namespace, All::InNamespace, &pod));
+    }
+}
