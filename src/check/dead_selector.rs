@@ -47,5 +47,7 @@ fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
 
 /// The selectors as `kubectl -l` writes them.
 fn subjects_text(policy: &PolicyInfo) -> String {
-    policy.subjects.iter().map(|s| s.endpoints.to_string()).collect::<Vec<_>>().join(" or ")
+    let mut texts: Vec<String> = policy.subjects.iter().map(|s| s.endpoints.to_string()).collect();
+    texts.dedup();
+    texts.join(" or ")
 }

@@ -13,11 +13,8 @@ use std::net::IpAddr;
 pub(super) type Profiles = BTreeMap<String, Labels>;
 
 /// Labels that Calico itself puts on the endpoint of a pod; selectors see them as facts.
-const OWN_LABELS: &[&str] = &[
-    "projectcalico.org/namespace",
-    "projectcalico.org/orchestrator",
-    "projectcalico.org/serviceaccount",
-];
+const OWN_LABELS: &[&str] =
+    &["projectcalico.org/namespace", "projectcalico.org/orchestrator", "projectcalico.org/serviceaccount"];
 /// What begins labels of namespaces and service accounts, which nobody may set on a pod.
 const INHERITED: &[&str] = &["pcns.", "pcsa."];
 
@@ -56,7 +53,9 @@ pub(super) fn endpoint(document: &Document) -> Result<(EndpointName, Variant), P
         own.retain(|key, _| {
             !OWN_LABELS.contains(&key.as_str()) && !INHERITED.iter().any(|prefix| key.starts_with(prefix))
         });
-        if profiles.is_empty() {
+        let generated =
+            text("orchestrator") == Some("k8s") && spec.is_some_and(|s| s.get("profiles").is_none());
+        if profiles.is_empty() && !generated {
             // Tells an endpoint without profiles, which is closed, from a pod, which lists none.
             profiles.push(String::new());
         }

@@ -46,8 +46,16 @@ pub fn conditions(
     entity: &EntitySpec,
     families: Families,
 ) -> Result<Vec<Condition>, Problem> {
-    let EntitySpec { nets, not_nets, selector, not_selector, namespace_selector, services, service_accounts, .. } =
-        entity;
+    let EntitySpec {
+        nets,
+        not_nets,
+        selector,
+        not_selector,
+        namespace_selector,
+        services,
+        service_accounts,
+        ..
+    } = entity;
     let mut conditions = Vec::new();
     if let Some(nets) = nets.as_ref().filter(|nets| !nets.is_empty()) {
         let set = families.cut(&place.field("nets").networks(nets)?);
@@ -73,9 +81,9 @@ pub fn conditions(
             let expr = place.selector("namespaceSelector", &text)?;
             Some((Namespaces::any(), scope::lower(&expr, Scope::Namespace, All::InNamespace)))
         }
-        None if chosen.is_some() || not_selector.is_some() => owner.namespace.map(|name| {
-            (Namespaces::Named(name.to_owned()), Selector::equals(fact::NAMESPACE, name))
-        }),
+        None if chosen.is_some() || not_selector.is_some() => owner
+            .namespace
+            .map(|name| (Namespaces::Named(name.to_owned()), Selector::equals(fact::NAMESPACE, name))),
         None => None,
     };
     match (among, chosen) {

@@ -23,9 +23,9 @@ const OUTBOUND: &str = "udp:53,udp:67,tcp:179,tcp:2379,tcp:2380,tcp:5473,tcp:644
 pub fn failsafe(documents: &[&Document], dataplane: &Dataplane) -> Result<Vec<Placed>, Problem> {
     let of_kind = |kind: &str| documents.iter().find(|document| &*document.origin.kind == kind);
     let Some(endpoint) = of_kind("HostEndpoint") else { return Ok(Vec::new()) };
-    let felix = documents
-        .iter()
-        .find(|document| &*document.origin.kind == "FelixConfiguration" && &*document.origin.name == "default");
+    let felix = documents.iter().find(|document| {
+        &*document.origin.kind == "FelixConfiguration" && &*document.origin.name == "default"
+    });
     let mut policies = Vec::new();
     for (direction, field, default) in [
         (Direction::Ingress, "failsafeInboundHostPorts", INBOUND),
@@ -108,9 +108,8 @@ fn from_text(text: &str, origin: &Origin) -> Vec<Rule> {
             _ => return None,
         };
         let traffic = TrafficMatch::fixed(TrafficSet::port(protocol, port.parse().ok()?));
-        let peers = net.map_or(Peers::Everyone, |net| {
-            Peers::Among(vec![Peer::Addresses([net].into_iter().collect())])
-        });
+        let peers = net
+            .map_or(Peers::Everyone, |net| Peers::Among(vec![Peer::Addresses([net].into_iter().collect())]));
         Some(Rule::new(Action::Allow, peers, traffic, origin.clone()))
     };
     text.split(',').filter_map(one).collect()

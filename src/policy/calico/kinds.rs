@@ -108,12 +108,7 @@ const PROFILE: &[Field] = fields_with_rules![full("spec.labelsToApply.*")];
 pub const KINDS: &[Kind] = &[
     Kind { api_versions: BOTH, name: "NetworkPolicy", enforced_by: CALICO, fields: NAMESPACED },
     Kind { api_versions: BOTH, name: "GlobalNetworkPolicy", enforced_by: CALICO, fields: GLOBAL },
-    Kind {
-        api_versions: BOTH,
-        name: "StagedNetworkPolicy",
-        enforced_by: NOBODY,
-        fields: STAGED_NAMESPACED,
-    },
+    Kind { api_versions: BOTH, name: "StagedNetworkPolicy", enforced_by: NOBODY, fields: STAGED_NAMESPACED },
     Kind {
         api_versions: BOTH,
         name: "StagedGlobalNetworkPolicy",

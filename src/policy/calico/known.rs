@@ -68,7 +68,7 @@ fn network_set(document: &Document, namespaces: &BTreeMap<&str, Labels>) -> Resu
 }
 
 fn host_endpoint(document: &Document, profiles: &BTreeMap<&str, Labels>) -> Result<Known, Problem> {
-    let EndpointSpec { expected_ips, profiles: own } = wire::spec(document)?;
+    let EndpointSpec { expected_ips, profiles: own, orchestrator: _ } = wire::spec(document)?;
     let addresses = Place::spec(document).field("expectedIPs").networks(&expected_ips.unwrap_or_default())?;
     let mut labels = labels_of(&document.body);
     for profile in own.unwrap_or_default() {

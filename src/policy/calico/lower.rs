@@ -110,12 +110,14 @@ fn doubtful(document: &Document, tiers: &Tiers, all: &[&Document]) -> Vec<Gap> {
                     which is not in the graph";
         gaps.push(gap(what.to_owned(), Bend::MayAllowLess));
     }
-    gaps.extend(combined_global(&document.body).map(|node| Gap {
-        what: "global() stands together with other selectors: the API refuses that today, \
+    gaps.extend(combined_global(&document.body).map(|node| {
+        Gap {
+            what: "global() stands together with other selectors: the API refuses that today, \
                and the policy was counted as the dataplane reads it"
-            .to_owned(),
-        origin: document.origin.at("", node.line),
-        bends: Bend::MayAllowMore,
+                .to_owned(),
+            origin: document.origin.at("", node.line),
+            bends: Bend::MayAllowMore,
+        }
     }));
     gaps
 }

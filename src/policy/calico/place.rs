@@ -19,11 +19,8 @@ pub struct Place<'a> {
 impl<'a> Place<'a> {
     /// The `spec` of an object.
     pub fn spec(document: &'a Document) -> Place<'a> {
-        let place = Place {
-            origin: &document.origin,
-            node: Some(&document.body),
-            line: document.origin.line,
-        };
+        let place =
+            Place { origin: &document.origin, node: Some(&document.body), line: document.origin.line };
         place.field("spec")
     }
 
@@ -82,7 +79,8 @@ impl<'a> Place<'a> {
             match AddressRange::from_cidr(text).or_else(single) {
                 Some(range) => ranges.push(range),
                 None => {
-                    let hint = "a network is written 10.0.0.0/8 or fd00::/8, a single address without a prefix";
+                    let hint =
+                        "a network is written 10.0.0.0/8 or fd00::/8, a single address without a prefix";
                     return Err(self.item(index).refuse(format!("{text:?} is no network"), hint));
                 }
             }

@@ -1,7 +1,8 @@
 //! NetworkPolicy and GlobalNetworkPolicy → policies of their tier.
 
 use super::super::{
-    Action, Direction, Isolation, Namespaces, Order, Policy, PolicyOrder, Population, Rule, Selection, TierRank,
+    Action, Direction, Isolation, Namespaces, Order, Policy, PolicyOrder, Population, Rule, Selection,
+    TierRank,
 };
 use super::entity::Owner;
 use super::known::{KnownAddresses, namespace_of};
@@ -66,15 +67,19 @@ impl Reader<'_> {
             (true, Stage::Normal) => &[Population::Pods, Population::HostEndpoints],
             (true, Stage::Untracked | Stage::BeforeTranslation) => &[Population::HostEndpoints],
         };
-        let subjects: Vec<Selection> =
-            populations.iter().map(|population| Selection { population: *population, ..selection.clone() }).collect();
+        let subjects: Vec<Selection> = populations
+            .iter()
+            .map(|population| Selection { population: *population, ..selection.clone() })
+            .collect();
         let owner = Owner { namespace, known: self.known };
         let (ingress, egress) = (spec.ingress.as_deref(), spec.egress.as_deref());
         let (ingress, egress) = (ingress.unwrap_or_default(), egress.unwrap_or_default());
         let into = rules(&owner, &place, Direction::Ingress, ingress)?;
         let out = rules(&owner, &place, Direction::Egress, egress)?;
         let directions = directions(&place, &spec)?;
-        if stage == Stage::BeforeTranslation && (!egress.is_empty() || directions.contains(&Direction::Egress)) {
+        if stage == Stage::BeforeTranslation
+            && (!egress.is_empty() || directions.contains(&Direction::Egress))
+        {
             let hint = "a policy before DNAT has ingress rules alone";
             return Err(place.refuse("a policy with preDNAT has egress rules", hint));
         }
@@ -123,7 +128,10 @@ pub fn is_global(document: &Document) -> bool {
 
 /// The name without the tier that it may begin with.
 pub fn bare_name<'a>(name: &'a str, tier: &str) -> &'a str {
-    name.strip_prefix(tier).and_then(|rest| rest.strip_prefix('.')).filter(|rest| !rest.is_empty()).unwrap_or(name)
+    name.strip_prefix(tier)
+        .and_then(|rest| rest.strip_prefix('.'))
+        .filter(|rest| !rest.is_empty())
+        .unwrap_or(name)
 }
 
 /// The tier of a policy: `spec.tier`; where that is missing, `default`, but for stored objects of
@@ -190,7 +198,10 @@ fn directions(place: &Place<'_>, spec: &PolicySpec) -> Result<Vec<Direction>, Pr
 
 /// Whom a policy selects; the population is left to its stage.
 fn subjects(place: &Place<'_>, spec: &PolicySpec, namespace: Option<&str>) -> Result<Selection, Problem> {
-    let read = |field: &str, text: &Option<String>| match text.as_ref().filter(|text| !text.trim_matches([' ', '\t']).is_empty()) {
+    let read = |field: &str, text: &Option<String>| match text
+        .as_ref()
+        .filter(|text| !text.trim_matches([' ', '\t']).is_empty())
+    {
         Some(text) => place.selector_without_global(field, text).map(Some),
         None => Ok(None),
     };

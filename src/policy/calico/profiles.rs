@@ -73,6 +73,13 @@ fn lists(documents: &[&Document]) -> Lists {
             _ => continue,
         };
         let spec: EndpointSpec = wire::spec(document).unwrap_or_default();
+        // The endpoint of a pod has the profile of its namespace, also where nobody wrote it down.
+        if population == Population::Pods
+            && spec.profiles.is_none()
+            && spec.orchestrator.as_deref() == Some("k8s")
+        {
+            continue;
+        }
         let mut order = spec.profiles.unwrap_or_default();
         if order.is_empty() && population == Population::Pods {
             // As the inventory has it: tells such an endpoint from a pod, which lists none either.

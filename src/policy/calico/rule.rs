@@ -37,8 +37,17 @@ struct Reading<'a> {
 
 impl Reading<'_> {
     fn rule(&self, rule: &RuleSpec) -> Result<Option<Rule>, Problem> {
-        let RuleSpec { action, ip_version, protocol, not_protocol, icmp, not_icmp, source, destination, http } =
-            rule;
+        let RuleSpec {
+            action,
+            ip_version,
+            protocol,
+            not_protocol,
+            icmp,
+            not_icmp,
+            source,
+            destination,
+            http,
+        } = rule;
         let action = self.action(action.as_deref())?;
         let number = |field: &str, text: &Option<NumberOrName>| match text {
             Some(text) => traffic::protocol(&self.place.field(field), text).map(Some),
@@ -68,7 +77,8 @@ impl Reading<'_> {
             source.ports.as_ref(),
             source.not_ports.as_ref(),
         )?);
-        if [source, destination].iter().any(|side| side.domains.as_ref().is_some_and(|list| !list.is_empty())) {
+        if [source, destination].iter().any(|side| side.domains.as_ref().is_some_and(|list| !list.is_empty()))
+        {
             narrowing.push(Condition::Other("domains, which only Calico Enterprise knows".to_owned()));
         }
         let families = self
@@ -100,9 +110,9 @@ impl Reading<'_> {
             Direction::Ingress => (destination, source),
             Direction::Egress => (source, destination),
         };
-        let narrowed = narrowing.into_iter().fold(None, |all: Option<Narrowing>, condition| {
-            Some(all.unwrap_or_default().and(condition))
-        });
+        let narrowed = narrowing
+            .into_iter()
+            .fold(None, |all: Option<Narrowing>, condition| Some(all.unwrap_or_default().and(condition)));
         let name = format!("{}[{}]", self.direction.word(), self.index);
         let origin = self.place.origin.at(&name, self.place.line);
         Ok(Some(Rule { action, own, peers, traffic, narrowed, origin }))
@@ -157,8 +167,7 @@ impl Reading<'_> {
             Direction::Egress => Side::Destination,
         };
         if side != peer {
-            let message =
-                format!("{}.services stands in a rule for {}", side.word(), self.direction.word());
+            let message = format!("{}.services stands in a rule for {}", side.word(), self.direction.word());
             let hint = "services are the source of ingress rules or the destination of egress rules";
             return Err(place.refuse(message, hint));
         }
@@ -218,7 +227,8 @@ impl Reading<'_> {
         let place = self.place.field("destination");
         if let Some(service) = &destination.services {
             if !fixed.has_all_ports() {
-                narrowing.push(Condition::Other("ports of the service's endpoints of one protocol".to_owned()));
+                narrowing
+                    .push(Condition::Other("ports of the service's endpoints of one protocol".to_owned()));
             }
             let services = entity::of_service(self.owner, &place, service)?;
             return Ok(TrafficMatch { named: vec![PortName::Backend(services)], ..TrafficMatch::default() });

@@ -160,7 +160,11 @@ mod tests {
         ];
         for (text, equal, other, absent) in table {
             let on = |labels: &[(&str, &str)]| matches(text, Scope::Endpoint, All::Everything, labels);
-            assert_eq!((on(&[("e", "prod")]), on(&[("e", "dev")]), on(&[])), (equal, other, absent), "{text}");
+            assert_eq!(
+                (on(&[("e", "prod")]), on(&[("e", "dev")]), on(&[])),
+                (equal, other, absent),
+                "{text}"
+            );
         }
     }
 

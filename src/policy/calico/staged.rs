@@ -50,7 +50,9 @@ pub fn identity(document: &Document) -> (String, String, String, String) {
         None => "",
     };
     let namespace = match &*document.origin.namespace {
-        "" if document.origin.kind.contains("NetworkPolicy") && !document.origin.kind.contains("Global") => "default",
+        "" if document.origin.kind.contains("NetworkPolicy") && !document.origin.kind.contains("Global") => {
+            "default"
+        }
         name => name,
     };
     let name = if ours { bare_name(&document.origin.name, tier) } else { &document.origin.name };

@@ -53,14 +53,18 @@ impl Ports {
         let mut ports = Ports::default();
         for (index, NumberOrName(text)) in list.iter().enumerate() {
             match range(text) {
-                Some(Some((first, last))) => ports.numbers = ports.numbers.union(&PortSet::range(first, last)),
+                Some(Some((first, last))) => {
+                    ports.numbers = ports.numbers.union(&PortSet::range(first, last))
+                }
                 Some(None) => {
-                    let hint = "ports run from 1 to 65535; a range is written \"8000:8010\", the lower port first";
+                    let hint =
+                        "ports run from 1 to 65535; a range is written \"8000:8010\", the lower port first";
                     return Err(place.item(index).refuse(format!("{text:?} is no port"), hint));
                 }
                 None if is_port_name(text) => ports.names.push(text.clone()),
                 None => {
-                    let hint = "a port is a number, a range such as \"8000:8010\", or the name of a container port";
+                    let hint =
+                        "a port is a number, a range such as \"8000:8010\", or the name of a container port";
                     return Err(place.item(index).refuse(format!("{text:?} is no port"), hint));
                 }
             }
@@ -103,7 +107,8 @@ pub fn source_ports(
     ports: Option<&Vec<NumberOrName>>,
     not_ports: Option<&Vec<NumberOrName>>,
 ) -> Result<Option<Condition>, Problem> {
-    let list = |list: &[NumberOrName]| list.iter().map(|p| p.0.replace(':', "-")).collect::<Vec<_>>().join(",");
+    let list =
+        |list: &[NumberOrName]| list.iter().map(|p| p.0.replace(':', "-")).collect::<Vec<_>>().join(",");
     let mut words = Vec::new();
     if let Some(ports) = ports.filter(|ports| !ports.is_empty()) {
         let read = Ports::read(&place.field("ports"), ports)?;
@@ -132,7 +137,9 @@ pub fn icmp(place: &Place<'_>, field: &str, icmp: &IcmpSpec) -> Result<Option<Co
     let text = match (kind, code) {
         (None, None) => return Ok(None),
         (None, Some(_)) => {
-            return Err(place.refuse(format!("{field} has a code and no type"), "add the type of the message"));
+            return Err(
+                place.refuse(format!("{field} has a code and no type"), "add the type of the message")
+            );
         }
         (Some(kind), None) => kind.to_string(),
         (Some(kind), Some(code)) => format!("{kind}/{code}"),

@@ -124,6 +124,7 @@ pub struct EndpointSpec {
     #[serde(rename = "expectedIPs")]
     pub expected_ips: Option<Vec<String>>,
     pub profiles: Option<Vec<String>>,
+    pub orchestrator: Option<String>,
 }
 
 /// `spec` of Profile.
