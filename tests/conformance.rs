@@ -110,6 +110,32 @@ fn the_graph_agrees_with_every_case_or_says_why_not() {
     check_page(&page(&verdicts, &other));
 }
 
+/// The reason that is given for these cases is the only one: without failsafe ports they agree.
+#[test]
+fn without_failsafe_ports_their_cases_agree() {
+    let Some(root) = common::shared("data/conformance") else { return };
+    let Some(tools) = common::shared("tools") else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let closed = "apiVersion: projectcalico.org/v3\nkind: FelixConfiguration\nmetadata: {name: default}\n\
+                  spec: {failsafeInboundHostPorts: [], failsafeOutboundHostPorts: []}\n";
+    let cases: Vec<&str> =
+        HELD_WRONG.iter().filter(|(_, reason)| *reason == FAILSAFE).map(|(case, _)| *case).collect();
+    for case in &cases {
+        let to = folder.path().join(case);
+        std::fs::create_dir_all(to.join("manifests")).expect("a folder");
+        std::fs::copy(root.join(case).join("expected.json"), to.join("expected.json")).expect("a copy");
+        for entry in std::fs::read_dir(root.join(case).join("manifests")).expect("manifests") {
+            let from = entry.expect("an entry");
+            std::fs::copy(from.path(), to.join("manifests").join(from.file_name())).expect("a copy");
+        }
+        std::fs::write(to.join("manifests/felix.yaml"), closed).expect("a file");
+    }
+    let scored = score(&tools, folder.path());
+    assert_eq!(scored.len(), cases.len());
+    let failed: Vec<_> = scored.iter().filter(|(_, verdict)| verdict.is_err()).collect();
+    assert!(failed.is_empty(), "{failed:#?}");
+}
+
 /// Every folder with an `expected.json`.
 fn cases(suite: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(suite).expect("a suite").map(|entry| entry.expect("an entry").path());

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use watertight::analysis;
 use watertight::capture::{self, Counters, Flow, FlowEnd, FlowLimits, Handshake, StreamStart, Transport};
 use watertight::model::Protection;
-use watertight::policy::Dataplane;
+use watertight::policy::{Dataplane, DataplaneKind};
 use watertight::protocol;
 use watertight::source;
 
@@ -134,6 +134,26 @@ fn mutated_manifests_do_no_harm() {
                 let reading = source::parse(&Arc::from("mutated.yaml"), &text);
                 let analysis = analysis::declared(&reading.documents, Dataplane::kubernetes());
                 assert!(analysis.problems.iter().all(|problem| !problem.message.is_empty()));
+            }
+        }
+    }
+}
+
+#[test]
+fn mutated_policies_of_every_page_do_no_harm() {
+    let mut random = Random(11);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/semantics");
+    for entry in std::fs::read_dir(folder).expect("pages") {
+        let page = std::fs::read_to_string(entry.expect("an entry").path()).expect("a page");
+        for block in page.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()) {
+            for _ in 0..12 {
+                let changed = mutate(block.as_bytes(), &mut random);
+                let text = String::from_utf8_lossy(&changed);
+                let reading = source::parse(&Arc::from("mutated.yaml"), &text);
+                for kind in DataplaneKind::all() {
+                    let analysis = analysis::declared(&reading.documents, Dataplane::new(kind));
+                    assert!(analysis.problems.iter().all(|problem| problem.origin.line > 0));
+                }
             }
         }
     }

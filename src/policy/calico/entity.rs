@@ -1,6 +1,6 @@
 //! One side of a rule (`EntityRule`) → the peers that it means.
 
-use super::super::{Namespaces, Peer, Peers, Selection, ServiceChoice, Services};
+use super::super::{Peer, Peers, ServiceChoice, Services};
 use super::families::Families;
 use super::known::KnownAddresses;
 use super::place::Place;
@@ -79,29 +79,18 @@ pub fn conditions(
     let among = match given(namespace_selector) {
         Some(text) => {
             let expr = place.selector("namespaceSelector", &text)?;
-            Some((Namespaces::any(), scope::lower(&expr, Scope::Namespace, All::InNamespace)))
+            Some(scope::lower(&expr, Scope::Namespace, All::InNamespace))
         }
-        None if chosen.is_some() || not_selector.is_some() => owner
-            .namespace
-            .map(|name| (Namespaces::Named(name.to_owned()), Selector::equals(fact::NAMESPACE, name))),
+        None if chosen.is_some() || not_selector.is_some() => {
+            owner.namespace.map(|name| Selector::equals(fact::NAMESPACE, name))
+        }
         None => None,
     };
-    match (among, chosen) {
-        (None, None) => {}
-        (None, Some(chosen)) => conditions.push(known(owner, Namespaces::any(), chosen.clone(), chosen)),
-        (Some((named @ Namespaces::Named(_), whole)), chosen) => {
-            let chosen = chosen.unwrap_or_default();
-            conditions.push(known(owner, named, chosen.clone(), whole.and(chosen)));
-        }
-        (Some((any, namespaces)), chosen) => {
-            let both = namespaces.and(chosen.unwrap_or_default());
-            conditions.push(known(owner, any, both.clone(), both));
-        }
-    }
+    let positive = among.into_iter().chain(chosen).reduce(Selector::and);
+    conditions.extend(positive.map(|selector| known(owner, &selector)));
     if let Some(text) = not_selector {
         let selector = own_labels(&place.selector_without_global("notSelector", &text)?);
-        let peers = known(owner, Namespaces::any(), selector.clone(), selector);
-        conditions.push(vec![Peer::Not(Box::new(any_of(peers)))]);
+        conditions.push(vec![Peer::Not(Box::new(any_of(known(owner, &selector))))]);
     }
     if let Some(services) = services {
         conditions.push(vec![Peer::Backends(of_service(owner, place, services)?)]);
@@ -136,9 +125,9 @@ fn own_labels(expr: &Expr) -> Selector {
 }
 
 /// Pods that a selector matches, and the addresses of everything else that it matches.
-fn known(owner: &Owner<'_>, namespaces: Namespaces, endpoints: Selector, whole: Selector) -> Condition {
-    let addresses = owner.known.matching(&whole);
-    let mut peers = vec![Peer::Endpoints(Selection::pods(namespaces, endpoints))];
+fn known(owner: &Owner<'_>, selector: &Selector) -> Condition {
+    let addresses = owner.known.matching(selector);
+    let mut peers = vec![Peer::Endpoints(scope::pods(None, selector))];
     if !addresses.is_empty() {
         peers.push(Peer::Addresses(addresses));
     }

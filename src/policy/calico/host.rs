@@ -38,7 +38,7 @@ pub fn failsafe(documents: &[&Document], dataplane: &Dataplane) -> Result<Vec<Pl
             Some(rules) => rules,
             None => from_text(dataplane.setting(field, default), &origin),
         };
-        policies.push(placed(direction, rules, origin));
+        policies.push(placed(direction, joined(rules), origin));
     }
     Ok(policies)
 }
@@ -70,6 +70,18 @@ fn placed(direction: Direction, rules: Vec<Rule>, origin: Origin) -> Placed {
     let order = PolicyOrder::new(Order::LAST, "failsafe");
     let policy = Policy { subjects, isolation: Isolation::Leaves, order, rules, origin };
     Placed { rank: Tiers::failsafe(), unmatched: Action::Pass, direction, policy }
+}
+
+/// Ports for everybody are one rule.
+fn joined(rules: Vec<Rule>) -> Vec<Rule> {
+    let mut joined: Vec<Rule> = Vec::new();
+    for rule in rules {
+        match joined.iter_mut().find(|known| known.peers == rule.peers) {
+            Some(known) => known.traffic.fixed = known.traffic.fixed.union(&rule.traffic.fixed),
+            None => joined.push(rule),
+        }
+    }
+    joined
 }
 
 fn port_rule(place: &Place<'_>, port: &FailsafeSpec, origin: &Origin) -> Result<Rule, Problem> {

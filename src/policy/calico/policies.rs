@@ -1,9 +1,6 @@
 //! NetworkPolicy and GlobalNetworkPolicy → policies of their tier.
 
-use super::super::{
-    Action, Direction, Isolation, Namespaces, Order, Policy, PolicyOrder, Population, Rule, Selection,
-    TierRank,
-};
+use super::super::{Action, Direction, Isolation, Order, Policy, PolicyOrder, Rule, Selection, TierRank};
 use super::entity::Owner;
 use super::known::{KnownAddresses, namespace_of};
 use super::place::Place;
@@ -61,16 +58,10 @@ impl Reader<'_> {
         origin.namespace = namespace.unwrap_or_default().into();
         let place = Place { origin: &origin, ..place };
         let stage = stage(&place, &spec, global)?;
-        let selection = subjects(&place, &spec, namespace)?;
-        let populations: &[Population] = match (global, stage) {
-            (false, _) => &[Population::Pods],
-            (true, Stage::Normal) => &[Population::Pods, Population::HostEndpoints],
-            (true, Stage::Untracked | Stage::BeforeTranslation) => &[Population::HostEndpoints],
-        };
-        let subjects: Vec<Selection> = populations
-            .iter()
-            .map(|population| Selection { population: *population, ..selection.clone() })
-            .collect();
+        let selector = subjects(&place, &spec, namespace)?;
+        let pods = (stage == Stage::Normal).then(|| scope::pods(namespace, &selector));
+        let hosts = if global { scope::host_endpoints(&selector) } else { None };
+        let subjects: Vec<Selection> = pods.into_iter().chain(hosts).collect();
         let owner = Owner { namespace, known: self.known };
         let (ingress, egress) = (spec.ingress.as_deref(), spec.egress.as_deref());
         let (ingress, egress) = (ingress.unwrap_or_default(), egress.unwrap_or_default());
@@ -196,8 +187,8 @@ fn directions(place: &Place<'_>, spec: &PolicySpec) -> Result<Vec<Direction>, Pr
     types.iter().enumerate().map(read).collect()
 }
 
-/// Whom a policy selects; the population is left to its stage.
-fn subjects(place: &Place<'_>, spec: &PolicySpec, namespace: Option<&str>) -> Result<Selection, Problem> {
+/// Whom a policy selects; which kind of endpoints is left to its stage.
+fn subjects(place: &Place<'_>, spec: &PolicySpec, namespace: Option<&str>) -> Result<Selector, Problem> {
     let read = |field: &str, text: &Option<String>| match text
         .as_ref()
         .filter(|text| !text.trim_matches([' ', '\t']).is_empty())
@@ -220,9 +211,9 @@ fn subjects(place: &Place<'_>, spec: &PolicySpec, namespace: Option<&str>) -> Re
     let lower = |expr: Option<Expr>, scope: Scope, all: All| {
         expr.map_or_else(Selector::everything, |expr| scope::lower(&expr, scope, all))
     };
-    let endpoints = lower(own, Scope::Endpoint, all)
-        .and(lower(among, Scope::Namespace, All::InNamespace))
-        .and(lower(accounts, Scope::Account, All::HasAccount));
-    let namespaces = namespace.map_or_else(Namespaces::any, |name| Namespaces::Named(name.to_owned()));
-    Ok(Selection { population: Population::Pods, namespaces, endpoints })
+    Ok(lower(own, Scope::Endpoint, all).and(lower(among, Scope::Namespace, All::InNamespace)).and(lower(
+        accounts,
+        Scope::Account,
+        All::HasAccount,
+    )))
 }

@@ -3,6 +3,7 @@
 //! Calico rewrites selectors to labels of its own (`pcns.`, `pcsa.`, `projectcalico.org/…`); here
 //! they become facts (`model::fact`), which nothing that a user writes on a pod can stand for.
 
+use super::super::{Namespaces, Population, Selection};
 use super::selector::Expr;
 use crate::model::{Pattern, Requirement, Selector, fact};
 
@@ -69,6 +70,76 @@ pub fn lower(expr: &Expr, scope: Scope, all: All) -> Selector {
         Expr::Contains(label, text) => fits(label, scope, Pattern::Contains(text.clone())),
         Expr::StartsWith(label, text) => fits(label, scope, Pattern::StartsWith(text.clone())),
         Expr::EndsWith(label, text) => fits(label, scope, Pattern::EndsWith(text.clone())),
+    }
+}
+
+/// The pods that a selector means, of one namespace or of all. What it asks of namespaces becomes
+/// the selection's, and that a pod has a namespace and a service account goes without saying.
+pub fn pods(namespace: Option<&str>, selector: &Selector) -> Selection {
+    let (mut name, mut of_namespaces, mut rest) = (namespace.map(str::to_owned), Vec::new(), Vec::new());
+    for requirement in &selector.requirements {
+        match requirement {
+            Requirement::Exists(key) if key == fact::NAMESPACE || key == fact::SERVICE_ACCOUNT => {}
+            Requirement::In(key, values) if key == fact::NAMESPACE && values.len() == 1 && name.is_none() => {
+                name = values.first().cloned();
+            }
+            other if is_about_namespaces(other) => of_namespaces.push(other),
+            other => rest.push(other.clone()),
+        }
+    }
+    let namespaces = match name {
+        Some(name) => {
+            rest.extend(of_namespaces.into_iter().cloned());
+            rest.sort();
+            Namespaces::Named(name)
+        }
+        None => Namespaces::Matching(Selector {
+            requirements: of_namespaces.into_iter().map(unprefixed).collect(),
+        }),
+    };
+    Selection::pods(namespaces, Selector { requirements: rest })
+}
+
+/// The host endpoints that a selector means; none where it asks for a namespace.
+pub fn host_endpoints(selector: &Selector) -> Option<Selection> {
+    let needs_pod = |requirement: &Requirement| match requirement {
+        Requirement::Exists(key) | Requirement::In(key, _) => {
+            key == fact::NAMESPACE || key == fact::SERVICE_ACCOUNT
+        }
+        _ => false,
+    };
+    let selection = || Selection {
+        population: Population::HostEndpoints,
+        namespaces: Namespaces::any(),
+        endpoints: selector.clone(),
+    };
+    (!selector.requirements.iter().any(needs_pod)).then(selection)
+}
+
+fn is_about_namespaces(requirement: &Requirement) -> bool {
+    let (mut any, mut all) = (false, true);
+    let one = Selector { requirements: vec![requirement.clone()] };
+    one.for_each_key(&mut |key| {
+        any = true;
+        all &= key.starts_with(fact::NAMESPACE_LABEL);
+    });
+    any && all
+}
+
+/// The same on the labels of a namespace itself.
+fn unprefixed(requirement: &Requirement) -> Requirement {
+    let bare = |key: &str| key.strip_prefix(fact::NAMESPACE_LABEL).unwrap_or(key).to_owned();
+    let inside = |selector: &Selector| Selector {
+        requirements: selector.requirements.iter().map(unprefixed).collect(),
+    };
+    match requirement {
+        Requirement::In(key, values) => Requirement::In(bare(key), values.clone()),
+        Requirement::NotIn(key, values) => Requirement::NotIn(bare(key), values.clone()),
+        Requirement::Exists(key) => Requirement::Exists(bare(key)),
+        Requirement::DoesNotExist(key) => Requirement::DoesNotExist(bare(key)),
+        Requirement::Fits(key, pattern) => Requirement::Fits(bare(key), pattern.clone()),
+        Requirement::AnyOf(choices) => Requirement::AnyOf(choices.iter().map(inside).collect()),
+        Requirement::Not(selector) => Requirement::Not(Box::new(inside(selector))),
     }
 }
 
@@ -192,6 +263,20 @@ mod tests {
             assert!(!matches(text, scope, All::Everything, &[]), "{text}");
         }
         assert!(matches("projectcalico.org/orchestrator != 'k8s'", Scope::Endpoint, All::Everything, &[]));
+    }
+
+    #[test]
+    fn what_is_asked_of_namespaces_becomes_the_selections() {
+        let lowered = |text| lower(&parse(text).expect(text), Scope::Namespace, All::InNamespace);
+        let named = pods(None, &lowered("projectcalico.org/name == 'y'"));
+        assert_eq!(named, Selection::pods(Namespaces::Named("y".to_owned()), Selector::everything()));
+        let labelled = pods(None, &lowered("team == 'a' || !has(team)"));
+        let choices = vec![Selector::equals("team", "a"), exists("team").negated()];
+        let team = Namespaces::Matching(Selector::any_of(choices));
+        assert_eq!(labelled, Selection::pods(team, Selector::everything()));
+        assert_eq!(pods(None, &lowered("all()")), Selection::all_pods());
+        assert!(host_endpoints(&lowered("all()")).is_none());
+        assert!(host_endpoints(&lowered("global()")).is_some());
     }
 
     #[test]
