@@ -68,6 +68,8 @@ pub(super) fn endpoint(document: &Document) -> Result<(EndpointName, Variant), P
     let pod = (!host).then(|| name.name.clone());
     let variant = Variant {
         labels: own,
+        annotations: Labels::new(),
+        containers: Default::default(),
         ports,
         network: if host { Network::HostEndpoint } else { Network::Pod },
         service_account: account.or(by_profile).unwrap_or_else(|| "default".to_owned()),
