@@ -1,4 +1,4 @@
-//! A parsed YAML or JSON tree whose nodes know their lines.
+//! A parsed YAML or JSON tree whose nodes know their lines, and texts their columns.
 //!
 //! Typed shapes are read out of it with serde, so that an error names the line of the value that
 //! is wrong; sparse reads use the accessors.
@@ -11,6 +11,9 @@ use std::fmt;
 pub struct Node {
     /// Line, from 1.
     pub line: u32,
+    /// Column of the first character of a text (inside its quotes), from 1; 0 for everything else,
+    /// and for texts that do not stand on one line as they are.
+    pub column: u32,
     /// What stands there.
     pub value: Value,
 }

@@ -159,7 +159,7 @@ mod tests {
             name: name.into(),
             rule: empty,
         };
-        let body = Node { line: 1, value: Value::Map(Vec::new()) };
+        let body = Node { line: 1, column: 0, value: Value::Map(Vec::new()) };
         Document { origin, api_version: api_version.to_owned(), body }
     }
 

@@ -6,7 +6,7 @@
 use super::Reading;
 use crate::model::{Document, Node, Origin, Problem, Value};
 use rayon::prelude::*;
-use saphyr_parser::{Event, Parser, ScalarStyle};
+use saphyr_parser::{Event, Parser, ScalarStyle, Span};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -161,7 +161,7 @@ fn complete(item: &mut Node, kind: &str, api_version: &str) {
         return;
     }
     for (field, text) in [("kind", kind), ("apiVersion", api_version)] {
-        fields.push((field.into(), Node { line, value: Value::Text(text.into()) }));
+        fields.push((field.into(), Node { line, column: 0, value: Value::Text(text.into()) }));
     }
 }
 
@@ -222,23 +222,24 @@ impl Builder {
             let done = match event {
                 Event::SequenceStart(anchor, _) => {
                     open.push(Open {
-                        node: Node { line, value: Value::List(Vec::new()) },
+                        node: Node { line, column: 0, value: Value::List(Vec::new()) },
                         key: None,
                         anchor,
                     });
                     None
                 }
                 Event::MappingStart(anchor, _) => {
-                    open.push(Open { node: Node { line, value: Value::Map(Vec::new()) }, key: None, anchor });
+                    open.push(Open { node: Node { line, column: 0, value: Value::Map(Vec::new()) }, key: None, anchor });
                     None
                 }
                 Event::SequenceEnd | Event::MappingEnd => {
                     open.pop().map(|closed| self.remember(closed.anchor, closed.node))
                 }
                 Event::Scalar(text, style, anchor, tag) => {
+                    let column = column_of(&text, style, &span);
                     let quoted = style != ScalarStyle::Plain || tag.is_some_and(|tag| tag.suffix == "str");
                     let value = if quoted { Value::Text(text.into()) } else { plain(&text) };
-                    Some(self.remember(anchor, Node { line, value }))
+                    Some(self.remember(anchor, Node { line, column, value }))
                 }
                 Event::Alias(anchor) => Some(self.recall(anchor, line)?),
                 _ => None,
@@ -296,6 +297,18 @@ fn place(node: Node, open: &mut [Open], roots: &mut Vec<Node>) -> Result<(), Bui
         _ => {}
     }
     Ok(())
+}
+
+/// The column of the first character of a text that stands on one line as it is; 0 for others.
+fn column_of(text: &str, style: ScalarStyle, span: &Span) -> u32 {
+    let quote = match style {
+        ScalarStyle::Plain => 0,
+        ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted => 1,
+        ScalarStyle::Literal | ScalarStyle::Folded => return 0,
+    };
+    let (start, end) = (span.start.col(), span.end.col());
+    let whole = start + text.chars().count() + 2 * quote == end && span.start.line() == span.end.line();
+    if whole { (start + quote + 1) as u32 } else { 0 }
 }
 
 fn key_text(node: Node) -> Result<Box<str>, BuildError> {
@@ -373,6 +386,17 @@ mod tests {
         let reading = read(text);
         assert_eq!(&*reading.documents[0].origin.name, "a");
         assert_eq!(reading.documents[0].origin.line, 2);
+    }
+
+    #[test]
+    fn texts_on_one_line_know_their_columns() {
+        let text = "a: bc\nd: 'e f'\ng: [\"h\", i]\nj: \"k\\n\"\nl: |\n  m\n";
+        let reading = read(&format!("apiVersion: v1\nkind: A\n{text}"));
+        let body = &reading.documents[0].body;
+        let column = |field: &str| body.get(field).map(|node| node.column);
+        assert_eq!((column("a"), column("d"), column("j"), column("l")), (Some(4), Some(5), Some(0), Some(0)));
+        let items: Vec<u32> = body.items_of("g").iter().map(|node| node.column).collect();
+        assert_eq!(items, [6, 10]);
     }
 
     #[test]
