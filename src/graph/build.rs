@@ -102,7 +102,7 @@ impl AllowedGraph {
             let rows = Rows { classes: &classes, tiers: &tiers, policies: &policies, rules: &rules };
             (rows.build(Direction::Ingress), rows.build(Direction::Egress))
         };
-        let gaps = gaps::of_addresses(&classes, &rules);
+        let gaps = gaps::of_addresses(&classes, &rules, &dataplane);
         let open = decide(&[]);
         let mut graph =
             AllowedGraph { dataplane, tiers, policies, rules, classes, ingress, egress, open, mesh, gaps };

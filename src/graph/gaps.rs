@@ -5,12 +5,12 @@ use super::classes::{Class, ClassId, Classes};
 use super::edge::Exemption;
 use crate::inventory::{Inventory, Network};
 use crate::model::{AddressRange, AddressSet, Bend, Gap};
-use crate::policy::Peer;
+use crate::policy::{Dataplane, Peer};
 use std::collections::BTreeSet;
 
-/// Blocks may cover endpoints whose addresses nobody told.
-pub(super) fn of_addresses(classes: &Classes, rules: &[RuleInfo]) -> Vec<Gap> {
-    if classes.unaddressed == 0 {
+/// Blocks may cover endpoints whose addresses nobody told, where blocks match endpoints.
+pub(super) fn of_addresses(classes: &Classes, rules: &[RuleInfo], dataplane: &Dataplane) -> Vec<Gap> {
+    if classes.unaddressed == 0 || !dataplane.ipblock_matches_pods {
         return Vec::new();
     }
     let families = AddressSet::all();
