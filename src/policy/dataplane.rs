@@ -1,5 +1,6 @@
 //! What differs between dataplanes, as values that engines and the graph read.
 
+use super::cilium;
 use crate::model::Origin;
 use std::collections::BTreeMap;
 
@@ -21,6 +22,8 @@ pub struct Dataplane {
     /// Settings of the dataplane by their own names (`cilium-config`, FelixConfiguration); absent
     /// ones have the documented default.
     pub settings: BTreeMap<String, String>,
+    /// Kinds of policies that a setting switches off, and which one.
+    pub ignored_kinds: BTreeMap<String, String>,
 }
 
 /// How it is known which dataplane enforces.
@@ -122,7 +125,17 @@ impl Dataplane {
             ipblock_matches_nodes: !identities,
             local_node_exempt: true,
             settings: BTreeMap::new(),
+            ignored_kinds: BTreeMap::new(),
         }
+    }
+
+    /// The same with these settings, and with what follows from them.
+    pub fn with_settings(mut self, settings: BTreeMap<String, String>) -> Dataplane {
+        self.settings.extend(settings);
+        if cilium::settings::is_cilium(self.kind) {
+            cilium::settings::apply(&mut self);
+        }
+        self
     }
 
     /// The reading of the NetworkPolicy reference suite, shared by most implementations.

@@ -1,7 +1,7 @@
 //! Which dataplane enforces, as far as the documents tell: what runs comes before what the cluster's
 //! configuration says, that before the languages that somebody wrote policies in.
 
-use super::{Dataplane, DataplaneKind, Found};
+use super::{Dataplane, DataplaneKind, Found, cilium};
 use crate::model::{Document, Node, Origin};
 
 /// A sign of a dataplane, and where to look for it.
@@ -61,9 +61,21 @@ pub fn detect(documents: &[Document]) -> Dataplane {
         .map(|(kind, origin)| (kind, Found::Running(origin)))
         .or_else(|| suggested(documents).map(|(kind, origin)| (kind, Found::Suggested(origin))));
     match found {
-        Some((kind, found)) => Dataplane { found, ..Dataplane::new(kind) },
+        Some((kind, found)) => configured(Dataplane { found, ..Dataplane::new(kind) }, documents),
         None => Dataplane::kubernetes(),
     }
+}
+
+/// A dataplane with the version and the settings that the documents show of it; what is known of
+/// them already comes first.
+pub fn configured(dataplane: Dataplane, documents: &[Document]) -> Dataplane {
+    if !cilium::settings::is_cilium(dataplane.kind) {
+        return dataplane;
+    }
+    let version = dataplane.version.or_else(|| cilium::settings::version(documents));
+    let mut settings = cilium::settings::settings(documents);
+    settings.extend(dataplane.settings.clone());
+    Dataplane { version, ..dataplane }.with_settings(settings)
 }
 
 type Sighting = (DataplaneKind, Origin);

@@ -3,6 +3,7 @@
 //! Who exists is left to `inventory`, the combination with it to `graph`.
 
 pub mod calico;
+pub mod cilium;
 pub mod dataplane;
 pub mod detect;
 pub mod evaluate;
@@ -14,7 +15,7 @@ pub mod ruleset;
 pub mod transport;
 
 pub use dataplane::{Dataplane, DataplaneKind, Found};
-pub use detect::detect;
+pub use detect::{configured, detect};
 pub use evaluate::{Decision, Extent, Matched, Step, decide};
 pub use fields::{Field, Kind, Support, UnknownField};
 pub use ruleset::{
@@ -47,11 +48,13 @@ pub trait Engine: Sync {
     fn committed(&self, documents: Vec<Document>) -> Vec<Document> {
         documents
     }
+    /// What its dataplane makes of the rules of every language; nothing in most.
+    fn adapt(&self, _tier: &mut Tier, _dataplane: &Dataplane) {}
 }
 
 /// Every policy language that is understood, in the order in which reports name them.
 pub const ENGINES: &[&dyn Engine] =
-    &[&kubernetes::Kubernetes, &network_policy_api::NetworkPolicyApi, &calico::Calico];
+    &[&kubernetes::Kubernetes, &network_policy_api::NetworkPolicyApi, &calico::Calico, &cilium::Cilium];
 
 /// What an engine makes of its objects.
 #[derive(Clone, Debug, Default)]
@@ -91,7 +94,11 @@ pub fn read(documents: &[Document], dataplane: &Dataplane) -> RuleSet {
         let Lowered { tiers: own, transport, gaps, problems } = engine.lower(documents, dataplane);
         set.transport.extend(transport);
         for mut tier in own {
-            let counts = |policy: &Policy| engine.enforces(&policy.origin.kind, dataplane);
+            let counts = |policy: &Policy| {
+                let kind = &*policy.origin.kind;
+                engine.enforces(kind, dataplane) && !dataplane.ignored_kinds.contains_key(kind)
+            };
+            ENGINES.iter().for_each(|engine| engine.adapt(&mut tier, dataplane));
             let (kept, left): (Vec<_>, Vec<_>) =
                 std::mem::take(&mut tier.policies).into_iter().partition(counts);
             if !left.is_empty() {

@@ -26,7 +26,10 @@ pub fn documents(text: &str) -> Vec<watertight::model::Document> {
 /// The same on a given dataplane.
 pub fn analyse_on(text: &str, dataplane: Option<Dataplane>) -> (Analysis, Vec<Problem>) {
     let reading = source::parse(&Arc::from("example.yaml"), text);
-    let dataplane = dataplane.unwrap_or_else(|| policy::detect(&reading.documents));
+    let dataplane = match dataplane {
+        Some(given) => policy::configured(given, &reading.documents),
+        None => policy::detect(&reading.documents),
+    };
     let mut analysis = analysis::declared(&reading.documents, dataplane);
     let mut problems = reading.problems;
     problems.append(&mut analysis.problems);
@@ -40,6 +43,7 @@ pub fn dataplane(block: &str) -> Dataplane {
     let name = lines.next().expect("the name of a dataplane");
     let kind = DataplaneKind::from_name(name).unwrap_or_else(|| panic!("no dataplane {name}"));
     let mut dataplane = Dataplane::new(kind);
+    let mut settings = std::collections::BTreeMap::new();
     for line in lines {
         let (key, value) = line.split_once(':').expect("key: value");
         let value = value.trim().trim_matches('"');
@@ -48,10 +52,10 @@ pub fn dataplane(block: &str) -> Dataplane {
                 dataplane.version =
                     Some((major.parse().expect("a number"), minor.parse().expect("a number")));
             }
-            _ => drop(dataplane.settings.insert(key.to_owned(), value.to_owned())),
+            _ => drop(settings.insert(key.to_owned(), value.to_owned())),
         }
     }
-    dataplane
+    dataplane.with_settings(settings)
 }
 
 /// Reads a contract given as text, with the checks and engines that there are.

@@ -74,7 +74,10 @@ impl Session {
         let bar = self.progress("reading manifests");
         let reading = self.timed("parse", || source::read_manifests(paths));
         bar.finish_and_clear();
-        let dataplane = dataplane.unwrap_or_else(|| policy::detect(&reading.documents));
+        let dataplane = match dataplane {
+            Some(chosen) => policy::configured(chosen, &reading.documents),
+            None => policy::detect(&reading.documents),
+        };
         let mut analysis = self.timed("analyse", || analysis::declared(&reading.documents, dataplane));
         analysis = analysis::under(analysis, contract, today);
         // A broken contract lies among the manifests and is read as one of them too.

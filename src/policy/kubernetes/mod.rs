@@ -3,7 +3,7 @@
 //! The exact meaning, case by case, is on the page `docs/semantics/kubernetes.md`.
 
 mod lower;
-mod wire;
+pub(super) mod wire;
 
 // What other kinds of the same style share with NetworkPolicy.
 pub(super) use lower::{label_selector, twins};

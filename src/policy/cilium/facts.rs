@@ -1,0 +1,184 @@
+//! What one object must know of the others: groups of blocks, rules for the DNS proxy, demands on
+//! all peers, nodes, and whether the API server's addresses are there.
+
+use super::super::{Direction, Namespaces, Selection};
+use super::lower::{Context, Learning};
+use super::peers::{CidrGroups, block};
+use super::wire::{Effect, PortRule, field};
+use crate::model::{AddressSet, Document, Labels, Node, Origin, Problem, Requirement};
+use crate::policy::Dataplane;
+use crate::policy::kubernetes::wire::refusal;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+
+/// What the objects say together.
+#[derive(Default)]
+pub struct Facts {
+    /// CiliumCIDRGroups.
+    pub groups: CidrGroups,
+    /// Whether the service `default/kubernetes` and its endpoints are among the documents.
+    pub api_server_is_known: bool,
+    /// Nodes with their labels.
+    pub nodes: Vec<(String, Labels)>,
+    /// Subjects whose DNS answers pass the DNS proxy.
+    resolved: Vec<Selection>,
+    /// `fromRequires` and `toRequires`, of versions that have them.
+    pub demands: Vec<Demand>,
+}
+
+/// What some subjects ask of all endpoints that rules let in or out.
+pub struct Demand {
+    /// In which direction.
+    pub direction: Direction,
+    /// Of which lists.
+    pub effect: Effect,
+    /// Whose peers.
+    pub subject: Selection,
+    /// What they must be.
+    pub peer: Selection,
+}
+
+/// The version that no longer knows `fromRequires` and `toRequires`.
+pub const WITHOUT_REQUIRES: (u32, u32) = (1, 19);
+
+impl Facts {
+    /// Looks through all documents; groups that are broken are problems.
+    pub fn collect(
+        documents: &[Document],
+        policies: &[&Document],
+        dataplane: &Dataplane,
+    ) -> (Facts, Vec<Problem>) {
+        let mut facts = Facts::default();
+        let mut problems = Vec::new();
+        let (mut service, mut endpoints) = (false, false);
+        for document in documents {
+            let Origin { kind, namespace, name, .. } = &document.origin;
+            let labels = || labels(document.body.path(&["metadata", "labels"]));
+            match &**kind {
+                "CiliumCIDRGroup" => match group(document) {
+                    Ok(set) => drop(facts.groups.insert(name.to_string(), (labels(), set))),
+                    Err(problem) => problems.push(problem),
+                },
+                "Node" if document.api_version == "v1" => facts.nodes.push((name.to_string(), labels())),
+                "Service" => service |= (&**namespace, &**name) == ("default", "kubernetes"),
+                "Endpoints" => endpoints |= (&**namespace, &**name) == ("default", "kubernetes"),
+                "EndpointSlice" => {
+                    let of = labels().get("kubernetes.io/service-name").cloned();
+                    endpoints |= &**namespace == "default" && of.as_deref() == Some("kubernetes");
+                }
+                _ => {}
+            }
+        }
+        facts.api_server_is_known = service && endpoints;
+        for document in policies {
+            facts.add(document, dataplane);
+        }
+        (facts, problems)
+    }
+
+    /// What a policy says to others; one that is broken says nothing.
+    fn add(&mut self, document: &Document, dataplane: &Dataplane) {
+        let nothing = Facts::default();
+        let context = Context::new(document, dataplane, &nothing);
+        let Ok(specs) = super::wire::specs(document, &context.origin) else { return };
+        let old = dataplane.version.is_some_and(|version| version < WITHOUT_REQUIRES);
+        let (mut resolved, mut demands) = (Vec::new(), Vec::new());
+        for spec in &specs {
+            let Some(Ok(subject)) = spec.endpoints.clone().map(|selector| context.subject(selector, 0))
+            else {
+                continue;
+            };
+            for entry in &spec.entries {
+                let ports: Vec<PortRule> =
+                    field(entry.node, "toPorts", &context.origin).ok().flatten().unwrap_or_default();
+                let about_names = |port: &PortRule| {
+                    port.rules
+                        .as_ref()
+                        .is_some_and(|rules| rules.dns.as_ref().is_some_and(|dns| !dns.is_empty()))
+                };
+                if entry.effect == Effect::Allows && ports.iter().any(about_names) {
+                    resolved.push(subject.clone());
+                }
+                let asked: Vec<LabelSelector> = match old {
+                    true => {
+                        let name = format!("{}Requires", entry.word());
+                        field(entry.node, &name, &context.origin).ok().flatten().unwrap_or_default()
+                    }
+                    false => Vec::new(),
+                };
+                for selector in asked {
+                    let Ok(terms) = context.terms(selector, 0) else { continue };
+                    let (peer, _) = terms.peers(&context.scope, context.cluster());
+                    let (direction, effect, subject) = (entry.direction, entry.effect, subject.clone());
+                    demands.push(Demand { direction, effect, subject, peer });
+                }
+            }
+        }
+        self.resolved.extend(resolved);
+        self.demands.extend(demands);
+    }
+
+    /// Whether names that these subjects look up become known to the agent.
+    pub fn learning(&self, subject: &Selection) -> Learning {
+        let best = self.resolved.iter().map(|other| relation(other, subject)).max();
+        match best {
+            Some(Relation::Covers) => Learning::Certain,
+            Some(Relation::MayOverlap) => Learning::Possible,
+            Some(Relation::Disjoint) | None => Learning::Nothing,
+        }
+    }
+}
+
+/// How two selections stand to each other, as far as their text tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Relation {
+    /// Nobody is in both.
+    Disjoint,
+    /// Somebody may be.
+    MayOverlap,
+    /// Everybody of the second is in the first.
+    Covers,
+}
+
+/// How `wide` stands to `narrow`.
+pub fn relation(wide: &Selection, narrow: &Selection) -> Relation {
+    if wide.population != narrow.population {
+        return Relation::Disjoint;
+    }
+    let namespaces = match (&wide.namespaces, &narrow.namespaces) {
+        (a, b) if a == b => Relation::Covers,
+        (Namespaces::Matching(selector), _) if selector.is_everything() => Relation::Covers,
+        (Namespaces::Named(_), Namespaces::Named(_)) => Relation::Disjoint,
+        _ => Relation::MayOverlap,
+    };
+    let (all, own) = (&wide.endpoints.requirements, &narrow.endpoints.requirements);
+    let apart = |a: &Requirement, b: &Requirement| match (a, b) {
+        (Requirement::In(key, values), Requirement::In(other, more)) => {
+            key == other && !values.iter().any(|value| more.contains(value))
+        }
+        _ => false,
+    };
+    let endpoints = if all.iter().all(|requirement| own.contains(requirement)) {
+        Relation::Covers
+    } else if all.iter().any(|a| own.iter().any(|b| apart(a, b))) {
+        Relation::Disjoint
+    } else {
+        Relation::MayOverlap
+    };
+    namespaces.min(endpoints)
+}
+
+fn labels(node: Option<&Node>) -> Labels {
+    let fields = node.map_or(&[][..], Node::fields);
+    fields.iter().filter_map(|(key, value)| Some((key.to_string(), value.text()?.to_owned()))).collect()
+}
+
+fn group(document: &Document) -> Result<AddressSet, Problem> {
+    let blocks = document.body.path(&["spec", "externalCIDRs"]).map_or(&[][..], Node::items);
+    let read = |node: &Node| {
+        node.text().and_then(block).ok_or_else(|| {
+            let hint = "write an address and a prefix length: 203.0.113.0/24";
+            refusal(&document.origin, node.line, "externalCIDRs holds something that is no CIDR", hint)
+        })
+    };
+    blocks.iter().map(read).collect()
+}

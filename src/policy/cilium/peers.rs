@@ -1,0 +1,457 @@
+//! The other ends of an entry: endpoints, entities, blocks, nodes, services, names.
+
+use super::super::{Namespaces, Peer, Peers, Population, Selection, ServiceChoice, Services};
+use super::labels::Reserved;
+use super::lower::{Context, Learning};
+use super::settings;
+use super::wire::{CidrRule, DnsName, Effect, Entry, LabelledServices, NamedService, ServiceRef, field};
+use crate::model::{AddressRange, AddressSet, Bend, Condition, DomainPattern, Labels, Problem, Selector};
+use crate::policy::Direction;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use std::collections::BTreeMap;
+
+/// Other ends, with what is asked of them that peers cannot say.
+pub struct Part {
+    /// Whom.
+    pub peers: Peers,
+    /// Which of them.
+    pub condition: Option<Condition>,
+    /// Whether `fromRequires` and `toRequires` narrow it.
+    pub family: Family,
+}
+
+/// From which kind of field peers come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    /// `fromEndpoints`, `toEndpoints`.
+    Endpoints,
+    /// Any other.
+    Other,
+}
+
+/// What a field means: peers, and those that are meant only in part.
+#[derive(Default)]
+struct Meant {
+    peers: Vec<Peer>,
+    everyone: bool,
+    own_node: bool,
+    other_nodes: bool,
+}
+
+/// A named set of identities.
+#[derive(Clone, Copy)]
+enum Entity {
+    All,
+    World,
+    WorldIpv4,
+    WorldIpv6,
+    Cluster,
+    Host,
+    RemoteNode,
+    ApiServer,
+    /// Endpoints that no object declares; what is said of them, where it matters.
+    Elsewhere(Option<&'static str>),
+}
+
+const ENTITIES: &[(&str, Entity)] = &[
+    ("all", Entity::All),
+    ("world", Entity::World),
+    ("world-ipv4", Entity::WorldIpv4),
+    ("world-ipv6", Entity::WorldIpv6),
+    ("cluster", Entity::Cluster),
+    ("host", Entity::Host),
+    ("remote-node", Entity::RemoteNode),
+    ("kube-apiserver", Entity::ApiServer),
+    ("ingress", Entity::Elsewhere(Some("what comes through Cilium's own ingress proxy is not in the graph"))),
+    ("health", Entity::Elsewhere(None)),
+    ("init", Entity::Elsewhere(Some("pods whose labels are not known yet are not in the graph"))),
+    ("unmanaged", Entity::Elsewhere(Some("which pods Cilium does not manage is not known"))),
+    ("none", Entity::Elsewhere(None)),
+];
+
+/// Entities that are one identity each, with a reserved label of that name.
+const IDENTITIES: &[&str] =
+    &["world", "host", "remote-node", "kube-apiserver", "ingress", "health", "init", "unmanaged"];
+
+/// CiliumCIDRGroups by name: their labels and blocks.
+pub type CidrGroups = BTreeMap<String, (Labels, AddressSet)>;
+
+/// Fields of peers without their first word, in the order of the API.
+const FIELDS: &[&str] = &["Endpoints", "CIDR", "CIDRSet", "Entities", "Nodes", "Groups", "Services", "FQDNs"];
+
+/// What an entry says on peers; `None` where it says nothing.
+///
+/// # Errors
+/// A combination or value for which the agent refuses the whole object.
+pub fn parts(context: &mut Context<'_>, entry: &Entry<'_>) -> Result<Option<Vec<Part>>, Problem> {
+    let allowed = |name: &&&str| {
+        let only_to = ["Services", "FQDNs"].contains(*name);
+        let fits = !only_to || entry.direction == Direction::Egress;
+        fits && !(**name == "FQDNs" && entry.effect == Effect::Denies)
+    };
+    let names = FIELDS.iter().filter(allowed).map(|name| (*name, format!("{}{name}", entry.word())));
+    let there: Vec<(&str, String)> =
+        names.filter(|(_, full)| entry.node.get(full).is_some_and(|node| !node.is_null())).collect();
+    let used: Vec<&String> =
+        there.iter().map(|(_, full)| full).filter(|full| !entry.node.items_of(full).is_empty()).collect();
+    if let [first, second, ..] = used.as_slice() {
+        let message = format!("{first} stands beside {second} in one entry");
+        return Err(context.refuse(entry.line_of(second), message, "give each an entry of its own"));
+    }
+    if there.is_empty() {
+        return Ok(None);
+    }
+    let mut meant = Meant::default();
+    for (name, full) in &there {
+        match *name {
+            "Endpoints" => endpoints(context, entry, full, &mut meant)?,
+            "CIDR" => blocks(context, entry, full, &mut meant)?,
+            "CIDRSet" => block_sets(context, entry, full, &mut meant)?,
+            "Entities" => entities(context, entry, full, &mut meant)?,
+            "Nodes" => nodes(context, entry, full, &mut meant)?,
+            // Groups of a cloud are blocks that nobody told; the table of fields has a gap for them.
+            "Groups" => {}
+            "Services" => services(context, entry, full, &mut meant)?,
+            _ => names_of(context, entry, full, &mut meant)?,
+        }
+    }
+    let family =
+        if there.iter().any(|(name, _)| *name == "Endpoints") { Family::Endpoints } else { Family::Other };
+    Ok(Some(meant.parts(family)))
+}
+
+impl Meant {
+    fn parts(mut self, family: Family) -> Vec<Part> {
+        let whole = |peers| Part { peers, condition: None, family };
+        if self.everyone {
+            return vec![whole(Peers::Everyone)];
+        }
+        let some_nodes = match (self.own_node, self.other_nodes) {
+            (true, true) => {
+                self.peers.extend(all_nodes());
+                None
+            }
+            (true, false) => Some("the node that the endpoint runs on, and no other"),
+            (false, true) => Some("nodes other than the one that the endpoint runs on"),
+            (false, false) => None,
+        };
+        let mut parts = Vec::new();
+        if !self.peers.is_empty() || some_nodes.is_none() {
+            parts.push(whole(Peers::Among(self.peers)));
+        }
+        parts.extend(some_nodes.map(|which| Part {
+            condition: Some(Condition::Other(which.to_owned())),
+            ..whole(Peers::Among(all_nodes()))
+        }));
+        parts
+    }
+
+    fn entity(&mut self, entity: Entity) {
+        let family = |cidr: &str| AddressRange::from_cidr(cidr).into_iter().collect();
+        match entity {
+            Entity::All => self.everyone = true,
+            Entity::World => self.peers.push(Peer::Outside),
+            Entity::WorldIpv4 => self.peers.push(outside(family("0.0.0.0/0"))),
+            Entity::WorldIpv6 => self.peers.push(outside(family("::/0"))),
+            Entity::Cluster => {
+                self.peers.push(Peer::Endpoints(Selection::all_pods()));
+                self.peers.extend(all_nodes());
+                self.peers.push(api_server());
+            }
+            Entity::Host => self.own_node = true,
+            Entity::RemoteNode => self.other_nodes = true,
+            Entity::ApiServer => self.peers.push(api_server()),
+            Entity::Elsewhere(_) => {}
+        }
+    }
+}
+
+fn outside(family: AddressSet) -> Peer {
+    Peer::All(vec![Peer::Outside, Peer::Addresses(family)])
+}
+
+/// Every node, and what runs on its network.
+fn all_nodes() -> Vec<Peer> {
+    let on_nodes = Selection {
+        population: Population::HostNetwork,
+        namespaces: Namespaces::any(),
+        endpoints: Selector::everything(),
+    };
+    vec![Peer::Nodes(Selector::everything()), Peer::Endpoints(on_nodes)]
+}
+
+/// The endpoints of the service `default/kubernetes`.
+fn api_server() -> Peer {
+    let chosen = ServiceChoice::Named("kubernetes".to_owned());
+    Peer::Backends(Services { namespace: Some("default".to_owned()), chosen })
+}
+
+fn endpoints(
+    context: &mut Context<'_>,
+    entry: &Entry<'_>,
+    name: &str,
+    meant: &mut Meant,
+) -> Result<(), Problem> {
+    let selectors: Vec<LabelSelector> = field(entry.node, name, &context.origin)?.unwrap_or_default();
+    for (index, selector) in selectors.into_iter().enumerate() {
+        let line = item_line(entry, name, index);
+        let terms = context.terms(selector, line)?;
+        let (selection, reserved) = terms.peers(&context.scope, context.cluster());
+        meant.peers.push(Peer::Endpoints(selection));
+        if reserved == Reserved::None {
+            continue;
+        }
+        meant.everyone |= terms.means_everyone();
+        for (word, entity) in ENTITIES {
+            if IDENTITIES.contains(word) && terms.fits_reserved(word) {
+                meant.entity(*entity);
+                say(context, entry, line, *entity);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn entities(
+    context: &mut Context<'_>,
+    entry: &Entry<'_>,
+    name: &str,
+    meant: &mut Meant,
+) -> Result<(), Problem> {
+    let words: Vec<String> = field(entry.node, name, &context.origin)?.unwrap_or_default();
+    for (index, word) in words.iter().enumerate() {
+        let line = item_line(entry, name, index);
+        let Some((_, entity)) = ENTITIES.iter().find(|(known, _)| known == word) else {
+            let known: Vec<&str> = ENTITIES.iter().map(|(known, _)| *known).collect();
+            let hint = format!("one of {}", known.join(", "));
+            return Err(context.refuse(line, format!("entity {word:?} is not known"), &hint));
+        };
+        meant.entity(*entity);
+        say(context, entry, line, *entity);
+    }
+    Ok(())
+}
+
+/// What nobody can know of an entity.
+fn say(context: &mut Context<'_>, entry: &Entry<'_>, line: u32, entity: Entity) {
+    let what = match entity {
+        Entity::Elsewhere(Some(what)) => what,
+        Entity::ApiServer if !context.facts.api_server_is_known => {
+            "the addresses of the API server are not known: there is no Service default/kubernetes with endpoints"
+        }
+        _ => return,
+    };
+    context.gap(&entry.place, line, what, bends(entry));
+}
+
+/// Peers that are not known: what an entry for them allows or denies is missing from the graph.
+fn bends(entry: &Entry<'_>) -> Bend {
+    match entry.effect {
+        Effect::Allows => Bend::MayAllowMore,
+        Effect::Denies => Bend::MayAllowLess,
+    }
+}
+
+fn item_line(entry: &Entry<'_>, name: &str, index: usize) -> u32 {
+    entry.node.items_of(name).get(index).map_or(entry.node.line, |node| node.line)
+}
+
+/// A block: an address and a prefix length.
+pub fn block(text: &str) -> Option<AddressRange> {
+    AddressRange::from_cidr(text)
+}
+
+fn blocks(
+    context: &mut Context<'_>,
+    entry: &Entry<'_>,
+    name: &str,
+    meant: &mut Meant,
+) -> Result<(), Problem> {
+    let texts: Vec<String> = field(entry.node, name, &context.origin)?.unwrap_or_default();
+    for (index, text) in texts.iter().enumerate() {
+        // Here a single address may stand without a prefix length.
+        let range = block(text).or_else(|| text.trim().parse().ok().map(AddressRange::single));
+        let Some(range) = range else {
+            let hint = "write an address, or an address and a prefix length: 10.0.0.0/8";
+            return Err(context.refuse(item_line(entry, name, index), format!("{text:?} is no CIDR"), hint));
+        };
+        meant.peers.push(Peer::Addresses([range].into_iter().collect()));
+    }
+    Ok(())
+}
+
+fn block_sets(
+    context: &mut Context<'_>,
+    entry: &Entry<'_>,
+    name: &str,
+    meant: &mut Meant,
+) -> Result<(), Problem> {
+    let rules: Vec<CidrRule> = field(entry.node, name, &context.origin)?.unwrap_or_default();
+    for (index, rule) in rules.into_iter().enumerate() {
+        let line = item_line(entry, name, index);
+        let set = block_set(context, entry, rule, line)?;
+        if !set.is_empty() {
+            meant.peers.push(Peer::Addresses(set));
+        }
+    }
+    Ok(())
+}
+
+fn block_set(
+    context: &mut Context<'_>,
+    entry: &Entry<'_>,
+    rule: CidrRule,
+    line: u32,
+) -> Result<AddressSet, Problem> {
+    let CidrRule { cidr, cidr_group_ref, cidr_group_selector, except } = rule;
+    let hint = "write an address and a prefix length: 10.0.0.0/8 or 2001:db8::/32";
+    let cidr = cidr.filter(|text| !text.is_empty());
+    let group = cidr_group_ref.filter(|name| !name.is_empty());
+    let mut within = None;
+    let whole = match (cidr, group, cidr_group_selector) {
+        (Some(text), None, None) => {
+            let range =
+                block(&text).ok_or_else(|| context.refuse(line, format!("{text:?} is no CIDR"), hint))?;
+            within = Some((range, text));
+            [range].into_iter().collect()
+        }
+        (None, Some(name), None) => match context.facts.groups.get(&name) {
+            Some((_, set)) => set.clone(),
+            None => {
+                let what = format!("there is no CiliumCIDRGroup {name:?} among the documents");
+                context.gap(&entry.place, line, what, bends(entry));
+                AddressSet::none()
+            }
+        },
+        (None, None, Some(selector)) => {
+            let labels = context.terms(selector, line)?.nodes();
+            let chosen = context.facts.groups.values().filter(|(own, _)| labels.matches(own));
+            chosen.fold(AddressSet::none(), |all, (_, set)| all.union(set))
+        }
+        _ => {
+            let message = "an item needs one of cidr, cidrGroupRef and cidrGroupSelector";
+            return Err(context.refuse(line, message, "give each an item of its own"));
+        }
+    };
+    let mut left = whole;
+    for text in except.unwrap_or_default() {
+        let hole = block(&text).ok_or_else(|| context.refuse(line, format!("{text:?} is no CIDR"), hint))?;
+        if let Some((range, cidr)) = &within
+            && !range.contains(hole.first)
+        {
+            let message = format!("except {text} is not inside {cidr}");
+            return Err(context.refuse(line, message, "an except is a part of its cidr"));
+        }
+        left = left.difference(&[hole].into_iter().collect());
+    }
+    Ok(left)
+}
+
+fn nodes(context: &mut Context<'_>, entry: &Entry<'_>, name: &str, meant: &mut Meant) -> Result<(), Problem> {
+    let selectors: Vec<LabelSelector> = field(entry.node, name, &context.origin)?.unwrap_or_default();
+    let line = entry.line_of(name);
+    if !selectors.is_empty() && !settings::is_on(context.dataplane, "enable-node-selector-labels", "false") {
+        if settings::are_known(context.dataplane) {
+            let hint = "the agent refuses the object unless enable-node-selector-labels is true";
+            return Err(context.refuse(line, format!("{name} without labels of nodes"), hint));
+        }
+        let what = format!("{name} needs enable-node-selector-labels, and the settings are not known");
+        context.gap(&entry.place, line, what, Bend::MayAllowMore);
+    }
+    for (index, selector) in selectors.into_iter().enumerate() {
+        let selector = context.terms(selector, item_line(entry, name, index))?.nodes();
+        match selector.is_everything() {
+            true => meant.peers.extend(all_nodes()),
+            false => meant.peers.push(Peer::Nodes(selector)),
+        }
+    }
+    Ok(())
+}
+
+/// The version since which services with a selector mean the pods behind them.
+const SERVICES_WITH_SELECTOR: (u32, u32) = (1, 17);
+
+fn services(
+    context: &mut Context<'_>,
+    entry: &Entry<'_>,
+    name: &str,
+    meant: &mut Meant,
+) -> Result<(), Problem> {
+    let references: Vec<ServiceRef> = field(entry.node, name, &context.origin)?.unwrap_or_default();
+    for (index, reference) in references.into_iter().enumerate() {
+        let line = item_line(entry, name, index);
+        let ServiceRef { k8s_service, k8s_service_selector } = reference;
+        let some = |text: Option<String>| text.filter(|text| !text.is_empty());
+        let services = match (k8s_service, k8s_service_selector) {
+            (_, Some(LabelledServices { selector, namespace })) => {
+                let labels = context.terms(selector.unwrap_or_default(), line)?.nodes();
+                Services { namespace: some(namespace), chosen: ServiceChoice::Labelled(labels) }
+            }
+            (Some(NamedService { service_name, namespace }), None) => {
+                let chosen = ServiceChoice::Named(service_name.unwrap_or_default());
+                Services { namespace: some(namespace), chosen }
+            }
+            (None, None) => {
+                let message = "an item needs k8sService or k8sServiceSelector";
+                return Err(context.refuse(line, message, "name the service or its labels"));
+            }
+        };
+        let old = context.dataplane.version.is_some_and(|version| version < SERVICES_WITH_SELECTOR);
+        let backends = Peer::Backends(services);
+        meant.peers.push(match old {
+            true => Peer::All(vec![backends, Peer::Not(Box::new(Peer::Endpoints(Selection::all_pods())))]),
+            false => backends,
+        });
+    }
+    Ok(())
+}
+
+fn names_of(
+    context: &mut Context<'_>,
+    entry: &Entry<'_>,
+    name: &str,
+    meant: &mut Meant,
+) -> Result<(), Problem> {
+    let names: Vec<DnsName> = field(entry.node, name, &context.origin)?.unwrap_or_default();
+    let mut patterns = Vec::new();
+    for (index, dns) in names.into_iter().enumerate() {
+        patterns.push(pattern(context, dns, item_line(entry, name, index))?);
+    }
+    let line = entry.line_of(name);
+    match context.learning {
+        Learning::Certain => meant.peers.push(Peer::Domains(patterns)),
+        Learning::Possible => {
+            let what = "toFQDNs counts only for endpoints whose DNS answers pass the DNS proxy, \
+                        and the rule for that selects others, or these in part";
+            context.gap(&entry.place, line, what, Bend::MayAllowLess);
+            meant.peers.push(Peer::Domains(patterns));
+        }
+        Learning::Nothing => {
+            let what = "toFQDNs allows nothing: no rule with rules.dns lets the DNS proxy see the answers \
+                        that these endpoints get";
+            context.gap(&entry.place, line, what, Bend::MayAllowMore);
+        }
+    }
+    Ok(())
+}
+
+fn pattern(context: &Context<'_>, name: DnsName, line: u32) -> Result<DomainPattern, Problem> {
+    let DnsName { match_name, match_pattern } = name;
+    let some = |text: Option<String>| text.filter(|text| !text.is_empty());
+    let fits = |text: &str, more: &[u8]| {
+        text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b) || more.contains(&b))
+    };
+    let hint = "letters, digits, -, _ and ., in a matchPattern also *";
+    match (some(match_name), some(match_pattern)) {
+        (Some(name), None) if fits(&name, b"") => Ok(DomainPattern::exact(&name)),
+        (None, Some(pattern)) if fits(&pattern, b"*") => Ok(match pattern.strip_prefix("**.") {
+            Some(rest) if !rest.contains('*') => DomainPattern::below(rest),
+            _ if pattern == "*" => DomainPattern::Any,
+            _ => DomainPattern::within_labels(&pattern),
+        }),
+        (Some(text), None) | (None, Some(text)) => {
+            Err(context.refuse(line, format!("{text:?} is no DNS name or pattern"), hint))
+        }
+        _ => Err(context.refuse(line, "an item needs one of matchName and matchPattern", hint)),
+    }
+}

@@ -1,0 +1,110 @@
+//! The settings of the agent: the ConfigMap `cilium-config`, and what follows from it for everybody's
+//! policies.
+
+use super::super::{Dataplane, DataplaneKind};
+use crate::model::{Document, Node, Value};
+use std::collections::BTreeMap;
+
+/// The ConfigMap that the agents read.
+pub const CONFIG_MAP: &str = "cilium-config";
+
+/// Kinds that the agent enforces as long as nothing switches them off, with the switch and its default.
+const SWITCHES: &[(&str, &str, &str)] = &[
+    ("NetworkPolicy", "enable-k8s-networkpolicy", "true"),
+    ("CiliumNetworkPolicy", "enable-cilium-network-policy", "true"),
+    ("CiliumClusterwideNetworkPolicy", "enable-cilium-clusterwide-network-policy", "true"),
+    ("ClusterNetworkPolicy", "enable-k8s-cluster-network-policy", "false"),
+];
+
+/// Keys that decide about policies; a CiliumNodeConfig that sets one makes nodes differ.
+pub const ABOUT_POLICIES: &[&str] = &[
+    "allow-localhost",
+    "enable-cilium-clusterwide-network-policy",
+    "enable-cilium-network-policy",
+    "enable-host-firewall",
+    "enable-icmp-rules",
+    "enable-k8s-cluster-network-policy",
+    "enable-k8s-networkpolicy",
+    "enable-l7-proxy",
+    "enable-node-selector-labels",
+    "enable-non-default-deny-policies",
+    "enable-policy",
+    "enable-sctp",
+    "labels",
+    "policy-audit-mode",
+    "policy-cidr-match-mode",
+];
+
+/// Whether a dataplane is made of Cilium.
+pub fn is_cilium(kind: DataplaneKind) -> bool {
+    matches!(kind, DataplaneKind::Cilium | DataplaneKind::GkeDataplaneV2)
+}
+
+/// The settings by their own names: those of the ConfigMap `cilium-config`, in `kube-system` before
+/// any other namespace. Empty where there is none.
+pub fn settings(documents: &[Document]) -> BTreeMap<String, String> {
+    let Some(document) = config_map(documents) else { return BTreeMap::new() };
+    let data = document.body.get("data").map_or(&[][..], Node::fields);
+    let text = |node: &Node| match &node.value {
+        Value::Text(text) => Some(text.to_string()),
+        Value::Bool(truth) => Some(truth.to_string()),
+        Value::Int(number) => Some(number.to_string()),
+        _ => None,
+    };
+    data.iter().filter_map(|(key, node)| Some((key.to_string(), text(node)?))).collect()
+}
+
+/// The object that the settings come from.
+pub fn config_map(documents: &[Document]) -> Option<&Document> {
+    let named = |d: &&Document| &*d.origin.kind == "ConfigMap" && &*d.origin.name == CONFIG_MAP;
+    documents.iter().filter(named).min_by_key(|d| (&*d.origin.namespace != "kube-system", &d.origin))
+}
+
+/// The agent's version, by the tag of its image: `quay.io/cilium/cilium:v1.17.3@sha256:…`.
+pub fn version(documents: &[Document]) -> Option<(u32, u32)> {
+    let agent = documents.iter().find(|d| &*d.origin.kind == "DaemonSet" && &*d.origin.name == "cilium")?;
+    let containers = agent.body.path(&["spec", "template", "spec"])?.items_of("containers");
+    containers.iter().find_map(|container| {
+        let image = container.text_of("image")?.split('@').next()?;
+        let (_, tag) = image.rsplit_once(':')?;
+        let mut numbers = tag.trim_start_matches('v').split(['.', '-']);
+        Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+    })
+}
+
+/// Draws what follows from the settings: which kinds count, what address blocks match, and whether
+/// the own node is exempt.
+pub fn apply(dataplane: &mut Dataplane) {
+    let modes: Vec<String> = dataplane
+        .setting("policy-cidr-match-mode", "")
+        .split([',', ' '])
+        .map(|mode| mode.trim_matches(['[', ']', '"']).to_owned())
+        .collect();
+    dataplane.ipblock_matches_nodes = modes.iter().any(|mode| mode == "nodes");
+    dataplane.ipblock_matches_pods = modes.iter().any(|mode| mode == "pods");
+    dataplane.local_node_exempt = dataplane.setting("allow-localhost", "auto") != "policy";
+    let mut ignored = BTreeMap::new();
+    for (kind, switch, default) in SWITCHES {
+        if !is_on(dataplane, switch, default) {
+            ignored.insert((*kind).to_owned(), format!("{switch} is false"));
+        }
+    }
+    let nothing_is_enforced = [
+        (dataplane.setting("enable-policy", "default") == "never", "enable-policy is never"),
+        (is_on(dataplane, "policy-audit-mode", "false"), "policy-audit-mode is true: policies only report"),
+    ];
+    for (_, why) in nothing_is_enforced.into_iter().filter(|(so, _)| *so) {
+        ignored.extend(SWITCHES.iter().map(|(kind, _, _)| ((*kind).to_owned(), why.to_owned())));
+    }
+    dataplane.ignored_kinds = ignored;
+}
+
+/// Whether a switch is on; the agent reads truth values as Go does.
+pub fn is_on(dataplane: &Dataplane, key: &str, default: &str) -> bool {
+    matches!(dataplane.setting(key, default), "true" | "True" | "TRUE" | "t" | "T" | "1")
+}
+
+/// Whether anything is known of the configuration.
+pub fn are_known(dataplane: &Dataplane) -> bool {
+    !dataplane.settings.is_empty()
+}
