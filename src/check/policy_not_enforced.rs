@@ -51,11 +51,20 @@ fn of_object(evidence: &Evidence<'_>, meant: &AllowedGraph, sides: &[&PolicyInfo
             )
         }
     };
-    let message =
-        format!("The dataplane {dataplane} does not enforce {} objects. {consequence}", origin.kind);
-    let fix = format!(
-        "Write it in a language that {dataplane} enforces, or name the dataplane with --engine if this is not the one."
-    );
+    let kind = &origin.kind;
+    let (why, fix) = match evidence.graph.dataplane.ignored_kinds.get(&**kind) {
+        Some(setting) => (
+            format!("The dataplane {dataplane} gives no effect to {kind} objects: {setting}."),
+            format!("Change the setting of {dataplane}, or remove what it makes idle."),
+        ),
+        None => (
+            format!("The dataplane {dataplane} does not enforce {kind} objects."),
+            format!(
+                "Write it in a language that {dataplane} enforces, or name the dataplane with --engine if this is not the one."
+            ),
+        ),
+    };
+    let message = format!("{why} {consequence}");
     let mut finding = PolicyNotEnforced.finding(policy_name(origin), message, vec![origin.clone()], fix);
     if closed.witness.is_none() {
         finding.severity = Severity::Low;
