@@ -140,6 +140,12 @@ impl AllowedGraph {
         (self.classes.first_domain()..).zip(&self.classes.domains)
     }
 
+    /// The peers that rules mean by names which a name fits, as a DNS answer gives it: an observed
+    /// address that was looked up under the name is judged as these, beside its atom.
+    pub fn named(&self, name: &str) -> impl Iterator<Item = PeerId> {
+        self.domains().filter(move |(_, pattern)| pattern.fits(name)).map(|(peer, _)| peer)
+    }
+
     /// How many peers there are; every number below is one.
     pub fn peer_count(&self) -> PeerId {
         self.classes.peers()
