@@ -44,7 +44,7 @@ impl DomainPattern {
             DomainPattern::Below(apex) => {
                 name.strip_suffix(apex.as_str()).is_some_and(|rest| rest.len() > 1 && rest.ends_with('.'))
             }
-            DomainPattern::WithinLabels(pattern) => label_glob(pattern.as_bytes(), name.as_bytes()),
+            DomainPattern::WithinLabels(pattern) => label_glob(pattern, &name),
             DomainPattern::Any => true,
         }
     }
@@ -58,17 +58,33 @@ impl DomainPattern {
     }
 }
 
-/// `*` stands for any number of characters but dots.
-fn label_glob(pattern: &[u8], name: &[u8]) -> bool {
-    match (pattern, name) {
-        ([], []) => true,
-        ([b'*', rest @ ..], _) => {
-            label_glob(rest, name)
-                || matches!(name, [first, more @ ..] if *first != b'.' && label_glob(pattern, more))
+/// `*` stands for any number of characters but dots, so labels are compared one by one.
+fn label_glob(pattern: &str, name: &str) -> bool {
+    let (patterns, names) = (pattern.split('.'), name.split('.'));
+    patterns.clone().count() == names.clone().count()
+        && patterns.zip(names).all(|(pattern, label)| glob(pattern.as_bytes(), label.as_bytes()))
+}
+
+/// Where a piece does not fit, the last star takes one character more; earlier ones never need to.
+fn glob(pattern: &[u8], text: &[u8]) -> bool {
+    let (mut at, mut read, mut star) = (0, 0, None);
+    while read < text.len() {
+        match pattern.get(at) {
+            Some(b'*') => {
+                star = Some((at + 1, read));
+                at += 1;
+            }
+            Some(byte) if *byte == text[read] => (at, read) = (at + 1, read + 1),
+            _ => match star {
+                Some((behind, from)) => {
+                    star = Some((behind, from + 1));
+                    (at, read) = (behind, from + 1);
+                }
+                None => return false,
+            },
         }
-        ([p, rest @ ..], [n, more @ ..]) if p == n => label_glob(rest, more),
-        _ => false,
     }
+    pattern[at..].iter().all(|byte| *byte == b'*')
 }
 
 impl fmt::Display for DomainPattern {
@@ -99,5 +115,13 @@ mod tests {
         assert!(pattern.fits("a.example.com"));
         assert!(!pattern.fits("a.b.example.com") && !pattern.fits("example.com"));
         assert!(DomainPattern::within_labels("api-*.example.com").fits("api-.example.com"));
+        assert!(DomainPattern::within_labels("a*b*c.d").fits("a-b-b-c.d"));
+        assert!(!DomainPattern::within_labels("a*b*c.d").fits("a-c-b.d"));
+    }
+
+    #[test]
+    fn many_stars_cost_no_more_than_few() {
+        let pattern = DomainPattern::within_labels(&format!("{}b", "*a".repeat(60)));
+        assert!(!pattern.fits(&"a".repeat(250)));
     }
 }
