@@ -198,6 +198,37 @@ fn a_name_that_an_answer_gave_leads_to_the_rules_that_mean_it() {
     assert_eq!((may("example.com"), may("a.b.example.com")), (None, None));
 }
 
+#[test]
+fn mutated_policies_do_no_harm() {
+    let page = include_str!("../docs/semantics/cilium.md");
+    let blocks = page.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut below = |limit: usize| {
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        (seed % limit.max(1) as u64) as usize
+    };
+    let dataplane = cilium(&[("enable-host-firewall", "true"), ("labels", "k8s:a.* k8s:!b(")]);
+    for text in blocks {
+        let words: Vec<&str> = text.split_inclusive([' ', '\n']).collect();
+        for _ in 0..20 {
+            let mut mutated: Vec<&str> = words.clone();
+            for _ in 0..1 + below(4) {
+                let (at, other) = (below(mutated.len()), below(words.len()));
+                match below(3) {
+                    0 => mutated[at] = words[other],
+                    1 => drop(mutated.remove(at)),
+                    _ => mutated.insert(at, words[other]),
+                }
+            }
+            let (analysis, problems) = common::analyse_on(&mutated.concat(), Some(dataplane.clone()));
+            assert!(problems.iter().all(|problem| !problem.message.is_empty()), "{problems:?}");
+            assert!(analysis.graph.policies.iter().all(|policy| !policy.origin.name.is_empty()));
+        }
+    }
+}
+
 // ------------------------------------------------------------------ random clusters
 
 type Labels = BTreeMap<String, String>;

@@ -37,8 +37,10 @@ pub struct Demand {
     pub peer: Selection,
 }
 
-/// The version that no longer knows `fromRequires` and `toRequires`.
-pub const WITHOUT_REQUIRES: (u32, u32) = (1, 19);
+/// Whether this version knows `fromRequires` and `toRequires`, which 1.19 removed.
+pub fn has_requires(dataplane: &Dataplane) -> bool {
+    dataplane.version.is_some_and(|version| version < (1, 19))
+}
 
 impl Facts {
     /// Looks through all documents; groups that are broken are problems.
@@ -80,7 +82,7 @@ impl Facts {
         let nothing = Facts::default();
         let context = Context::new(document, dataplane, &nothing);
         let Ok(specs) = super::wire::specs(document, &context.origin) else { return };
-        let old = dataplane.version.is_some_and(|version| version < WITHOUT_REQUIRES);
+        let old = has_requires(dataplane);
         let (mut resolved, mut demands) = (Vec::new(), Vec::new());
         for spec in &specs {
             let Some(Ok(subject)) = spec.endpoints.clone().map(|selector| context.subject(selector, 0))

@@ -8,7 +8,7 @@ use super::super::{
     Action, Isolation, Layer, Lowered, Namespaces, Peer, Peers, Policy, PolicyOrder, Population, Rule,
     Selection, Tier, TierRank, TrafficMatch, one_of,
 };
-use super::facts::{Facts, Relation, relation};
+use super::facts::{Facts, Relation, has_requires, relation};
 use super::labels::{Filter, Scope, Terms};
 use super::peers::{self, Family};
 use super::ports::{self, Handshake, narrowing};
@@ -180,9 +180,7 @@ fn object(document: &Document, dataplane: &Dataplane, facts: &Facts) -> Read {
         Err(_) => Vec::new(),
     };
     if let Some(kind) = fields::kind_of(super::KINDS, document) {
-        let old = dataplane.version.is_some_and(|version| version < super::facts::WITHOUT_REQUIRES);
-        let modelled = |gap: &Gap| old && gap.what.contains("Requires");
-        gaps.extend(fields::doubts(kind, document).into_iter().filter(|gap| !modelled(gap)));
+        gaps.extend(fields::doubts(kind, document));
     }
     (result, gaps)
 }
@@ -347,6 +345,12 @@ impl<'a> Context<'a> {
 
     /// The rules of an entry: one for each set of peers and each set of ports.
     fn entry(&mut self, entry: &Entry<'_>, subject: Option<&Selection>) -> Result<Vec<Rule>, Problem> {
+        let demands = format!("{}Requires", entry.word());
+        if !has_requires(self.dataplane) && !entry.node.items_of(&demands).is_empty() {
+            let hint =
+                "the API server refuses it since 1.19; write what it asks into every selector of peers";
+            return Err(self.refuse(entry.line_of(&demands), format!("{demands} was removed"), hint));
+        }
         let peers = peers::parts(self, entry)?;
         let ports = ports::parts(self, entry)?;
         let handshake = ports::handshake(self, entry)?;

@@ -61,7 +61,7 @@ macro_rules! policy_fields {
             full(concat!($entry, ".", $word, "Nodes[].matchExpressions[].operator")),
             full(concat!($entry, ".", $word, "Nodes[].matchExpressions[].values[]")),
             gap(concat!($entry, ".", $word, "Groups[].*"), Bend::MayAllowMore),
-            gap(concat!($entry, ".", $word, "Requires[].*"), Bend::MayAllowLess),
+            full(concat!($entry, ".", $word, "Requires[].*")),
             full(concat!($entry, ".toPorts[].ports[].port")),
             full(concat!($entry, ".toPorts[].ports[].endPort")),
             full(concat!($entry, ".toPorts[].ports[].protocol")),

@@ -334,7 +334,12 @@ fn block_set(
         }
     };
     let mut left = whole;
-    for text in except.unwrap_or_default() {
+    let except = except.unwrap_or_default();
+    if within.is_none() && !except.is_empty() {
+        let what = "except was taken away from a group of blocks, which not every version does";
+        context.gap(&entry.place, line, what, bends(entry));
+    }
+    for text in except {
         let hole = block(&text).ok_or_else(|| context.refuse(line, format!("{text:?} is no CIDR"), hint))?;
         if let Some((range, cidr)) = &within
             && !range.contains(hole.first)

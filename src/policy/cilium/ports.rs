@@ -175,8 +175,8 @@ fn http_conditions(rules: &[HttpRule]) -> Vec<Condition> {
     let headers: Vec<String> = rules
         .iter()
         .flat_map(|HttpRule { headers, header_matches, path: _, method: _, host: _ }| {
-            let matches = header_matches.iter().flatten().map(|header| header.name.clone());
-            headers.iter().flatten().cloned().chain(matches)
+            let asked = header_matches.iter().flatten().filter(|header| header.mismatch.is_none());
+            headers.iter().flatten().cloned().chain(asked.map(|header| header.name.clone()))
         })
         .collect();
     let mut conditions = Vec::new();

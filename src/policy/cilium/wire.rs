@@ -117,11 +117,13 @@ pub struct HttpRule {
     pub header_matches: Option<Vec<HeaderMatch>>,
 }
 
-/// `toPorts[].rules.http[].headerMatches[]`, by its name.
+/// `toPorts[].rules.http[].headerMatches[]`; the value and the secret that holds it are not read.
 #[derive(Debug, Deserialize)]
 pub struct HeaderMatch {
     /// Name of the header.
     pub name: String,
+    /// What is done where it does not match; the request is refused where nothing is said.
+    pub mismatch: Option<String>,
 }
 
 /// `toFQDNs[]` and `toPorts[].rules.dns[]`.
