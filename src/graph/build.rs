@@ -169,6 +169,17 @@ impl AllowedGraph {
         self.classes.classes.get(peer as usize)
     }
 
+    /// The classes that a selection matches, sorted; none where no rule speaks of it.
+    pub fn selected(&self, selection: &Selection) -> &[ClassId] {
+        self.classes.selected(selection)
+    }
+
+    /// What rows are made of, for questions about single decisions.
+    pub(super) fn rows(&self) -> Rows<'_> {
+        let AllowedGraph { classes, tiers, policies, rules, .. } = self;
+        Rows { classes, tiers, policies, rules }
+    }
+
     /// What may travel from one peer to another.
     pub fn edge(&self, from: PeerId, to: PeerId) -> Edge<'_> {
         let egress = match self.class(from) {
@@ -331,11 +342,11 @@ impl<'a> Rows<'a> {
         rows
     }
 
-    fn rules_of(&self, policies: &[u32]) -> impl Iterator<Item = u32> {
+    pub(super) fn rules_of(&self, policies: &[u32]) -> impl Iterator<Item = u32> {
         policies.iter().flat_map(|policy| self.policies[*policy as usize].rules.clone())
     }
 
-    fn is_about(&self, rule: u32, class: ClassId) -> bool {
+    pub(super) fn is_about(&self, rule: u32, class: ClassId) -> bool {
         self.rules[rule as usize].own.as_ref().is_none_or(|own| own.binary_search(&class).is_ok())
     }
 
@@ -383,7 +394,7 @@ impl<'a> Rows<'a> {
     }
 
     /// The tiers that a subject answers to, in order, with what becomes of the unmatched there.
-    fn tiers_of(&self, policies: &[u32]) -> Vec<(u32, Action)> {
+    pub(super) fn tiers_of(&self, policies: &[u32]) -> Vec<(u32, Action)> {
         let mut tiers: Vec<(u32, Action)> = Vec::new();
         for policy in policies {
             let PolicyInfo { tier, isolation, .. } = self.policies[*policy as usize];
@@ -397,8 +408,18 @@ impl<'a> Rows<'a> {
         tiers
     }
 
-    /// Walks the tiers of each layer; every layer must let it through.
     fn decide(&self, tiers: &[(u32, Action)], rules: &[u32], ports: &[NamedPort]) -> Decision {
+        self.decide_layers(tiers, rules, ports, &mut |_, steps| decide(steps))
+    }
+
+    /// Walks the tiers of each layer with `walk`; every layer must let it through.
+    pub(super) fn decide_layers(
+        &self,
+        tiers: &[(u32, Action)],
+        rules: &[u32],
+        ports: &[NamedPort],
+        walk: &mut impl FnMut(&[(u32, Action)], &[Step<'_>]) -> Decision,
+    ) -> Decision {
         let resolved: Vec<TrafficSet> = rules.iter().map(|rule| self.resolve(*rule, ports)).collect();
         let step = |(tier, unmatched): &(u32, Action)| Step {
             unmatched: *unmatched,
@@ -411,7 +432,7 @@ impl<'a> Rows<'a> {
         };
         let layer_of = |tier: &(u32, Action)| self.tiers[tier.0 as usize].layer;
         let layers = tiers.chunk_by(|a, b| layer_of(a) == layer_of(b));
-        let decided = layers.map(|tiers| decide(&tiers.iter().map(step).collect::<Vec<_>>()));
+        let decided = layers.map(|tiers| walk(tiers, &tiers.iter().map(step).collect::<Vec<_>>()));
         decided.reduce(Decision::and).unwrap_or_else(|| decide(&[]))
     }
 
@@ -457,7 +478,7 @@ impl<'a> Rows<'a> {
         self.policies[self.rules[rule as usize].policy as usize].tier
     }
 
-    fn resolve(&self, rule: u32, ports: &[NamedPort]) -> TrafficSet {
+    pub(super) fn resolve(&self, rule: u32, ports: &[NamedPort]) -> TrafficSet {
         resolve(&self.rules[rule as usize].rule, ports)
     }
 }

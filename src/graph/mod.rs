@@ -8,6 +8,7 @@ mod classes;
 mod connections;
 mod edge;
 mod expected;
+mod explain;
 mod gaps;
 mod matching;
 mod mentioned;
@@ -25,6 +26,7 @@ pub use expected::{Expected, WhyExpected, expected};
 pub use mesh::{Leg, MeshEdge};
 pub use notes::Notes;
 pub use path::{GroupId, Links, Reached, Search};
+pub use explain::{Explanation, Ground, LayerWalk, Outcome, RuleWalk, Spot, TierWalk, Walk, explain, walk};
 
 // The words of the rule set that edges and policies carry, for rooms that do not know policies.
 pub use crate::policy::{

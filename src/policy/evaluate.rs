@@ -50,12 +50,42 @@ pub struct Decision {
     pub because: Vec<u32>,
 }
 
+/// What the walk meets, for whoever tells of it.
+#[derive(Clone, Copy, Debug)]
+pub enum Event<'a> {
+    /// A rule that matches the peer, in the order in which rules are asked.
+    Rule {
+        /// Position of its step.
+        step: usize,
+        /// Its number.
+        rule: u32,
+        /// The traffic that it decides; empty where none came as far as this rule.
+        takes: &'a TrafficSet,
+    },
+    /// The end of a step.
+    End {
+        /// Its position.
+        step: usize,
+        /// What came to it.
+        arrived: &'a TrafficSet,
+        /// What none of its rules decided wholly; `Step::unmatched` applies to it.
+        left: &'a TrafficSet,
+        /// What goes on to the next step.
+        onward: &'a TrafficSet,
+    },
+}
+
 /// Decides; a subject that answers to no tier is open.
 pub fn decide(steps: &[Step<'_>]) -> Decision {
+    decide_and_tell(steps, &mut |_| {})
+}
+
+/// Decides, and tells on the way what happens: explanations are the evaluator's own words.
+pub fn decide_and_tell(steps: &[Step<'_>], tell: &mut impl FnMut(Event<'_>)) -> Decision {
     let mut walk = Walk::default();
     let mut open = TrafficSet::all();
-    for step in steps {
-        open = walk.pass(step, open);
+    for (number, step) in steps.iter().enumerate() {
+        open = walk.pass(number, step, open, tell);
     }
     let whole = walk.whole.union(&open);
     let allowed = whole.union(&walk.part);
@@ -74,7 +104,14 @@ struct Walk {
 
 impl Walk {
     /// Takes `open` traffic through one tier and returns what goes on to the next.
-    fn pass(&mut self, step: &Step<'_>, mut open: TrafficSet) -> TrafficSet {
+    fn pass(
+        &mut self,
+        number: usize,
+        step: &Step<'_>,
+        arrived: TrafficSet,
+        tell: &mut impl FnMut(Event<'_>),
+    ) -> TrafficSet {
+        let mut open = arrived.clone();
         let mut passed = TrafficSet::none();
         let mut allowed_here = TrafficSet::none();
         for rule in &step.rules {
@@ -83,6 +120,7 @@ impl Walk {
                 Action::Allow => rule.traffic.intersection(&open.union(&allowed_here)),
                 Action::Deny | Action::Pass => rule.traffic.intersection(&open),
             };
+            tell(Event::Rule { step: number, rule: rule.rule, takes: &reach });
             if reach.is_empty() {
                 continue;
             }
@@ -104,14 +142,16 @@ impl Walk {
             }
         }
         self.whole = self.whole.union(&allowed_here);
-        match step.unmatched {
+        let onward = match step.unmatched {
             Action::Deny => passed,
             Action::Pass => passed.union(&open),
             Action::Allow => {
                 self.whole = self.whole.union(&open);
                 passed
             }
-        }
+        };
+        tell(Event::End { step: number, arrived: &arrived, left: &open, onward: &onward });
+        onward
     }
 }
 

@@ -16,7 +16,7 @@ pub mod transport;
 
 pub use dataplane::{Dataplane, DataplaneKind, Found};
 pub use detect::{configured, detect};
-pub use evaluate::{Decision, Extent, Matched, Step, decide};
+pub use evaluate::{Decision, Event, Extent, Matched, Step, decide, decide_and_tell};
 pub use fields::{Field, Kind, Support, UnknownField};
 pub use ruleset::{
     Action, Declared, Direction, Isolation, Layer, Namespaces, Order, Peer, Peers, Policy, PolicyOrder,
