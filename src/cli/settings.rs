@@ -5,7 +5,6 @@ use super::args::{By, Common, FailOn, What};
 use crate::analysis::Analysis;
 use crate::check::{CHECKS, Severity};
 use crate::contract::{Date, Known};
-use crate::model::Protocol;
 use crate::policy::{Dataplane, DataplaneKind, Found};
 use crate::report::{self, FORMATS, Format};
 use std::path::PathBuf;
@@ -165,13 +164,4 @@ pub fn workload(analysis: &Analysis, text: &str) -> Result<usize, Failure> {
             Err(Failure::usage(format!("{text:?} names several workloads"), names.join(", ")))
         }
     }
-}
-
-/// `tcp/5432`, `UDP/53`, or a number, which means TCP.
-pub fn port(text: &str) -> Option<(Protocol, u16)> {
-    let (protocol, number) = match text.split_once('/') {
-        Some((protocol, number)) => (Protocol::from_name(&protocol.to_uppercase())?, number),
-        None => (Protocol::Tcp, text),
-    };
-    number.parse().ok().filter(|port| *port > 0).map(|port| (protocol, port))
 }

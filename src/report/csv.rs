@@ -1,7 +1,7 @@
 //! Comma-separated values for spreadsheets (RFC 4180).
 
 use super::names::{end_name, time_text, traffic_text, transport_name};
-use super::{Format, View, party_name};
+use super::{Format, View, party_name, unsupported};
 use crate::graph;
 use std::io::{self, Write};
 
@@ -80,6 +80,7 @@ impl Format for Csv {
                     )
                 })
             }
+            other => Err(unsupported(self.name(), other.kind())),
         }
     }
 }

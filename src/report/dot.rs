@@ -36,11 +36,11 @@ impl Format for Dot {
     fn write(&self, view: &View<'_>, out: &mut dyn Write) -> io::Result<()> {
         match view {
             View::Graph(analysis, options) => Drawing::of(analysis, options).write(out),
-            View::Review(_) => Err(unsupported(self.name(), "review")),
             View::Flows(analysis) => {
                 let options = GraphOptions { what: What::Observed, ..GraphOptions::default() };
                 Drawing::of(analysis, &options).write(out)
             }
+            other => Err(unsupported(self.name(), other.kind())),
         }
     }
 }

@@ -33,6 +33,7 @@ impl Format for Json {
             View::Flows(analysis) => {
                 analysis.observed.flows.iter().try_for_each(|flow| line(out, &flow_shape(analysis, flow)))
             }
+            View::Explain(analysis, answer) => super::explain::write_json(analysis, answer, out),
         }
     }
 }
@@ -96,7 +97,7 @@ struct FindingShape<'a> {
 }
 
 #[derive(Serialize)]
-struct Because<'a> {
+pub(super) struct Because<'a> {
     kind: &'a str,
     namespace: &'a str,
     name: &'a str,
@@ -106,7 +107,7 @@ struct Because<'a> {
 }
 
 #[derive(Serialize)]
-struct GapShape<'a> {
+pub(super) struct GapShape<'a> {
     what: &'a str,
     bends: &'static str,
     file: &'a str,
@@ -170,14 +171,14 @@ struct Conditions {
 
 #[derive(Serialize)]
 #[serde(untagged)]
-enum Traffic {
+pub(super) enum Traffic {
     All(&'static str),
     Some(Vec<Ports>),
 }
 
 #[derive(Serialize)]
-struct Ports {
-    protocol: &'static str,
+pub(super) struct Ports {
+    protocol: String,
     ports: Vec<(u16, u16)>,
 }
 
@@ -283,12 +284,12 @@ fn segment_shape<'a>((segment, workloads): (&'a SegmentInfo, usize)) -> SegmentS
     SegmentShape { name: &segment.name, kind, sensitivity, workloads }
 }
 
-fn because_shape(origin: &Origin) -> Because<'_> {
+pub(super) fn because_shape(origin: &Origin) -> Because<'_> {
     let Origin { file, document: _, line, column: _, kind, namespace, name, rule } = origin;
     Because { kind, namespace, name, rule, file, line: *line }
 }
 
-fn gap_shape(gap: &Gap) -> GapShape<'_> {
+pub(super) fn gap_shape(gap: &Gap) -> GapShape<'_> {
     GapShape { what: &gap.what, bends: bend_word(gap.bends), file: &gap.origin.file, line: gap.origin.line }
 }
 
@@ -388,10 +389,26 @@ fn traffic_shape(traffic: &TrafficSet) -> Traffic {
         return Traffic::All("all");
     }
     let ports = |protocol: Protocol| Ports {
-        protocol: protocol.name(),
+        protocol: protocol.name().to_owned(),
         ports: traffic.ports(protocol).intervals().to_vec(),
     };
     Traffic::Some(Protocol::ALL.into_iter().map(ports).filter(|p| !p.ports.is_empty()).collect())
+}
+
+/// The same with protocols that have no ports, as entries without ports.
+pub(super) fn whole_traffic(traffic: &TrafficSet) -> Traffic {
+    if traffic.is_all() {
+        return Traffic::All("all");
+    }
+    let ports = |protocol: Protocol| Ports {
+        protocol: protocol.name().to_owned(),
+        ports: traffic.ports(protocol).intervals().to_vec(),
+    };
+    let mut all: Vec<Ports> = Protocol::ALL.into_iter().map(ports).filter(|p| !p.ports.is_empty()).collect();
+    if !traffic.portless.is_empty() {
+        all.push(Ports { protocol: traffic.portless.to_string(), ports: Vec::new() });
+    }
+    Traffic::Some(all)
 }
 
 fn flow_shape<'a>(analysis: &Analysis, seen: &'a ObservedFlow) -> FlowShape<'a> {

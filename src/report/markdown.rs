@@ -20,8 +20,7 @@ impl Format for Markdown {
     fn write(&self, view: &View<'_>, out: &mut dyn Write) -> io::Result<()> {
         match view {
             View::Review(analysis) => review(analysis, out),
-            View::Graph(..) => Err(unsupported(self.name(), "graph")),
-            View::Flows(_) => Err(unsupported(self.name(), "flow")),
+            other => Err(unsupported(self.name(), other.kind())),
         }
     }
 }

@@ -10,7 +10,9 @@ mod markdown;
 mod names;
 pub mod reach;
 mod sarif;
+mod snippet;
 mod text;
+mod words;
 
 pub use names::{flow_line, party_name};
 
@@ -38,6 +40,20 @@ pub enum View<'a> {
     Graph(&'a Analysis, &'a GraphOptions),
     /// The observed flows.
     Flows(&'a Analysis),
+    /// Why two ends may or may not talk.
+    Explain(&'a Analysis, &'a explain::Answer),
+}
+
+impl View<'_> {
+    /// What is to be written, in a word.
+    fn kind(&self) -> &'static str {
+        match self {
+            View::Review(_) => "review",
+            View::Graph(..) => "graph",
+            View::Flows(_) => "flow",
+            View::Explain(..) => "explain",
+        }
+    }
 }
 
 /// How a graph is shown.

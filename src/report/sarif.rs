@@ -28,8 +28,7 @@ impl Format for Sarif {
                 serde_json::to_writer_pretty(&mut *out, &log(analysis))?;
                 out.write_all(b"\n")
             }
-            View::Graph(..) => Err(unsupported(self.name(), "graph")),
-            View::Flows(_) => Err(unsupported(self.name(), "flow")),
+            other => Err(unsupported(self.name(), other.kind())),
         }
     }
 }

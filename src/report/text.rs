@@ -27,6 +27,7 @@ impl Format for Text {
             View::Review(analysis) => review(analysis, out),
             View::Graph(analysis, options) => connections(analysis, options, out),
             View::Flows(analysis) => flows(analysis, out),
+            View::Explain(analysis, answer) => super::explain::write_text(analysis, answer, out),
         }
     }
 }
