@@ -1,9 +1,11 @@
 //! The pipeline on one screen, one line a stage. Same input, same answer; it cannot fail.
 
 use crate::capture::{self, CaptureError, FlowLimits};
+use crate::check::replay::{Replay, replay};
 use crate::check::{self, Evidence, Excepted, Finding};
 pub use crate::contract::{Contract, Segmentation};
 use crate::contract::{Date, Knowledge, Subject};
+use crate::graph::diff::{self, Diff, Version};
 use crate::graph::{AllowedGraph, Notes};
 use crate::inventory;
 pub use crate::inventory::{Inventory, Workload};
@@ -139,6 +141,12 @@ pub fn reviewed(mut analysis: Analysis, observed: Observed) -> Analysis {
     analysis.gaps.sort();
     analysis.observed = observed;
     analysis
+}
+
+/// Two versions → what the second does that the first did not, and what becomes of observed flows.
+pub fn compared(old: &Analysis, new: &Analysis, observed: &Observed) -> (Diff, Replay) {
+    let [old, new] = [old, new].map(|a| Version { inventory: &a.inventory, graph: &a.graph });
+    (diff::diff(&old, &new), replay(&old, &new, observed))
 }
 
 /// One capture → its flows, named and judged, added to what was observed so far.

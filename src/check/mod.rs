@@ -27,6 +27,7 @@ mod redundant_policy;
 mod segment_rule_broken;
 mod segment_without_rule;
 mod selector_typo;
+pub mod replay;
 mod service_port_in_policy;
 mod settle;
 mod shadowed_rule;

@@ -11,6 +11,7 @@ Examples:
   watertight graph manifests/ -f svg -o allowed.svg    draw who may talk to whom
   watertight explain shop/web data/db tcp/5432 manifests/
   watertight reach shop/web manifests/                 what it reaches when it is taken over
+  watertight diff before/ after/                       what a change opens and closes
   watertight flows node.pcapng                         what a capture holds, a line a flow
 
 Exit codes: 0 nothing at or above --fail-on, 1 findings, 2 could not do it.";
@@ -40,6 +41,8 @@ pub enum Command {
     Explain(Explain),
     /// Blast radius: what a taken-over workload reaches, step by step
     Reach(Reach),
+    /// What a change opens, closes, or leaves without a guard
+    Diff(Diff),
     /// The checks and their pages
     Rules(Rules),
 }
@@ -139,11 +142,11 @@ pub struct Flows {
 /// `explain`
 #[derive(Debug, ClapArgs)]
 pub struct Explain {
-    /// `namespace/name`, `namespace/Kind/name`, or an address
+    /// `namespace/name`, `namespace/Kind/name`, an address, a block, or `dns:name`
     pub from: String,
-    /// `namespace/name`, `namespace/Kind/name`, or an address
+    /// `namespace/name`, `namespace/Kind/name`, an address, a block, or `dns:name`
     pub to: String,
-    /// `tcp/5432`, `udp/53` (all traffic where it is left out), then files or folders of manifests
+    /// `tcp/5432`, `tcp/8000-8100`, `udp`, `icmp` (all traffic where it is left out), then files or folders of manifests
     #[arg(value_name = "[PROTO/PORT] PATH", required = true)]
     pub rest: Vec<String>,
 }
@@ -156,6 +159,16 @@ pub struct Reach {
     /// Files or folders of manifests, or `-` for standard input
     #[arg(value_name = "PATH")]
     pub paths: Vec<PathBuf>,
+/// `diff`
+#[derive(Debug, ClapArgs)]
+pub struct Diff {
+    /// The version before: a file or folder of manifests, or `-`
+    pub old: PathBuf,
+    /// The version after
+    pub new: PathBuf,
+    /// Captures: which observed flows would break, and which newly open paths are in use already
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub capture: Vec<PathBuf>,
 }
 
 /// `rules`

@@ -50,7 +50,10 @@ fn by_name(analysis: &Analysis, name: &str) -> Result<End, Failure> {
         let list: Vec<String> = known.iter().take(8).map(ToString::to_string).collect();
         let hint = match list.is_empty() {
             true => "policies do not speak of names here: ask for its address".to_owned(),
-            false => format!("rules speak of {}; for others only the address counts: ask for that", list.join(", ")),
+            false => format!(
+                "rules speak of {}; for others only the address counts: ask for that",
+                list.join(", ")
+            ),
         };
         return Err(Failure::usage(format!("no rule names {name:?}"), hint));
     }

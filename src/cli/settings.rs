@@ -94,6 +94,12 @@ pub fn today(common: &Common) -> Result<Date, Failure> {
 
 /// Whether an analysis reaches the threshold.
 pub fn fails(common: &Common, analysis: &Analysis) -> bool {
+    let gaps = common.strict && common.fail_on != FailOn::Never && !analysis.gaps.is_empty();
+    gaps || reaches(common, analysis.findings.iter().map(|finding| finding.severity).max())
+}
+
+/// Whether the worst that was found reaches the threshold.
+pub fn reaches(common: &Common, worst: Option<Severity>) -> bool {
     let least = match common.fail_on {
         FailOn::Low => Severity::Low,
         FailOn::Medium => Severity::Medium,
@@ -101,7 +107,7 @@ pub fn fails(common: &Common, analysis: &Analysis) -> bool {
         FailOn::Critical => Severity::Critical,
         FailOn::Never => return false,
     };
-    (common.strict && !analysis.gaps.is_empty()) || analysis.findings.iter().any(|f| f.severity >= least)
+    worst.is_some_and(|worst| worst >= least)
 }
 
 /// How to show a graph.

@@ -63,12 +63,12 @@ pub fn connections(graph: &AllowedGraph, inventory: &Inventory) -> Vec<Connectio
 
 /// What the classes of two ends add up to.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Sum {
-    traffic: TrafficSet,
-    unsegmented: TrafficSet,
+pub(super) struct Sum {
+    pub traffic: TrafficSet,
+    pub unsegmented: TrafficSet,
     /// The part that some pair of classes lets through only in part, and no pair wholly.
-    narrowed: TrafficSet,
-    because: BTreeSet<u32>,
+    pub narrowed: TrafficSet,
+    pub because: BTreeSet<u32>,
     exempt: bool,
     carried: BTreeMap<Expected, TrafficSet>,
 }
@@ -90,7 +90,7 @@ impl Sum {
     }
 }
 
-fn sum(graph: &AllowedGraph, sources: &[PeerId], targets: &[PeerId]) -> Option<Sum> {
+pub(super) fn sum(graph: &AllowedGraph, sources: &[PeerId], targets: &[PeerId]) -> Option<Sum> {
     let mut sum: Option<Sum> = None;
     for from in sources {
         for to in targets {
@@ -155,13 +155,16 @@ fn external(graph: &AllowedGraph, inventory: &Inventory, workload: usize) -> Vec
 /// address stands under the address.
 fn by_name(graph: &AllowedGraph, inventory: &Inventory, workload: usize) -> Vec<Connection> {
     let classes = graph.classes_of(workload);
-    let is_name = |peer: &Peer| matches!(peer, Peer::Domains(_));
-    let names =
-        |rule: &u32| graph.rules[*rule as usize].rule.peers.named().iter().any(|peer| peer.any(is_name));
     let of = |(peer, domain): (PeerId, &DomainPattern)| {
         let sum = sum(graph, classes, &[peer])?;
-        let named = sum.because.iter().any(names);
+        let named = sum.because.iter().any(|rule| names_outside(graph, *rule));
         named.then(|| sum.between(graph, inventory, End::Workload(workload), End::Domain(domain.clone())))
     };
     graph.domains().filter_map(of).collect()
+}
+
+/// Whether a rule names outside endpoints by their names.
+pub(super) fn names_outside(graph: &AllowedGraph, rule: u32) -> bool {
+    let is_name = |peer: &Peer| matches!(peer, Peer::Domains(_));
+    graph.rules[rule as usize].rule.peers.named().iter().any(|peer| peer.any(is_name))
 }

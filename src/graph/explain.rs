@@ -199,7 +199,8 @@ pub fn walk(
             }
         });
         for tier in &mut told {
-            let of_tier = |rule: &&u32| graph.policies[graph.rules[**rule as usize].policy as usize].tier == tier.tier;
+            let of_tier =
+                |rule: &&u32| graph.policies[graph.rules[**rule as usize].policy as usize].tier == tier.tier;
             let outcome = |rule: u32| {
                 if !rows.is_about(rule, subject) {
                     return Outcome::OtherSubject;
@@ -215,8 +216,11 @@ pub fn walk(
                     (true, false, false) => Outcome::TakenBefore,
                 }
             };
-            tier.rules =
-                all.iter().filter(of_tier).map(|rule| RuleWalk { rule: *rule, outcome: outcome(*rule) }).collect();
+            tier.rules = all
+                .iter()
+                .filter(of_tier)
+                .map(|rule| RuleWalk { rule: *rule, outcome: outcome(*rule) })
+                .collect();
         }
         layers.push(LayerWalk {
             layer: graph.tiers[tiers[0].0 as usize].layer,

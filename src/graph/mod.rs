@@ -6,6 +6,7 @@ mod backing;
 mod build;
 mod classes;
 mod connections;
+pub mod diff;
 mod edge;
 mod expected;
 mod explain;

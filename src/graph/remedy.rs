@@ -125,7 +125,8 @@ struct DraftPolicy {
 
 impl<'a> Bench<'a> {
     fn new(graph: &'a AllowedGraph, inventory: &Inventory, answer: &Explanation) -> Option<Bench<'a>> {
-        let mut alone = Inventory { workloads: Vec::new(), namespaces: Default::default(), ..inventory.clone() };
+        let mut alone =
+            Inventory { workloads: Vec::new(), namespaces: Default::default(), ..inventory.clone() };
         let ends = [&answer.from, &answer.to].map(|spot| match spot {
             Spot::Variant(member) => {
                 let workload = &inventory.workloads[member.workload as usize];
@@ -278,14 +279,14 @@ impl<'a> Bench<'a> {
     fn closing(&self, walk: &Walk, numbers: &Numbers) -> Option<Vec<Change>> {
         let (_, other) = Self::positions(walk.direction);
         let peer = &self.peers[other];
-        let taken = walk.layers.first().map_or(&[][..], |layer| &layer.tiers).iter().flat_map(|tier| &tier.rules);
+        let taken =
+            walk.layers.first().map_or(&[][..], |layer| &layer.tiers).iter().flat_map(|tier| &tier.rules);
         let allows = taken.filter_map(|walked| {
             let number = numbers.rules[walked.rule as usize]?;
             let is_allow = self.graph.rules[number as usize].rule.action == Action::Allow;
             (is_allow && matches!(walked.outcome, Outcome::Took(_))).then_some(number)
         });
-        let allows: Vec<Change> =
-            allows.map(|rule| Change::TakeOut { rule, peer: peer.clone() }).collect();
+        let allows: Vec<Change> = allows.map(|rule| Change::TakeOut { rule, peer: peer.clone() }).collect();
         match allows.is_empty() {
             false => Some(allows),
             true => self.new_policy(walk.direction, None).map(|change| vec![change]),
@@ -398,9 +399,10 @@ impl Draft {
                     peer.iter().map(|peer| allow(peer, traffic, new_origin(namespace, name))).collect();
                 let tie = format!("{name}/{namespace}/NetworkPolicy");
                 let default = TierRank::default_tier();
-                let known = graph.tiers.iter().find(|t| {
-                    (t.layer, t.direction) == (Layer::Network, *direction) && t.rank == default
-                });
+                let known = graph
+                    .tiers
+                    .iter()
+                    .find(|t| (t.layer, t.direction) == (Layer::Network, *direction) && t.rank == default);
                 self.0.push(DraftPolicy {
                     number: None,
                     place: (Layer::Network, *direction, default),
@@ -457,7 +459,8 @@ impl Draft {
             let (layer, direction, rank) = draft.place.clone();
             numbers.policies.push(draft.number);
             numbers.rules.extend(&draft.rules);
-            let same = |tier: &&mut Tier| (tier.layer, tier.direction, &tier.rank) == (layer, direction, &rank);
+            let same =
+                |tier: &&mut Tier| (tier.layer, tier.direction, &tier.rank) == (layer, direction, &rank);
             match tiers.last_mut().filter(same) {
                 Some(tier) => tier.policies.push(draft.policy.clone()),
                 None => tiers.push(Tier {

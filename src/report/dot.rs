@@ -40,6 +40,7 @@ impl Format for Dot {
                 let options = GraphOptions { what: What::Observed, ..GraphOptions::default() };
                 Drawing::of(analysis, &options).write(out)
             }
+            View::Diff(comparison) => super::diff::write_dot(comparison, out),
             other => Err(unsupported(self.name(), other.kind())),
         }
     }

@@ -20,6 +20,7 @@ impl Format for Markdown {
     fn write(&self, view: &View<'_>, out: &mut dyn Write) -> io::Result<()> {
         match view {
             View::Review(analysis) => review(analysis, out),
+            View::Diff(comparison) => super::diff::write_markdown(comparison, out),
             other => Err(unsupported(self.name(), other.kind())),
         }
     }

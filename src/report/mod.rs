@@ -3,6 +3,7 @@
 //! Serialisable shapes are private to each file. Output depends on the analysis alone.
 
 mod csv;
+pub mod diff;
 mod dot;
 pub mod explain;
 pub mod json;
@@ -42,6 +43,8 @@ pub enum View<'a> {
     Flows(&'a Analysis),
     /// Why two ends may or may not talk.
     Explain(&'a Analysis, &'a explain::Answer),
+    /// What a change of configuration does.
+    Diff(&'a diff::Comparison<'a>),
 }
 
 impl View<'_> {
@@ -52,6 +55,7 @@ impl View<'_> {
             View::Graph(..) => "graph",
             View::Flows(_) => "flow",
             View::Explain(..) => "explain",
+            View::Diff(_) => "diff",
         }
     }
 }

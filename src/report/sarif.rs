@@ -28,6 +28,7 @@ impl Format for Sarif {
                 serde_json::to_writer_pretty(&mut *out, &log(analysis))?;
                 out.write_all(b"\n")
             }
+            View::Diff(comparison) => super::diff::write_sarif(comparison, out),
             other => Err(unsupported(self.name(), other.kind())),
         }
     }
@@ -237,14 +238,14 @@ fn location(origin: &Origin, finding: &Finding, id: Option<usize>) -> Location {
 }
 
 /// A relative reference as RFC 3986 allows it.
-fn uri(file: &str) -> String {
+pub(super) fn uri(file: &str) -> String {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~/".contains(&b);
     let trimmed = file.strip_prefix("./").unwrap_or(file);
     let one = |b: u8| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") };
     trimmed.bytes().map(one).collect()
 }
 
-fn level(severity: Severity) -> &'static str {
+pub(super) fn level(severity: Severity) -> &'static str {
     match severity {
         Severity::Critical | Severity::High => "error",
         Severity::Medium => "warning",

@@ -21,7 +21,10 @@ pub(super) fn policy(
     let mut text = String::from("apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\n");
     let (name, namespace) = (scalar(name), scalar(namespace));
     let selector = selector(&subject.endpoints)?;
-    let _ = write!(text, "metadata:\n  name: {name}\n  namespace: {namespace}\nspec:\n  podSelector: {selector}\n");
+    let _ = write!(
+        text,
+        "metadata:\n  name: {name}\n  namespace: {namespace}\nspec:\n  podSelector: {selector}\n"
+    );
     let _ = writeln!(text, "  policyTypes: [{kind}]");
     match peer {
         None => {
@@ -145,7 +148,10 @@ mod tests {
     #[test]
     fn what_yaml_reads_otherwise_is_quoted() {
         assert_eq!(scalar("web-1"), "web-1");
-        assert_eq!((scalar("on"), scalar("1.5"), scalar("")), ("\"on\"".into(), "\"1.5\"".into(), "\"\"".into()));
+        assert_eq!(
+            (scalar("on"), scalar("1.5"), scalar("")),
+            ("\"on\"".into(), "\"1.5\"".into(), "\"\"".into())
+        );
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Laws: the class-based evaluator equals a naive one, packet by packet, on random clusters with
 //! NetworkPolicies and policies of administrators; sets are algebras; order never matters.
 
+mod answers;
 mod cluster;
 mod manifests;
 mod naive;

@@ -7,7 +7,7 @@ use super::cluster::{
 use std::fmt::Write as _;
 use watertight::model::Protocol;
 
-fn terms_yaml(terms: &[Term]) -> String {
+pub fn terms_yaml(terms: &[Term]) -> String {
     let one = |t: &Term| match t.values.is_empty() {
         true => format!("{{key: {}, operator: {}}}", t.key, t.operator),
         false => format!("{{key: {}, operator: {}, values: [{}]}}", t.key, t.operator, t.values.join(", ")),

@@ -13,7 +13,8 @@ use std::process::ExitCode;
 /// Answers one question about two ends; 0 where something passes, 1 where nothing does.
 pub(super) fn run(session: &mut Session, args: &Explain) -> Result<ExitCode, Failure> {
     let asked = args.rest.first().and_then(|text| ends::traffic(text));
-    let paths: Vec<PathBuf> = args.rest.iter().skip(usize::from(asked.is_some())).map(PathBuf::from).collect();
+    let paths: Vec<PathBuf> =
+        args.rest.iter().skip(usize::from(asked.is_some())).map(PathBuf::from).collect();
     need_paths(&paths)?;
     let analysis = session.declared(&paths)?;
     let (from, to) = (ends::end(&analysis, &args.from)?, ends::end(&analysis, &args.to)?);

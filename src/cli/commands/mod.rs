@@ -1,6 +1,7 @@
 //! One file for each command, and what they share: reading, reporting, timing.
 
 mod check;
+mod diff;
 mod explain;
 mod flows;
 mod graph;
@@ -32,6 +33,7 @@ pub fn run(args: Args) -> Result<ExitCode, Failure> {
         Command::Flows(args) => flows::run(&mut session, &args),
         Command::Explain(args) => explain::run(&mut session, &args),
         Command::Reach(args) => reach::run(&mut session, &args),
+        Command::Diff(args) => diff::run(&mut session, &args),
         Command::Rules(args) => rules::run(&args),
     }?;
     session.print_timings();
@@ -43,6 +45,17 @@ struct Session {
     common: Common,
     stages: Vec<(&'static str, Duration)>,
     broken: bool,
+}
+
+/// What was read for one analysis.
+struct Written {
+    manifests: source::Reading,
+    contract: Contract,
+    /// Problems of the contract.
+    found: Vec<Problem>,
+    /// What `--engine` or the contract says.
+    engine: String,
+    today: contract::Date,
 }
 
 impl Session {
@@ -63,21 +76,33 @@ impl Session {
 
     /// Reads manifests and builds the graph; problems are printed as they stand.
     fn declared(&mut self, paths: &[PathBuf]) -> Result<Analysis, Failure> {
+        let read = self.read(paths)?;
+        let dataplane = settings::dataplane(&read.engine)?;
+        let dataplane = match dataplane {
+            Some(chosen) => policy::configured(chosen, &read.manifests.documents),
+            None => policy::detect(&read.manifests.documents),
+        };
+        Ok(self.analysed(read, dataplane))
+    }
+
+    /// Reads manifests and the contract beside them; nothing is worked out yet.
+    fn read(&mut self, paths: &[PathBuf]) -> Result<Written, Failure> {
         let today = settings::today(&self.common)?;
-        let (contract, mut found) = self.contract(paths)?;
+        let (contract, found) = self.contract(paths)?;
         // What was typed counts more than what was written down.
         let engine = match (self.common.engine.as_str(), &contract.dataplane.engine) {
             ("auto", Some(engine)) => engine.clone(),
             (typed, _) => typed.to_owned(),
         };
-        let dataplane = settings::dataplane(&engine)?;
         let bar = self.progress("reading manifests");
         let reading = self.timed("parse", || source::read_manifests(paths));
         bar.finish_and_clear();
-        let dataplane = match dataplane {
-            Some(chosen) => policy::configured(chosen, &reading.documents),
-            None => policy::detect(&reading.documents),
-        };
+        Ok(Written { manifests: reading, contract, found, engine, today })
+    }
+
+    /// Builds the graph of what was read; problems are printed as they stand.
+    fn analysed(&mut self, read: Written, dataplane: policy::Dataplane) -> Analysis {
+        let Written { manifests: reading, contract, mut found, engine: _, today } = read;
         let mut analysis = self.timed("analyse", || analysis::declared(&reading.documents, dataplane));
         analysis = analysis::under(analysis, contract, today);
         // A broken contract lies among the manifests and is read as one of them too.
@@ -95,7 +120,7 @@ impl Session {
             let (files, bytes, skipped) = (reading.files, reading.bytes, reading.skipped);
             eprintln!("read {files} files, {bytes} bytes; {skipped} documents are no Kubernetes objects");
         }
-        Ok(analysis)
+        analysis
     }
 
     /// Puts an analysis without manifests under the contract that was named, for its networks.

@@ -143,7 +143,10 @@ fn change_text(analysis: &Analysis, change: &Change, traffic: &TrafficSet) -> (S
             let yaml = yaml.map(|rule| format!("# under spec.{word}\n{rule}"));
             let first = if yaml.is_some() { "" } else { ", before its other rules" };
             let article = article(info.direction);
-            let text = format!("add {article} {word} rule that allows {} for {what} to {place}{first}", peer_text(peer));
+            let text = format!(
+                "add {article} {word} rule that allows {} for {what} to {place}{first}",
+                peer_text(peer)
+            );
             (text, yaml)
         }
         Change::AddPolicy { direction, namespace, name, subject, peer } => {

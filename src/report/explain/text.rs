@@ -126,7 +126,8 @@ fn one_rule(analysis: &Analysis, walked: &RuleWalk, other: &str, out: &mut dyn W
     let rule = &info.rule;
     let direction = analysis.graph.policies[info.policy as usize].direction;
     let side = if direction == Direction::Ingress { "from" } else { "to" };
-    let (action, traffic, peers) = (action_word(rule.action), rule_traffic_text(rule), peers_text(&rule.peers));
+    let (action, traffic, peers) =
+        (action_word(rule.action), rule_traffic_text(rule), peers_text(&rule.peers));
     writeln!(out, "    {}", origin_text(&rule.origin))?;
     writeln!(out, "      {action} {traffic} {side} {peers}")?;
     if let Some(narrowed) = &rule.narrowed {
@@ -142,11 +143,15 @@ fn one_rule(analysis: &Analysis, walked: &RuleWalk, other: &str, out: &mut dyn W
             };
             writeln!(out, "      => {verb} {part}{}", asked_text(traffic))
         }
-        Outcome::OtherSubject => writeln!(out, "      passed over: its own condition on the subject does not hold"),
+        Outcome::OtherSubject => {
+            writeln!(out, "      passed over: its own condition on the subject does not hold")
+        }
         Outcome::OtherPeer => writeln!(out, "      passed over: it does not name {other}"),
         Outcome::OtherTraffic => writeln!(out, "      passed over: it is about other traffic"),
         Outcome::TakenBefore => writeln!(out, "      passed over: rules before it decided this already"),
-        Outcome::NothingArrived => writeln!(out, "      passed over: nothing of its traffic came to this tier"),
+        Outcome::NothingArrived => {
+            writeln!(out, "      passed over: nothing of its traffic came to this tier")
+        }
     }
 }
 
@@ -157,7 +162,9 @@ fn end(analysis: &Analysis, tier: &TierWalk, subject: &str, out: &mut dyn Write)
     let left = asked_text(&tier.left);
     match tier.end {
         Action::Pass => return writeln!(out, "    end of the tier: {left} goes on to what comes next"),
-        Action::Deny => writeln!(out, "    end of the tier: {left} is denied, because these isolate {subject}:")?,
+        Action::Deny => {
+            writeln!(out, "    end of the tier: {left} is denied, because these isolate {subject}:")?
+        }
         Action::Allow => writeln!(out, "    end of the tier: {left} is allowed, because of these:")?,
     }
     tier.isolating.iter().try_for_each(|policy| {

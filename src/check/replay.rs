@@ -1,0 +1,176 @@
+//! Observed flows under two versions of the configuration: which would break, and which paths
+//! that newly open carry traffic already.
+
+use super::shared::backends;
+use crate::graph::diff::Version;
+use crate::inventory::Inventory;
+use crate::model::{IpProtocols, Protocol, TrafficSet};
+use crate::observed::{Directory, Flow, Observed, Party, Transport};
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+/// What becomes of observed flows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Replay {
+    /// Allowed by the old version and denied by the new one.
+    pub breaks: Vec<Replayed>,
+    /// Denied by the old version, allowed by the new one, and seen all the same.
+    pub opens: Vec<Replayed>,
+    /// Flows of which one version cannot say anything: an end is not known to it.
+    pub unjudged: usize,
+    /// Flows that both versions judge.
+    pub judged: usize,
+}
+
+/// Flows between the same ends on the same port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replayed {
+    /// Initiator, by name or address.
+    pub from: String,
+    /// Responder, by name or address.
+    pub to: String,
+    /// `TCP/5432` as the initiator called it.
+    pub traffic: String,
+    /// How many flows were seen.
+    pub flows: usize,
+}
+
+/// Judges every flow twice.
+pub fn replay(old: &Version<'_>, new: &Version<'_>, observed: &Observed) -> Replay {
+    let directories = [old, new].map(|version| Directory::new(version.inventory));
+    let mut replay = Replay::default();
+    let (mut breaks, mut opens) = (BTreeMap::new(), BTreeMap::new());
+    for flow in observed.flows.iter().map(|seen| &seen.flow) {
+        let [before, after] = [0, 1].map(|version: usize| {
+            let ends =
+                [flow.initiator.ip, flow.responder.ip].map(|ip| end(&directories, version, [old, new], ip));
+            let version = [old, new][version];
+            judge(version, flow, &ends)
+        });
+        let (Some(before), Some(after)) = (before, after) else {
+            replay.unjudged += 1;
+            continue;
+        };
+        replay.judged += 1;
+        let list = match (before, after) {
+            (Judged::Allowed, Judged::Denied) => &mut breaks,
+            (Judged::Denied, Judged::Allowed) => &mut opens,
+            _ => continue,
+        };
+        *list.entry(names(&directories, [old, new], flow)).or_insert(0) += 1;
+    }
+    let listed = |map: BTreeMap<[String; 3], usize>| {
+        map.into_iter().map(|([from, to, traffic], flows)| Replayed { from, to, traffic, flows }).collect()
+    };
+    replay.breaks = listed(breaks);
+    replay.opens = listed(opens);
+    replay
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Judged {
+    Allowed,
+    Denied,
+}
+
+/// Who holds an address in a version; pods keep their names when their addresses are only known
+/// to the other one.
+fn end(
+    directories: &[Directory; 2],
+    version: usize,
+    versions: [&Version<'_>; 2],
+    ip: IpAddr,
+) -> (Party, IpAddr) {
+    let own = directories[version].party(ip);
+    if !matches!(own, Party::Unknown | Party::Outside) {
+        return (own, ip);
+    }
+    let other = directories[1 - version].party(ip);
+    let workloads = &versions[version].inventory.workloads;
+    let same = |index: &usize| {
+        let name = &versions[1 - version].inventory.workloads[*index].name;
+        workloads.binary_search_by(|workload| workload.name.cmp(name)).ok()
+    };
+    let known: Vec<usize> = other.workloads().iter().filter_map(same).collect();
+    match (known.is_empty(), other.workloads().is_empty()) {
+        (false, _) => (Party::Shared(known), ip),
+        (true, true) => (own, ip),
+        // A workload of the other version alone: nothing can be said of it here.
+        (true, false) => (Party::Group, ip),
+    }
+}
+
+fn judge(version: &Version<'_>, flow: &Flow, ends: &[(Party, IpAddr); 2]) -> Option<Judged> {
+    let wanted = |port: u16| traffic(flow, port);
+    let sources = peers(version, &ends[0])?;
+    let targets: Vec<(u32, TrafficSet)> = match &ends[1].0 {
+        Party::Service(index) => behind_service(version, *index, flow),
+        _ => peers(version, &ends[1])?.into_iter().map(|peer| (peer, wanted(flow.responder.port))).collect(),
+    };
+    let inside = |peer: u32| version.graph.class(peer).is_some();
+    let mut pairs = sources.iter().flat_map(|from| targets.iter().map(move |to| (*from, to))).peekable();
+    pairs.peek()?;
+    let mut verdict = None;
+    for (from, (to, traffic)) in pairs {
+        if !inside(from) && !inside(*to) {
+            continue;
+        }
+        let edge = version.graph.edge(from, *to);
+        let passes = traffic.difference(edge.reaching()).is_empty();
+        verdict = if passes { Some(Judged::Allowed) } else { verdict.or(Some(Judged::Denied)) };
+    }
+    verdict
+}
+
+fn peers(version: &Version<'_>, (party, ip): &(Party, IpAddr)) -> Option<Vec<u32>> {
+    match party {
+        Party::Endpoint { workload, variant } => Some(vec![version.graph.class_of(*workload, *variant)]),
+        Party::Shared(all) => Some(all.iter().flat_map(|w| version.graph.classes_of(*w)).copied().collect()),
+        Party::Outside | Party::Unknown | Party::Node(_) => Some(vec![version.graph.atom_of(*ip)]),
+        Party::Service(_) | Party::Group => None,
+    }
+}
+
+/// Policies see packets after the service was translated.
+fn behind_service(version: &Version<'_>, index: usize, flow: &Flow) -> Vec<(u32, TrafficSet)> {
+    let inventory: &Inventory = version.inventory;
+    let service = &inventory.services[index];
+    let ports = || service.ports.iter().filter(|port| port.port == flow.responder.port);
+    backends(inventory, service)
+        .flat_map(|(workload, variant)| {
+            let pod = &inventory.workloads[workload].variants[variant];
+            let class = version.graph.class_of(workload, variant);
+            ports().flat_map(move |port| port.targets(pod)).map(move |target| (class, traffic(flow, target)))
+        })
+        .collect()
+}
+
+fn traffic(flow: &Flow, port: u16) -> TrafficSet {
+    let portless = |number| TrafficSet::portless(IpProtocols::of(number));
+    match flow.transport {
+        Transport::Tcp => TrafficSet::port(Protocol::Tcp, port),
+        Transport::Udp => TrafficSet::port(Protocol::Udp, port),
+        Transport::Sctp => TrafficSet::port(Protocol::Sctp, port),
+        Transport::Icmp if flow.responder.ip.is_ipv4() => portless(IpProtocols::ICMP),
+        Transport::Icmp => portless(IpProtocols::ICMPV6),
+        Transport::Other(number) => portless(number),
+    }
+}
+
+/// Names by the version that knows more, the new one first.
+fn names(directories: &[Directory; 2], versions: [&Version<'_>; 2], flow: &Flow) -> [String; 3] {
+    let name = |ip: IpAddr| {
+        let named =
+            [1, 0].map(|version: usize| directories[version].party(ip).name(versions[version].inventory, ip));
+        let known = named.iter().find(|name| **name != ip.to_string());
+        known.unwrap_or(&named[0]).clone()
+    };
+    let what = match flow.transport {
+        Transport::Tcp => format!("TCP/{}", flow.responder.port),
+        Transport::Udp => format!("UDP/{}", flow.responder.port),
+        Transport::Sctp => format!("SCTP/{}", flow.responder.port),
+        Transport::Icmp => "ICMP".to_owned(),
+        Transport::Other(number) => format!("IP{number}"),
+    };
+    [name(flow.initiator.ip), name(flow.responder.ip), what]
+}

@@ -1,0 +1,230 @@
+//! Why a pair changed: the policies, rules, labels and namespaces behind it.
+
+use super::Version;
+use super::joint::{Joint, JointId};
+use super::policies::{Policies, PolicyChange, Same};
+use crate::graph::classes::PeerId;
+use crate::model::Origin;
+use crate::policy::{Direction, Isolation};
+use std::collections::BTreeSet;
+
+/// What lies behind a change; the origin is where to look.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Cause {
+    /// What happened.
+    pub what: What,
+    /// Where it stood in the old version.
+    pub old: Option<Origin>,
+    /// Where it stands in the new version.
+    pub new: Option<Origin>,
+}
+
+/// What happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum What {
+    /// A policy is new.
+    PolicyAdded,
+    /// A policy is gone.
+    PolicyRemoved,
+    /// A policy selects others, or no longer isolates them as before.
+    SubjectsChanged,
+    /// A policy or its rules are asked in another order.
+    OrderChanged,
+    /// A rule is new.
+    RuleAdded,
+    /// A rule is gone.
+    RuleRemoved,
+    /// A rule says something else.
+    RuleChanged,
+    /// Labels, accounts or networks of pods changed.
+    PodsChanged,
+    /// Named ports of pods changed.
+    PortsChanged,
+    /// Addresses of pods changed.
+    AddressesChanged,
+    /// Labels of a namespace changed.
+    NamespaceChanged,
+    /// The workload is new.
+    WorkloadAppeared,
+    /// The workload is gone.
+    WorkloadVanished,
+    /// Services, nodes or accounts that rules speak of changed.
+    SurroundingsChanged,
+}
+
+/// What is needed to look for causes.
+pub(super) struct Causes<'a> {
+    pub versions: [&'a Version<'a>; 2],
+    pub joint: &'a Joint,
+    pub policies: &'a Policies,
+}
+
+impl Causes<'_> {
+    /// The causes of a change between two joint peers, sorted.
+    pub fn between(&self, from: JointId, to: JointId) -> Vec<Cause> {
+        let mut found = BTreeSet::new();
+        for end in [from, to] {
+            found.extend(self.presence(end));
+        }
+        if found.is_empty() {
+            self.side(Direction::Egress, from, Some(to), &mut found);
+            self.side(Direction::Ingress, to, Some(from), &mut found);
+        }
+        if found.is_empty() {
+            found.insert(Cause { what: What::SurroundingsChanged, old: None, new: None });
+        }
+        found.into_iter().collect()
+    }
+
+    /// The causes of a change in what governs a joint class.
+    pub fn of_isolation(&self, direction: Direction, subject: JointId) -> Vec<Cause> {
+        let mut found = BTreeSet::new();
+        self.side(direction, subject, None, &mut found);
+        found.into_iter().collect()
+    }
+
+    fn presence(&self, end: JointId) -> Option<Cause> {
+        let (old, new) = *self.joint.class(end)?.members.first()?;
+        let origin = |version: usize, index: Option<usize>| {
+            index.map(|index| self.versions[version].inventory.workloads[index].origin.clone())
+        };
+        let what = match (old, new) {
+            (None, _) => What::WorkloadAppeared,
+            (_, None) => What::WorkloadVanished,
+            (Some(_), Some(_)) => return None,
+        };
+        Some(Cause { what, old: origin(0, old), new: origin(1, new) })
+    }
+
+    fn side(
+        &self,
+        direction: Direction,
+        subject: JointId,
+        peer: Option<JointId>,
+        found: &mut BTreeSet<Cause>,
+    ) {
+        if self.joint.class(subject).is_none() {
+            return;
+        }
+        let selecting = [0, 1].map(|version: usize| {
+            let classes = self.joint.peers(subject, version);
+            let graph = self.versions[version].graph;
+            let of_class = |class| graph.row(class, direction).policies.iter().copied();
+            classes.into_iter().flat_map(of_class).collect::<BTreeSet<u32>>()
+        });
+        let touched: BTreeSet<usize> = [0, 1]
+            .into_iter()
+            .flat_map(|version: usize| selecting[version].iter().map(move |number| (version, *number)))
+            .map(|(version, number)| self.policies.of[version][number as usize])
+            .collect();
+        let peers = [0, 1].map(|version| peer.map(|peer| self.joint.peers(peer, version)));
+        for index in touched {
+            let change = &self.policies.all[index];
+            let selects = [
+                change.old.is_some_and(|n| selecting[0].contains(&n)),
+                change.new.is_some_and(|n| selecting[1].contains(&n)),
+            ];
+            self.policy(change, selects, &peers, found);
+            if change.is_same() && selects[0] != selects[1] {
+                found.extend(self.changed(subject));
+            } else if self.names_otherwise(change, &peers) {
+                found.extend(peer.into_iter().flat_map(|peer| self.changed(peer)));
+            }
+        }
+        // Named ports are those of the target, whichever side asks for them.
+        let target = if direction == Direction::Ingress { Some(subject) } else { peer };
+        if found.is_empty() {
+            found.extend(target.into_iter().flat_map(|target| self.changed(target)));
+        }
+    }
+
+    fn policy(
+        &self,
+        change: &PolicyChange,
+        selects: [bool; 2],
+        peers: &[Option<Vec<PeerId>>; 2],
+        found: &mut BTreeSet<Cause>,
+    ) {
+        let policy = |version: usize, number: Option<u32>| {
+            number.map(|number| &self.versions[version].graph.policies[number as usize])
+        };
+        let (old, new) = (policy(0, change.old), policy(1, change.new));
+        let origin = |info: Option<&crate::graph::PolicyInfo>| info.map(|info| info.origin.clone());
+        let matters = |version: usize, info: &crate::graph::PolicyInfo| {
+            info.isolation == Isolation::Isolates
+                || info.rules.clone().any(|rule| self.names(version, rule, peers))
+        };
+        let what = match (old, new) {
+            (None, Some(info)) if matters(1, info) => Some(What::PolicyAdded),
+            (Some(info), None) if matters(0, info) => Some(What::PolicyRemoved),
+            (Some(_), Some(_)) if change.subjects == Same::No => Some(What::SubjectsChanged),
+            (Some(_), Some(_)) if change.place == Same::No => Some(What::OrderChanged),
+            _ => None,
+        };
+        found.extend(what.map(|what| Cause { what, old: origin(old), new: origin(new) }));
+        if selects != [true, true] || peers[0].is_none() {
+            return;
+        }
+        let rule = |version: usize, number: u32| {
+            self.versions[version].graph.rules[number as usize].rule.origin.clone()
+        };
+        let added = change.added.iter().filter(|number| self.names(1, **number, peers));
+        found.extend(added.map(|n| Cause { what: What::RuleAdded, old: None, new: Some(rule(1, *n)) }));
+        let removed = change.removed.iter().filter(|number| self.names(0, **number, peers));
+        found.extend(removed.map(|n| Cause { what: What::RuleRemoved, old: Some(rule(0, *n)), new: None }));
+        let changed =
+            change.changed.iter().filter(|(a, b)| self.names(0, *a, peers) || self.names(1, *b, peers));
+        found.extend(changed.map(|(a, b)| Cause {
+            what: What::RuleChanged,
+            old: Some(rule(0, *a)),
+            new: Some(rule(1, *b)),
+        }));
+    }
+
+    /// Whether a rule names one of the peers; where none are given, whether it could matter at all.
+    fn names(&self, version: usize, rule: u32, peers: &[Option<Vec<PeerId>>; 2]) -> bool {
+        let matches = &self.versions[version].graph.rules[rule as usize].matches;
+        match (&peers[version], matches) {
+            (None, _) | (_, None) => true,
+            (Some(peers), Some(matches)) => peers.iter().any(|peer| matches.binary_search(peer).is_ok()),
+        }
+    }
+
+    /// Whether a rule that says the same names the peer in one version alone.
+    fn names_otherwise(&self, change: &PolicyChange, peers: &[Option<Vec<PeerId>>; 2]) -> bool {
+        let differs = |(a, b): &(u32, u32)| self.names(0, *a, peers) != self.names(1, *b, peers);
+        peers[0].is_some() && change.kept.iter().any(differs)
+    }
+
+    /// What changed about the workloads of a joint class.
+    fn changed(&self, end: JointId) -> Vec<Cause> {
+        let Some(class) = self.joint.class(end) else { return Vec::new() };
+        let Some((Some(old), Some(new))) = class.members.first() else { return Vec::new() };
+        let [before, after] = self.versions;
+        let (a, b) = (&before.inventory.workloads[*old], &after.inventory.workloads[*new]);
+        let mut causes = Vec::new();
+        let mut add = |what, a: &Origin, b: &Origin| {
+            causes.push(Cause { what, old: Some(a.clone()), new: Some(b.clone()) });
+        };
+        let differs = |what: &dyn Fn(&crate::inventory::Variant) -> String| {
+            let list = |w: &crate::inventory::Workload| w.variants.iter().map(what).collect::<Vec<_>>();
+            list(a) != list(b)
+        };
+        if differs(&|v| format!("{:?} {:?} {} {:?}", v.labels, v.network, v.service_account, v.profiles)) {
+            add(What::PodsChanged, &a.origin, &b.origin);
+        }
+        if differs(&|v| format!("{:?}", v.ports)) {
+            add(What::PortsChanged, &a.origin, &b.origin);
+        }
+        if differs(&|v| format!("{:?}", v.addresses)) {
+            add(What::AddressesChanged, &a.origin, &b.origin);
+        }
+        let namespace = |version: &Version<'_>| version.inventory.namespaces.get(&a.name.namespace).cloned();
+        if let (Some(x), Some(y)) = (namespace(before), namespace(after))
+            && x.labels != y.labels
+        {
+            causes.push(Cause { what: What::NamespaceChanged, old: x.origin, new: y.origin });
+        }
+        causes
+    }
+}

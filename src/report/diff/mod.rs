@@ -1,0 +1,234 @@
+//! What a change of configuration does, in the formats that reviews need.
+//!
+//! How bad a change is stands in one table here, so that every format and the exit code agree.
+
+mod dot;
+mod json;
+mod markdown;
+mod sarif;
+mod text;
+
+pub(super) use dot::write as write_dot;
+pub(super) use json::write as write_json;
+pub(super) use markdown::write as write_markdown;
+pub(super) use sarif::write as write_sarif;
+pub(super) use text::write as write_text;
+
+use super::names::origin_text;
+use super::words::asked_text;
+use crate::analysis::Analysis;
+use crate::check::Severity;
+use crate::check::replay::Replay;
+use crate::graph::diff::{
+    Cause, ChangeKind, ChangedEnd, Diff, Isolated, IsolationChange, PairChange, Presence, What,
+};
+use crate::model::{EndpointName, TrafficSet};
+
+/// Two versions, what differs, and what becomes of observed flows.
+pub struct Comparison<'a> {
+    /// The old version.
+    pub old: &'a Analysis,
+    /// The new version.
+    pub new: &'a Analysis,
+    /// What differs.
+    pub diff: Diff,
+    /// What becomes of observed flows; `None` where no capture was given.
+    pub replay: Option<Replay>,
+}
+
+/// The kinds of change, worst first: how reports name them, and their summary.
+const KINDS: &[(ChangeKind, &str, &str)] = &[
+    (ChangeKind::Opens, "opens", "A path that was closed is open."),
+    (ChangeKind::Widens, "widens", "A path lets more through than before."),
+    (
+        ChangeKind::Shifts,
+        "shifts",
+        "A path lets something through that it did not, and no longer all that it did.",
+    ),
+    (
+        ChangeKind::LosesConditions,
+        "loses-conditions",
+        "What passed under conditions above packets passes without.",
+    ),
+    (ChangeKind::Ungoverned, "ungoverned", "What a policy allowed passes because nothing governs it."),
+    (ChangeKind::Closes, "closes", "A path that was open is closed."),
+    (ChangeKind::Narrows, "narrows", "A path lets less through than before."),
+    (ChangeKind::GainsConditions, "gains-conditions", "What passed passes under conditions above packets."),
+    (ChangeKind::Governed, "governed", "What passed because nothing governed it is allowed by a policy."),
+];
+
+fn word(kind: ChangeKind) -> &'static str {
+    KINDS.iter().find(|(known, ..)| *known == kind).map_or("", |(_, word, _)| word)
+}
+
+/// How far apart the ends of a pair are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Crossing {
+    Within,
+    Between,
+    Outside,
+}
+
+impl Crossing {
+    fn word(self) -> &'static str {
+        match self {
+            Crossing::Within => "within",
+            Crossing::Between => "between",
+            Crossing::Outside => "outside",
+        }
+    }
+}
+
+/// The segment of a workload: its namespace.
+fn segment(name: &EndpointName) -> &str {
+    &name.namespace
+}
+
+fn crossing(change: &PairChange) -> Crossing {
+    match (&change.from, &change.to) {
+        (ChangedEnd::Workloads(from), ChangedEnd::Workloads(to)) => {
+            let first = from.first().map(segment);
+            let same = from.iter().chain(to).all(|name| Some(segment(name)) == first);
+            if same { Crossing::Within } else { Crossing::Between }
+        }
+        _ => Crossing::Outside,
+    }
+}
+
+/// How bad a changed pair is: what opens between segments or to the outside is high, within a
+/// segment or for a workload that is new medium, what closes low.
+pub fn severity(change: &PairChange) -> Severity {
+    let opens = match change.kind {
+        ChangeKind::Opens | ChangeKind::Widens | ChangeKind::Shifts | ChangeKind::LosesConditions => true,
+        ChangeKind::Ungoverned => return Severity::Medium,
+        ChangeKind::Closes | ChangeKind::Narrows | ChangeKind::GainsConditions | ChangeKind::Governed => {
+            false
+        }
+    };
+    match (opens, change.presence, crossing(change)) {
+        (false, ..) => Severity::Low,
+        (true, Presence::Both, Crossing::Between | Crossing::Outside) => Severity::High,
+        (true, Presence::Both, Crossing::Within) | (true, Presence::Appears | Presence::Vanishes, _) => {
+            Severity::Medium
+        }
+    }
+}
+
+/// How bad it is that isolation changes: its loss is high.
+pub fn isolation_severity(change: &IsolationChange) -> Severity {
+    match change.now {
+        Isolated::No => Severity::High,
+        Isolated::Yes => Severity::Low,
+    }
+}
+
+impl Comparison<'_> {
+    /// The worst of all that changed; flows that break are high.
+    pub fn worst(&self) -> Option<Severity> {
+        let pairs = self.diff.pairs.iter().map(severity);
+        let isolation = self.diff.isolation.iter().map(isolation_severity);
+        let breaks = self.replay.iter().flat_map(|replay| &replay.breaks).map(|_| Severity::High);
+        pairs.chain(isolation).chain(breaks).max()
+    }
+}
+
+/// Pairs by kind, worst kind first; none for kinds that do not occur.
+fn by_kind(diff: &Diff) -> impl Iterator<Item = (&'static str, Vec<&PairChange>)> {
+    KINDS.iter().filter_map(|(kind, word, _)| {
+        let of: Vec<&PairChange> = diff.pairs.iter().filter(|pair| pair.kind == *kind).collect();
+        (!of.is_empty()).then_some((*word, of))
+    })
+}
+
+/// `2 opens, 1 closes`, or that nothing changes.
+fn headline(diff: &Diff) -> String {
+    let mut parts: Vec<String> = by_kind(diff).map(|(word, of)| format!("{} {word}", of.len())).collect();
+    let count = |now| diff.isolation.iter().filter(|change| change.now == now).count();
+    for (now, word) in [(Isolated::No, "loses isolation"), (Isolated::Yes, "gains isolation")] {
+        if count(now) > 0 {
+            parts.push(format!("{} {word}", count(now)));
+        }
+    }
+    match parts.is_empty() {
+        true => "Nothing changes in who may talk to whom.".to_owned(),
+        false => parts.join(", "),
+    }
+}
+
+/// The names of an end.
+fn end_names(end: &ChangedEnd) -> Vec<String> {
+    match end {
+        ChangedEnd::Workloads(names) => names.iter().map(ToString::to_string).collect(),
+        ChangedEnd::External(set) => vec![format!("ip:{set}")],
+        ChangedEnd::Domain(name) => vec![format!("dns:{name}")],
+    }
+}
+
+/// The first names of an end.
+fn end_text(end: &ChangedEnd) -> String {
+    short_list(&end_names(end))
+}
+
+fn short_list(names: &[String]) -> String {
+    let shown: Vec<&str> = names.iter().take(3).map(String::as_str).collect();
+    match names.len().saturating_sub(3) {
+        0 => shown.join(", "),
+        more => format!("{} and {more} alike", shown.join(", ")),
+    }
+}
+
+/// What a pair lets through now, and what it did.
+fn traffic_text(change: &PairChange) -> String {
+    let (old, new) = (&change.old, &change.new);
+    match change.kind {
+        ChangeKind::Opens => asked_text(new),
+        ChangeKind::Closes => format!("nothing, was {}", asked_text(old)),
+        ChangeKind::Widens | ChangeKind::Narrows | ChangeKind::Shifts => {
+            format!("{}, was {}", asked_text(new), asked_text(old))
+        }
+        _ => asked_text(new),
+    }
+}
+
+fn cause_word(what: What) -> &'static str {
+    match what {
+        What::PolicyAdded => "policy added",
+        What::PolicyRemoved => "policy removed",
+        What::SubjectsChanged => "policy selects or isolates others",
+        What::OrderChanged => "policy or rules in another order",
+        What::RuleAdded => "rule added",
+        What::RuleRemoved => "rule removed",
+        What::RuleChanged => "rule changed",
+        What::PodsChanged => "labels, account or network of pods changed",
+        What::PortsChanged => "ports of pods changed",
+        What::AddressesChanged => "addresses of pods changed",
+        What::NamespaceChanged => "labels of the namespace changed",
+        What::WorkloadAppeared => "workload added",
+        What::WorkloadVanished => "workload removed",
+        What::SurroundingsChanged => "services, nodes or accounts that rules speak of changed",
+    }
+}
+
+/// `rule changed: new.yaml:7 …, was old.yaml:7 …`.
+fn cause_text(cause: &Cause) -> String {
+    let word = cause_word(cause.what);
+    match (&cause.old, &cause.new) {
+        (None, None) => word.to_owned(),
+        (None, Some(origin)) | (Some(origin), None) => format!("{word}: {}", origin_text(origin)),
+        (Some(old), Some(new)) => format!("{word}: {}, was {}:{}", origin_text(new), old.file, old.line),
+    }
+}
+
+fn isolation_text(change: &IsolationChange) -> String {
+    let names: Vec<String> = change.workloads.iter().map(ToString::to_string).collect();
+    let verb = match change.now {
+        Isolated::No => "no longer isolated",
+        Isolated::Yes => "now isolated",
+    };
+    format!("{} {verb} for {}", short_list(&names), change.direction.word())
+}
+
+/// What is new of the traffic of a pair, and what is gone.
+fn parts(change: &PairChange) -> (TrafficSet, TrafficSet) {
+    (change.new.difference(&change.old), change.old.difference(&change.new))
+}

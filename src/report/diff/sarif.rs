@@ -1,0 +1,98 @@
+//! `diff` as SARIF 2.1.0: a rule for each kind of change, at the file and line of its cause.
+
+use super::{
+    Comparison, KINDS, cause_text, end_text, isolation_severity, isolation_text, severity, traffic_text, word,
+};
+use crate::check::Severity;
+use crate::graph::diff::{Cause, Isolated};
+use crate::model::Origin;
+use crate::report::names::fingerprint;
+use crate::report::sarif::{level, uri};
+use serde_json::{Value, json};
+use std::io::{self, Write};
+
+pub(in crate::report) fn write(comparison: &Comparison<'_>, out: &mut dyn Write) -> io::Result<()> {
+    let kinds = KINDS.iter().map(|(_, word, summary)| (*word, *summary));
+    let isolation = [
+        ("loses-isolation", "What no rule names is open where it was closed."),
+        ("gains-isolation", "What no rule names is closed where it was open."),
+        ("flow-breaks", "A connection that was observed would be denied."),
+    ];
+    let rules: Vec<Value> = kinds
+        .chain(isolation)
+        .map(|(id, text)| json!({"id": format!("diff-{id}"), "shortDescription": {"text": text}}))
+        .collect();
+    let driver = json!({
+        "name": "watertight",
+        "version": env!("CARGO_PKG_VERSION"),
+        "informationUri": "https://crates.io/crates/watertight",
+        "rules": rules,
+    });
+    let log = json!({
+        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
+        "version": "2.1.0",
+        "runs": [{"tool": {"driver": driver}, "columnKind": "utf16CodeUnits", "results": results(comparison)}],
+    });
+    serde_json::to_writer_pretty(&mut *out, &log)?;
+    out.write_all(b"\n")
+}
+
+fn results(comparison: &Comparison<'_>) -> Vec<Value> {
+    let diff = &comparison.diff;
+    let somewhere = comparison.new.inventory.workloads.first().or(comparison.old.inventory.workloads.first());
+    let fallback = somewhere.map(|workload| &workload.origin);
+    let mut all = Vec::new();
+    for change in &diff.isolation {
+        let id = if change.now == Isolated::No { "loses-isolation" } else { "gains-isolation" };
+        let text = isolation_text(change);
+        all.push(result(id, isolation_severity(change), &text, &text, &change.causes, fallback));
+    }
+    for pair in &diff.pairs {
+        let subject = format!("{} -> {}", end_text(&pair.from), end_text(&pair.to));
+        let text = format!("{subject}: {}", traffic_text(pair));
+        all.push(result(word(pair.kind), severity(pair), &subject, &text, &pair.causes, fallback));
+    }
+    for flow in comparison.replay.iter().flat_map(|replay| &replay.breaks) {
+        let subject = format!("{} -> {} {}", flow.from, flow.to, flow.traffic);
+        let text = format!("{subject} was seen in {} flows and would be denied", flow.flows);
+        all.push(result("flow-breaks", Severity::High, &subject, &text, &[], fallback));
+    }
+    all
+}
+
+fn result(
+    id: &str,
+    severity: Severity,
+    subject: &str,
+    text: &str,
+    causes: &[Cause],
+    fallback: Option<&Origin>,
+) -> Value {
+    let because: Vec<String> = causes.iter().map(cause_text).collect();
+    let text = match because.is_empty() {
+        true => format!("{text}."),
+        false => format!("{text}. Because: {}.", because.join("; ")),
+    };
+    let mut places: Vec<&Origin> = causes.iter().filter_map(|c| c.new.as_ref().or(c.old.as_ref())).collect();
+    if places.is_empty() {
+        places.extend(fallback);
+    }
+    let location = |origin: &&Origin| {
+        json!({
+            "physicalLocation": {
+                "artifactLocation": {"uri": uri(&origin.file)},
+                "region": {"startLine": origin.line.max(1)},
+            },
+            "logicalLocations": [{"fullyQualifiedName": subject}],
+        })
+    };
+    let rest: Vec<Value> = places.iter().skip(1).map(location).collect();
+    json!({
+        "ruleId": format!("diff-{id}"),
+        "level": level(severity),
+        "message": {"text": text},
+        "locations": places.iter().take(1).map(location).collect::<Vec<_>>(),
+        "relatedLocations": rest,
+        "partialFingerprints": {"watertight/v1": fingerprint(&["diff", id, subject])},
+    })
+}
