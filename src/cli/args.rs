@@ -222,6 +222,8 @@ pub enum What {
     Observed,
     /// What was seen over what is permitted.
     Overlay,
+    /// Whom rules name that does not exist, and what they allow to it.
+    Potential,
 }
 
 /// What a node of a drawing stands for.

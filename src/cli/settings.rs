@@ -125,7 +125,7 @@ pub fn graph_options(
     }
     Ok(report::GraphOptions {
         what: match args.what {
-            What::Allowed => report::What::Allowed,
+            What::Allowed | What::Potential => report::What::Allowed,
             What::Observed => report::What::Observed,
             What::Overlay => report::What::Overlay,
         },

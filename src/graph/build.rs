@@ -174,12 +174,6 @@ impl AllowedGraph {
         self.classes.selected(selection)
     }
 
-    /// What rows are made of, for questions about single decisions.
-    pub(super) fn rows(&self) -> Rows<'_> {
-        let AllowedGraph { classes, tiers, policies, rules, .. } = self;
-        Rows { classes, tiers, policies, rules }
-    }
-
     /// What may travel from one peer to another.
     pub fn edge(&self, from: PeerId, to: PeerId) -> Edge<'_> {
         let egress = match self.class(from) {

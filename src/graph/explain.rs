@@ -3,7 +3,7 @@
 //! It is told by the evaluator itself (`policy::decide_and_tell`), on the steps that made the row,
 //! so it cannot say something else than the graph does. Sentences are made in `report`.
 
-use super::build::AllowedGraph;
+use super::build::{AllowedGraph, Rows};
 use super::classes::{Member, PeerId};
 use super::edge::Exemption;
 use crate::model::{AddressSet, DomainPattern, TrafficSet};
@@ -176,7 +176,7 @@ pub fn walk(
     if policies.is_empty() {
         return unselected(Ground::Unselected);
     }
-    let rows = graph.rows();
+    let rows = Rows::of(graph);
     let names = |rule: &u32| {
         let matches = &graph.rules[*rule as usize].matches;
         matches.as_ref().is_none_or(|peers| peers.binary_search(&peer).is_ok())

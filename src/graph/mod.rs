@@ -17,6 +17,7 @@ mod mesh;
 mod notes;
 mod path;
 mod without;
+mod potential;
 mod remedy;
 
 pub use backing::Backing;
@@ -29,6 +30,7 @@ pub use mesh::{Leg, MeshEdge};
 pub use notes::Notes;
 pub use path::{GroupId, Links, Reached, Search};
 pub use explain::{Explanation, Ground, LayerWalk, Outcome, RuleWalk, Spot, TierWalk, Walk, explain, walk};
+pub use potential::{Link, Potential, potentials};
 pub use remedy::{Change, Effect, Remedy, remedies};
 
 // The words of the rule set that edges and policies carry, for rooms that do not know policies.

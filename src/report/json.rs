@@ -33,6 +33,7 @@ impl Format for Json {
             View::Flows(analysis) => {
                 analysis.observed.flows.iter().try_for_each(|flow| line(out, &flow_shape(analysis, flow)))
             }
+            View::Potential(analysis, options) => super::potential::write_json(analysis, options, out),
             View::Diff(comparison) => super::diff::write_json(comparison, out),
             View::Explain(analysis, answer) => super::explain::write_json(analysis, answer, out),
         }

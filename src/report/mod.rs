@@ -10,6 +10,7 @@ pub mod json;
 mod markdown;
 mod names;
 pub mod reach;
+mod potential;
 mod sarif;
 mod snippet;
 mod text;
@@ -43,6 +44,8 @@ pub enum View<'a> {
     Flows(&'a Analysis),
     /// Why two ends may or may not talk.
     Explain(&'a Analysis, &'a explain::Answer),
+    /// Whom rules name that does not exist.
+    Potential(&'a Analysis, &'a GraphOptions),
     /// What a change of configuration does.
     Diff(&'a diff::Comparison<'a>),
 }
@@ -55,6 +58,7 @@ impl View<'_> {
             View::Graph(..) => "graph",
             View::Flows(_) => "flow",
             View::Explain(..) => "explain",
+            View::Potential(..) => "potential",
             View::Diff(_) => "diff",
         }
     }

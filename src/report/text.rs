@@ -27,6 +27,7 @@ impl Format for Text {
             View::Review(analysis) => review(analysis, out),
             View::Graph(analysis, options) => connections(analysis, options, out),
             View::Flows(analysis) => flows(analysis, out),
+            View::Potential(analysis, options) => super::potential::write_text(analysis, options, out),
             View::Diff(comparison) => super::diff::write_text(comparison, out),
             View::Explain(analysis, answer) => super::explain::write_text(analysis, answer, out),
         }

@@ -85,7 +85,7 @@ pub(super) fn rule_traffic_text(rule: &Rule) -> String {
     }
 }
 
-fn port_name(name: &crate::graph::PortName) -> String {
+pub(super) fn port_name(name: &crate::graph::PortName) -> String {
     match name {
         crate::graph::PortName::Container(Some(protocol), name) => format!("{protocol} port {name:?}"),
         crate::graph::PortName::Container(None, name) => format!("port {name:?}"),

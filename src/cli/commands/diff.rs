@@ -2,24 +2,21 @@
 
 use super::Session;
 use crate::analysis;
-use crate::cli::args::{Diff, FailOn};
+use crate::cli::args::{Common, Diff, FailOn};
 use crate::cli::{Failure, settings};
-use crate::policy::{self, DataplaneKind};
+use crate::policy::{self, Dataplane, Found};
 use crate::report::View;
 use crate::report::diff::Comparison;
+use crate::source::Reading;
 use std::process::ExitCode;
 
 /// Reads both versions, compares, reports; 1 where something opens, by `--fail-on`.
 pub(super) fn run(session: &mut Session, args: &Diff) -> Result<ExitCode, Failure> {
     let old = session.read(std::slice::from_ref(&args.old));
     let new = session.read(std::slice::from_ref(&args.new));
-    // One cluster has one dataplane: what either version shows of it counts for both.
-    let dataplane = settings::dataplane(&session.common.engine)?.unwrap_or_else(|| {
-        let (before, after) = (policy::detect(&old.documents), policy::detect(&new.documents));
-        if after.kind == DataplaneKind::Kubernetes { before } else { after }
-    });
-    let old = session.analysed(old, dataplane.clone());
-    let new = session.analysed(new, dataplane);
+    let [before, after] = dataplanes(&session.common, [&old, &new])?;
+    let old = session.analysed(old, before);
+    let new = session.analysed(new, after);
     let observed = session.observed(&args.capture, &new);
     let (diff, replay) = session.timed("compare", || analysis::compared(&old, &new, &observed));
     let replay = (!args.capture.is_empty()).then_some(replay);
@@ -34,4 +31,23 @@ pub(super) fn run(session: &mut Session, args: &Diff) -> Result<ExitCode, Failur
         (false, true) => ExitCode::from(1),
         (false, false) => ExitCode::SUCCESS,
     })
+}
+
+/// One cluster has one dataplane: where the versions seem to differ, what runs in one of them, or
+/// else what the new one suggests, counts for both.
+fn dataplanes(common: &Common, both: [&Reading; 2]) -> Result<[Dataplane; 2], Failure> {
+    if let Some(named) = settings::dataplane(&common.engine)? {
+        return Ok([named.clone(), named]);
+    }
+    let [old, new] = both.map(|reading| policy::detect(&reading.documents));
+    if old.kind == new.kind {
+        return Ok([old, new]);
+    }
+    let better = match (&old.found, &new.found) {
+        (Found::Running(_), Found::Suggested(_) | Found::Assumed) | (Found::Suggested(_), Found::Assumed) => {
+            old
+        }
+        _ => new,
+    };
+    Ok([better.clone(), better])
 }

@@ -9,12 +9,16 @@ use std::process::ExitCode;
 /// Reads, builds and writes the graph; findings are not looked for.
 pub(super) fn run(session: &mut Session, args: &Graph) -> Result<ExitCode, Failure> {
     need_paths(&args.paths)?;
-    if args.what != What::Allowed && args.capture.is_empty() {
+    if matches!(args.what, What::Observed | What::Overlay) && args.capture.is_empty() {
         return Err(Failure::usage("this needs a capture", "add --capture FILE"));
     }
     let mut analysis = session.declared(&args.paths)?;
     analysis.observed = session.observed(&args.capture, &analysis);
     let options = settings::graph_options(args, &analysis)?;
-    session.write(&View::Graph(&analysis, &options))?;
+    let view = match args.what {
+        What::Potential => View::Potential(&analysis, &options),
+        What::Allowed | What::Observed | What::Overlay => View::Graph(&analysis, &options),
+    };
+    session.write(&view)?;
     Ok(session.exit_code(&analysis))
 }

@@ -16,6 +16,7 @@ use super::connections::{Sum, names_outside, sum};
 use super::edge::Row;
 use crate::inventory::Inventory;
 use crate::model::{AddressRange, AddressSet, DomainPattern, EndpointName, TrafficSet};
+use crate::policy::transport::{NodeEncryption, node_encryption};
 use crate::policy::{Decision, Direction};
 use cause::Causes;
 use hashbrown::HashMap;
@@ -42,6 +43,8 @@ pub struct Diff {
     pub isolation: Vec<IsolationChange>,
     /// Policies that do not say the same in both versions.
     pub policies: Vec<PolicyChange>,
+    /// What encrypts between nodes, where that is no longer the same: before, after.
+    pub encryption: Option<[Option<NodeEncryption>; 2]>,
     /// Workloads of the new version alone.
     pub appeared: Vec<EndpointName>,
     /// Workloads of the old version alone.
@@ -159,7 +162,9 @@ pub fn diff(old: &Version<'_>, new: &Version<'_>) -> Diff {
         .collect();
     appeared.sort();
     vanished.sort();
+    let encryption = [old, new].map(|version| node_encryption(&version.graph.dataplane));
     Diff {
+        encryption: (encryption[0] != encryption[1]).then_some(encryption),
         pairs: compare.pairs(&lost),
         isolation: isolation.into_iter().map(|(_, change)| change).collect(),
         policies: policies.all.iter().filter(|change| !change.is_same()).cloned().collect(),

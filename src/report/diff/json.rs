@@ -16,6 +16,7 @@ struct Shape<'a> {
     summary: BTreeMap<&'static str, usize>,
     changes: Vec<PairShape<'a>>,
     isolation: Vec<IsolationShape<'a>>,
+    node_encryption: Option<[Option<&'static str>; 2]>,
     policies: Vec<PolicyShape<'a>>,
     workloads: Workloads,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -106,6 +107,7 @@ pub(in crate::report) fn write(comparison: &Comparison<'_>, out: &mut dyn Write)
         summary,
         changes: diff.pairs.iter().map(pair_shape).collect(),
         isolation: diff.isolation.iter().map(isolation_shape).collect(),
+        node_encryption: diff.encryption.map(|both| both.map(|state| state.map(|e| e.by.name()))),
         policies: diff.policies.iter().map(|change| policy_shape(comparison, change)).collect(),
         workloads: Workloads { added: names(&diff.appeared), removed: names(&diff.vanished) },
         flows: comparison.replay.as_ref().map(|replay| Flows {

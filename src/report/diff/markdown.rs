@@ -21,6 +21,9 @@ pub(in crate::report) fn write(comparison: &Comparison<'_>, out: &mut dyn Write)
             writeln!(out, "| {severity} | {word} | `{from}` | `{to}` | {traffic} | {} |", why(&pair.causes))?;
         }
     }
+    if let Some(text) = super::encryption_text(diff) {
+        writeln!(out, "\n{text}")?;
+    }
     for (title, list) in [("Workloads added", &diff.appeared), ("Workloads removed", &diff.vanished)] {
         if !list.is_empty() {
             let names: Vec<String> = list.iter().map(|name| format!("`{name}`")).collect();

@@ -122,13 +122,27 @@ pub fn isolation_severity(change: &IsolationChange) -> Severity {
     }
 }
 
+/// How bad it is that encryption between nodes changes: losing it, or a part of it, is high.
+fn encryption_severity(diff: &Diff) -> Option<Severity> {
+    diff.encryption.map(|[old, _]| if old.is_some() { Severity::High } else { Severity::Low })
+}
+
+/// `encryption between nodes: WireGuard before, nothing now`.
+fn encryption_text(diff: &Diff) -> Option<String> {
+    let [old, new] = diff.encryption?.map(|state| state.map_or("nothing", |encryption| encryption.by.name()));
+    Some(match old == new {
+        true => format!("encryption between nodes: {new}, for other traffic than before"),
+        false => format!("encryption between nodes: {new}, was {old}"),
+    })
+}
+
 impl Comparison<'_> {
     /// The worst of all that changed; flows that break are high.
     pub fn worst(&self) -> Option<Severity> {
         let pairs = self.diff.pairs.iter().map(severity);
         let isolation = self.diff.isolation.iter().map(isolation_severity);
         let breaks = self.replay.iter().flat_map(|replay| &replay.breaks).map(|_| Severity::High);
-        pairs.chain(isolation).chain(breaks).max()
+        pairs.chain(isolation).chain(breaks).chain(encryption_severity(&self.diff)).max()
     }
 }
 
@@ -150,7 +164,7 @@ fn headline(diff: &Diff) -> String {
         }
     }
     match parts.is_empty() {
-        true => "Nothing changes in who may talk to whom.".to_owned(),
+        true => "Nothing changes in who may talk to whom".to_owned(),
         false => parts.join(", "),
     }
 }

@@ -16,6 +16,7 @@ pub(in crate::report) fn write(comparison: &Comparison<'_>, out: &mut dyn Write)
     let isolation = [
         ("loses-isolation", "What no rule names is open where it was closed."),
         ("gains-isolation", "What no rule names is closed where it was open."),
+        ("node-encryption", "Encryption between nodes is no longer the same."),
         ("flow-breaks", "A connection that was observed would be denied."),
     ];
     let rules: Vec<Value> = kinds
@@ -51,6 +52,9 @@ fn results(comparison: &Comparison<'_>) -> Vec<Value> {
         let subject = format!("{} -> {}", end_text(&pair.from), end_text(&pair.to));
         let text = format!("{subject}: {}", traffic_text(pair));
         all.push(result(word(pair.kind), severity(pair), &subject, &text, &pair.causes, fallback));
+    }
+    if let (Some(severity), Some(text)) = (super::encryption_severity(diff), super::encryption_text(diff)) {
+        all.push(result("node-encryption", severity, "cluster", &text, &[], fallback));
     }
     for flow in comparison.replay.iter().flat_map(|replay| &replay.breaks) {
         let subject = format!("{} -> {} {}", flow.from, flow.to, flow.traffic);

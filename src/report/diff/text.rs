@@ -9,6 +9,9 @@ use std::io::{self, Write};
 pub(in crate::report) fn write(comparison: &Comparison<'_>, out: &mut dyn Write) -> io::Result<()> {
     let diff = &comparison.diff;
     writeln!(out, "{}", headline(diff))?;
+    if let (Some(severity), Some(text)) = (super::encryption_severity(diff), super::encryption_text(diff)) {
+        writeln!(out, "\n{}: {text}", severity.word())?;
+    }
     if !diff.isolation.is_empty() {
         writeln!(out, "\nISOLATION ({})", diff.isolation.len())?;
     }

@@ -1,6 +1,6 @@
 //! `explain` for programs: `watertight/explain/v1`.
 
-use super::{Answer, Case, Verdict, change_text, packet, spot_name};
+use super::{Answer, Case, Verdict, change_text, packet, protection, spot_name};
 use crate::analysis::Analysis;
 use crate::graph::{Change, Effect, Ground, Outcome, TierWalk, Walk};
 use crate::model::TrafficSet;
@@ -20,6 +20,7 @@ struct Shape<'a> {
     notes: &'a [String],
     cases: Vec<CaseShape<'a>>,
     protection: &'static str,
+    protection_why: Option<String>,
     gaps: Vec<GapShape<'a>>,
 }
 
@@ -91,6 +92,7 @@ struct ChangeShape<'a> {
 }
 
 pub(in crate::report) fn write(analysis: &Analysis, answer: &Answer, out: &mut dyn Write) -> io::Result<()> {
+    let expected = protection(analysis, answer);
     let shape = Shape {
         schema: "watertight/explain/v1",
         dataplane: analysis.graph.dataplane.kind.name(),
@@ -104,7 +106,8 @@ pub(in crate::report) fn write(analysis: &Analysis, answer: &Answer, out: &mut d
         },
         notes: &answer.notes,
         cases: answer.cases.iter().map(|case| case_shape(analysis, case)).collect(),
-        protection: "unknown",
+        protection: expected.map_or("unknown", |expected| expected.protection.word()),
+        protection_why: expected.map(|expected| expected.why.to_string()),
         gaps: analysis.gaps.iter().map(gap_shape).collect(),
     };
     serde_json::to_writer(&mut *out, &shape)?;

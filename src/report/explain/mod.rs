@@ -6,7 +6,7 @@ mod text;
 use super::words::peer_text;
 use super::{names::origin_text, snippet};
 use crate::analysis::Analysis;
-use crate::graph::{Change, Direction, Explanation, Remedy, Spot};
+use crate::graph::{Change, Direction, Expected, Explanation, Remedy, Spot, expected};
 use crate::model::{Protocol, TrafficSet};
 use std::net::IpAddr;
 
@@ -59,6 +59,20 @@ impl Answer {
     pub fn passes(&self) -> bool {
         self.cases.iter().any(|case| case.walk.passes())
     }
+}
+
+/// What is expected to protect what passes, and what that rests on: the weakest over all cases.
+fn protection(analysis: &Analysis, answer: &Answer) -> Option<Expected> {
+    let workload = |spot: &Spot| match spot {
+        Spot::Variant(member) => analysis.inventory.workloads.get(member.workload as usize),
+        Spot::Outside(_) | Spot::Domain(_) => None,
+    };
+    let dataplane = &analysis.graph.dataplane;
+    let each = answer
+        .cases
+        .iter()
+        .map(|case| expected(dataplane, workload(&case.walk.from), workload(&case.walk.to)));
+    each.reduce(Expected::and)
 }
 
 /// A packet that shows the answer; what is not known is named.

@@ -1,6 +1,6 @@
 //! `explain` for people: the walk from top to bottom, then what would flip it.
 
-use super::{Answer, Case, Verdict, change_text, packet, spot_name};
+use super::{Answer, Case, Verdict, change_text, packet, protection, spot_name};
 use crate::analysis::Analysis;
 use crate::graph::{Action, Direction, Effect, Ground, LayerWalk, Outcome, RuleWalk, TierWalk, Walk};
 use crate::model::TrafficSet;
@@ -29,7 +29,12 @@ pub(in crate::report) fn write(analysis: &Analysis, answer: &Answer, out: &mut d
     if !analysis.gaps.is_empty() {
         writeln!(out, "\n{} gaps may bend this answer; `watertight check` lists them.", analysis.gaps.len())?;
     }
-    writeln!(out, "\nexpected protection: unknown (no mesh configuration is read)")
+    match protection(analysis, answer).filter(|_| answer.passes()) {
+        Some(expected) => {
+            writeln!(out, "\nexpected protection: {} ({})", expected.protection.word(), expected.why)
+        }
+        None => Ok(()),
+    }
 }
 
 /// `TCP/80` for a single port, as it was asked.
