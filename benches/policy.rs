@@ -1,4 +1,5 @@
-//! Graph building against parsing, on namespaces of four pods with a default deny and two policies.
+//! Graph building against parsing, on namespaces of four pods with a default deny and two policies,
+//! and the difference after one rule of one policy changed.
 
 #![expect(clippy::disallowed_methods, reason = "benchmarks read the clock and write their page")]
 
@@ -46,7 +47,7 @@ fn manifests(namespaces: usize) -> String {
 }
 
 fn main() {
-    let mut table = "| pods | policies | MB | parse s | graph s | graph / parse | checks s |\n|---:|---:|---:|---:|---:|---:|---:|\n".to_owned();
+    let mut table = "| pods | policies | MB | parse s | graph s | graph / parse | checks s | diff s |\n|---:|---:|---:|---:|---:|---:|---:|---:|\n".to_owned();
     for namespaces in [250, 2_500, 25_000] {
         let text = manifests(namespaces);
         let file: Arc<str> = Arc::from("bench.yaml");
@@ -59,9 +60,15 @@ fn main() {
             let declared = analysis::declared(&documents, Dataplane::kubernetes());
             drop(std::hint::black_box(analysis::reviewed(declared, Observed::default())));
         });
+        let changed = text.replacen("{app: app-1}}\n    ports", "{app: app-2}}\n    ports", 1);
+        let [old, new] = [&text, &changed]
+            .map(|text| analysis::declared(&source::parse(&file, text).documents, Dataplane::kubernetes()));
+        let diff = common::median(|| {
+            drop(std::hint::black_box(analysis::compared(&old, &new, &Observed::default())));
+        });
         let _ = writeln!(
             table,
-            "| {} | {} | {:.1} | {parse:.3} | {build:.3} | {:.2} | {:.3} |",
+            "| {} | {} | {:.1} | {parse:.3} | {build:.3} | {:.2} | {:.3} | {diff:.3} |",
             namespaces * 4,
             namespaces * 3,
             text.len() as f64 / 1e6,

@@ -119,6 +119,8 @@ fn explain_names_the_verdict_the_reason_and_the_change() {
     let answer = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(answer.starts_with("DENIED: TCP/80 from x/Pod/a to y/Pod/b"), "{answer}");
     assert!(answer.contains("NetworkPolicy y/shut") && answer.contains("add an ingress rule"), "{answer}");
+    assert_eq!(output.status.code(), Some(1), "denied");
+    assert_eq!(run_with_input(&["explain", "x/a", "y/b", "-"], OPEN).status.code(), Some(0), "allowed");
     let unknown = run_with_input(&["explain", "x/aa", "y/b", "-"], OPEN);
     assert_eq!(unknown.status.code(), Some(2));
 }
@@ -163,6 +165,81 @@ fn reach_tells_step_by_step_what_a_workload_reaches_and_where_to_cut() {
     assert_eq!(json["steps"][1]["workload"], "z/Pod/db");
     assert_eq!(json["choke_points"][0]["guards"], 1);
     assert_eq!(run_with_input(&["reach", "x/nobody", "-"], &input).status.code(), Some(2));
+}
+
+#[test]
+fn explain_takes_addresses_and_refuses_those_of_services() {
+    let service = "---\napiVersion: v1\nkind: Service\nmetadata: {name: front, namespace: y}\n\
+                   spec: {clusterIP: 10.96.0.1, selector: {app: b}, ports: [{port: 80}]}\n\
+                   ---\napiVersion: v1\nkind: Pod\nmetadata: {name: c, namespace: y}\nstatus: {podIP: 10.0.0.3}\n";
+    let input = format!("{OPEN}{service}");
+    let ask = |to: &str| run_with_input(&["explain", "x/a", to, "443", "-", "-f", "json"], &input);
+    let refused = ask("10.96.0.1");
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(said(&refused).contains("is the service y/front"), "{}", said(&refused));
+    let pod: serde_json::Value = serde_json::from_slice(&ask("10.0.0.3").stdout).expect("JSON");
+    assert_eq!((&pod["schema"], &pod["to"]), (&"watertight/explain/v1".into(), &"y/Pod/c".into()));
+    let block: serde_json::Value = serde_json::from_slice(&ask("192.0.2.0/24").stdout).expect("JSON");
+    assert_eq!(
+        (&block["verdict"], &block["cases"][0]["packets"][0]["target"]),
+        (&"allowed".into(), &"192.0.2.0:443".into())
+    );
+    assert!(said(&ask("dns:example.com")).contains("no rule names"));
+}
+
+#[test]
+fn diff_fails_where_something_opens_and_not_where_something_closes() {
+    let policy = "---\napiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: shut, namespace: y}\n\
+                  spec: {podSelector: {}}\n";
+    let shut = format!("{OPEN}{policy}");
+    let folder = folder(&[("open.yaml", OPEN.as_bytes()), ("shut.yaml", shut.as_bytes())]);
+    let [open, shut] = ["open.yaml", "shut.yaml"].map(|name| text(&folder.path().join(name)));
+    let code = |arguments: &[&str]| run(&[&["diff"], arguments].concat()).status.code();
+    assert_eq!(code(&[&shut, &open]), Some(1));
+    assert_eq!(code(&[&open, &shut]), Some(0));
+    assert_eq!(code(&[&open, &shut, "--fail-on", "low"]), Some(1));
+    assert_eq!(code(&[&shut, &open, "--fail-on", "never"]), Some(0));
+    assert_eq!(code(&[&shut, "nowhere.yaml"]), Some(2));
+}
+
+#[test]
+fn every_format_of_a_diff_names_the_pair_and_the_policy_behind_it() {
+    let policy = "---\napiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: shut, namespace: y}\n\
+                  spec: {podSelector: {}}\n";
+    let shut = format!("{OPEN}{policy}");
+    let folder = folder(&[("open.yaml", OPEN.as_bytes()), ("shut.yaml", shut.as_bytes())]);
+    let [open, shut] = ["open.yaml", "shut.yaml"].map(|name| text(&folder.path().join(name)));
+    for (format, cause) in [
+        ("text", "shut.yaml:8"),
+        ("markdown", "shut.yaml:8"),
+        ("json", "policy-removed"),
+        ("sarif", "shut.yaml"),
+        ("dot", "opens"),
+    ] {
+        let output = run(&["diff", &shut, &open, "-f", format]);
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(said.contains("y/Pod/b") && said.contains(cause), "{format}: {said}");
+    }
+    assert_eq!(run(&["diff", &shut, &open, "-f", "csv"]).status.code(), Some(2), "there is no such report");
+}
+
+#[test]
+fn a_diff_with_a_capture_says_which_flows_would_break() {
+    let shop = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/shop");
+    let manifests = std::fs::read_dir(shop.join("manifests")).expect("manifests");
+    let read = |entry: std::io::Result<std::fs::DirEntry>| {
+        std::fs::read_to_string(entry.expect("a file").path()).expect("text")
+    };
+    let all = manifests.map(read).collect::<Vec<_>>().join("\n---\n");
+    let shut = "---\napiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: none, namespace: shop}\n\
+                spec: {podSelector: {}, policyTypes: [Egress]}\n";
+    let folder = folder(&[("old.yaml", all.as_bytes()), ("new.yaml", format!("{all}\n{shut}").as_bytes())]);
+    let [old, new] = ["old.yaml", "new.yaml"].map(|name| text(&folder.path().join(name)));
+    let output = run(&["diff", &old, &new, "--capture", &text(&shop.join("capture.pcap")), "-f", "json"]);
+    assert_eq!(output.status.code(), Some(1), "flows that break count");
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let breaks = json["flows"]["breaks"].as_array().expect("flows");
+    assert!(breaks.iter().any(|flow| flow["from"] == "shop/Deployment/web"), "{breaks:?}");
 }
 
 #[test]

@@ -116,3 +116,11 @@ pub(super) fn short(set: &AddressSet) -> String {
     let tail = if more > 0 { format!(" and {more} more ranges") } else { String::new() };
     format!("{}{tail}", ranges.join(", "))
 }
+
+/// Addresses outside, for people: everything has a word.
+pub(super) fn outside_text(set: &AddressSet) -> String {
+    match *set == AddressSet::all() {
+        true => "everything outside".to_owned(),
+        false => format!("ip:{}", short(set)),
+    }
+}

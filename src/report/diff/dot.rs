@@ -3,6 +3,7 @@
 use super::{Comparison, end_names, severity, traffic_text, word};
 use crate::check::Severity;
 use crate::graph::diff::{ChangedEnd, PairChange};
+use crate::report::words::outside_text;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
@@ -75,7 +76,7 @@ fn node(end: &ChangedEnd, fold: bool, clusters: &mut BTreeMap<String, BTreeMap<S
                 false => (namespace, first, name),
             }
         }
-        ChangedEnd::External(set) => (String::new(), first, crate::report::words::short(set)),
+        ChangedEnd::External(set) => (String::new(), first, outside_text(set)),
         ChangedEnd::Domain(name) => (String::new(), first, name.to_string()),
     };
     clusters.entry(cluster).or_default().insert(id.clone(), label);

@@ -1,6 +1,9 @@
 //! `diff` for programs: `watertight/diff/v1`.
 
-use super::{Comparison, KINDS, cause_word, crossing, end_names, isolation_severity, parts, severity, word};
+use super::{
+    Comparison, KINDS, OtherConditions, cause_code, crossing, end_names, isolation_severity, parts, severity,
+    word,
+};
 use crate::check::replay::Replayed;
 use crate::graph::diff::{Cause, Isolated, IsolationChange, PairChange, PolicyChange, Presence, Same};
 use crate::model::EndpointName;
@@ -16,6 +19,7 @@ struct Shape<'a> {
     summary: BTreeMap<&'static str, usize>,
     changes: Vec<PairShape<'a>>,
     isolation: Vec<IsolationShape<'a>>,
+    conditions: Vec<ConditionsShape<'a>>,
     node_encryption: Option<[Option<&'static str>; 2]>,
     policies: Vec<PolicyShape<'a>>,
     workloads: Workloads,
@@ -54,6 +58,13 @@ struct IsolationShape<'a> {
     isolated: bool,
     severity: &'static str,
     causes: Vec<CauseShape<'a>>,
+}
+
+#[derive(Serialize)]
+struct ConditionsShape<'a> {
+    old: Because<'a>,
+    new: Because<'a>,
+    only_where: [&'a str; 2],
 }
 
 #[derive(Serialize)]
@@ -101,7 +112,9 @@ pub(in crate::report) fn write(comparison: &Comparison<'_>, out: &mut dyn Write)
     let diff = &comparison.diff;
     let mut summary: BTreeMap<&'static str, usize> = KINDS.iter().map(|(_, word, _)| (*word, 0)).collect();
     diff.pairs.iter().for_each(|pair| *summary.entry(word(pair.kind)).or_default() += 1);
+    let conditions = comparison.other_conditions();
     let shape = Shape {
+        conditions: conditions.iter().map(conditions_shape).collect(),
         schema: "watertight/diff/v1",
         dataplane: comparison.new.graph.dataplane.kind.name(),
         summary,
@@ -127,6 +140,15 @@ pub(in crate::report) fn write(comparison: &Comparison<'_>, out: &mut dyn Write)
 
 fn names(names: &[EndpointName]) -> Vec<String> {
     names.iter().map(ToString::to_string).collect()
+}
+
+fn conditions_shape(other: &OtherConditions) -> ConditionsShape<'_> {
+    let ((old, only_where_old), (new, only_where_new)) = (&other.old, &other.new);
+    ConditionsShape {
+        old: because_shape(old),
+        new: because_shape(new),
+        only_where: [only_where_old, only_where_new],
+    }
 }
 
 fn flow_shape(flow: &Replayed) -> FlowShape<'_> {
@@ -158,7 +180,7 @@ fn pair_shape(pair: &PairChange) -> PairShape<'_> {
 
 fn cause_shape(cause: &Cause) -> CauseShape<'_> {
     CauseShape {
-        what: cause_word(cause.what),
+        what: cause_code(cause.what),
         old: cause.old.as_ref().map(because_shape),
         new: cause.new.as_ref().map(because_shape),
     }

@@ -2,6 +2,7 @@
 
 use super::{Comparison, by_kind, cause_text, end_text, headline, isolation_text, severity, traffic_text};
 use crate::graph::diff::Cause;
+use crate::report::names::origin_text;
 use std::io::{self, Write};
 
 pub(in crate::report) fn write(comparison: &Comparison<'_>, out: &mut dyn Write) -> io::Result<()> {
@@ -20,6 +21,10 @@ pub(in crate::report) fn write(comparison: &Comparison<'_>, out: &mut dyn Write)
             let (severity, traffic) = (severity(pair).word(), cell(&traffic_text(pair)));
             writeln!(out, "| {severity} | {word} | `{from}` | `{to}` | {traffic} | {} |", why(&pair.causes))?;
         }
+    }
+    for other in comparison.other_conditions() {
+        let ((_, before), (new, after)) = (&other.old, &other.new);
+        writeln!(out, "\n{} passes under other conditions: {after}, was {before}", origin_text(new))?;
     }
     if let Some(text) = super::encryption_text(diff) {
         writeln!(out, "\n{text}")?;

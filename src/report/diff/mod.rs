@@ -15,14 +15,15 @@ pub(super) use sarif::write as write_sarif;
 pub(super) use text::write as write_text;
 
 use super::names::origin_text;
-use super::words::asked_text;
+use super::words::{asked_text, outside_text};
 use crate::analysis::Analysis;
 use crate::check::Severity;
 use crate::check::replay::Replay;
 use crate::graph::diff::{
-    Cause, ChangeKind, ChangedEnd, Diff, Isolated, IsolationChange, PairChange, Presence, What,
+    Cause, ChangeKind, ChangedEnd, Diff, Isolated, IsolationChange, PairChange, PolicyChange, Presence, What,
 };
-use crate::model::{EndpointName, TrafficSet};
+use crate::model::{EndpointName, Origin, TrafficSet};
+use std::collections::BTreeSet;
 
 /// Two versions, what differs, and what becomes of observed flows.
 pub struct Comparison<'a> {
@@ -136,13 +137,56 @@ fn encryption_text(diff: &Diff) -> Option<String> {
     })
 }
 
+/// A rule that allows under conditions above packets, and allows under others now.
+struct OtherConditions {
+    old: (Origin, String),
+    new: (Origin, String),
+}
+
 impl Comparison<'_> {
-    /// The worst of all that changed; flows that break are high.
+    /// Rules whose conditions changed: who may talk on which ports is the same, and what passes is not.
+    fn other_conditions(&self) -> Vec<OtherConditions> {
+        let told = |analysis: &Analysis, number: u32| {
+            let rule = &analysis.graph.rules[number as usize].rule;
+            rule.narrowed.as_ref().map(|narrowed| (rule.origin.clone(), narrowed.to_string()))
+        };
+        let mut all = Vec::new();
+        for change in &self.diff.policies {
+            let moved =
+                change.removed.iter().flat_map(|old| change.added.iter().map(move |new| (*old, *new)));
+            for (old, new) in change.changed.iter().copied().chain(moved) {
+                if let (Some(old), Some(new)) = (told(self.old, old), told(self.new, new))
+                    && old.1 != new.1
+                {
+                    all.push(OtherConditions { old, new });
+                }
+            }
+        }
+        all
+    }
+
+    /// Policies that do not say what they did, and that no change rests on.
+    fn without_effect(&self) -> Vec<&Origin> {
+        let causes = self.diff.pairs.iter().flat_map(|pair| &pair.causes);
+        let causes = causes.chain(self.diff.isolation.iter().flat_map(|change| &change.causes));
+        let key = |origin: &Origin| (origin.kind.clone(), origin.namespace.clone(), origin.name.clone());
+        let cited: BTreeSet<_> = causes.flat_map(|c| c.old.iter().chain(&c.new)).map(key).collect();
+        let origin = |change: &PolicyChange| match (change.new, change.old) {
+            (Some(new), _) => Some(&self.new.graph.policies[new as usize].origin),
+            (None, Some(old)) => Some(&self.old.graph.policies[old as usize].origin),
+            (None, None) => None,
+        };
+        let all: BTreeSet<&Origin> = self.diff.policies.iter().filter_map(origin).collect();
+        all.into_iter().filter(|origin| !cited.contains(&key(origin))).collect()
+    }
+
+    /// The worst of all that changed; flows that break are high, other conditions medium.
     pub fn worst(&self) -> Option<Severity> {
+        let conditions = self.other_conditions().into_iter().map(|_| Severity::Medium);
         let pairs = self.diff.pairs.iter().map(severity);
         let isolation = self.diff.isolation.iter().map(isolation_severity);
         let breaks = self.replay.iter().flat_map(|replay| &replay.breaks).map(|_| Severity::High);
-        pairs.chain(isolation).chain(breaks).chain(encryption_severity(&self.diff)).max()
+        pairs.chain(isolation).chain(breaks).chain(conditions).chain(encryption_severity(&self.diff)).max()
     }
 }
 
@@ -178,9 +222,12 @@ fn end_names(end: &ChangedEnd) -> Vec<String> {
     }
 }
 
-/// The first names of an end.
+/// The first names of an end, for people.
 fn end_text(end: &ChangedEnd) -> String {
-    short_list(&end_names(end))
+    match end {
+        ChangedEnd::External(set) => outside_text(set),
+        other => short_list(&end_names(other)),
+    }
 }
 
 fn short_list(names: &[String]) -> String {
@@ -204,23 +251,34 @@ fn traffic_text(change: &PairChange) -> String {
     }
 }
 
+/// Causes: what programs read, and what people read.
+const CAUSES: &[(What, &str, &str)] = &[
+    (What::PolicyAdded, "policy-added", "policy added"),
+    (What::PolicyRemoved, "policy-removed", "policy removed"),
+    (What::SubjectsChanged, "subjects-changed", "policy selects or isolates others"),
+    (What::OrderChanged, "order-changed", "policy or rules in another order"),
+    (What::RuleAdded, "rule-added", "rule added"),
+    (What::RuleRemoved, "rule-removed", "rule removed"),
+    (What::RuleChanged, "rule-changed", "rule changed"),
+    (What::PodsChanged, "pods-changed", "labels, account or network of pods changed"),
+    (What::PortsChanged, "ports-changed", "ports of pods changed"),
+    (What::AddressesChanged, "addresses-changed", "addresses of pods changed"),
+    (What::NamespaceChanged, "namespace-changed", "labels of the namespace changed"),
+    (What::WorkloadAppeared, "workload-added", "workload added"),
+    (What::WorkloadVanished, "workload-removed", "workload removed"),
+    (
+        What::SurroundingsChanged,
+        "surroundings-changed",
+        "services, nodes or accounts that rules speak of changed",
+    ),
+];
+
+fn cause_code(what: What) -> &'static str {
+    CAUSES.iter().find(|(known, ..)| *known == what).map_or("", |(_, code, _)| code)
+}
+
 fn cause_word(what: What) -> &'static str {
-    match what {
-        What::PolicyAdded => "policy added",
-        What::PolicyRemoved => "policy removed",
-        What::SubjectsChanged => "policy selects or isolates others",
-        What::OrderChanged => "policy or rules in another order",
-        What::RuleAdded => "rule added",
-        What::RuleRemoved => "rule removed",
-        What::RuleChanged => "rule changed",
-        What::PodsChanged => "labels, account or network of pods changed",
-        What::PortsChanged => "ports of pods changed",
-        What::AddressesChanged => "addresses of pods changed",
-        What::NamespaceChanged => "labels of the namespace changed",
-        What::WorkloadAppeared => "workload added",
-        What::WorkloadVanished => "workload removed",
-        What::SurroundingsChanged => "services, nodes or accounts that rules speak of changed",
-    }
+    CAUSES.iter().find(|(known, ..)| *known == what).map_or("", |(_, _, word)| word)
 }
 
 /// `rule changed: new.yaml:7 …, was old.yaml:7 …`.

@@ -4,7 +4,7 @@ use super::{
     Comparison, KINDS, cause_text, end_text, isolation_severity, isolation_text, severity, traffic_text, word,
 };
 use crate::check::Severity;
-use crate::graph::diff::{Cause, Isolated};
+use crate::graph::diff::{Cause, Isolated, What};
 use crate::model::Origin;
 use crate::report::names::fingerprint;
 use crate::report::sarif::{level, uri};
@@ -16,6 +16,7 @@ pub(in crate::report) fn write(comparison: &Comparison<'_>, out: &mut dyn Write)
     let isolation = [
         ("loses-isolation", "What no rule names is open where it was closed."),
         ("gains-isolation", "What no rule names is closed where it was open."),
+        ("other-conditions", "A rule lets its traffic pass under other conditions above packets."),
         ("node-encryption", "Encryption between nodes is no longer the same."),
         ("flow-breaks", "A connection that was observed would be denied."),
     ];
@@ -55,6 +56,13 @@ fn results(comparison: &Comparison<'_>) -> Vec<Value> {
     }
     if let (Some(severity), Some(text)) = (super::encryption_severity(diff), super::encryption_text(diff)) {
         all.push(result("node-encryption", severity, "cluster", &text, &[], fallback));
+    }
+    for other in comparison.other_conditions() {
+        let ((old, before), (new, after)) = (other.old, other.new);
+        let subject = format!("{}/{}/{} {}", new.namespace, new.kind, new.name, new.rule);
+        let text = format!("{subject} passes under other conditions: {after}, was {before}");
+        let cause = Cause { what: What::RuleChanged, old: Some(old), new: Some(new) };
+        all.push(result("other-conditions", Severity::Medium, &subject, &text, &[cause], fallback));
     }
     for flow in comparison.replay.iter().flat_map(|replay| &replay.breaks) {
         let subject = format!("{} -> {} {}", flow.from, flow.to, flow.traffic);
