@@ -5,7 +5,7 @@ use super::classes::PeerId;
 use super::edge::Exemption;
 use super::expected::{Expected, expected};
 use crate::inventory::Inventory;
-use crate::model::{AddressRange, AddressSet, DomainPattern, TrafficSet};
+use crate::model::{AddressRange, AddressSet, DomainPattern, ExpectedProtection, TrafficSet};
 use crate::policy::Peer;
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -74,6 +74,12 @@ pub(super) struct Sum {
 }
 
 impl Sum {
+    /// The weakest protection that proxies give; unknown where none has a say.
+    pub(super) fn protection(&self) -> ExpectedProtection {
+        let each = self.carried.keys().map(|expected| expected.protection);
+        each.max().unwrap_or(ExpectedProtection::Unknown)
+    }
+
     fn between(self, graph: &AllowedGraph, inventory: &Inventory, from: End, to: End) -> Connection {
         let exemption = if self.exempt { Exemption::LocalNode } else { Exemption::None };
         let Sum { traffic, unsegmented, narrowed, because, exempt: _, carried } = self;

@@ -6,6 +6,7 @@
 use super::build::{AllowedGraph, Rows};
 use super::classes::{Member, PeerId};
 use super::edge::Exemption;
+use super::mesh::MeshEdge;
 use crate::model::{AddressSet, DomainPattern, TrafficSet};
 use crate::policy::{Action, Decision, Direction, Event, Isolation, Layer, decide, decide_and_tell};
 
@@ -38,6 +39,8 @@ pub struct Explanation {
     /// The part that the policies drop at the target, and that may arrive all the same, because
     /// the source may be on the target's own node.
     pub exempt: TrafficSet,
+    /// What meshes make of what the network lets through; `None` where they say nothing.
+    pub mesh: Option<MeshEdge>,
     /// The walk at the source, then the one at the target.
     pub walks: [Walk; 2],
 }
@@ -156,6 +159,7 @@ pub fn explain(graph: &AllowedGraph, from: &Spot, to: &Spot, asked: &TrafficSet)
         denied,
         narrowed,
         exempt,
+        mesh: edge.mesh,
         walks,
     })
 }

@@ -223,6 +223,16 @@ impl AllowedGraph {
         self.mesh.member(class)
     }
 
+    /// Whether a mesh has a say in what an endpoint sends or takes.
+    pub(super) fn is_meshed(&self, class: ClassId) -> bool {
+        self.mesh.is_in(class) || self.mesh.policies.get(class as usize).is_some_and(|all| !all.is_empty())
+    }
+
+    /// Numbers of the policies of mesh layers that select an endpoint.
+    pub(super) fn mesh_policies(&self, class: ClassId) -> &[u32] {
+        self.mesh.policies.get(class as usize).map_or(&[], Vec::as_slice)
+    }
+
     /// What meshes say on transport, for the reasons of a leg.
     pub fn transport(&self) -> &Transport {
         &self.mesh.transport

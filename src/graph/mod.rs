@@ -16,9 +16,9 @@ mod mentioned;
 mod mesh;
 mod notes;
 mod path;
-mod without;
 mod potential;
 mod remedy;
+mod without;
 
 pub use backing::Backing;
 pub use build::{AllowedGraph, PolicyInfo, RuleInfo, TierInfo};
@@ -26,10 +26,10 @@ pub use classes::{Class, ClassId, Member, NamedPort, PeerId};
 pub use connections::{Connection, End, connections};
 pub use edge::{Edge, Exemption, Row};
 pub use expected::{Expected, WhyExpected, expected};
+pub use explain::{Explanation, Ground, LayerWalk, Outcome, RuleWalk, Spot, TierWalk, Walk, explain, walk};
 pub use mesh::{Leg, MeshEdge};
 pub use notes::Notes;
 pub use path::{GroupId, Links, Reached, Search};
-pub use explain::{Explanation, Ground, LayerWalk, Outcome, RuleWalk, Spot, TierWalk, Walk, explain, walk};
 pub use potential::{Link, Potential, potentials};
 pub use remedy::{Change, Effect, Remedy, remedies};
 

@@ -47,6 +47,7 @@ pub(super) fn peer_text(peer: &Peer) -> String {
             format!("names {}", names.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))
         }
         Peer::Backends(services) => format!("what stands behind {}", services_text(services)),
+        Peer::Authenticated => "whoever proves an identity of the mesh".to_owned(),
         Peer::All(parts) if parts.is_empty() => "everyone".to_owned(),
         Peer::All(parts) => list(parts),
         Peer::Not(part) => format!("not {}", peer_text(part)),

@@ -1,20 +1,19 @@
 //! `diff`: what a change of configuration opens, closes, or leaves without a guard.
 
-use super::Session;
+use super::{Session, Written};
 use crate::analysis;
-use crate::cli::args::{Common, Diff, FailOn};
+use crate::cli::args::{Diff, FailOn};
 use crate::cli::{Failure, settings};
 use crate::policy::{self, Dataplane, Found};
 use crate::report::View;
 use crate::report::diff::Comparison;
-use crate::source::Reading;
 use std::process::ExitCode;
 
 /// Reads both versions, compares, reports; 1 where something opens, by `--fail-on`.
 pub(super) fn run(session: &mut Session, args: &Diff) -> Result<ExitCode, Failure> {
-    let old = session.read(std::slice::from_ref(&args.old));
-    let new = session.read(std::slice::from_ref(&args.new));
-    let [before, after] = dataplanes(&session.common, [&old, &new])?;
+    let old = session.read(std::slice::from_ref(&args.old))?;
+    let new = session.read(std::slice::from_ref(&args.new))?;
+    let [before, after] = dataplanes([&old, &new])?;
     let old = session.analysed(old, before);
     let new = session.analysed(new, after);
     let observed = session.observed(&args.capture, &new);
@@ -35,11 +34,13 @@ pub(super) fn run(session: &mut Session, args: &Diff) -> Result<ExitCode, Failur
 
 /// One cluster has one dataplane: where the versions seem to differ, what runs in one of them, or
 /// else what the new one suggests, counts for both.
-fn dataplanes(common: &Common, both: [&Reading; 2]) -> Result<[Dataplane; 2], Failure> {
-    if let Some(named) = settings::dataplane(&common.engine)? {
+fn dataplanes(both: [&Written; 2]) -> Result<[Dataplane; 2], Failure> {
+    // What was typed, or else what the contract of the new version says.
+    let engine = if both[1].engine == "auto" { &both[0].engine } else { &both[1].engine };
+    if let Some(named) = settings::dataplane(engine)? {
         return Ok([named.clone(), named]);
     }
-    let [old, new] = both.map(|reading| policy::detect(&reading.documents));
+    let [old, new] = both.map(|written| policy::detect(&written.manifests.documents));
     if old.kind == new.kind {
         return Ok([old, new]);
     }

@@ -6,7 +6,7 @@ use super::policies::{Policies, PolicyChange, Same};
 use crate::graph::classes::PeerId;
 use crate::model::Origin;
 use crate::policy::{Direction, Isolation};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What lies behind a change; the origin is where to look.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -48,6 +48,8 @@ pub enum What {
     WorkloadAppeared,
     /// The workload is gone.
     WorkloadVanished,
+    /// What clients of a mesh send, or its servers accept, changed.
+    MeshChanged,
     /// Services, nodes or accounts that rules speak of changed.
     SurroundingsChanged,
 }
@@ -70,10 +72,36 @@ impl Causes<'_> {
             self.side(Direction::Egress, from, Some(to), &mut found);
             self.side(Direction::Ingress, to, Some(from), &mut found);
         }
+        found.extend(self.carried(from, to));
         if found.is_empty() {
             found.insert(Cause { what: What::SurroundingsChanged, old: None, new: None });
         }
         found.into_iter().collect()
+    }
+
+    /// What carries the pair in one version alone.
+    fn carried(&self, from: JointId, to: JointId) -> Vec<Cause> {
+        let [old, new] = [0, 1].map(|version: usize| {
+            let graph = self.versions[version].graph;
+            let (sources, targets) = (self.joint.peers(from, version), self.joint.peers(to, version));
+            let mut reasons: BTreeMap<&str, Option<Origin>> = BTreeMap::new();
+            for (from, to) in sources.iter().flat_map(|from| targets.iter().map(move |to| (*from, *to))) {
+                for leg in graph.edge(from, to).mesh.into_iter().flat_map(|mesh| mesh.legs) {
+                    let sends = leg.sends.map(|n| &graph.transport().sends[n as usize]);
+                    let accepts = leg.accepts.map(|n| &graph.transport().accepts[n as usize]);
+                    reasons.extend(sends.map(|sending| (sending.why.as_str(), sending.origin.clone())));
+                    reasons.extend(accepts.map(|accept| (accept.why.as_str(), accept.origin.clone())));
+                }
+            }
+            reasons
+        });
+        let only = |a: &BTreeMap<&str, Option<Origin>>, b: &BTreeMap<&str, Option<Origin>>| {
+            let gone = a.iter().filter(|(why, _)| !b.contains_key(*why));
+            gone.filter_map(|(_, origin)| origin.clone()).collect::<Vec<Origin>>()
+        };
+        let cause = |old, new| Cause { what: What::MeshChanged, old, new };
+        let gone = only(&old, &new).into_iter().map(|origin| cause(Some(origin), None));
+        gone.chain(only(&new, &old).into_iter().map(|origin| cause(None, Some(origin)))).collect()
     }
 
     /// The causes of a change in what governs a joint class.
@@ -109,7 +137,10 @@ impl Causes<'_> {
         let selecting = [0, 1].map(|version: usize| {
             let classes = self.joint.peers(subject, version);
             let graph = self.versions[version].graph;
-            let of_class = |class| graph.row(class, direction).policies.iter().copied();
+            let of_class = |class| {
+                let mesh = if direction == Direction::Ingress { graph.mesh_policies(class) } else { &[] };
+                graph.row(class, direction).policies.iter().chain(mesh).copied()
+            };
             classes.into_iter().flat_map(of_class).collect::<BTreeSet<u32>>()
         });
         let touched: BTreeSet<usize> = [0, 1]

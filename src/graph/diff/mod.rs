@@ -15,8 +15,8 @@ use super::classes::ClassId;
 use super::connections::{Sum, names_outside, sum};
 use super::edge::Row;
 use crate::inventory::Inventory;
-use crate::model::{AddressRange, AddressSet, DomainPattern, EndpointName, TrafficSet};
-use crate::policy::transport::{NodeEncryption, node_encryption};
+use crate::model::{AddressRange, AddressSet, DomainPattern, EndpointName, ExpectedProtection, TrafficSet};
+use crate::policy::node_encryption::{NodeEncryption, node_encryption};
 use crate::policy::{Decision, Direction};
 use cause::Causes;
 use hashbrown::HashMap;
@@ -79,6 +79,8 @@ pub struct PairChange {
     pub new: TrafficSet,
     /// The part of what may travel that nothing governs at the target.
     pub unsegmented: TrafficSet,
+    /// How it was and is expected to be protected above the network; unknown where no mesh has a say.
+    pub protection: [ExpectedProtection; 2],
     /// Why.
     pub causes: Vec<Cause>,
 }
@@ -94,6 +96,8 @@ pub enum ChangeKind {
     Shifts,
     /// The same may travel, and some of it no longer under conditions above packets.
     LosesConditions,
+    /// The same may travel, with weaker protection.
+    LosesProtection,
     /// The same may travel, and some of it is no longer governed at the target.
     Ungoverned,
     /// Something might travel, and nothing may.
@@ -102,6 +106,8 @@ pub enum ChangeKind {
     Narrows,
     /// The same may travel, some of it now under conditions above packets.
     GainsConditions,
+    /// The same may travel, with stronger protection.
+    GainsProtection,
     /// The same may travel, and something governs it now.
     Governed,
 }
@@ -244,6 +250,8 @@ impl Compare<'_> {
                 to: self.end(to),
                 kind,
                 presence: self.presence(from, to),
+                protection: [&old, &new]
+                    .map(|sum| sum.as_ref().map_or(ExpectedProtection::Unknown, Sum::protection)),
                 old: old.map_or_else(TrafficSet::none, |sum| sum.traffic),
                 unsegmented: new.as_ref().map_or_else(TrafficSet::none, |sum| sum.unsegmented.clone()),
                 new: new.map_or_else(TrafficSet::none, |sum| sum.traffic),
@@ -295,6 +303,13 @@ impl Compare<'_> {
         memo: &mut HashMap<(*const Row, *const Row), Touched>,
     ) -> Touched {
         let (Some(old), Some(new)) = (&class.old, &class.new) else { return Touched::All };
+        // How a mesh carries something rests on both ends, not on a row.
+        let meshed = |version: usize, classes: &[ClassId]| {
+            classes.iter().any(|class| self.versions[version].graph.is_meshed(*class))
+        };
+        if meshed(0, old) || meshed(1, new) {
+            return Touched::All;
+        }
         let row = |version: usize, class: ClassId| self.versions[version].graph.row(class, direction);
         let mut touched = Touched::None;
         for a in old {
@@ -376,14 +391,17 @@ fn kind(old: Option<&Sum>, new: Option<&Sum>) -> Option<ChangeKind> {
     let gains_conditions = only(&new.narrowed, &old.traffic, &old.narrowed);
     let ungoverned = only(&new.unsegmented, &old.traffic, &old.unsegmented);
     let governed = only(&old.unsegmented, &new.traffic, &new.unsegmented);
+    let protection = [old, new].map(Sum::protection);
     match (more(&new.traffic, &old.traffic), more(&old.traffic, &new.traffic)) {
         (true, true) => Some(ChangeKind::Shifts),
         (true, false) => Some(ChangeKind::Widens),
         (false, true) if loses_conditions || ungoverned => Some(ChangeKind::Shifts),
         (false, true) => Some(ChangeKind::Narrows),
         (false, false) if loses_conditions => Some(ChangeKind::LosesConditions),
+        (false, false) if protection[1] > protection[0] => Some(ChangeKind::LosesProtection),
         (false, false) if ungoverned => Some(ChangeKind::Ungoverned),
         (false, false) if gains_conditions => Some(ChangeKind::GainsConditions),
+        (false, false) if protection[1] < protection[0] => Some(ChangeKind::GainsProtection),
         (false, false) if governed => Some(ChangeKind::Governed),
         (false, false) => None,
     }
@@ -395,7 +413,7 @@ fn says_the_same(a: &Decision, b: &Decision) -> bool {
     (allowed, ungoverned, narrowed) == (&b.allowed, &b.ungoverned, &b.narrowed)
 }
 
-type OutsideKey = (ChangedEnd, Direction, ChangeKind, [TrafficSet; 3], Vec<Cause>);
+type OutsideKey = (ChangedEnd, Direction, ChangeKind, [ExpectedProtection; 2], [TrafficSet; 3], Vec<Cause>);
 
 /// Changes with the outside that differ in addresses alone become one.
 fn merge_outside(
@@ -409,7 +427,7 @@ fn merge_outside(
         _ => return found.push(change),
     };
     let traffic = [change.old.clone(), change.new.clone(), change.unsegmented.clone()];
-    let key = (inside, direction, change.kind, traffic, change.causes.clone());
+    let key = (inside, direction, change.kind, change.protection, traffic, change.causes.clone());
     match outside.get_mut(&key) {
         None => drop(outside.insert(key, change)),
         Some(known) => {

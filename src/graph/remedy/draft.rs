@@ -157,6 +157,7 @@ fn new_origin(namespace: &str, name: &str) -> Origin {
         file: "new".into(),
         document: 1,
         line: 0,
+        column: 0,
         kind: "NetworkPolicy".into(),
         namespace: namespace.into(),
         name: name.into(),

@@ -1,6 +1,6 @@
 //! `diff` as a drawing: what opens in orange, what closes in green.
 
-use super::{Comparison, end_names, severity, traffic_text, word};
+use super::{Comparison, end_names, traffic_text, word};
 use crate::check::Severity;
 use crate::graph::diff::{ChangedEnd, PairChange};
 use crate::report::words::outside_text;
@@ -20,7 +20,7 @@ pub(in crate::report) fn write(comparison: &Comparison<'_>, out: &mut dyn Write)
     let mut lines: BTreeMap<(String, String, &'static str), Vec<String>> = BTreeMap::new();
     for pair in pairs {
         let [from, to] = [&pair.from, &pair.to].map(|end| node(end, fold, &mut clusters));
-        lines.entry((from, to, color(pair))).or_default().push(format!(
+        lines.entry((from, to, color(comparison, pair))).or_default().push(format!(
             "{} {}",
             word(pair.kind),
             traffic_text(pair)
@@ -58,8 +58,8 @@ pub(in crate::report) fn write(comparison: &Comparison<'_>, out: &mut dyn Write)
     writeln!(out, "}}")
 }
 
-fn color(pair: &PairChange) -> &'static str {
-    if severity(pair) == Severity::Low { GREEN } else { ORANGE }
+fn color(comparison: &Comparison<'_>, pair: &PairChange) -> &'static str {
+    if comparison.severity(pair) == Severity::Low { GREEN } else { ORANGE }
 }
 
 /// The node of an end; adds it where it is missing.

@@ -1,9 +1,6 @@
 //! `diff` for programs: `watertight/diff/v1`.
 
-use super::{
-    Comparison, KINDS, OtherConditions, cause_code, crossing, end_names, isolation_severity, parts, severity,
-    word,
-};
+use super::{Comparison, KINDS, OtherConditions, cause_code, end_names, isolation_severity, parts, word};
 use crate::check::replay::Replayed;
 use crate::graph::diff::{Cause, Isolated, IsolationChange, PairChange, PolicyChange, Presence, Same};
 use crate::model::EndpointName;
@@ -41,6 +38,7 @@ struct PairShape<'a> {
     opened: Traffic,
     closed: Traffic,
     segmented: bool,
+    protection: [&'static str; 2],
     causes: Vec<CauseShape<'a>>,
 }
 
@@ -118,7 +116,7 @@ pub(in crate::report) fn write(comparison: &Comparison<'_>, out: &mut dyn Write)
         schema: "watertight/diff/v1",
         dataplane: comparison.new.graph.dataplane.kind.name(),
         summary,
-        changes: diff.pairs.iter().map(pair_shape).collect(),
+        changes: diff.pairs.iter().map(|pair| pair_shape(comparison, pair)).collect(),
         isolation: diff.isolation.iter().map(isolation_shape).collect(),
         node_encryption: diff.encryption.map(|both| both.map(|state| state.map(|e| e.by.name()))),
         policies: diff.policies.iter().map(|change| policy_shape(comparison, change)).collect(),
@@ -156,12 +154,12 @@ fn flow_shape(flow: &Replayed) -> FlowShape<'_> {
     FlowShape { from, to, traffic, flows: *flows }
 }
 
-fn pair_shape(pair: &PairChange) -> PairShape<'_> {
+fn pair_shape<'a>(comparison: &Comparison<'_>, pair: &'a PairChange) -> PairShape<'a> {
     let (opened, closed) = parts(pair);
     PairShape {
         kind: word(pair.kind),
-        severity: severity(pair).word(),
-        crossing: crossing(pair).word(),
+        severity: comparison.severity(pair).word(),
+        crossing: comparison.crossing(pair).word(),
         presence: match pair.presence {
             Presence::Both => "both",
             Presence::Appears => "appears",
@@ -174,6 +172,7 @@ fn pair_shape(pair: &PairChange) -> PairShape<'_> {
         opened: whole_traffic(&opened),
         closed: whole_traffic(&closed),
         segmented: pair.unsegmented.is_empty(),
+        protection: pair.protection.map(|protection| protection.word()),
         causes: pair.causes.iter().map(cause_shape).collect(),
     }
 }

@@ -1,6 +1,6 @@
 //! `diff` for a comment on a pull request.
 
-use super::{Comparison, by_kind, cause_text, end_text, headline, isolation_text, severity, traffic_text};
+use super::{Comparison, by_kind, cause_text, end_text, headline, isolation_text, traffic_text};
 use crate::graph::diff::Cause;
 use crate::report::names::origin_text;
 use std::io::{self, Write};
@@ -18,7 +18,7 @@ pub(in crate::report) fn write(comparison: &Comparison<'_>, out: &mut dyn Write)
     for (word, pairs) in by_kind(diff) {
         for pair in pairs {
             let (from, to) = (cell(&end_text(&pair.from)), cell(&end_text(&pair.to)));
-            let (severity, traffic) = (severity(pair).word(), cell(&traffic_text(pair)));
+            let (severity, traffic) = (comparison.severity(pair).word(), cell(&traffic_text(pair)));
             writeln!(out, "| {severity} | {word} | `{from}` | `{to}` | {traffic} | {} |", why(&pair.causes))?;
         }
     }

@@ -51,10 +51,12 @@ const KINDS: &[(ChangeKind, &str, &str)] = &[
         "loses-conditions",
         "What passed under conditions above packets passes without.",
     ),
+    (ChangeKind::LosesProtection, "loses-protection", "A path is expected to be protected less than before."),
     (ChangeKind::Ungoverned, "ungoverned", "What a policy allowed passes because nothing governs it."),
     (ChangeKind::Closes, "closes", "A path that was open is closed."),
     (ChangeKind::Narrows, "narrows", "A path lets less through than before."),
     (ChangeKind::GainsConditions, "gains-conditions", "What passed passes under conditions above packets."),
+    (ChangeKind::GainsProtection, "gains-protection", "A path is expected to be protected more than before."),
     (ChangeKind::Governed, "governed", "What passed because nothing governed it is allowed by a policy."),
 ];
 
@@ -80,33 +82,20 @@ impl Crossing {
     }
 }
 
-/// The segment of a workload: its namespace.
-fn segment(name: &EndpointName) -> &str {
-    &name.namespace
-}
-
-fn crossing(change: &PairChange) -> Crossing {
-    match (&change.from, &change.to) {
-        (ChangedEnd::Workloads(from), ChangedEnd::Workloads(to)) => {
-            let first = from.first().map(segment);
-            let same = from.iter().chain(to).all(|name| Some(segment(name)) == first);
-            if same { Crossing::Within } else { Crossing::Between }
-        }
-        _ => Crossing::Outside,
-    }
-}
-
 /// How bad a changed pair is: what opens between segments or to the outside is high, within a
 /// segment or for a workload that is new medium, what closes low.
-pub fn severity(change: &PairChange) -> Severity {
+fn severity_of(change: &PairChange, crossing: Crossing) -> Severity {
     let opens = match change.kind {
         ChangeKind::Opens | ChangeKind::Widens | ChangeKind::Shifts | ChangeKind::LosesConditions => true,
+        ChangeKind::LosesProtection => return Severity::High,
         ChangeKind::Ungoverned => return Severity::Medium,
-        ChangeKind::Closes | ChangeKind::Narrows | ChangeKind::GainsConditions | ChangeKind::Governed => {
-            false
-        }
+        ChangeKind::Closes
+        | ChangeKind::Narrows
+        | ChangeKind::GainsConditions
+        | ChangeKind::GainsProtection
+        | ChangeKind::Governed => false,
     };
-    match (opens, change.presence, crossing(change)) {
+    match (opens, change.presence, crossing) {
         (false, ..) => Severity::Low,
         (true, Presence::Both, Crossing::Between | Crossing::Outside) => Severity::High,
         (true, Presence::Both, Crossing::Within) | (true, Presence::Appears | Presence::Vanishes, _) => {
@@ -144,6 +133,37 @@ struct OtherConditions {
 }
 
 impl Comparison<'_> {
+    /// How bad a changed pair is.
+    pub fn severity(&self, change: &PairChange) -> Severity {
+        severity_of(change, self.crossing(change))
+    }
+
+    fn crossing(&self, change: &PairChange) -> Crossing {
+        match (&change.from, &change.to) {
+            (ChangedEnd::Workloads(from), ChangedEnd::Workloads(to)) => {
+                let segments: BTreeSet<&str> =
+                    from.iter().chain(to).flat_map(|name| self.segments(name)).collect();
+                if segments.len() > 1 { Crossing::Between } else { Crossing::Within }
+            }
+            _ => Crossing::Outside,
+        }
+    }
+
+    /// The segments of a workload in the new version, or in the old one where it is gone.
+    fn segments(&self, name: &EndpointName) -> Vec<&str> {
+        let of = |analysis: &'_ Analysis| {
+            let workloads = &analysis.inventory.workloads;
+            workloads.binary_search_by(|workload| workload.name.cmp(name)).ok()
+        };
+        let (analysis, index) = match (of(self.new), of(self.old)) {
+            (Some(index), _) => (self.new, index),
+            (None, Some(index)) => (self.old, index),
+            (None, None) => return Vec::new(),
+        };
+        let segments = analysis.segments.of_workload(index);
+        segments.iter().map(|id| analysis.segments.segments[*id as usize].name.as_str()).collect()
+    }
+
     /// Rules whose conditions changed: who may talk on which ports is the same, and what passes is not.
     fn other_conditions(&self) -> Vec<OtherConditions> {
         let told = |analysis: &Analysis, number: u32| {
@@ -183,7 +203,7 @@ impl Comparison<'_> {
     /// The worst of all that changed; flows that break are high, other conditions medium.
     pub fn worst(&self) -> Option<Severity> {
         let conditions = self.other_conditions().into_iter().map(|_| Severity::Medium);
-        let pairs = self.diff.pairs.iter().map(severity);
+        let pairs = self.diff.pairs.iter().map(|pair| self.severity(pair));
         let isolation = self.diff.isolation.iter().map(isolation_severity);
         let breaks = self.replay.iter().flat_map(|replay| &replay.breaks).map(|_| Severity::High);
         pairs.chain(isolation).chain(breaks).chain(conditions).chain(encryption_severity(&self.diff)).max()
@@ -244,6 +264,10 @@ fn traffic_text(change: &PairChange) -> String {
     match change.kind {
         ChangeKind::Opens => asked_text(new),
         ChangeKind::Closes => format!("nothing, was {}", asked_text(old)),
+        ChangeKind::LosesProtection | ChangeKind::GainsProtection => {
+            let [old, new] = change.protection.map(|protection| protection.word());
+            format!("{}, {new}, was {old}", asked_text(&change.new))
+        }
         ChangeKind::Widens | ChangeKind::Narrows | ChangeKind::Shifts => {
             format!("{}, was {}", asked_text(new), asked_text(old))
         }
@@ -266,6 +290,7 @@ const CAUSES: &[(What, &str, &str)] = &[
     (What::NamespaceChanged, "namespace-changed", "labels of the namespace changed"),
     (What::WorkloadAppeared, "workload-added", "workload added"),
     (What::WorkloadVanished, "workload-removed", "workload removed"),
+    (What::MeshChanged, "mesh-changed", "what the mesh sends or accepts changed"),
     (
         What::SurroundingsChanged,
         "surroundings-changed",

@@ -1,7 +1,7 @@
 //! `diff` as SARIF 2.1.0: a rule for each kind of change, at the file and line of its cause.
 
 use super::{
-    Comparison, KINDS, cause_text, end_text, isolation_severity, isolation_text, severity, traffic_text, word,
+    Comparison, KINDS, cause_text, end_text, isolation_severity, isolation_text, traffic_text, word,
 };
 use crate::check::Severity;
 use crate::graph::diff::{Cause, Isolated, What};
@@ -52,7 +52,7 @@ fn results(comparison: &Comparison<'_>) -> Vec<Value> {
     for pair in &diff.pairs {
         let subject = format!("{} -> {}", end_text(&pair.from), end_text(&pair.to));
         let text = format!("{subject}: {}", traffic_text(pair));
-        all.push(result(word(pair.kind), severity(pair), &subject, &text, &pair.causes, fallback));
+        all.push(result(word(pair.kind), comparison.severity(pair), &subject, &text, &pair.causes, fallback));
     }
     if let (Some(severity), Some(text)) = (super::encryption_severity(diff), super::encryption_text(diff)) {
         all.push(result("node-encryption", severity, "cluster", &text, &[], fallback));

@@ -1,6 +1,6 @@
 //! `diff` for people.
 
-use super::{Comparison, by_kind, cause_text, end_text, headline, isolation_text, severity, traffic_text};
+use super::{Comparison, by_kind, cause_text, end_text, headline, isolation_text, traffic_text};
 use crate::check::replay::Replayed;
 use crate::graph::diff::{Cause, Presence};
 use crate::model::EndpointName;
@@ -28,7 +28,12 @@ pub(in crate::report) fn write(comparison: &Comparison<'_>, out: &mut dyn Write)
                 (false, Presence::Both | Presence::Appears) => "  (nothing governs it at the target)",
                 _ => "",
             };
-            writeln!(out, "\n  {}: {from} -> {to}: {}{mark}", severity(pair).word(), traffic_text(pair))?;
+            writeln!(
+                out,
+                "\n  {}: {from} -> {to}: {}{mark}",
+                comparison.severity(pair).word(),
+                traffic_text(pair)
+            )?;
             causes(&pair.causes, out)?;
         }
     }

@@ -32,9 +32,17 @@ struct CaseShape<'a> {
     denied: Traffic,
     narrowed: Traffic,
     exempt: Traffic,
+    mesh: Option<MeshShape>,
     packets: Vec<PacketShape>,
     walks: Vec<WalkShape<'a>>,
     remedies: Vec<RemedyShape<'a>>,
+}
+
+#[derive(Serialize)]
+struct MeshShape {
+    refused: Traffic,
+    blocked: Traffic,
+    unauthorized: Traffic,
 }
 
 #[derive(Serialize)]
@@ -107,7 +115,7 @@ pub(in crate::report) fn write(analysis: &Analysis, answer: &Answer, out: &mut d
         notes: &answer.notes,
         cases: answer.cases.iter().map(|case| case_shape(analysis, case)).collect(),
         protection: expected.map_or("unknown", |expected| expected.protection.word()),
-        protection_why: expected.map(|expected| expected.why.to_string()),
+        protection_why: expected.map(|expected| analysis.graph.reason(&expected)),
         gaps: analysis.gaps.iter().map(gap_shape).collect(),
     };
     serde_json::to_writer(&mut *out, &shape)?;
@@ -128,6 +136,14 @@ fn case_shape<'a>(analysis: &'a Analysis, case: &'a Case) -> CaseShape<'a> {
         denied: whole_traffic(&walk.denied),
         narrowed: whole_traffic(&walk.narrowed),
         exempt: whole_traffic(&walk.exempt),
+        mesh: walk.mesh.as_ref().map(|mesh| {
+            let part = |traffic: &TrafficSet| whole_traffic(&traffic.intersection(&walk.asked));
+            MeshShape {
+                refused: part(&mesh.refused),
+                blocked: part(&mesh.blocked),
+                unauthorized: part(&mesh.unauthorized),
+            }
+        }),
         packets: shown.collect(),
         walks: walk.walks.iter().map(|end| walk_shape(analysis, end, &walk.asked)).collect(),
         remedies: case.remedies.iter().map(|remedy| remedy_shape(analysis, remedy)).collect(),

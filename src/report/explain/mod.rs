@@ -63,16 +63,18 @@ impl Answer {
 
 /// What is expected to protect what passes, and what that rests on: the weakest over all cases.
 fn protection(analysis: &Analysis, answer: &Answer) -> Option<Expected> {
+    answer.cases.iter().map(|case| case_protection(analysis, &case.walk)).reduce(Expected::and)
+}
+
+fn case_protection(analysis: &Analysis, walk: &Explanation) -> Expected {
     let workload = |spot: &Spot| match spot {
         Spot::Variant(member) => analysis.inventory.workloads.get(member.workload as usize),
         Spot::Outside(_) | Spot::Domain(_) => None,
     };
-    let dataplane = &analysis.graph.dataplane;
-    let each = answer
-        .cases
-        .iter()
-        .map(|case| expected(dataplane, workload(&case.walk.from), workload(&case.walk.to)));
-    each.reduce(Expected::and)
+    let below = expected(&analysis.graph.dataplane, workload(&walk.from), workload(&walk.to));
+    let legs = walk.mesh.iter().flat_map(|mesh| &mesh.legs);
+    let asked = legs.filter(|leg| !leg.traffic.intersection(&walk.asked).is_empty());
+    asked.map(|leg| leg.expected().over(below)).reduce(Expected::and).unwrap_or(below)
 }
 
 /// A packet that shows the answer; what is not known is named.

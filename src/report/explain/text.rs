@@ -2,7 +2,9 @@
 
 use super::{Answer, Case, Verdict, change_text, packet, protection, spot_name};
 use crate::analysis::Analysis;
-use crate::graph::{Action, Direction, Effect, Ground, LayerWalk, Outcome, RuleWalk, TierWalk, Walk};
+use crate::graph::{
+    Action, Direction, Effect, Explanation, Ground, LayerWalk, Outcome, RuleWalk, TierWalk, Walk,
+};
 use crate::model::TrafficSet;
 use crate::report::names::origin_text;
 use crate::report::words::{action_word, asked_text, peers_text, rule_traffic_text};
@@ -31,7 +33,12 @@ pub(in crate::report) fn write(analysis: &Analysis, answer: &Answer, out: &mut d
     }
     match protection(analysis, answer).filter(|_| answer.passes()) {
         Some(expected) => {
-            writeln!(out, "\nexpected protection: {} ({})", expected.protection.word(), expected.why)
+            writeln!(
+                out,
+                "\nexpected protection: {} ({})",
+                expected.protection.word(),
+                analysis.graph.reason(&expected)
+            )
         }
         None => Ok(()),
     }
@@ -62,6 +69,7 @@ fn one(analysis: &Analysis, answer: &Answer, case: &Case, out: &mut dyn Write) -
     for (index, end) in walk.walks.iter().enumerate() {
         side(analysis, end, &answer.names, &walk.asked, index, out)?;
     }
+    mesh(walk, out)?;
     if !walk.exempt.is_empty() {
         let (from, to) = (&answer.names[0], &answer.names[1]);
         writeln!(
@@ -175,6 +183,23 @@ fn end(analysis: &Analysis, tier: &TierWalk, subject: &str, out: &mut dyn Write)
     tier.isolating.iter().try_for_each(|policy| {
         writeln!(out, "      {}", origin_text(&analysis.graph.policies[*policy as usize].origin))
     })
+}
+
+/// What meshes add to what the network lets through.
+fn mesh(walk: &Explanation, out: &mut dyn Write) -> io::Result<()> {
+    let Some(mesh) = &walk.mesh else { return Ok(()) };
+    let parts = [
+        (&mesh.refused, "refused, because client and server do not understand each other"),
+        (&mesh.blocked, "blocked, because policies close the port of the tunnel that carries it"),
+        (&mesh.unauthorized, "kept out by mesh authorization"),
+    ];
+    for (part, words) in parts {
+        let part = part.intersection(&walk.asked);
+        if !part.is_empty() {
+            writeln!(out, "\nmesh: {} is {words}", asked_text(&part))?;
+        }
+    }
+    Ok(())
 }
 
 fn remedies(analysis: &Analysis, case: &Case, out: &mut dyn Write) -> io::Result<()> {
