@@ -159,6 +159,8 @@ pub struct Reach {
     /// Files or folders of manifests, or `-` for standard input
     #[arg(value_name = "PATH")]
     pub paths: Vec<PathBuf>,
+}
+
 /// `diff`
 #[derive(Debug, ClapArgs)]
 pub struct Diff {
