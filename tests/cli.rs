@@ -210,8 +210,8 @@ fn every_format_of_a_diff_names_the_pair_and_the_policy_behind_it() {
     let folder = folder(&[("open.yaml", OPEN.as_bytes()), ("shut.yaml", shut.as_bytes())]);
     let [open, shut] = ["open.yaml", "shut.yaml"].map(|name| text(&folder.path().join(name)));
     for (format, cause) in [
-        ("text", "shut.yaml:8"),
-        ("markdown", "shut.yaml:8"),
+        ("text", "shut.yaml:9"),
+        ("markdown", "shut.yaml:9"),
         ("json", "policy-removed"),
         ("sarif", "shut.yaml"),
         ("dot", "opens"),

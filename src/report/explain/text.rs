@@ -206,12 +206,15 @@ fn remedies(analysis: &Analysis, case: &Case, out: &mut dyn Write) -> io::Result
     if case.remedies.is_empty() {
         return writeln!(out, "\nno change of policies was found that flips this");
     }
-    for remedy in &case.remedies {
+    for (index, remedy) in case.remedies.iter().enumerate() {
         let word = match remedy.effect {
             Effect::Opens => "open",
             Effect::Closes => "close",
         };
-        writeln!(out, "\nsmallest change that would {word} {} (tried):", asked_text(&remedy.traffic))?;
+        let before = &case.remedies[..index];
+        let first = !before.iter().any(|other| other.effect == remedy.effect);
+        let lead = if first { "smallest change that would" } else { "or, at the other end, to" };
+        writeln!(out, "\n{lead} {word} {} (tried):", asked_text(&remedy.traffic))?;
         for change in &remedy.changes {
             let (text, yaml) = change_text(analysis, change, &remedy.traffic);
             writeln!(out, "  {text}")?;
