@@ -495,5 +495,14 @@ fn workload(name: EndpointName, mut owned: Vec<Owned>) -> Option<Workload> {
 fn alike(a: &Variant, b: &Variant) -> bool {
     let known = |v: &Variant| (v.addresses.is_empty(), v.nodes.is_empty());
     (&a.labels, &a.annotations, &a.containers, &a.ports, a.network, &a.service_account, &a.profiles, known(a))
-        == (&b.labels, &b.annotations, &b.containers, &b.ports, b.network, &b.service_account, &b.profiles, known(b))
+        == (
+            &b.labels,
+            &b.annotations,
+            &b.containers,
+            &b.ports,
+            b.network,
+            &b.service_account,
+            &b.profiles,
+            known(b),
+        )
 }

@@ -43,7 +43,7 @@ pub fn parse_one(file: &Arc<str>, text: &str) -> Result<Node, Problem> {
         let hint = "this file holds one document; take the `---` out";
         return Err(refuse(second.lines_before + 1, "a second document begins here".to_owned(), hint));
     }
-    let nothing = Node { line: 1, value: Value::Null };
+    let nothing = Node { line: 1, column: 1, value: Value::Null };
     let Some(part) = parts.first() else { return Ok(nothing) };
     match Builder::new(part.lines_before).build(part.text) {
         Ok(roots) => Ok(roots.into_iter().next().unwrap_or(nothing)),
@@ -229,7 +229,11 @@ impl Builder {
                     None
                 }
                 Event::MappingStart(anchor, _) => {
-                    open.push(Open { node: Node { line, column: 0, value: Value::Map(Vec::new()) }, key: None, anchor });
+                    open.push(Open {
+                        node: Node { line, column: 0, value: Value::Map(Vec::new()) },
+                        key: None,
+                        anchor,
+                    });
                     None
                 }
                 Event::SequenceEnd | Event::MappingEnd => {
@@ -394,7 +398,10 @@ mod tests {
         let reading = read(&format!("apiVersion: v1\nkind: A\n{text}"));
         let body = &reading.documents[0].body;
         let column = |field: &str| body.get(field).map(|node| node.column);
-        assert_eq!((column("a"), column("d"), column("j"), column("l")), (Some(4), Some(5), Some(0), Some(0)));
+        assert_eq!(
+            (column("a"), column("d"), column("j"), column("l")),
+            (Some(4), Some(5), Some(0), Some(0))
+        );
         let items: Vec<u32> = body.items_of("g").iter().map(|node| node.column).collect();
         assert_eq!(items, [6, 10]);
     }

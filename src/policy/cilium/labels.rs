@@ -428,7 +428,12 @@ fn hide_in(peer: &mut Peer, filter: &Filter) {
         Peer::Endpoints(selection) => filter.seen(&mut selection.endpoints),
         Peer::All(parts) => parts.iter_mut().for_each(|part| hide_in(part, filter)),
         Peer::Not(part) => hide_in(part, filter),
-        Peer::Addresses(_) | Peer::Nodes(_) | Peer::Outside | Peer::Domains(_) | Peer::Backends(_) => {}
+        Peer::Addresses(_)
+        | Peer::Nodes(_)
+        | Peer::Outside
+        | Peer::Domains(_)
+        | Peer::Backends(_)
+        | Peer::Authenticated => {}
     }
 }
 
