@@ -251,13 +251,11 @@ impl<'a> Bench<'a> {
 
     /// A rule for the other end: in a policy that is about this end alone, or in a new one.
     fn allowing(&self, direction: Direction, isolating: Vec<u32>, peer: Peer) -> Option<Change> {
-        let narrowest = isolating
-            .into_iter()
-            .min_by_key(|number| {
-                let info = &self.graph.policies[*number as usize];
-                // A policy without rules is there to close: rules belong into one that has some.
-                (info.selected.len(), info.rules.is_empty(), *number)
-            });
+        let narrowest = isolating.into_iter().min_by_key(|number| {
+            let info = &self.graph.policies[*number as usize];
+            // A policy without rules is there to close: rules belong into one that has some.
+            (info.selected.len(), info.rules.is_empty(), *number)
+        });
         let policy = narrowest?;
         let info = &self.graph.policies[policy as usize];
         let is_default = self.graph.tiers[info.tier as usize].rank == TierRank::default_tier();
