@@ -7,9 +7,12 @@ use super::Reading;
 use crate::model::{Document, Node, Origin, Problem, Value};
 use rayon::prelude::*;
 use saphyr_parser::{Event, Parser, ScalarStyle, Span};
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+/// Places of a document that are mended before it is given up.
+const MOST_MENDED: usize = 32;
 /// Deeper nesting than this is refused: no Kubernetes object needs it.
 const DEEPEST: usize = 200;
 /// Aliases may multiply a document at most to this many nodes.
@@ -85,11 +88,7 @@ fn has_content(line: &str) -> bool {
 
 fn parse_part(file: &Arc<str>, number: u32, part: &Part<'_>) -> Reading {
     let mut reading = Reading::default();
-    let build = |text: &str| Builder::new(part.lines_before).build(text);
-    let built = build(part.text).or_else(|error| match tabs_in_flow(part.text) {
-        Some(text) => build(&text).map_err(|_| error),
-        None => Err(error),
-    });
+    let built = build(part);
     match built {
         Ok(roots) => {
             for root in roots {
@@ -103,6 +102,28 @@ fn parse_part(file: &Arc<str>, number: u32, part: &Part<'_>) -> Reading {
         }
     }
     reading
+}
+
+/// Builds a part; what the YAML library of Kubernetes reads though YAML 1.2 forbids it is mended.
+fn build(part: &Part<'_>) -> Result<Vec<Node>, BuildError> {
+    let mut text = Cow::Borrowed(part.text);
+    for _ in 0..MOST_MENDED {
+        let error = match Builder::new(part.lines_before).build(&text) {
+            Ok(roots) => return Ok(roots),
+            Err(error) => error,
+        };
+        let line = error.0.saturating_sub(part.lines_before) as usize;
+        let mended = match &error.1 {
+            message if message.contains("tabs") => tabs_in_flow(&text),
+            message if message.contains("quoted scalar") => deeper_scalar(&text, line),
+            _ => None,
+        };
+        match mended {
+            Some(mended) => text = Cow::Owned(mended),
+            None => return Err(error),
+        }
+    }
+    Builder::new(part.lines_before).build(&text)
 }
 
 /// A line that goes on inside brackets may begin with a tab for the YAML library of Kubernetes,
@@ -119,6 +140,27 @@ fn tabs_in_flow(text: &str) -> Option<String> {
         inside = content.trim_end().ends_with(['[', '{', ',']);
     }
     changed.then_some(mended)
+}
+
+/// A quoted scalar may go on at any depth for the YAML library of Kubernetes, though YAML 1.2 (7.3)
+/// asks for more than its parent's; the same text with the scalar that begins on a line (from 1)
+/// further in, which changes nothing of it, because lines lose their indentation anyhow.
+fn deeper_scalar(text: &str, line: usize) -> Option<String> {
+    let first = text.split_inclusive('\n').take(line.checked_sub(1)?).map(str::len).sum::<usize>();
+    let opening = text.get(first..)?.find(['\'', '"'])? + first;
+    let quote = text[opening..].chars().next()?;
+    let depth = text[first..].len() - text[first..].trim_start_matches(' ').len() + 2;
+    let mut escaped = false;
+    let closing = text[opening + 1..].find(|letter| {
+        let closes = letter == quote && !escaped;
+        escaped = quote == '"' && letter == '\\' && !escaped;
+        closes
+    })?;
+    let (scalar, rest) = text[opening..].split_at(closing + 2);
+    let lead = format!("\n{}", " ".repeat(depth));
+    let shallow = |line: &str| line.len() - line.trim_start_matches(' ').len() < depth;
+    let is_shallow = scalar.lines().skip(1).any(|line| !line.trim().is_empty() && shallow(line));
+    is_shallow.then(|| format!("{}{}{rest}", &text[..opening], scalar.replace('\n', &lead)))
 }
 
 fn add_object(file: &Arc<str>, number: u32, mut root: Node, reading: &mut Reading) {
@@ -381,6 +423,16 @@ mod tests {
         let reading = read("apiVersion: v1\nkind: A\nspec:\n  args: [\n\t  a,\n\t\tb]\n");
         assert_eq!(reading.documents.len(), 1, "{:?}", reading.problems);
         assert_eq!(read("apiVersion: v1\nkind: A\nspec:\n\targs: a\n").problems.len(), 1);
+    }
+
+    #[test]
+    fn a_quoted_scalar_may_end_at_the_depth_of_its_key() {
+        let text = "apiVersion: v1\nkind: A\nspec:\n  config: '{\n    \"a\": 1\n  }'\n  other: \"x\n  y\"\n";
+        let reading = read(text);
+        assert!(reading.problems.is_empty(), "{:?}", reading.problems);
+        let spec = reading.documents[0].body.get("spec").expect("a spec");
+        assert_eq!(spec.text_of("config"), Some("{ \"a\": 1 }"));
+        assert_eq!(spec.get("other").expect("it").line, 7);
     }
 
     #[test]
