@@ -3,9 +3,10 @@
 //! Only the fields that the analysis needs are read; objects of other kinds are passed over.
 
 use super::calico::{self, Profiles};
-use super::workload::{ContainerPort, Network, Variant, Workload};
+use super::workload::{ContainerPort, Network, Variant};
 use super::{Inventory, NAME_LABEL, Namespace, Node as ClusterNode, Service, ServiceKind, ServicePort};
 use super::{TargetPort, TrafficPolicy};
+use super::{group, network, virtual_machine};
 use crate::model::{
     Document, EndpointName, Labels, Node, Origin, Problem, Protocol, Requirement, Selector, Value,
 };
@@ -36,6 +37,9 @@ pub fn read(documents: &[Document]) -> (Inventory, Vec<Problem>) {
             Err(problem) => problems.push(problem),
         }
     }
+    for document in documents {
+        builder.inventory.definitions.add(document);
+    }
     (builder.finish(), problems)
 }
 
@@ -52,13 +56,13 @@ enum Part {
 }
 
 /// Pods, or the template of pods, with what owns them.
-struct Owned {
-    name: EndpointName,
-    owner: Option<EndpointName>,
+pub(super) struct Owned {
+    pub name: EndpointName,
+    pub owner: Option<EndpointName>,
     /// `None` for finished pods and for owners scaled away.
-    variant: Option<Variant>,
-    from_template: bool,
-    origin: Origin,
+    pub variant: Option<Variant>,
+    pub from_template: bool,
+    pub origin: Origin,
 }
 
 fn read_document(document: &Document) -> Result<Option<Part>, Problem> {
@@ -84,6 +88,9 @@ fn read_document(document: &Document) -> Result<Option<Part>, Problem> {
         "ServiceAccount" if core => {
             let account = (namespace_of(document), document.origin.name.to_string());
             Part::ServiceAccount(account, labels(document, body)?)
+        }
+        "VirtualMachine" | "VirtualMachineInstance" if document.api_version.starts_with("kubevirt.io/") => {
+            Part::Workload(virtual_machine::read(document)?)
         }
         "NetworkPolicy" => Part::Mentioned(namespace_of(document)),
         "HostEndpoint" | "WorkloadEndpoint" if calico::is_calico(document) => {
@@ -152,7 +159,7 @@ const ANNOTATIONS: &[&str] = &[
     "v1.multus-cni.io/",
 ];
 
-fn annotations(object: &Node) -> Labels {
+pub(super) fn annotations(object: &Node) -> Labels {
     let fields = object.path(&["metadata", "annotations"]).map_or(&[][..], Node::fields);
     let kept = fields.iter().filter(|(key, _)| ANNOTATIONS.iter().any(|prefix| key.starts_with(prefix)));
     kept.filter_map(|(key, node)| Some((key.to_string(), node.text()?.to_owned()))).collect()
@@ -194,7 +201,7 @@ fn pod_name(document: &Document) -> String {
 }
 
 /// The controlling owner; a ReplicaSet that carries the pod's template hash stands for its Deployment.
-fn owner(document: &Document, labels: &Labels) -> Option<EndpointName> {
+pub(super) fn owner(document: &Document, labels: &Labels) -> Option<EndpointName> {
     let references = document.body.path(&["metadata", "ownerReferences"])?.items();
     let controls = |r: &&Node| r.get("controller").and_then(Node::bool) == Some(true);
     let reference = references.iter().find(controls).or(references.first())?;
@@ -248,6 +255,7 @@ fn variant(document: &Document, object: &Node) -> Result<Variant, Problem> {
         addresses: BTreeSet::new(),
         nodes: BTreeSet::new(),
         pods: BTreeSet::new(),
+        attachments: network::of_pod(&namespace_of(document), object),
     })
 }
 
@@ -423,22 +431,17 @@ impl Builder {
 
     fn finish(mut self) -> Inventory {
         self.complete_endpoints();
-        let owners: BTreeMap<EndpointName, EndpointName> = self
-            .owned
-            .iter()
-            .filter(|owned| owned.from_template)
-            .filter_map(|owned| Some((owned.name.clone(), owned.owner.clone()?)))
-            .collect();
+        let owners = group::owners(&self.owned);
         let mut groups: BTreeMap<EndpointName, Vec<Owned>> = BTreeMap::new();
         for owned in std::mem::take(&mut self.owned) {
             if !owned.name.namespace.is_empty() {
                 self.mention(&owned.name.namespace);
             }
-            let top = top_owner(owned.owner.as_ref().unwrap_or(&owned.name), &owners);
+            let top = group::top_owner(owned.owner.as_ref().unwrap_or(&owned.name), &owners);
             groups.entry(top).or_default().push(owned);
         }
         self.inventory.workloads =
-            groups.into_iter().filter_map(|(name, owned)| workload(name, owned)).collect();
+            groups.into_iter().filter_map(|(name, owned)| group::workload(name, owned)).collect();
         for service in &mut self.inventory.services {
             let key = (service.namespace.clone(), service.name.clone());
             service.endpoints = self.endpoints.remove(&key).unwrap_or_default();
@@ -453,56 +456,4 @@ impl Builder {
         self.inventory.take_addresses_from_nodes();
         self.inventory
     }
-}
-
-/// Follows owners upward; a cycle ends where it began.
-fn top_owner(start: &EndpointName, owners: &BTreeMap<EndpointName, EndpointName>) -> EndpointName {
-    let mut name = start;
-    for _ in 0..8 {
-        match owners.get(name) {
-            Some(owner) => name = owner,
-            None => break,
-        }
-    }
-    name.clone()
-}
-
-fn workload(name: EndpointName, mut owned: Vec<Owned>) -> Option<Workload> {
-    owned.sort_by(|a, b| (a.from_template, &a.origin).cmp(&(b.from_template, &b.origin)));
-    let declared = owned.iter().find(|o| o.name == name).or(owned.first())?;
-    let origin = declared.origin.clone();
-    let mut variants: Vec<Variant> = Vec::new();
-    for one in owned {
-        let Some(variant) = one.variant else { continue };
-        let covered = |known: &Variant| variant.labels.iter().all(|(k, v)| known.labels.get(k) == Some(v));
-        if one.from_template && variants.iter().any(covered) {
-            continue;
-        }
-        match variants.iter_mut().find(|known| alike(known, &variant)) {
-            Some(known) => {
-                known.addresses.extend(variant.addresses);
-                known.nodes.extend(variant.nodes);
-                known.pods.extend(variant.pods);
-            }
-            None => variants.push(variant),
-        }
-    }
-    (!variants.is_empty()).then_some(Workload { name, variants, origin })
-}
-
-/// Whether pods can be put together; one whose address or node is not known stays apart from those
-/// whose are, so that nobody takes what is known of some for all.
-fn alike(a: &Variant, b: &Variant) -> bool {
-    let known = |v: &Variant| (v.addresses.is_empty(), v.nodes.is_empty());
-    (&a.labels, &a.annotations, &a.containers, &a.ports, a.network, &a.service_account, &a.profiles, known(a))
-        == (
-            &b.labels,
-            &b.annotations,
-            &b.containers,
-            &b.ports,
-            b.network,
-            &b.service_account,
-            &b.profiles,
-            known(b),
-        )
 }

@@ -4,10 +4,14 @@
 
 mod build;
 mod calico;
+mod group;
+mod network;
 mod service;
+mod virtual_machine;
 mod workload;
 
 pub use build::read;
+pub use network::{AttachmentName, Attachments, Definitions};
 pub use service::{Node, Service, ServiceKind, ServicePort, TargetPort, TrafficPolicy};
 pub use workload::{ContainerPort, Network, Variant, Workload};
 
@@ -28,6 +32,8 @@ pub struct Inventory {
     pub services: Vec<Service>,
     /// Nodes, sorted by name.
     pub nodes: Vec<Node>,
+    /// The networks that attachments lead to.
+    pub definitions: Definitions,
     /// Labels of service accounts, by namespace and name.
     pub service_accounts: BTreeMap<(String, String), Labels>,
 }

@@ -1,5 +1,6 @@
 //! Workloads: pods grouped by the object at the top of their owners.
 
+use super::Attachments;
 use crate::model::{EndpointName, Labels, Origin, Protocol};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -38,6 +39,8 @@ pub struct Variant {
     pub nodes: BTreeSet<String>,
     /// Names of Pod objects; empty where only a template is known.
     pub pods: BTreeSet<String>,
+    /// Interfaces beside the one on the network of the cluster.
+    pub attachments: Attachments,
 }
 
 /// Whose network namespace the pod lives in (`spec.hostNetwork`).
