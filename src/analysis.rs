@@ -43,6 +43,17 @@ pub struct Analysis {
     pub gaps: Vec<Gap>,
     /// Objects that could not be used.
     pub problems: Vec<Problem>,
+    /// Networks beside that of the cluster, each with who is on it and who may talk to whom there.
+    pub networks: Vec<SecondaryNetwork>,
+}
+
+/// A network beside that of the cluster.
+#[derive(Debug)]
+pub struct SecondaryNetwork {
+    /// Its name.
+    pub name: String,
+    /// The same questions, answered for it alone; gaps and problems stand with the cluster.
+    pub analysis: Analysis,
 }
 
 /// Documents → who exists, and who may talk to whom.
@@ -51,26 +62,25 @@ pub fn declared(documents: &[Document], dataplane: Dataplane) -> Analysis {
     let mut rules = policy::read(documents, &dataplane);
     let notes = Notes::of(&mut rules, &inventory, &dataplane);
     problems.extend(rules.problems);
+    let networks = secondary(documents, &inventory, &dataplane);
     let graph = AllowedGraph::build_with(&inventory, rules.tiers, rules.transport, dataplane);
     let mut gaps = rules.gaps;
     gaps.extend(graph.gaps.iter().cloned());
     gaps.sort();
     problems.sort();
-    let contract = Contract::default();
-    Analysis {
-        segments: segments(&inventory, &contract),
-        inventory,
-        graph,
-        notes,
-        observed: Observed::default(),
-        contract,
-        today: Date::EPOCH,
-        findings: Vec::new(),
-        excepted: Vec::new(),
-        off: BTreeMap::new(),
-        gaps,
-        problems,
-    }
+    Analysis { notes, gaps, problems, networks, ..Analysis::bare(inventory, graph) }
+}
+
+/// Networks beside that of the cluster, kept apart from it and from each other.
+fn secondary(documents: &[Document], inventory: &Inventory, dataplane: &Dataplane) -> Vec<SecondaryNetwork> {
+    let policies = policy::multi_network::read(documents);
+    let one = |name: String| {
+        let members = inventory.on_network(&name);
+        let tiers = policies.tiers(|attachment| inventory.definitions.network(attachment) == name);
+        let graph = AllowedGraph::build(&members, tiers, dataplane.clone());
+        SecondaryNetwork { name, analysis: Analysis::bare(members, graph) }
+    };
+    inventory.secondary_networks().into_iter().map(one).collect()
 }
 
 /// The graphs that other dataplanes would make of the same documents.
@@ -179,6 +189,26 @@ pub fn observe(
 }
 
 impl Analysis {
+    /// What is known before anybody looked further.
+    fn bare(inventory: Inventory, graph: AllowedGraph) -> Analysis {
+        let contract = Contract::default();
+        Analysis {
+            segments: segments(&inventory, &contract),
+            inventory,
+            graph,
+            notes: Notes::default(),
+            observed: Observed::default(),
+            contract,
+            today: Date::EPOCH,
+            findings: Vec::new(),
+            excepted: Vec::new(),
+            off: BTreeMap::new(),
+            gaps: Vec::new(),
+            problems: Vec::new(),
+            networks: Vec::new(),
+        }
+    }
+
     /// Policy objects that were read; one that counts for both directions counts once.
     pub fn policy_count(&self) -> usize {
         let objects: std::collections::BTreeSet<_> = self

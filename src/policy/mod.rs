@@ -9,8 +9,10 @@ pub mod detect;
 pub mod evaluate;
 pub mod fields;
 pub mod kubernetes;
+pub mod multi_network;
 pub mod network_policy_api;
 pub mod node_encryption;
+pub mod ovn;
 pub mod ruleset;
 pub mod transport;
 
@@ -26,7 +28,7 @@ pub use transport::{
     Acceptance, Accepts, Admission, Dialect, Membership, MeshMode, Sending, Sends, Target, Transport,
 };
 
-use crate::model::{Document, Gap, Problem};
+use crate::model::{Bend, Document, Gap, Problem};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 
@@ -53,8 +55,14 @@ pub trait Engine: Sync {
 }
 
 /// Every policy language that is understood, in the order in which reports name them.
-pub const ENGINES: &[&dyn Engine] =
-    &[&kubernetes::Kubernetes, &network_policy_api::NetworkPolicyApi, &calico::Calico, &cilium::Cilium];
+pub const ENGINES: &[&dyn Engine] = &[
+    &kubernetes::Kubernetes,
+    &network_policy_api::NetworkPolicyApi,
+    &calico::Calico,
+    &cilium::Cilium,
+    &ovn::Ovn,
+    &multi_network::MultiNetwork,
+];
 
 /// What an engine makes of its objects.
 #[derive(Clone, Debug, Default)]
@@ -115,6 +123,7 @@ pub fn read(documents: &[Document], dataplane: &Dataplane) -> RuleSet {
         .filter_map(|document| Some((kinds(document)?, document)))
         .flat_map_iter(|(kind, document)| fields::unknown_fields(kind, document))
         .collect();
+    set.gaps.extend(documents.iter().filter_map(strangers));
     set.tiers = joined(tiers);
     set.unenforced = joined(unenforced);
     set
@@ -128,6 +137,23 @@ pub fn committed(documents: &[Document]) -> Vec<Document> {
 /// What [`read`] would say if all staged policies were put into effect.
 pub fn read_staged(documents: &[Document], dataplane: &Dataplane) -> RuleSet {
     read(&committed(documents), dataplane)
+}
+
+/// Objects with the kind of a known policy and an API that nobody here reads: another product's kind
+/// of the same name, a version that is too new, or a mistake.
+fn strangers(document: &Document) -> Option<Gap> {
+    let kinds = || ENGINES.iter().flat_map(|engine| engine.kinds());
+    let known: Vec<&str> = kinds()
+        .filter(|kind| kind.name == &*document.origin.kind)
+        .flat_map(|kind| kind.api_versions.iter().copied())
+        .collect();
+    let api_version = document.api_version.as_str();
+    let stranger = !known.is_empty() && !known.contains(&api_version);
+    let what = || {
+        let kind = &document.origin.kind;
+        format!("{kind} of {api_version:?} is not read, only that of {}", known.join(", "))
+    };
+    stranger.then(|| Gap { what: what(), origin: document.origin.clone(), bends: Bend::MayAllowMore })
 }
 
 /// One tier for each layer, direction and rank, in that order, its policies in theirs.

@@ -4,7 +4,7 @@ use super::names::{
     bend_word, end_name, fingerprint, is_all_ports, segment_sizes, time_text, transport_name,
 };
 use super::{Format, GraphOptions, View};
-use crate::analysis::Analysis;
+use crate::analysis::{Analysis, SecondaryNetwork};
 use crate::check::{CHECKS, Excepted, Finding};
 use crate::contract::{Kind, SegmentInfo};
 use crate::graph::{self, Connection, End};
@@ -131,6 +131,16 @@ struct Graph<'a> {
     endpoints: Vec<Endpoint>,
     connections: Vec<ConnectionShape<'a>>,
     gaps: Vec<GapShape<'a>>,
+    /// Networks beside that of the cluster.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    networks: Vec<NetworkShape<'a>>,
+}
+
+/// What may travel on one more network; its ends are endpoints of the graph.
+#[derive(Serialize)]
+struct NetworkShape<'a> {
+    name: &'a str,
+    connections: Vec<ConnectionShape<'a>>,
 }
 
 #[derive(Serialize)]
@@ -329,7 +339,17 @@ fn graph_shape<'a>(analysis: &'a Analysis, options: &GraphOptions) -> Graph<'a> 
         endpoints,
         connections: connections.iter().map(|c| connection_shape(analysis, c)).collect(),
         gaps: analysis.gaps.iter().map(gap_shape).collect(),
+        networks: analysis.networks.iter().map(network_shape).collect(),
     }
+}
+
+/// Who else is on the wire of such a network is not known: only pods are listed.
+fn network_shape(network: &SecondaryNetwork) -> NetworkShape<'_> {
+    let SecondaryNetwork { name, analysis } = network;
+    let connections = graph::connections(&analysis.graph, &analysis.inventory);
+    let is_pod = |end: &End| matches!(end, End::Workload(_));
+    let between = connections.iter().filter(|c| is_pod(&c.from) && is_pod(&c.to));
+    NetworkShape { name, connections: between.map(|c| connection_shape(analysis, c)).collect() }
 }
 
 fn workload_endpoint(workload: &crate::analysis::Workload) -> Endpoint {

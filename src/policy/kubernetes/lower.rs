@@ -70,7 +70,8 @@ fn is_policy(document: &Document) -> bool {
     super::super::fields::kind_of(super::KINDS, document).is_some()
 }
 
-type PolicyPair = (Option<Policy>, Option<Policy>);
+/// What an object isolates for ingress, and what for egress.
+pub type PolicyPair = (Option<Policy>, Option<Policy>);
 
 /// What the parts of one object need to know: its origin, namespace and source lines.
 struct Context<'a> {
@@ -78,7 +79,11 @@ struct Context<'a> {
     body: &'a Node,
 }
 
-fn policy(document: &Document) -> Result<PolicyPair, Problem> {
+/// Lowers one object.
+///
+/// # Errors
+/// What the API server would refuse, with its line.
+pub fn policy(document: &Document) -> Result<PolicyPair, Problem> {
     let mut origin = document.origin.clone();
     if origin.namespace.is_empty() {
         origin.namespace = "default".into();

@@ -6,52 +6,55 @@ mod lower;
 pub(super) mod wire;
 
 // What other kinds of the same style share with NetworkPolicy.
-pub(super) use lower::{label_selector, twins};
+pub(super) use lower::{label_selector, policy, twins};
 pub(super) use wire::{is_subdomain, refusal};
 
 use super::fields::full;
-use super::{Dataplane, DataplaneKind, Engine, Kind, Lowered};
+use super::{Dataplane, DataplaneKind, Engine, Field, Kind, Lowered};
 use crate::model::Document;
 
-/// The one kind, with all its fields (`NetworkPolicySpec`).
+/// The one kind.
 const KINDS: &[Kind] = &[Kind {
     api_versions: &["networking.k8s.io/v1", "extensions/v1beta1"],
     name: "NetworkPolicy",
     enforced_by: DataplaneKind::ENFORCE_NETWORK_POLICY,
-    fields: &[
-        full("spec.podSelector.matchLabels.*"),
-        full("spec.podSelector.matchExpressions[].key"),
-        full("spec.podSelector.matchExpressions[].operator"),
-        full("spec.podSelector.matchExpressions[].values[]"),
-        full("spec.policyTypes[]"),
-        full("spec.ingress[].from[].podSelector.matchLabels.*"),
-        full("spec.ingress[].from[].podSelector.matchExpressions[].key"),
-        full("spec.ingress[].from[].podSelector.matchExpressions[].operator"),
-        full("spec.ingress[].from[].podSelector.matchExpressions[].values[]"),
-        full("spec.ingress[].from[].namespaceSelector.matchLabels.*"),
-        full("spec.ingress[].from[].namespaceSelector.matchExpressions[].key"),
-        full("spec.ingress[].from[].namespaceSelector.matchExpressions[].operator"),
-        full("spec.ingress[].from[].namespaceSelector.matchExpressions[].values[]"),
-        full("spec.ingress[].from[].ipBlock.cidr"),
-        full("spec.ingress[].from[].ipBlock.except[]"),
-        full("spec.ingress[].ports[].protocol"),
-        full("spec.ingress[].ports[].port"),
-        full("spec.ingress[].ports[].endPort"),
-        full("spec.egress[].to[].podSelector.matchLabels.*"),
-        full("spec.egress[].to[].podSelector.matchExpressions[].key"),
-        full("spec.egress[].to[].podSelector.matchExpressions[].operator"),
-        full("spec.egress[].to[].podSelector.matchExpressions[].values[]"),
-        full("spec.egress[].to[].namespaceSelector.matchLabels.*"),
-        full("spec.egress[].to[].namespaceSelector.matchExpressions[].key"),
-        full("spec.egress[].to[].namespaceSelector.matchExpressions[].operator"),
-        full("spec.egress[].to[].namespaceSelector.matchExpressions[].values[]"),
-        full("spec.egress[].to[].ipBlock.cidr"),
-        full("spec.egress[].to[].ipBlock.except[]"),
-        full("spec.egress[].ports[].protocol"),
-        full("spec.egress[].ports[].port"),
-        full("spec.egress[].ports[].endPort"),
-    ],
+    fields: FIELDS,
 }];
+
+/// `NetworkPolicySpec`, which MultiNetworkPolicy has too.
+pub(super) const FIELDS: &[Field] = &[
+    full("spec.podSelector.matchLabels.*"),
+    full("spec.podSelector.matchExpressions[].key"),
+    full("spec.podSelector.matchExpressions[].operator"),
+    full("spec.podSelector.matchExpressions[].values[]"),
+    full("spec.policyTypes[]"),
+    full("spec.ingress[].from[].podSelector.matchLabels.*"),
+    full("spec.ingress[].from[].podSelector.matchExpressions[].key"),
+    full("spec.ingress[].from[].podSelector.matchExpressions[].operator"),
+    full("spec.ingress[].from[].podSelector.matchExpressions[].values[]"),
+    full("spec.ingress[].from[].namespaceSelector.matchLabels.*"),
+    full("spec.ingress[].from[].namespaceSelector.matchExpressions[].key"),
+    full("spec.ingress[].from[].namespaceSelector.matchExpressions[].operator"),
+    full("spec.ingress[].from[].namespaceSelector.matchExpressions[].values[]"),
+    full("spec.ingress[].from[].ipBlock.cidr"),
+    full("spec.ingress[].from[].ipBlock.except[]"),
+    full("spec.ingress[].ports[].protocol"),
+    full("spec.ingress[].ports[].port"),
+    full("spec.ingress[].ports[].endPort"),
+    full("spec.egress[].to[].podSelector.matchLabels.*"),
+    full("spec.egress[].to[].podSelector.matchExpressions[].key"),
+    full("spec.egress[].to[].podSelector.matchExpressions[].operator"),
+    full("spec.egress[].to[].podSelector.matchExpressions[].values[]"),
+    full("spec.egress[].to[].namespaceSelector.matchLabels.*"),
+    full("spec.egress[].to[].namespaceSelector.matchExpressions[].key"),
+    full("spec.egress[].to[].namespaceSelector.matchExpressions[].operator"),
+    full("spec.egress[].to[].namespaceSelector.matchExpressions[].values[]"),
+    full("spec.egress[].to[].ipBlock.cidr"),
+    full("spec.egress[].to[].ipBlock.except[]"),
+    full("spec.egress[].ports[].protocol"),
+    full("spec.egress[].ports[].port"),
+    full("spec.egress[].ports[].endPort"),
+];
 
 /// NetworkPolicy v1.
 pub struct Kubernetes;

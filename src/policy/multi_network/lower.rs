@@ -1,0 +1,103 @@
+//! MultiNetworkPolicy → the tiers of NetworkPolicy, for the networks that its annotation names.
+
+use super::super::kubernetes::{policy, refusal, twins};
+use super::super::{Action, Direction, Layer, Lowered, Policy, Tier, TierRank, fields, joined};
+use super::{KINDS, POLICY};
+use crate::model::{Bend, Document, Gap, Node, Problem};
+
+/// Namespace and name of a NetworkAttachmentDefinition.
+type AttachmentName = (String, String);
+
+/// Which attachments a policy is for.
+const POLICY_FOR: &str = "k8s.v1.cni.cncf.io/policy-for";
+
+/// All policies for networks beside that of the cluster.
+#[derive(Clone, Debug, Default)]
+pub struct NetworkPolicies(Vec<(Direction, Vec<AttachmentName>, Policy)>);
+
+impl NetworkPolicies {
+    /// The tiers of a network, by the attachments that lead to it.
+    pub fn tiers(&self, leads: impl Fn(&AttachmentName) -> bool) -> Vec<Tier> {
+        let of = |direction| {
+            let counts = self
+                .0
+                .iter()
+                .filter(|(own, attachments, _)| *own == direction && attachments.iter().any(&leads));
+            Tier {
+                layer: Layer::Network,
+                direction,
+                rank: TierRank::default_tier(),
+                unmatched: Action::Deny,
+                policies: counts.map(|(_, _, policy)| policy.clone()).collect(),
+            }
+        };
+        joined(Direction::BOTH.into_iter().map(of).collect())
+    }
+}
+
+/// Reads all policies for networks beside that of the cluster; broken ones are said by `doubts`.
+pub fn read(documents: &[Document]) -> NetworkPolicies {
+    let mut all = NetworkPolicies::default();
+    for document in documents.iter().filter(|document| is_policy(document)) {
+        let (Ok(attachments), Ok((ingress, egress))) = (attachments(document), policy(document)) else {
+            continue;
+        };
+        for (direction, policy) in [(Direction::Ingress, ingress), (Direction::Egress, egress)] {
+            all.0.extend(policy.map(|policy| (direction, attachments.clone(), policy)));
+        }
+    }
+    all
+}
+
+/// Problems and gaps of the objects of the engine.
+pub fn doubts(documents: &[Document]) -> Lowered {
+    let mut lowered = Lowered::default();
+    for document in documents {
+        let Some(kind) = fields::kind_of(KINDS, document) else { continue };
+        lowered.gaps.extend(fields::doubts(kind, document));
+        if kind.name == POLICY {
+            lowered.problems.extend(attachments(document).err().or_else(|| policy(document).err()));
+        }
+    }
+    if let Some(first) = documents.iter().find(|document| is_policy(document)) {
+        lowered.gaps.push(Gap {
+            what: "whether a controller enforces MultiNetworkPolicy is not known; it was assumed".to_owned(),
+            origin: first.origin.clone(),
+            bends: Bend::MayAllowMore,
+        });
+    }
+    let NetworkPolicies(all) = read(documents);
+    for direction in Direction::BOTH {
+        let own = all.iter().filter(|(own, _, _)| *own == direction);
+        lowered.problems.extend(twins(own.map(|(_, _, policy)| policy)));
+    }
+    lowered.problems.sort();
+    lowered.problems.dedup();
+    lowered
+}
+
+fn is_policy(document: &Document) -> bool {
+    fields::kind_of(KINDS, document).is_some_and(|kind| kind.name == POLICY)
+}
+
+/// `a, namespace/b`: names without a namespace are of the policy's own.
+fn attachments(document: &Document) -> Result<Vec<AttachmentName>, Problem> {
+    let text = document.body.path(&["metadata", "annotations", POLICY_FOR]).and_then(Node::text);
+    let names = text.unwrap_or_default().split(',').map(str::trim).filter(|name| !name.is_empty());
+    let own = match &*document.origin.namespace {
+        "" => "default",
+        name => name,
+    };
+    let one = |name: &str| match name.split_once('/') {
+        Some((namespace, name)) => (namespace.to_owned(), name.to_owned()),
+        None => (own.to_owned(), name.to_owned()),
+    };
+    let attachments: Vec<AttachmentName> = names.map(one).collect();
+    match attachments.is_empty() {
+        true => {
+            let message = format!("the annotation {POLICY_FOR} is missing, so the policy is for no network");
+            Err(refusal(&document.origin, 0, message, "name the NetworkAttachmentDefinition there"))
+        }
+        false => Ok(attachments),
+    }
+}

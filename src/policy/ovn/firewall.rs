@@ -1,0 +1,113 @@
+//! EgressFirewall as users write it, with the checks that the API server makes.
+
+use super::super::kubernetes::{label_selector, refusal};
+use super::super::{Action, Peer, Selection};
+use super::{FIREWALL, OLD_FIREWALL};
+use crate::model::TrafficSet;
+use crate::model::{AddressRange, Document, DomainPattern, Node, Origin, PortSet, Problem, Protocol};
+
+/// One rule, in the order of the object.
+#[derive(Debug)]
+pub struct FirewallRule {
+    /// Line on which it begins.
+    pub line: u32,
+    /// `type`.
+    pub action: Action,
+    /// `to`.
+    pub peer: Peer,
+    /// `ports`.
+    pub traffic: TrafficSet,
+}
+
+/// Reads the rules of an object.
+///
+/// # Errors
+/// What the API server would refuse, with its line.
+pub fn read(document: &Document) -> Result<Vec<FirewallRule>, Problem> {
+    let origin = &document.origin;
+    if &*origin.kind == FIREWALL && &*origin.name != "default" {
+        let place = document.body.path(&["metadata", "name"]).unwrap_or(&document.body);
+        let message = format!("an EgressFirewall must be named default, not {:?}", origin.name);
+        return Err(refusal(origin, place.line, message, "a namespace has one such object: name it default"));
+    }
+    let Some(rules) = document.body.path(&["spec", "egress"]) else {
+        let hint = "list the rules under spec.egress";
+        return Err(refusal(origin, document.body.line, "spec.egress is missing", hint));
+    };
+    rules.items().iter().map(|node| rule(origin, node)).collect()
+}
+
+fn rule(origin: &Origin, node: &Node) -> Result<FirewallRule, Problem> {
+    let action = match node.text_of("type") {
+        Some("Allow") => Action::Allow,
+        Some("Deny") => Action::Deny,
+        other => {
+            let message = format!("type {:?} is not known", other.unwrap_or_default());
+            return Err(refusal(origin, node.line, message, "write Allow or Deny"));
+        }
+    };
+    let Some(to) = node.get("to").filter(|to| !to.is_null()) else {
+        return Err(refusal(
+            origin,
+            node.line,
+            "to is missing",
+            "write to: {cidrSelector: 0.0.0.0/0} for all",
+        ));
+    };
+    Ok(FirewallRule { line: node.line, action, peer: peer(origin, to)?, traffic: traffic(origin, node)? })
+}
+
+fn peer(origin: &Origin, to: &Node) -> Result<Peer, Problem> {
+    let mut known = vec!["cidrSelector", "dnsName", "nodeSelector"];
+    known.retain(|field| &*origin.kind != OLD_FIREWALL || *field != "nodeSelector");
+    let given = known.iter().filter_map(|field| Some((*field, to.get(field).filter(|n| !n.is_null())?)));
+    let given: Vec<(&str, &Node)> = given.collect();
+    let [(field, value)] = given.as_slice() else {
+        let message = format!("exactly one of {} is needed here", known.join(", "));
+        return Err(refusal(origin, to.line, message, "write each destination as a rule of its own"));
+    };
+    let text = value.text().unwrap_or_default();
+    match *field {
+        "cidrSelector" => match AddressRange::from_cidr(text) {
+            Some(range) => Ok(leaving(Peer::Addresses([range].into_iter().collect()))),
+            None => {
+                let hint = "write an address and a prefix length: 10.0.0.0/8";
+                Err(refusal(origin, value.line, format!("{text:?} is not a CIDR"), hint))
+            }
+        },
+        "dnsName" if text.is_empty() => {
+            Err(refusal(origin, value.line, "dnsName is empty", "write a name, or *.name"))
+        }
+        // The star of `*.example.com` stands for one label (DNSNameResolver, `spec.name`).
+        "dnsName" if text.starts_with("*.") => Ok(Peer::Domains(vec![DomainPattern::within_labels(text)])),
+        "dnsName" => Ok(Peer::Domains(vec![DomainPattern::exact(text)])),
+        _ => {
+            let hint = "a selector has matchLabels and matchExpressions";
+            let selector =
+                value.read().map_err(|misfit| refusal(origin, misfit.line, misfit.message, hint))?;
+            Ok(Peer::Nodes(label_selector(origin, selector, value.line)?))
+        }
+    }
+}
+
+/// The firewall looks at what leaves the network of the pods: pods are never matched by their addresses.
+fn leaving(addresses: Peer) -> Peer {
+    Peer::All(vec![addresses, Peer::Not(Box::new(Peer::Endpoints(Selection::all_pods())))])
+}
+
+fn traffic(origin: &Origin, rule: &Node) -> Result<TrafficSet, Problem> {
+    let items = rule.items_of("ports");
+    if items.is_empty() {
+        return Ok(TrafficSet::all());
+    }
+    let one = |item: &Node| {
+        let protocol = item.text_of("protocol").and_then(Protocol::from_name);
+        let port = item.get("port").and_then(Node::int).and_then(|n| u16::try_from(n).ok());
+        match (protocol, port.filter(|port| *port > 0)) {
+            (Some(protocol), Some(port)) => Ok(TrafficSet::of(protocol, PortSet::range(port, port))),
+            (None, _) => Err(refusal(origin, item.line, "a port has no known protocol", "TCP, UDP or SCTP")),
+            (_, None) => Err(refusal(origin, item.line, "a port has no number", "ports run from 1 to 65535")),
+        }
+    };
+    items.iter().map(one).try_fold(TrafficSet::none(), |all, ports| Ok(all.union(&ports?)))
+}
