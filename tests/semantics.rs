@@ -4,6 +4,7 @@
 //! its first line also those with the outside); an `error` block holds a part of the message.
 //! An `edges` block says of single connections (`from -> to PORT: word`) what becomes of them.
 //! A `protection` block lists how each allowed connection is expected to be protected.
+//! A `networks` block lists the connections on networks beside that of the cluster: `name: line`.
 //! A `gaps` block holds lines each of which must be part of a gap. A `dataplane` block names the
 //! dataplane of the cases under its heading; without one it is the page's, where the page is
 //! named after a dataplane, or the one that the manifests show.
@@ -87,6 +88,14 @@ fn run_page(path: &Path) -> (usize, Vec<String>) {
                     if got != want {
                         failures.push(format!("{heading}: {pair} is {got}, not {want}"));
                     }
+                }
+            }
+            "networks" => {
+                cases += 1;
+                let (analysis, problems) = common::analyse_on(&manifests, dataplane.clone());
+                let (got, (_, want)) = (common::network_lines(&analysis), wanted(&block));
+                if got != want || !problems.is_empty() {
+                    failures.push(format!("{heading}: expected {want:#?}, got {got:#?}, {problems:?}"));
                 }
             }
             "protection" => {

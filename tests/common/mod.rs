@@ -103,6 +103,17 @@ pub fn connection_lines(analysis: &Analysis, with_external: bool) -> Vec<String>
     lines
 }
 
+/// `network: from -> to: TRAFFIC` for the networks beside that of the cluster, sorted.
+pub fn network_lines(analysis: &Analysis) -> Vec<String> {
+    let of = |network: &analysis::SecondaryNetwork| {
+        let name = network.name.clone();
+        connection_lines(&network.analysis, false).into_iter().map(move |line| format!("{name}: {line}"))
+    };
+    let mut lines: Vec<String> = analysis.networks.iter().flat_map(of).collect();
+    lines.sort();
+    lines
+}
+
 /// `from -> to: protection`, a line a connection between workloads, sorted.
 pub fn protection_lines(analysis: &Analysis) -> Vec<String> {
     let name = |end: &End| match end {
