@@ -5,6 +5,8 @@ use crate::check::replay::{Replay, replay};
 use crate::check::{self, Evidence, Excepted, Finding};
 pub use crate::contract::{Contract, Segmentation};
 use crate::contract::{Date, Knowledge, Subject};
+use crate::entry;
+use crate::exposure::{self, Exposures};
 use crate::graph::diff::{self, Diff, Version};
 use crate::graph::{AllowedGraph, Notes};
 use crate::inventory;
@@ -25,6 +27,8 @@ pub struct Analysis {
     pub graph: AllowedGraph,
     /// What is known beside the graph.
     pub notes: Notes,
+    /// What can be reached from outside.
+    pub exposures: Exposures,
     /// Who does.
     pub observed: Observed,
     /// What people decided; empty where no contract was given.
@@ -62,13 +66,17 @@ pub fn declared(documents: &[Document], dataplane: Dataplane) -> Analysis {
     let mut rules = policy::read(documents, &dataplane);
     let notes = Notes::of(&mut rules, &inventory, &dataplane);
     problems.extend(rules.problems);
+    let entries = entry::read(documents, &inventory);
+    let again = if entries.has_absent_controllers() { rules.tiers.clone() } else { Vec::new() };
     let networks = secondary(documents, &inventory, &dataplane);
     let graph = AllowedGraph::build_with(&inventory, rules.tiers, rules.transport, dataplane);
+    let exposures = exposure::find(&inventory, &graph, entries, again);
     let mut gaps = rules.gaps;
     gaps.extend(graph.gaps.iter().cloned());
+    gaps.extend(exposures.gaps.iter().cloned());
     gaps.sort();
     problems.sort();
-    Analysis { notes, gaps, problems, networks, ..Analysis::bare(inventory, graph) }
+    Analysis { notes, exposures, gaps, problems, networks, ..Analysis::bare(inventory, graph) }
 }
 
 /// Networks beside that of the cluster, kept apart from it and from each other.
@@ -140,9 +148,9 @@ fn subject<'a>(
 
 /// Adds what was observed, and looks for leaks.
 pub fn reviewed(mut analysis: Analysis, observed: Observed) -> Analysis {
-    let Analysis { inventory, graph, notes, contract, segments, today, .. } = &analysis;
+    let Analysis { inventory, graph, notes, exposures, contract, segments, today, .. } = &analysis;
     let evidence =
-        Evidence { inventory, graph, observed: &observed, notes, contract, segments, today: *today };
+        Evidence { inventory, graph, observed: &observed, notes, exposures, contract, segments, today: *today };
     let outcome = check::run(&evidence);
     analysis.findings = outcome.findings;
     analysis.excepted = outcome.excepted;
@@ -197,6 +205,7 @@ impl Analysis {
             inventory,
             graph,
             notes: Notes::default(),
+            exposures: Exposures::default(),
             observed: Observed::default(),
             contract,
             today: Date::EPOCH,

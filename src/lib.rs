@@ -23,6 +23,8 @@ pub mod capture;
 pub mod check;
 pub mod cli;
 pub mod contract;
+pub mod entry;
+pub mod exposure;
 pub mod graph;
 pub mod inventory;
 pub mod model;

@@ -85,6 +85,7 @@ fn every_page_shows_what_its_check_finds() {
             graph: &analysis.graph,
             observed: &observed,
             notes: &analysis.notes,
+            exposures: &analysis.exposures,
             contract: &analysis.contract,
             segments: &analysis.segments,
             today: analysis.today,

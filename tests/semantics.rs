@@ -8,7 +8,8 @@
 //! A `gaps` block holds lines each of which must be part of a gap. A `dataplane` block names the
 //! dataplane of the cases under its heading; without one it is the page's, where the page is
 //! named after a dataplane, or the one that the manifests show.
-//! `UPDATE_EXPECT=1` rewrites `connections` blocks.
+//! An `exposures` block lists what leads in from outside, and what should but leads nowhere.
+//! `UPDATE_EXPECT=1` rewrites `connections` and `exposures` blocks.
 
 #![expect(clippy::disallowed_methods, reason = "tests read pages and reference data")]
 
@@ -117,11 +118,14 @@ fn run_page(path: &Path) -> (usize, Vec<String>) {
                 }
             }
             "yaml" => manifests = block.text,
-            "connections" => {
+            language @ ("connections" | "exposures") => {
                 cases += 1;
                 let (external, want) = wanted(&block);
                 let (analysis, problems) = common::analyse_on(&manifests, dataplane.clone());
-                let got = common::connection_lines(&analysis, external);
+                let got = match language {
+                    "exposures" => common::exposure_lines(&analysis),
+                    _ => common::connection_lines(&analysis, external),
+                };
                 if !problems.is_empty() {
                     failures.push(format!("{heading}: problems: {problems:?}"));
                 } else if got != want {

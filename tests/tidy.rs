@@ -15,13 +15,15 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("capture", &["model"]),
     ("protocol", &["model", "capture"]),
     ("graph", &["model", "inventory", "policy"]),
+    ("entry", &["model", "inventory"]),
+    ("exposure", &["model", "inventory", "entry", "policy", "graph"]),
     ("observed", &["model", "inventory", "capture", "protocol"]),
-    ("check", &["model", "inventory", "contract", "graph", "observed"]),
+    ("check", &["model", "inventory", "contract", "exposure", "graph", "observed"]),
     (
         "analysis",
-        &["model", "inventory", "contract", "policy", "capture", "protocol", "graph", "observed", "check"],
+        &["model", "inventory", "contract", "policy", "capture", "protocol", "entry", "exposure", "graph", "observed", "check"],
     ),
-    ("report", &["model", "contract", "graph", "observed", "check", "analysis"]),
+    ("report", &["model", "contract", "exposure", "graph", "observed", "check", "analysis"]),
     // `policy`, `protocol` and `check` for their tables, `contract` to read one, `graph` and
     // `observed` for the words of a question.
     (

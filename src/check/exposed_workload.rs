@@ -2,14 +2,11 @@
 //!
 //! Its page, which is run as a test, says why it matters and what to do.
 
-use super::shared::{backends, workload_name};
-use super::{Evidence, Finding, check};
-use crate::inventory::{Network, Service, ServiceKind, TrafficPolicy};
-use crate::model::{Origin, Protocol};
+use super::shared::workload_name;
+use super::{Evidence, Finding, Severity, check};
+use crate::exposure::{Access, EntryKind, Exposure, Tls, WhyOpen};
+use crate::model::Origin;
 use std::collections::{BTreeMap, BTreeSet};
-
-/// How outside traffic gets to a workload: the words for it, and the object behind it.
-type Ways = BTreeMap<usize, BTreeSet<(String, Option<Origin>)>>;
 
 check! {
     ExposedWorkload, "exposed-workload", High, "A workload that can be reached from outside of the cluster.",
@@ -17,72 +14,95 @@ check! {
 }
 
 fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
-    let mut ways = Ways::new();
-    for service in &evidence.inventory.services {
-        add_service(evidence, service, &mut ways);
+    let mut ways: BTreeMap<usize, Vec<&Exposure>> = BTreeMap::new();
+    for exposure in evidence.exposures.all.iter().filter(|e| !matches!(e.access, Access::Closed(_))) {
+        ways.entry(exposure.workload).or_default().push(exposure);
     }
-    for (index, workload) in evidence.inventory.workloads.iter().enumerate() {
-        for (number, variant) in workload.variants.iter().enumerate() {
-            for port in &variant.ports {
-                let reached = variant.network == Network::Host
-                    || (port.host_port.is_some()
-                        && is_open(evidence, index, number, port.protocol, port.port));
-                let way = match (variant.network, port.host_port) {
-                    (Network::Host, _) => format!("the host network, {}/{}", port.protocol, port.port),
-                    (Network::Pod | Network::HostEndpoint, Some(host)) => {
-                        format!("host port {}/{host}", port.protocol)
-                    }
-                    (Network::Pod | Network::HostEndpoint, None) => continue,
-                };
-                if reached {
-                    ways.entry(index).or_default().insert((way, None));
-                }
-            }
+    let controllers: BTreeSet<usize> =
+        evidence.exposures.all.iter().flat_map(|exposure| &exposure.controllers).copied().collect();
+    ways.into_iter().map(|(index, ways)| finding(evidence, index, &ways, &controllers)).collect()
+}
+
+fn finding(
+    evidence: &Evidence<'_>,
+    index: usize,
+    ways: &[&Exposure],
+    controllers: &BTreeSet<usize>,
+) -> Finding {
+    let mut because: Vec<Origin> = Vec::new();
+    for origin in ways.iter().flat_map(|way| &way.because) {
+        if !because.contains(origin) {
+            because.push(origin.clone());
         }
     }
-    ways.into_iter().map(|(index, ways)| finding(evidence, index, &ways)).collect()
+    let words: BTreeSet<String> = ways.iter().map(|way| describe(evidence, way)).collect();
+    let words: Vec<String> = words.into_iter().collect();
+    let open = ways.iter().any(|way| matches!(way.access, Access::Open(_)));
+    let (can, fix) = match (open, controllers.contains(&index)) {
+        (_, true) => (
+            "can reach this controller",
+            "Nothing, if this is the way in that is meant; let a policy name its ports.",
+        ),
+        (true, false) => (
+            "can reach it",
+            "Let a policy name the controller or the sources that need it, end TLS at the controller, or take the way in away.",
+        ),
+        (false, false) => (
+            "may reach it",
+            "Review it together with the manifests of the controller, or let a policy name the controller.",
+        ),
+    };
+    let message = format!("Outside clients {can}: {}.", words.join("; "));
+    let mut finding = ExposedWorkload.finding(workload_name(evidence, index), message, because, fix);
+    finding.severity = match controllers.contains(&index) {
+        true => Severity::Low,
+        false => ways.iter().map(|way| severity(way)).max().unwrap_or(Severity::Low),
+    };
+    finding
 }
 
-fn add_service(evidence: &Evidence<'_>, service: &Service, ways: &mut Ways) {
-    let kind = match service.kind {
-        ServiceKind::LoadBalancer => "LoadBalancer",
-        ServiceKind::NodePort => "NodePort",
-        _ if !service.external_ips.is_empty() => "external address",
-        _ => return,
-    };
-    let caveat = match service.external_traffic {
-        TrafficPolicy::Cluster => ", clients may appear as a node",
-        TrafficPolicy::Local => "",
-    };
-    for (workload, variant) in backends(evidence.inventory, service) {
-        let pod = &evidence.inventory.workloads[workload].variants[variant];
-        for port in &service.ports {
-            for target in port.targets(pod) {
-                if is_open(evidence, workload, variant, port.protocol, target) {
-                    let (protocol, name) = (port.protocol, &service.name);
-                    let way = format!("{kind} {name} {protocol}/{} to port {target}{caveat}", port.port);
-                    ways.entry(workload).or_default().insert((way, Some(service.origin.clone())));
-                }
-            }
+/// What is open and unencrypted is worst; what a rule lets in under TLS is how it should be.
+fn severity(way: &Exposure) -> Severity {
+    let direct = !is_routed(way.kind);
+    match (way.access, way.tls) {
+        (Access::Closed(_), _) => Severity::Low,
+        (Access::Unknown(_), _) => Severity::Medium,
+        (Access::Open(WhyOpen::Allowed), Tls::None) if direct && !way.is_open_to_everyone() => {
+            Severity::Medium
         }
+        (Access::Open(_), Tls::None | Tls::Optional) => Severity::High,
+        (Access::Open(WhyOpen::Ungoverned | WhyOpen::HostNetwork), _) => Severity::Medium,
+        (Access::Open(WhyOpen::Allowed), Tls::Edge | Tls::Reencrypt | Tls::Passthrough) => Severity::Low,
     }
 }
 
-/// Whether the policies let some outside address in.
-fn is_open(evidence: &Evidence<'_>, workload: usize, variant: usize, protocol: Protocol, port: u16) -> bool {
-    let class = evidence.graph.class_of(workload, variant);
-    evidence.graph.atoms().any(|(atom, _)| evidence.graph.edge(atom, class).traffic.contains(protocol, port))
+fn is_routed(kind: EntryKind) -> bool {
+    match kind {
+        EntryKind::Ingress | EntryKind::Route | EntryKind::GatewayRoute | EntryKind::VirtualService => true,
+        EntryKind::LoadBalancer
+        | EntryKind::NodePort
+        | EntryKind::ExternalAddress
+        | EntryKind::HostPort
+        | EntryKind::HostNetwork => false,
+    }
 }
 
-fn finding(evidence: &Evidence<'_>, index: usize, ways: &BTreeSet<(String, Option<Origin>)>) -> Finding {
-    let words: Vec<&str> = ways.iter().map(|(way, _)| way.as_str()).collect();
-    let mut because: Vec<Origin> = ways.iter().filter_map(|(_, origin)| origin.clone()).collect();
-    because.push(evidence.inventory.workloads[index].origin.clone());
-    because.dedup();
-    ExposedWorkload.finding(
-        workload_name(evidence, index),
-        format!("Outside addresses can reach it through {}.", words.join("; ")),
-        because,
-        "Put it behind an ingress controller, or let a policy name the sources that need it.",
-    )
+/// One way in, for people.
+fn describe(evidence: &Evidence<'_>, way: &Exposure) -> String {
+    let ports = &way.ports;
+    let entry = &way.entry;
+    let named = format!("{} {}/{} to {ports}", way.kind.words(), entry.namespace, entry.name);
+    let why = way.access.why();
+    if !is_routed(way.kind) {
+        let some = !way.sources.is_empty() && !way.is_open_to_everyone();
+        let sources = if some { format!(" from {}", way.sources) } else { String::new() };
+        return format!("{named}{sources}, {why}");
+    }
+    let through = match way.controllers.first() {
+        Some(first) => format!("{} ({})", way.controller, workload_name(evidence, *first)),
+        None => way.controller.clone(),
+    };
+    let hosts: Vec<&str> = way.hosts.iter().map(String::as_str).collect();
+    let hosts = if hosts.is_empty() { "any host".to_owned() } else { hosts.join(", ") };
+    format!("{named} for {hosts} through {through}, TLS {}, {why}", way.tls.word())
 }

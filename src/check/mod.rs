@@ -25,6 +25,7 @@ mod policy_not_enforced;
 mod port_range_too_wide;
 mod redundant_policy;
 pub mod replay;
+mod route_to_missing_service;
 mod segment_rule_broken;
 mod segment_without_rule;
 mod selector_typo;
@@ -32,6 +33,7 @@ mod service_port_in_policy;
 mod settle;
 mod shadowed_rule;
 mod shared;
+mod unattached_route;
 mod unattributed_endpoint;
 mod unknown_field;
 mod unresolved_named_port;
@@ -46,6 +48,7 @@ mod weak_tls;
 pub use settle::{Excepted, Outcome, run};
 
 use crate::contract::{Contract, Date, Segmentation};
+use crate::exposure::Exposures;
 use crate::graph::{AllowedGraph, Notes};
 use crate::inventory::Inventory;
 use crate::model::{Origin, TrafficSet};
@@ -67,6 +70,8 @@ pub struct Evidence<'a> {
     pub segments: &'a Segmentation,
     /// The day on which exceptions are judged.
     pub today: Date,
+    /// What can be reached from outside.
+    pub exposures: &'a Exposures,
 }
 
 /// How bad it is.
@@ -183,6 +188,8 @@ pub const CHECKS: &[&dyn Check] = &[
     &unrestricted_egress::UnrestrictedEgress,
     &unrestricted_ingress::UnrestrictedIngress,
     &exposed_workload::ExposedWorkload,
+    &route_to_missing_service::RouteToMissingService,
+    &unattached_route::UnattachedRoute,
     &host_network_bypass::HostNetworkBypass,
     &dead_selector::DeadSelector,
     &policy_not_enforced::PolicyNotEnforced,

@@ -4,7 +4,7 @@ use super::{Evidence, Finding};
 use crate::graph::{
     Action, AllowedGraph, ClassId, Direction, Member, Peer, Peers, PolicyInfo, Rule, RuleInfo,
 };
-use crate::inventory::{Inventory, Service, Variant};
+use crate::inventory::{Inventory, Service};
 use crate::model::{AddressSet, Origin, Protocol};
 use crate::observed::{ObservedFlow, Party, Transport};
 use std::collections::BTreeMap;
@@ -85,15 +85,7 @@ pub(super) fn backends<'a>(
     inventory: &'a Inventory,
     service: &'a Service,
 ) -> impl Iterator<Item = (usize, usize)> + 'a {
-    let first = inventory.workloads.partition_point(|w| w.name.namespace < service.namespace);
-    let own = inventory.workloads[first..].iter().take_while(|w| w.name.namespace == service.namespace);
-    own.enumerate().flat_map(move |(offset, workload)| {
-        let chosen = move |(number, variant): (usize, &Variant)| {
-            let selector = service.selector.as_ref()?;
-            selector.matches(&variant.labels).then_some((first + offset, number))
-        };
-        workload.variants.iter().enumerate().filter_map(chosen)
-    })
+    inventory.backends(service)
 }
 
 /// The protocol of a flow, where it has ports.

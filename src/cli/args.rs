@@ -9,6 +9,7 @@ Examples:
   helm template chart | watertight check -             review what a chart renders to
   watertight check manifests/ --capture node.pcap      compare with what a node has seen
   watertight graph manifests/ -f svg -o allowed.svg    draw who may talk to whom
+  watertight graph manifests/ --what exposure          what can be reached from outside
   watertight explain shop/web data/db tcp/5432 manifests/
   watertight reach shop/web manifests/                 what it reaches when it is taken over
   watertight diff before/ after/                       what a change opens and closes
@@ -226,6 +227,8 @@ pub enum What {
     Overlay,
     /// Whom rules name that does not exist, and what they allow to it.
     Potential,
+    /// What can be reached from outside, through which objects.
+    Exposure,
 }
 
 /// What a node of a drawing stands for.

@@ -128,6 +128,7 @@ pub fn graph_options(
             What::Allowed | What::Potential => report::What::Allowed,
             What::Observed => report::What::Observed,
             What::Overlay => report::What::Overlay,
+            What::Exposure => report::What::Exposure,
         },
         by: match args.by {
             None => report::By::Automatic,

@@ -50,6 +50,23 @@ pub struct Namespace {
 }
 
 impl Inventory {
+    /// The variants behind a service, by workload and variant: those that its selector selects, or
+    /// without one those whose addresses its endpoints list.
+    pub fn backends<'a>(&'a self, service: &'a Service) -> impl Iterator<Item = (usize, usize)> + 'a {
+        let first = self.workloads.partition_point(|w| w.name.namespace < service.namespace);
+        let own = self.workloads[first..].iter().take_while(|w| w.name.namespace == service.namespace);
+        let behind = |variant: &Variant| match &service.selector {
+            Some(selector) => selector.matches(&variant.labels),
+            None => !variant.addresses.is_disjoint(&service.endpoints),
+        };
+        own.enumerate().flat_map(move |(offset, workload)| {
+            let chosen = move |(number, variant): (usize, &Variant)| {
+                behind(variant).then_some((first + offset, number))
+            };
+            workload.variants.iter().enumerate().filter_map(chosen)
+        })
+    }
+
     /// What runs on the network of a node has the node's addresses.
     fn take_addresses_from_nodes(&mut self) {
         let host = |variant: &&mut Variant| variant.network == Network::Host;

@@ -1,7 +1,7 @@
 //! Comma-separated values for spreadsheets (RFC 4180).
 
 use super::names::{end_name, time_text, traffic_text, transport_name};
-use super::{Format, View, party_name, unsupported};
+use super::{Format, View, What, exposure, party_name, unsupported};
 use crate::graph;
 use std::io::{self, Write};
 
@@ -26,6 +26,16 @@ impl Format for Csv {
                     let (file, line) = (place.map_or("", |o| &o.file), place.map_or(0, |o| o.line));
                     let line = line.to_string();
                     row(out, &[f.severity.word(), f.check, &f.subject, &f.message, file, &line, &f.fix])
+                })
+            }
+            View::Graph(analysis, options) if options.what == What::Exposure => {
+                row(out, &["entry", "workload", "traffic", "controller", "tls", "hosts", "access"])?;
+                exposure::shown(analysis, options).try_for_each(|e| {
+                    let workload = analysis.inventory.workloads[e.workload].name.to_string();
+                    let hosts: Vec<&str> = e.hosts.iter().map(String::as_str).collect();
+                    let (entry, traffic) = (e.entry.to_string(), traffic_text(&e.ports));
+                    let (tls, access) = (e.tls.word(), e.access.word());
+                    row(out, &[&entry, &workload, &traffic, &e.controller, tls, &hosts.join(" "), access])
                 })
             }
             View::Graph(analysis, options) => {

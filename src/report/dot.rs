@@ -4,8 +4,9 @@
 //! folded to namespaces, and the drawing says so.
 
 use super::names::traffic_text;
-use super::{By, Format, GraphOptions, View, What, party_name, unsupported};
+use super::{By, Format, GraphOptions, View, What, exposure, party_name, unsupported};
 use crate::analysis::Analysis;
+use crate::exposure::{Access, Tls};
 use crate::graph::{self, End};
 use crate::model::{Protection, TrafficSet};
 use crate::observed::Party;
@@ -81,11 +82,14 @@ impl Drawing {
 
     fn with(analysis: &Analysis, options: &GraphOptions, by: By) -> Drawing {
         let mut drawing = Drawing::default();
-        if options.what != What::Observed {
-            drawing.add_allowed(analysis, options, by);
-        }
-        if options.what != What::Allowed {
-            drawing.add_observed(analysis, options, by);
+        match options.what {
+            What::Allowed => drawing.add_allowed(analysis, options, by),
+            What::Observed => drawing.add_observed(analysis, options, by),
+            What::Overlay => {
+                drawing.add_allowed(analysis, options, by);
+                drawing.add_observed(analysis, options, by);
+            }
+            What::Exposure => drawing.add_exposures(analysis, options, by),
         }
         drawing
     }
@@ -145,6 +149,27 @@ impl Drawing {
                 (line.rank, line.color) = (rank, color);
             }
             line.labels.insert(format!("{} {}", seen.detection.protocol, flow.responder.port));
+        }
+    }
+
+    /// Each way in that is not closed, from the object that leads in; dashed where it is not known.
+    fn add_exposures(&mut self, analysis: &Analysis, options: &GraphOptions, by: By) {
+        for exposure in exposure::shown(analysis, options) {
+            let unsure = match exposure.access {
+                Access::Open(_) => false,
+                Access::Unknown(_) => true,
+                Access::Closed(_) => continue,
+            };
+            let entry = &exposure.entry;
+            let label = format!("{}\\n{}/{}", exposure.kind.words(), entry.namespace, entry.name);
+            let (from, to) = (self.outside(&label), self.node(analysis, exposure.workload, by));
+            let line = self.edges.entry((from, to)).or_default();
+            line.labels.insert(traffic_text(&exposure.ports));
+            line.dashed |= unsure;
+            line.color = match exposure.tls {
+                Tls::None | Tls::Optional => ORANGE,
+                Tls::Edge | Tls::Reencrypt | Tls::Passthrough => GREEN,
+            };
         }
     }
 

@@ -3,10 +3,11 @@
 use super::names::{
     bend_word, end_name, fingerprint, is_all_ports, segment_sizes, time_text, transport_name,
 };
-use super::{Format, GraphOptions, View};
+use super::{Format, GraphOptions, View, What, exposure};
 use crate::analysis::{Analysis, SecondaryNetwork};
 use crate::check::{CHECKS, Excepted, Finding};
 use crate::contract::{Kind, SegmentInfo};
+use crate::exposure::{Access, Exposure};
 use crate::graph::{self, Connection, End};
 use crate::model::{Gap, Origin, Problem, Protocol, TrafficSet};
 use crate::observed::ObservedFlow;
@@ -45,6 +46,7 @@ struct Report<'a> {
     schema: &'static str,
     summary: Summary,
     findings: Vec<FindingShape<'a>>,
+    exposures: Vec<ExposureShape<'a>>,
     gaps: Vec<GapShape<'a>>,
     problems: Vec<ProblemShape<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -109,6 +111,29 @@ pub(super) struct Because<'a> {
 }
 
 #[derive(Serialize)]
+struct ExposureShape<'a> {
+    entry: String,
+    kind: &'static str,
+    controller: ControllerShape<'a>,
+    hosts: Vec<&'a str>,
+    paths: Vec<&'a str>,
+    tls: &'static str,
+    workload: String,
+    ports: Traffic,
+    open: bool,
+    access: &'static str,
+    why: &'static str,
+    sources: Vec<String>,
+    because: Vec<Because<'a>>,
+}
+
+#[derive(Serialize)]
+struct ControllerShape<'a> {
+    name: &'a str,
+    workloads: Vec<String>,
+}
+
+#[derive(Serialize)]
 pub(super) struct GapShape<'a> {
     what: &'a str,
     bends: &'static str,
@@ -130,6 +155,7 @@ struct Graph<'a> {
     dataplane: &'static str,
     endpoints: Vec<Endpoint>,
     connections: Vec<ConnectionShape<'a>>,
+    exposures: Vec<ExposureShape<'a>>,
     gaps: Vec<GapShape<'a>>,
     /// Networks beside that of the cluster.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -242,6 +268,7 @@ fn report(analysis: &Analysis) -> Report<'_> {
             problems: analysis.problems.len(),
         },
         findings: analysis.findings.iter().map(finding_shape).collect(),
+        exposures: analysis.exposures.all.iter().map(|e| exposure_shape(analysis, e)).collect(),
         gaps: analysis.gaps.iter().map(gap_shape).collect(),
         problems: analysis.problems.iter().map(problem_shape).collect(),
         excepted: analysis.excepted.iter().map(|one| excepted_shape(analysis, one)).collect(),
@@ -301,6 +328,28 @@ pub(super) fn because_shape(origin: &Origin) -> Because<'_> {
     Because { kind, namespace, name, rule, file, line: *line }
 }
 
+fn exposure_shape<'a>(analysis: &Analysis, exposure: &'a Exposure) -> ExposureShape<'a> {
+    let name = |workload: usize| analysis.inventory.workloads[workload].name.to_string();
+    ExposureShape {
+        entry: exposure.entry.to_string(),
+        kind: exposure.kind.words(),
+        controller: ControllerShape {
+            name: &exposure.controller,
+            workloads: exposure.controllers.iter().map(|w| name(*w)).collect(),
+        },
+        hosts: exposure.hosts.iter().map(String::as_str).collect(),
+        paths: exposure.paths.iter().map(String::as_str).collect(),
+        tls: exposure.tls.word(),
+        workload: name(exposure.workload),
+        ports: traffic_shape(&exposure.ports),
+        open: matches!(exposure.access, Access::Open(_)),
+        access: exposure.access.word(),
+        why: exposure.access.why(),
+        sources: exposure.sources.ranges().iter().map(ToString::to_string).collect(),
+        because: exposure.because.iter().map(because_shape).collect(),
+    }
+}
+
 pub(super) fn gap_shape(gap: &Gap) -> GapShape<'_> {
     GapShape { what: &gap.what, bends: bend_word(gap.bends), file: &gap.origin.file, line: gap.origin.line }
 }
@@ -310,10 +359,10 @@ fn problem_shape(problem: &Problem) -> ProblemShape<'_> {
     ProblemShape { message, hint, file: &origin.file, line: origin.line }
 }
 
-fn graph_shape<'a>(analysis: &'a Analysis, options: &GraphOptions) -> Graph<'a> {
+fn graph_shape<'a>(analysis: &'a Analysis, options: &'a GraphOptions) -> Graph<'a> {
     let connections: Vec<Connection> = graph::connections(&analysis.graph, &analysis.inventory)
         .into_iter()
-        .filter(|connection| options.shows(analysis, connection))
+        .filter(|connection| options.what != What::Exposure && options.shows(analysis, connection))
         .collect();
     let mut endpoints: Vec<Endpoint> = analysis.inventory.workloads.iter().map(workload_endpoint).collect();
     let mut outside: BTreeMap<String, Endpoint> = BTreeMap::new();
@@ -332,12 +381,22 @@ fn graph_shape<'a>(analysis: &'a Analysis, options: &GraphOptions) -> Graph<'a> 
             addresses: addresses.iter().map(ToString::to_string).collect(),
         });
     }
+    let entries: BTreeMap<String, &Exposure> =
+        exposure::shown(analysis, options).map(|e| (format!("entry:{}", e.entry), e)).collect();
     endpoints.extend(outside.into_values());
+    endpoints.extend(entries.into_iter().map(|(id, e)| Endpoint {
+        id,
+        kind: "External".to_owned(),
+        namespace: e.entry.namespace.clone(),
+        name: e.entry.name.clone(),
+        addresses: Vec::new(),
+    }));
     Graph {
         schema: "watertight/graph/v1",
         dataplane: analysis.graph.dataplane.kind.name(),
         endpoints,
         connections: connections.iter().map(|c| connection_shape(analysis, c)).collect(),
+        exposures: exposure::shown(analysis, options).map(|e| exposure_shape(analysis, e)).collect(),
         gaps: analysis.gaps.iter().map(gap_shape).collect(),
         networks: analysis.networks.iter().map(network_shape).collect(),
     }

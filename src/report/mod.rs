@@ -6,6 +6,7 @@ mod csv;
 pub mod diff;
 mod dot;
 pub mod explain;
+mod exposure;
 pub mod json;
 mod markdown;
 mod names;
@@ -16,6 +17,7 @@ mod snippet;
 mod text;
 mod words;
 
+pub use exposure::{dead_end_line, exposure_line};
 pub use names::{flow_line, party_name};
 
 use crate::analysis::Analysis;
@@ -87,6 +89,8 @@ pub enum What {
     Observed,
     /// What was seen over what is permitted.
     Overlay,
+    /// What can be reached from outside.
+    Exposure,
 }
 
 /// What a node of a drawing stands for.

@@ -3,7 +3,7 @@
 use super::names::{
     bend_word, dataplane_text, end_name, justification, origin_text, segment_lines, traffic_text,
 };
-use super::{Format, GraphOptions, View, flow_line};
+use super::{Format, GraphOptions, View, What, exposure, flow_line};
 use crate::analysis::Analysis;
 use crate::check::{Finding, Severity};
 use crate::graph;
@@ -25,6 +25,10 @@ impl Format for Text {
     fn write(&self, view: &View<'_>, out: &mut dyn Write) -> io::Result<()> {
         match view {
             View::Review(analysis) => review(analysis, out),
+            View::Graph(analysis, options) if options.what == What::Exposure => {
+                exposure::list(analysis, options, out)?;
+                gaps(analysis, out)
+            }
             View::Graph(analysis, options) => connections(analysis, options, out),
             View::Flows(analysis) => flows(analysis, out),
             View::Potential(analysis, options) => super::potential::write_text(analysis, options, out),
@@ -44,6 +48,7 @@ fn review(analysis: &Analysis, out: &mut dyn Write) -> io::Result<()> {
         of.into_iter().try_for_each(|finding| one(finding, out))?;
     }
     excepted(analysis, out)?;
+    exposure::section(analysis, out)?;
     gaps(analysis, out)?;
     segments(analysis, out)?;
     writeln!(out, "\n{}", read(analysis))

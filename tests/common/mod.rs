@@ -183,3 +183,12 @@ pub fn shared(folder: &str) -> Option<PathBuf> {
     println!("skipped: the reference data {folder} is not here");
     None
 }
+
+/// Exposures and dead ends in the words of the pages, sorted.
+pub fn exposure_lines(analysis: &Analysis) -> Vec<String> {
+    let open = analysis.exposures.all.iter().map(|e| watertight::report::exposure_line(analysis, e));
+    let dead = analysis.exposures.dead_ends.iter().map(watertight::report::dead_end_line);
+    let mut lines: Vec<String> = open.chain(dead).collect();
+    lines.sort();
+    lines
+}

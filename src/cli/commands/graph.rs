@@ -17,7 +17,7 @@ pub(super) fn run(session: &mut Session, args: &Graph) -> Result<ExitCode, Failu
     let options = settings::graph_options(args, &analysis)?;
     let view = match args.what {
         What::Potential => View::Potential(&analysis, &options),
-        What::Allowed | What::Observed | What::Overlay => View::Graph(&analysis, &options),
+        What::Allowed | What::Observed | What::Overlay | What::Exposure => View::Graph(&analysis, &options),
     };
     session.write(&view)?;
     Ok(session.exit_code(&analysis))

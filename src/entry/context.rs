@@ -1,0 +1,156 @@
+//! What the readers of all languages share: the objects, and how a reference to a service is kept.
+
+use super::{Backend, Controller, DeadEnd, Entries, EntryKind, EntryPoint, PortChoice, Tls, WhyDead};
+use crate::inventory::{Inventory, Service, ServiceKind};
+use crate::model::{Bend, Document, EndpointName, Gap, Node, Origin, Protocol};
+use std::collections::BTreeSet;
+
+/// The objects that are read, and what was found so far.
+pub(super) struct Context<'a> {
+    pub documents: &'a [Document],
+    pub inventory: &'a Inventory,
+    entries: Entries,
+}
+
+/// An entry point whose backend is not yet looked up.
+#[derive(Clone)]
+pub(super) struct Draft {
+    pub kind: EntryKind,
+    pub name: EndpointName,
+    pub hosts: BTreeSet<String>,
+    pub paths: BTreeSet<String>,
+    pub controller: Controller,
+    pub tls: Tls,
+    pub chain: Vec<Origin>,
+}
+
+/// A reference to a service.
+pub(super) struct Reference<'a> {
+    pub namespace: &'a str,
+    pub service: &'a str,
+    pub port: PortChoice,
+    pub protocol: Option<Protocol>,
+    pub line: u32,
+}
+
+impl<'a> Context<'a> {
+    pub fn new(documents: &'a [Document], inventory: &'a Inventory) -> Self {
+        Context { documents, inventory, entries: Entries::default() }
+    }
+
+    /// Objects of a kind, in an API group (`networking.k8s.io`) at any version.
+    pub fn of_kind(&self, group: &'a str, kind: &'a str) -> impl Iterator<Item = &'a Document> + use<'a> {
+        let fits = move |d: &&Document| {
+            &*d.origin.kind == kind && d.api_version.split_once('/').is_some_and(|(own, _)| own == group)
+        };
+        self.documents.iter().filter(fits)
+    }
+
+    pub fn push(&mut self, point: EntryPoint) {
+        self.entries.points.push(point);
+    }
+
+    pub fn dead_end(&mut self, name: &EndpointName, why: WhyDead, what: String, origin: Origin) {
+        self.entries.dead_ends.push(DeadEnd { name: name.clone(), why, what, origin });
+    }
+
+    /// Something that may lead in and was not read.
+    pub fn gap(&mut self, what: String, origin: Origin) {
+        self.entries.gaps.push(Gap { what, origin, bends: Bend::MayAllowMore });
+    }
+
+    /// Keeps an entry point, or the reason why it leads nowhere. An alias of an outside name leads
+    /// to no workload, which is no mistake.
+    pub fn lead(&mut self, draft: Draft, to: &Reference<'_>) {
+        let Draft { kind, name, hosts, paths, controller, tls, mut chain } = draft;
+        let own = chain.last().cloned();
+        let here = |rule: &str| own.as_ref().map(|origin| origin.at(rule, to.line));
+        let place = here("").unwrap_or_else(|| Origin { ..self.documents[0].origin.clone() });
+        let Some((index, service)) = self.service(to.namespace, to.service) else {
+            let what = format!("{}/{}", to.namespace, to.service);
+            return self.dead_end(&name, WhyDead::MissingService, what, place);
+        };
+        if service.kind == ServiceKind::ExternalName {
+            return;
+        }
+        if !self.has_port(service, to) {
+            let what = format!("{} of {}/{}", port_words(&to.port), to.namespace, to.service);
+            return self.dead_end(&name, WhyDead::MissingPort, what, place);
+        }
+        chain.push(service.origin.clone());
+        let backend = Backend::Service { service: index, port: to.port.clone(), protocol: to.protocol };
+        self.push(EntryPoint { kind, name, hosts, paths, controller, tls, backend, chain });
+    }
+
+    fn service(&self, namespace: &str, name: &str) -> Option<(usize, &'a Service)> {
+        let services = &self.inventory.services;
+        let key = |s: &Service| (s.namespace.as_str(), s.name.as_str()).cmp(&(namespace, name));
+        let index = services.binary_search_by(key).ok()?;
+        Some((index, &services[index]))
+    }
+
+    fn has_port(&self, service: &Service, to: &Reference<'_>) -> bool {
+        let fits = |p: &crate::inventory::ServicePort| to.protocol.is_none_or(|wanted| wanted == p.protocol);
+        service.ports.iter().filter(|p| fits(p)).any(|p| match &to.port {
+            PortChoice::All => true,
+            PortChoice::Number(number) => p.port == *number,
+            PortChoice::Name(name) => p.name == *name,
+            PortChoice::Target(target) => {
+                p.target == *target || self.inventory.backends(service).any(|(workload, variant)| {
+                    let pod = &self.inventory.workloads[workload].variants[variant];
+                    matches!(target, crate::inventory::TargetPort::Number(n) if p.targets(pod).contains(n))
+                })
+            }
+        })
+    }
+
+    pub fn finish(self) -> Entries {
+        let mut entries = self.entries;
+        entries.points.sort_by(|a, b| (&a.name, &a.chain, &a.hosts).cmp(&(&b.name, &b.chain, &b.hosts)));
+        entries.dead_ends.sort();
+        entries.dead_ends.dedup();
+        entries.gaps.sort();
+        entries
+    }
+}
+
+fn port_words(port: &PortChoice) -> String {
+    match port {
+        PortChoice::All => "any".to_owned(),
+        PortChoice::Number(number) => number.to_string(),
+        PortChoice::Name(name) => name.clone(),
+        PortChoice::Target(crate::inventory::TargetPort::Number(number)) => format!("to {number}"),
+        PortChoice::Target(crate::inventory::TargetPort::Named(name)) => format!("to {name}"),
+    }
+}
+
+/// `namespace/Kind/name` of an object that lives in a namespace; `default` where it names none.
+pub(super) fn name_of(document: &Document) -> EndpointName {
+    let origin = &document.origin;
+    let namespace = if origin.namespace.is_empty() { "default" } else { &origin.namespace };
+    EndpointName {
+        namespace: namespace.to_owned(),
+        kind: origin.kind.to_string(),
+        name: origin.name.to_string(),
+    }
+}
+
+/// The origin of an object that lives in a namespace, which is written out.
+pub(super) fn origin_of(document: &Document) -> Origin {
+    Origin { namespace: name_of(document).namespace.as_str().into(), ..document.origin.clone() }
+}
+
+/// An annotation of an object.
+pub(super) fn annotation<'a>(document: &'a Document, key: &str) -> Option<&'a str> {
+    document.body.path(&["metadata", "annotations"])?.text_of(key)
+}
+
+/// A port number in a field; `None` where there is none or it is no port.
+pub(super) fn port_in(node: &Node, field: &str) -> Option<u16> {
+    node.get(field)?.int().and_then(|n| u16::try_from(n).ok()).filter(|n| *n > 0)
+}
+
+/// The texts of a list.
+pub(super) fn texts(node: Option<&Node>) -> BTreeSet<String> {
+    node.map_or(&[][..], Node::items).iter().filter_map(|item| Some(item.text()?.to_owned())).collect()
+}

@@ -1,0 +1,237 @@
+//! Controllers whose pods the input does not show: pods are put in their place, and the same
+//! policies are evaluated for them.
+//!
+//! One pod looks as the controller usually does (or has no labels, in a namespace of which nothing
+//! is known); what is open for it is open. Others look as the rules at the targets want their peers
+//! to look; what is open only for them may be open. A rule that names pods which the input has, or
+//! the namespace of the target itself, is not taken to be about a controller.
+
+use super::judge::{Judge, Verdict, among};
+use super::{Access, Target, WhyClosed, WhyUnknown};
+use crate::entry::{EntryPoint, Usual};
+use crate::graph::{AllowedGraph, Direction, Namespaces, Peer, PeerId, Selection};
+use crate::inventory::{Inventory, NAME_LABEL, Namespace, Network, Variant, Workload};
+use crate::model::{EndpointName, Labels, Origin, Requirement, Selector, fact};
+use crate::policy::Tier;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The pods that stand for controllers, and the graph with them in it.
+#[derive(Default)]
+pub(super) struct Guests {
+    graph: Option<AllowedGraph>,
+    /// Index of the pod for each way that a controller usually looks.
+    usual: BTreeMap<Option<Usual>, usize>,
+    /// Index of the pod that looks as a rule wants it, by the number of the rule.
+    wanted: BTreeMap<u32, Wanted>,
+}
+
+/// What a rule wants its peers to look like.
+struct Wanted {
+    looks: Usual,
+    index: usize,
+    origin: Origin,
+}
+
+impl Guests {
+    pub fn invite(
+        inventory: &Inventory,
+        graph: &AllowedGraph,
+        targets: &[(&EntryPoint, Target)],
+        tiers: Vec<Tier>,
+    ) -> Guests {
+        let mut house = inventory.clone();
+        let mut guests = Guests::default();
+        let usual: BTreeSet<&Option<Usual>> =
+            targets.iter().map(|(point, _)| &point.controller.usual).collect();
+        for usual in usual {
+            let looks = usual.clone().unwrap_or_else(|| Usual {
+                namespace: String::new(),
+                namespace_labels: Labels::new(),
+                labels: Labels::new(),
+            });
+            let index = seat(&mut house, &looks);
+            guests.usual.insert(usual.clone(), index);
+        }
+        let classes: BTreeSet<PeerId> =
+            targets.iter().map(|(_, t)| graph.class_of(t.workload, t.variant)).collect();
+        let policies: BTreeSet<u32> = classes
+            .iter()
+            .flat_map(|class| graph.row(*class, Direction::Ingress).policies.iter().copied())
+            .collect();
+        for policy in policies {
+            for rule in graph.policies[policy as usize].rules.clone() {
+                let info = &graph.rules[rule as usize];
+                let mut looks = Vec::new();
+                info.rule.peers.named().iter().for_each(|peer| looks.extend(look(peer, inventory)));
+                if let Some(looks) = looks.into_iter().next() {
+                    let index = seat(&mut house, &looks);
+                    let origin = info.rule.origin.clone();
+                    guests.wanted.insert(rule, Wanted { looks, index, origin });
+                }
+            }
+        }
+        guests.graph = Some(AllowedGraph::build(&house, tiers, graph.dataplane.clone()));
+        guests
+    }
+
+    pub fn verdict(
+        &self,
+        graph: &AllowedGraph,
+        point: &EntryPoint,
+        target: Target,
+        judge: &Judge<'_>,
+    ) -> Verdict {
+        let usual = &point.controller.usual;
+        let unknown = |rules| Verdict {
+            access: Access::Unknown(WhyUnknown::ControllerAbsent),
+            sources: crate::model::AddressSet::none(),
+            rules,
+        };
+        let (Some(house), Some(index)) = (&self.graph, self.usual.get(usual)) else {
+            return unknown(Vec::new());
+        };
+        let class = house.class_of(target.workload, target.variant);
+        let sure = among(house, house.classes_of(*index), class, target);
+        if !matches!(sure.access, Access::Closed(_)) {
+            return sure;
+        }
+        let row = graph.row(graph.class_of(target.workload, target.variant), Direction::Ingress);
+        let own = row.policies.iter().flat_map(|policy| graph.policies[*policy as usize].rules.clone());
+        let may = |rule: u32| {
+            let wanted = self.wanted.get(&rule)?;
+            let fits = usual.as_ref().is_none_or(|usual| agree(usual, &wanted.looks));
+            let verdict = among(house, house.classes_of(wanted.index), class, target);
+            (fits && !matches!(verdict.access, Access::Closed(_))).then(|| wanted.origin.clone())
+        };
+        let rules: Vec<Origin> = own.filter_map(may).collect();
+        // A controller of which nothing is known may be outside of the cluster too.
+        let outside = usual.is_none() && !matches!(judge.from_outside(target).access, Access::Closed(_));
+        match (rules.is_empty(), outside) {
+            (true, false) => Verdict { access: Access::Closed(WhyClosed::Policies), ..unknown(Vec::new()) },
+            (false, _) => unknown(rules),
+            (true, true) => unknown(judge.from_outside(target).rules),
+        }
+    }
+}
+
+/// Adds a pod that looks so; returns its index among the workloads. Indices before it stay.
+fn seat(house: &mut Inventory, looks: &Usual) -> usize {
+    let index = house.workloads.len();
+    let fresh = || format!("controller-{index}.invalid");
+    let namespace = if looks.namespace.is_empty() { fresh() } else { looks.namespace.clone() };
+    let known = house
+        .namespaces
+        .entry(namespace.clone())
+        .or_insert_with(|| Namespace { labels: Labels::new(), origin: None });
+    let unknown = known.origin.is_none();
+    if unknown {
+        known.labels.extend(looks.namespace_labels.clone());
+    }
+    known.labels.insert(NAME_LABEL.to_owned(), namespace.clone());
+    let name = EndpointName { namespace, kind: "Pod".to_owned(), name: format!("controller-{index}") };
+    let variant = Variant {
+        labels: looks.labels.clone(),
+        ports: Vec::new(),
+        network: Network::Pod,
+        service_account: "default".to_owned(),
+        profiles: Vec::new(),
+        addresses: BTreeSet::new(),
+        nodes: BTreeSet::new(),
+        pods: BTreeSet::new(),
+    };
+    let nowhere: std::sync::Arc<str> = "".into();
+    let origin = Origin {
+        file: nowhere.clone(),
+        document: 0,
+        line: 0,
+        kind: nowhere.clone(),
+        namespace: nowhere.clone(),
+        name: nowhere.clone(),
+        rule: nowhere,
+    };
+    house.workloads.push(Workload { name, variants: vec![variant], origin });
+    index
+}
+
+/// How a pod looks that a peer of a rule matches; `None` where the peer names others.
+fn look(peer: &Peer, inventory: &Inventory) -> Option<Usual> {
+    let selection = match peer {
+        Peer::Endpoints(selection) => selection,
+        // A conjunction or a negation: the first selection in it is as good a guess as any.
+        Peer::All(peers) => return peers.iter().find_map(|peer| look(peer, inventory)),
+        _ => return None,
+    };
+    let (mut namespace_labels, mut labels) = (Labels::new(), Labels::new());
+    let mut namespace = match &selection.namespaces {
+        Namespaces::Named(name) => name.clone(),
+        Namespaces::Matching(selector) => {
+            satisfy(selector, &mut namespace_labels);
+            String::new()
+        }
+    };
+    satisfy(&selection.endpoints, &mut labels);
+    let (facts, labels): (Labels, Labels) = labels.into_iter().partition(|(key, _)| key.starts_with('@'));
+    for (key, value) in facts {
+        match key.strip_prefix(fact::NAMESPACE_LABEL) {
+            Some(label) => drop(namespace_labels.insert(label.to_owned(), value)),
+            None if key == fact::NAMESPACE => namespace = value,
+            None => {}
+        }
+    }
+    if let Some(name) = namespace_labels.get(NAME_LABEL) {
+        namespace = name.clone();
+    }
+    let inhabited = inventory.workloads.iter().any(|w| w.name.namespace == namespace);
+    let of_others = !labels.is_empty() && matches_someone(selection, inventory);
+    (!inhabited && !of_others).then_some(Usual { namespace, namespace_labels, labels })
+}
+
+fn matches_someone(selection: &Selection, inventory: &Inventory) -> bool {
+    inventory.workloads.iter().any(|workload| {
+        let namespace = &workload.name.namespace;
+        let inside = match &selection.namespaces {
+            Namespaces::Named(name) => name == namespace,
+            Namespaces::Matching(selector) => {
+                inventory.namespaces.get(namespace).is_some_and(|n| selector.matches(&n.labels))
+            }
+        };
+        inside && workload.variants.iter().any(|variant| selection.endpoints.matches(&variant.labels))
+    })
+}
+
+/// Adds labels with which a selector matches, as far as it says what it wants.
+fn satisfy(selector: &Selector, labels: &mut Labels) {
+    for requirement in &selector.requirements {
+        match requirement {
+            Requirement::In(key, values) => {
+                values.first().map(|value| labels.insert(key.clone(), value.clone()));
+            }
+            Requirement::Exists(key) => drop(labels.entry(key.clone()).or_insert_with(|| "any".to_owned())),
+            Requirement::Fits(key, pattern) => {
+                let text = match pattern {
+                    crate::model::Pattern::Contains(text)
+                    | crate::model::Pattern::StartsWith(text)
+                    | crate::model::Pattern::EndsWith(text) => text.clone(),
+                };
+                labels.insert(key.clone(), text);
+            }
+            Requirement::AnyOf(choices) => {
+                if let Some(choice) = choices.first() {
+                    satisfy(choice, labels);
+                }
+            }
+            Requirement::NotIn(..) | Requirement::DoesNotExist(_) | Requirement::Not(_) => {}
+        }
+    }
+}
+
+/// Whether what a rule wants can be said of a controller as it usually looks: no label has another value.
+fn agree(usual: &Usual, wanted: &Usual) -> bool {
+    let same = |own: &Labels, other: &Labels| {
+        other.iter().all(|(key, value)| own.get(key).is_none_or(|known| known == value))
+    };
+    let namespace = wanted.namespace.is_empty() || wanted.namespace == usual.namespace;
+    namespace
+        && same(&usual.namespace_labels, &wanted.namespace_labels)
+        && same(&usual.labels, &wanted.labels)
+}
