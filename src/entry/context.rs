@@ -1,5 +1,6 @@
 //! What the readers of all languages share: the objects, and how a reference to a service is kept.
 
+use super::controller;
 use super::{Backend, Controller, DeadEnd, Entries, EntryKind, EntryPoint, PortChoice, Tls, WhyDead};
 use crate::inventory::{Inventory, Service, ServiceKind};
 use crate::model::{Bend, Document, EndpointName, Gap, Node, Origin, Protocol};
@@ -106,6 +107,7 @@ impl<'a> Context<'a> {
 
     pub fn finish(self) -> Entries {
         let mut entries = self.entries;
+        entries.controllers = controller::all(self.inventory);
         entries.points.sort_by(|a, b| (&a.name, &a.chain, &a.hosts).cmp(&(&b.name, &b.chain, &b.hosts)));
         entries.dead_ends.sort();
         entries.dead_ends.dedup();

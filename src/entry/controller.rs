@@ -233,6 +233,14 @@ pub(super) fn workloads_of(known: &Known, inventory: &Inventory) -> Vec<usize> {
     labelled(inventory, None, known.labels)
 }
 
+/// Workloads that look like any controller.
+pub(super) fn all(inventory: &Inventory) -> Vec<usize> {
+    let mut found: Vec<usize> = KNOWN.iter().flat_map(|known| workloads_of(known, inventory)).collect();
+    found.sort_unstable();
+    found.dedup();
+    found
+}
+
 /// Workloads that have one of the labels.
 pub(super) fn labelled(
     inventory: &Inventory,

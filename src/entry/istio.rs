@@ -2,8 +2,8 @@
 
 use super::context::{Context, Draft, Reference, name_of, origin_of, port_in, texts};
 use super::host;
-use super::{Controller, EntryKind, PortChoice, Tls, WhyDead};
-use crate::model::{Document, Node, Protocol};
+use super::{Controller, EntryKind, PortChoice, Tls, Usual, WhyDead};
+use crate::model::{Document, Labels, Node, Protocol};
 use std::collections::{BTreeMap, BTreeSet};
 
 const GROUP: &str = "networking.istio.io";
@@ -53,7 +53,13 @@ fn bind(context: &mut Context<'_>, service: &Document, gateway: &Document, all: 
     let (own, parent) = (name_of(service), name_of(gateway));
     let selector = gateway.body.path(&["spec", "selector"]).map_or(&[][..], Node::fields);
     let pods = selected(context, selector);
-    let controller = Controller::inside("istio gateway", pods);
+    let usual = || Usual {
+        namespace: "istio-system".to_owned(),
+        namespace_labels: Labels::new(),
+        labels: selector.iter().filter_map(|(k, v)| Some((k.to_string(), v.text()?.to_owned()))).collect(),
+    };
+    let usual = (pods.is_empty() && !selector.is_empty()).then(usual);
+    let controller = Controller { usual, ..Controller::inside("istio gateway", pods) };
     let wanted = texts(service.body.path(&["spec", "hosts"]));
     let mut attached = false;
     for server in gateway.body.path(&["spec", "servers"]).map_or(&[][..], Node::items) {

@@ -27,6 +27,8 @@ pub struct Entries {
     pub points: Vec<EntryPoint>,
     /// Objects, or parts of them, that lead nowhere.
     pub dead_ends: Vec<DeadEnd>,
+    /// Workloads that look like a controller, whichever class they serve, by index.
+    pub controllers: Vec<usize>,
     /// What was not understood.
     pub gaps: Vec<Gap>,
 }
@@ -218,8 +220,8 @@ impl WhyDead {
             WhyDead::MissingPort => "there is no port",
             WhyDead::MissingGrant => "no ReferenceGrant permits to lead to",
             WhyDead::MissingGateway => "there is no gateway",
-            WhyDead::MissingListener => "no listener fits of",
-            WhyDead::NotAllowed => "the routes of this namespace or kind are not allowed by",
+            WhyDead::MissingListener => "no listener fits at",
+            WhyDead::NotAllowed => "routes of this namespace or kind are not allowed by",
             WhyDead::NoCommonHost => "no host name is shared with",
             WhyDead::CertificateNotGranted => "no ReferenceGrant permits the certificate of",
         }

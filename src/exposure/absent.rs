@@ -3,8 +3,9 @@
 //!
 //! One pod looks as the controller usually does (or has no labels, in a namespace of which nothing
 //! is known); what is open for it is open. Others look as the rules at the targets want their peers
-//! to look; what is open only for them may be open. A rule that names pods which the input has, or
-//! the namespace of the target itself, is not taken to be about a controller.
+//! to look; what is open only for them may be open. A rule for pods that the input has, or for a
+//! namespace that it has pods of, is about those: they may be the controller only where they look
+//! like one or have a way in of their own.
 
 use super::judge::{Judge, Verdict, among};
 use super::{Access, Target, WhyClosed, WhyUnknown};
@@ -21,8 +22,8 @@ pub(super) struct Guests {
     graph: Option<AllowedGraph>,
     /// Index of the pod for each way that a controller usually looks.
     usual: BTreeMap<Option<Usual>, usize>,
-    /// Index of the pod that looks as a rule wants it, by the number of the rule.
-    wanted: BTreeMap<u32, Wanted>,
+    /// Pods that look as a rule wants its peers to look, by the number of the rule.
+    wanted: BTreeMap<u32, Vec<Wanted>>,
 }
 
 /// What a rule wants its peers to look like.
@@ -61,12 +62,10 @@ impl Guests {
         for policy in policies {
             for rule in graph.policies[policy as usize].rules.clone() {
                 let info = &graph.rules[rule as usize];
-                let mut looks = Vec::new();
-                info.rule.peers.named().iter().for_each(|peer| looks.extend(look(peer, inventory)));
-                if let Some(looks) = looks.into_iter().next() {
+                for looks in info.rule.peers.named().iter().filter_map(|peer| look(peer, inventory)) {
                     let index = seat(&mut house, &looks);
                     let origin = info.rule.origin.clone();
-                    guests.wanted.insert(rule, Wanted { looks, index, origin });
+                    guests.wanted.entry(rule).or_default().push(Wanted { looks, index, origin });
                 }
             }
         }
@@ -97,20 +96,29 @@ impl Guests {
         }
         let row = graph.row(graph.class_of(target.workload, target.variant), Direction::Ingress);
         let own = row.policies.iter().flat_map(|policy| graph.policies[*policy as usize].rules.clone());
-        let may = |rule: u32| {
-            let wanted = self.wanted.get(&rule)?;
-            let fits = usual.as_ref().is_none_or(|usual| agree(usual, &wanted.looks));
-            let verdict = among(house, house.classes_of(wanted.index), class, target);
-            (fits && !matches!(verdict.access, Access::Closed(_))).then(|| wanted.origin.clone())
+        let may = |wanted: &&Wanted| {
+            usual.as_ref().is_none_or(|usual| agree(usual, &wanted.looks))
+                && !matches!(
+                    among(house, house.classes_of(wanted.index), class, target).access,
+                    Access::Closed(_)
+                )
         };
-        let rules: Vec<Origin> = own.filter_map(may).collect();
-        // A controller of which nothing is known may be outside of the cluster too.
-        let outside = usual.is_none() && !matches!(judge.from_outside(target).access, Access::Closed(_));
-        match (rules.is_empty(), outside) {
-            (true, false) => Verdict { access: Access::Closed(WhyClosed::Policies), ..unknown(Vec::new()) },
-            (false, _) => unknown(rules),
-            (true, true) => unknown(judge.from_outside(target).rules),
+        let wanted = own.filter_map(|rule| self.wanted.get(&rule)).flatten();
+        let mut rules: Vec<Origin> = wanted.filter(may).map(|wanted| wanted.origin.clone()).collect();
+        // It may be something that is there and that nobody recognises; a controller of which
+        // nothing is known may be outside of the cluster too.
+        let mut others = vec![judge.from_candidates(usual.as_ref(), target)];
+        if usual.is_none() {
+            others.push(judge.from_outside(target));
         }
+        others.retain(|verdict| !matches!(verdict.access, Access::Closed(_)));
+        if rules.is_empty() && others.is_empty() {
+            return Verdict { access: Access::Closed(WhyClosed::Policies), ..unknown(rules) };
+        }
+        rules.extend(others.into_iter().flat_map(|verdict| verdict.rules));
+        rules.sort();
+        rules.dedup();
+        unknown(rules)
     }
 }
 
@@ -225,13 +233,8 @@ fn satisfy(selector: &Selector, labels: &mut Labels) {
     }
 }
 
-/// Whether what a rule wants can be said of a controller as it usually looks: no label has another value.
+/// Whether what a rule wants can be said of a controller as it usually looks: no label has another
+/// value. It may have been installed into any namespace.
 fn agree(usual: &Usual, wanted: &Usual) -> bool {
-    let same = |own: &Labels, other: &Labels| {
-        other.iter().all(|(key, value)| own.get(key).is_none_or(|known| known == value))
-    };
-    let namespace = wanted.namespace.is_empty() || wanted.namespace == usual.namespace;
-    namespace
-        && same(&usual.namespace_labels, &wanted.namespace_labels)
-        && same(&usual.labels, &wanted.labels)
+    wanted.labels.iter().all(|(key, value)| usual.labels.get(key).is_none_or(|known| known == value))
 }

@@ -2,12 +2,12 @@
 
 use super::absent::Guests;
 use super::{Access, Exposure, Target, WhyClosed, WhyOpen, WhyUnknown};
-use crate::entry::{EntryPoint, Presence};
+use crate::entry::{EntryPoint, Presence, Usual};
 use crate::graph::{AllowedGraph, Direction, PeerId};
-use crate::inventory::{Inventory, Network};
+use crate::inventory::{Inventory, Network, Variant};
 use crate::model::{AddressSet, Origin};
 use crate::policy::Tier;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The answer for one target.
 pub(super) struct Verdict {
@@ -24,20 +24,29 @@ pub(super) struct Judge<'a> {
     graph: &'a AllowedGraph,
     /// For each workload with a way in of its own: whether one of them is open.
     ways_in: BTreeMap<usize, bool>,
+    /// Workloads that may be a controller: they look like one, or have a way in of their own.
+    candidates: BTreeSet<usize>,
     guests: Guests,
 }
 
 impl<'a> Judge<'a> {
     pub fn new(inventory: &'a Inventory, graph: &'a AllowedGraph) -> Self {
-        Judge { inventory, graph, ways_in: BTreeMap::new(), guests: Guests::default() }
+        Judge {
+            inventory,
+            graph,
+            ways_in: BTreeMap::new(),
+            candidates: BTreeSet::new(),
+            guests: Guests::default(),
+        }
     }
 
     /// Controllers are reached by the direct ways in, which were judged before.
-    pub fn learn_ways_in(&mut self, direct: &[Exposure]) {
+    pub fn learn_ways_in(&mut self, direct: &[Exposure], controllers: &[usize]) {
         for exposure in direct {
             let open = matches!(exposure.access, Access::Open(_));
             *self.ways_in.entry(exposure.workload).or_default() |= open;
         }
+        self.candidates = self.ways_in.keys().chain(controllers).copied().collect();
     }
 
     /// Puts pods in place of the controllers that the input does not show.
@@ -82,6 +91,22 @@ impl<'a> Judge<'a> {
             (false, false) => Access::Open(WhyOpen::Ungoverned),
         };
         Verdict { access, sources, rules: origins(self.graph, rules, target) }
+    }
+
+    /// From those that may be a controller of which no more is known than how it usually looks; what
+    /// has another value for one of its labels is another program.
+    pub fn from_candidates(&self, usual: Option<&Usual>, target: Target) -> Verdict {
+        let same = |variant: &Variant| {
+            let label =
+                |(key, value): (&String, &String)| variant.labels.get(key).is_none_or(|own| own == value);
+            usual.is_none_or(|usual| usual.labels.iter().all(label))
+        };
+        let fits = |index: &&usize| {
+            **index != target.workload && self.inventory.workloads[**index].variants.iter().any(same)
+        };
+        let candidates: Vec<usize> = self.candidates.iter().filter(fits).copied().collect();
+        let peers: Vec<PeerId> = candidates.iter().flat_map(|w| self.graph.classes_of(*w)).copied().collect();
+        among(self.graph, &peers, self.graph.class_of(target.workload, target.variant), target)
     }
 
     /// From the pods of a controller, which outside addresses must reach first.

@@ -5,6 +5,7 @@
 //! decided for is unknown, and never closed.
 
 mod absent;
+mod caveats;
 mod judge;
 
 use crate::entry::{Backend, Entries, EntryPoint, PortChoice, Presence};
@@ -105,11 +106,13 @@ pub fn find(inventory: &Inventory, graph: &AllowedGraph, entries: Entries, tiers
         entries.points.iter().partition(|point| point.controller.presence == Presence::Direct);
     let mut judge = Judge::new(inventory, graph);
     let mut all = merged(inventory, &judge, &direct);
-    judge.learn_ways_in(&all);
+    judge.learn_ways_in(&all, &entries.controllers);
     judge.invite(&absent_targets(inventory, &routed), tiers);
     all.extend(merged(inventory, &judge, &routed));
     all.sort_by(|a, b| key(a).cmp(&key(b)));
-    Exposures { all, dead_ends: entries.dead_ends, gaps: entries.gaps }
+    let mut gaps = entries.gaps;
+    gaps.extend(caveats::of(inventory, graph, &all));
+    Exposures { all, dead_ends: entries.dead_ends, gaps }
 }
 
 fn key(e: &Exposure) -> (&EndpointName, EntryKind, usize, Tls, Access, &str) {
