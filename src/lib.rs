@@ -8,7 +8,7 @@
 //!       │ policy       │                                          │
 //!       ▼              ▼                                          ▼
 //!    tiers ──────► AllowedGraph   graph                       Detection     protocol
-//!                      │                                          ▼
+//!   entry points ──► Exposure   exposure                          ▼
 //!                      └───────────────┬──────────────────── ObservedFlow   observed
 //!                                      ▼
 //!                                Finding, Gap      check

@@ -70,7 +70,7 @@ fn severity(way: &Exposure) -> Severity {
         (Access::Open(WhyOpen::Allowed), Tls::None) if direct && !way.is_open_to_everyone() => {
             Severity::Medium
         }
-        (Access::Open(_), Tls::None | Tls::Optional) => Severity::High,
+        (Access::Open(_), Tls::None | Tls::Optional | Tls::Unknown) => Severity::High,
         (Access::Open(WhyOpen::Ungoverned | WhyOpen::HostNetwork), _) => Severity::Medium,
         (Access::Open(WhyOpen::Allowed), Tls::Edge | Tls::Reencrypt | Tls::Passthrough) => Severity::Low,
     }

@@ -1,11 +1,11 @@
-//! `unattached-route`: a route that nothing serves, because a gateway, listener or grant is missing.
+//! `unattached-route`: a route that nothing serves, because a listener or a grant is missing.
 //!
 //! Its page, which is run as a test, says why it matters and what to do.
 
 use super::{Evidence, Finding, check};
 
 check! {
-    UnattachedRoute, "unattached-route", Low, "A route that nothing serves, because a gateway, listener or grant is missing.",
+    UnattachedRoute, "unattached-route", Low, "A route that nothing serves, because a listener or a grant is missing.",
     ["NIST-800-190-4.3.3"]
 }
 

@@ -40,6 +40,9 @@ pub enum Presence {
     Outside,
     /// Somewhere that the input does not show.
     Absent,
+    /// As `Absent`, and the gateway object is not in the input either, so that it is not known
+    /// whether it takes the route.
+    Missing,
 }
 
 /// A controller that many clusters use.
@@ -258,6 +261,14 @@ pub(super) fn labelled(
 }
 
 impl Controller {
+    /// Whether the input does not show where it runs.
+    pub fn is_absent(&self) -> bool {
+        match self.presence {
+            Presence::Absent | Presence::Missing => true,
+            Presence::Direct | Presence::Inside(_) | Presence::Outside => false,
+        }
+    }
+
     /// Nothing stands between.
     pub(super) fn direct(name: &str) -> Controller {
         Controller { name: name.to_owned(), presence: Presence::Direct, usual: None }
@@ -267,6 +278,11 @@ impl Controller {
     pub(super) fn unknown(class: &str) -> Controller {
         let name = if class.is_empty() { "unknown controller".to_owned() } else { class.to_owned() };
         Controller { name, presence: Presence::Absent, usual: None }
+    }
+
+    /// Behind a gateway that is not in the input.
+    pub(super) fn missing(gateway: &str) -> Controller {
+        Controller { name: format!("gateway {gateway}"), presence: Presence::Missing, usual: None }
     }
 
     /// In these workloads; absent where there are none.

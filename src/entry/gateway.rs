@@ -7,9 +7,9 @@
 use super::context::{Context, Draft, Reference, name_of, origin_of, port_in, texts};
 use super::controller::{self, GATEWAY_NAME, Place, Usual, labelled};
 use super::host;
-use super::listener::Listener;
+use super::listener::{Allowed, Listener};
 use super::{Controller, EntryKind, PortChoice, Tls, WhyDead};
-use crate::model::{Document, Labels, Node, Origin, Protocol};
+use crate::model::{Document, EndpointName, Labels, Node, Origin, Protocol};
 use std::collections::{BTreeMap, BTreeSet};
 
 const GROUP: &str = "gateway.networking.k8s.io";
@@ -81,19 +81,24 @@ fn of_route(context: &mut Context<'_>, world: &World<'_>, route: &Document, prot
         let own = name_of(route).namespace;
         let namespace = parent.text_of("namespace").unwrap_or(&own).to_owned();
         let name = parent.text_of("name").unwrap_or_default().to_owned();
-        let place = origin_of(route).at("", parent.line);
         match world.gateways.get(&(namespace.clone(), name.clone())) {
             Some(gateway) => attach(context, world, &Bound { route, gateway, protocol }, parent),
             None => {
-                context.dead_end(
-                    &name_of(route),
-                    WhyDead::MissingGateway,
-                    format!("{namespace}/{name}"),
-                    place,
-                );
+                let controller = Controller::missing(&format!("{namespace}/{name}"));
+                let hosts = texts(route.body.path(&["spec", "hostnames"]));
+                let hops = Hops { controller, tls: Tls::Unknown, chain: vec![origin_of(route)], hosts };
+                serve(context, world, route, protocol, &hops);
             }
         }
     }
+}
+
+/// What lies before a route.
+struct Hops {
+    controller: Controller,
+    tls: Tls,
+    chain: Vec<Origin>,
+    hosts: BTreeSet<String>,
 }
 
 /// A route and the gateway that it names.
@@ -118,7 +123,7 @@ fn attach(context: &mut Context<'_>, world: &World<'_>, bound: &Bound<'_>, paren
             continue;
         }
         let what = format!("{}/{} {}", gateway.namespace, gateway.name, listener.name);
-        if !listener.allows(&route.kind, &route.namespace, &gateway.namespace, context) {
+        if !allowed(context, &listener, &route, bound) {
             obstacle = obstacle.max((WhyDead::NotAllowed, what));
             continue;
         }
@@ -131,11 +136,39 @@ fn attach(context: &mut Context<'_>, world: &World<'_>, bound: &Bound<'_>, paren
             continue;
         }
         attached = true;
-        serve(context, world, bound, &listener, &hosts);
+        let (controller, class) = controller_of(context, world, bound.gateway);
+        let place = origin_of(bound.gateway).at(&format!("listener {}", listener.name), listener.node.line);
+        let mut chain: Vec<Origin> = class.map(|c| c.origin.clone()).into_iter().collect();
+        chain.extend([place, origin_of(bound.route)]);
+        let hops = Hops { controller, tls: listener.tls(), chain, hosts };
+        serve(context, world, bound.route, bound.protocol, &hops);
     }
     if !attached {
         let place = origin_of(bound.route).at("", parent.line);
         context.dead_end(&route, obstacle.0, obstacle.1, place);
+    }
+}
+
+/// Whether a listener takes routes of this namespace and kind. Where the labels of the namespace are
+/// not known it may, and that is said.
+fn allowed(
+    context: &mut Context<'_>,
+    listener: &Listener<'_>,
+    route: &EndpointName,
+    bound: &Bound<'_>,
+) -> bool {
+    match listener.allows(&route.kind, &route.namespace, &name_of(bound.gateway).namespace, context.inventory)
+    {
+        Allowed::Yes => true,
+        Allowed::No => false,
+        Allowed::Perhaps => {
+            let what = format!(
+                "a listener chooses namespaces by their labels, and those of {} are not in the input: it is taken to choose it",
+                route.namespace
+            );
+            context.gap(what, origin_of(bound.gateway).at("", listener.node.line));
+            true
+        }
     }
 }
 
@@ -170,31 +203,20 @@ fn granted(world: &World<'_>, from: (&str, &str), to: (&str, &str, &str)) -> boo
     })
 }
 
-/// Follows every rule of a bound route to its backends.
-fn serve(
-    context: &mut Context<'_>,
-    world: &World<'_>,
-    bound: &Bound<'_>,
-    listener: &Listener<'_>,
-    hosts: &BTreeSet<String>,
-) {
-    let (controller, class) = controller_of(context, world, bound.gateway);
-    let gateway = origin_of(bound.gateway).at(&format!("listener {}", listener.name), listener.node.line);
-    let mut chain: Vec<Origin> = class.map(|c| c.origin.clone()).into_iter().collect();
-    chain.extend([gateway, origin_of(bound.route)]);
-    let rules = bound.route.body.path(&["spec", "rules"]).map_or(&[][..], Node::items);
-    for rule in rules {
+/// Follows every rule of a route to its backends.
+fn serve(context: &mut Context<'_>, world: &World<'_>, route: &Document, protocol: Protocol, hops: &Hops) {
+    for rule in route.body.path(&["spec", "rules"]).map_or(&[][..], Node::items) {
         let draft = Draft {
             kind: EntryKind::GatewayRoute,
-            name: name_of(bound.route),
-            hosts: hosts.clone(),
+            name: name_of(route),
+            hosts: hops.hosts.clone(),
             paths: paths_of(rule),
-            controller: controller.clone(),
-            tls: listener.tls(),
-            chain: chain.clone(),
+            controller: hops.controller.clone(),
+            tls: hops.tls,
+            chain: hops.chain.clone(),
         };
         for backend in backends_of(rule) {
-            lead(context, world, draft.clone(), bound, backend);
+            lead(context, world, draft.clone(), (route, protocol), backend);
         }
     }
 }
@@ -218,25 +240,31 @@ fn backends_of(rule: &Node) -> Vec<&Node> {
     references.iter().filter(weighted).chain(mirrors).collect()
 }
 
-fn lead(context: &mut Context<'_>, world: &World<'_>, mut draft: Draft, bound: &Bound<'_>, backend: &Node) {
-    let own = name_of(bound.route);
+fn lead(
+    context: &mut Context<'_>,
+    world: &World<'_>,
+    mut draft: Draft,
+    (route, protocol): (&Document, Protocol),
+    backend: &Node,
+) {
+    let own = name_of(route);
     let group = backend.text_of("group").unwrap_or_default();
     if !group.is_empty() || backend.text_of("kind").is_some_and(|kind| kind != "Service") {
-        let origin = origin_of(bound.route).at("", backend.line);
+        let origin = origin_of(route).at("", backend.line);
         return context.gap("leads to a backend that is no service".to_owned(), origin);
     }
     let namespace = backend.text_of("namespace").unwrap_or(&own.namespace);
     let service = backend.text_of("name").unwrap_or_default();
     let from = (own.kind.as_str(), own.namespace.as_str());
     if namespace != own.namespace && !granted(world, from, ("Service", namespace, service)) {
-        let place = origin_of(bound.route).at("", backend.line);
+        let place = origin_of(route).at("", backend.line);
         return context.dead_end(&own, WhyDead::MissingGrant, format!("{namespace}/{service}"), place);
     }
     if draft.tls == Tls::Edge && world.tls_backends.contains(&(namespace.to_owned(), service.to_owned())) {
         draft.tls = Tls::Reencrypt;
     }
     let port = port_in(backend, "port").map_or(PortChoice::All, PortChoice::Number);
-    let (protocol, line) = (Some(bound.protocol), backend.line);
+    let (protocol, line) = (Some(protocol), backend.line);
     context.lead(draft, &Reference { namespace, service, port, protocol, line });
 }
 

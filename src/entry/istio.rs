@@ -30,8 +30,20 @@ pub(super) fn read(context: &mut Context<'_>) {
             match gateways.get(&(namespace.to_owned(), name.to_owned())) {
                 Some(gateway) => bind(context, service, gateway, &services),
                 None => {
-                    let place = origin_of(service);
-                    context.dead_end(&own, WhyDead::MissingGateway, format!("{namespace}/{name}"), place);
+                    let controller = Controller::missing(&format!("{namespace}/{name}"));
+                    let hosts = texts(service.body.path(&["spec", "hosts"]));
+                    let draft = Draft {
+                        kind: EntryKind::VirtualService,
+                        name: own.clone(),
+                        hosts: if hosts.contains("*") { BTreeSet::new() } else { hosts },
+                        paths: BTreeSet::new(),
+                        controller,
+                        tls: Tls::Unknown,
+                        chain: vec![origin_of(service)],
+                    };
+                    for speaks in [Speaks::Http, Speaks::Sni, Speaks::Bytes] {
+                        routes(context, service, &draft, speaks, &services);
+                    }
                 }
             }
         }

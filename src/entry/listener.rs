@@ -1,9 +1,9 @@
 //! A listener of a Gateway: what it takes, and which routes may be bound to it.
 
 use super::Tls;
-use super::context::{Context, port_in, texts};
-use crate::inventory::NAME_LABEL;
-use crate::model::{Labels, Node, Requirement, Selector};
+use super::context::{port_in, texts};
+use crate::inventory::{Inventory, NAME_LABEL};
+use crate::model::{Node, Requirement, Selector};
 use std::collections::BTreeSet;
 
 /// `Gateway.spec.listeners[]`.
@@ -25,6 +25,15 @@ pub(super) enum Mode {
     Terminate,
     /// TLS goes through.
     Passthrough,
+}
+
+/// Whether a listener takes a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Allowed {
+    Yes,
+    No,
+    /// The labels that decide are not in the input.
+    Perhaps,
 }
 
 /// `listeners[].allowedRoutes.namespaces.from`.
@@ -86,14 +95,26 @@ impl<'a> Listener<'a> {
     }
 
     /// Whether it takes routes of this kind from this namespace.
-    pub fn allows(&self, kind: &str, namespace: &str, own: &str, context: &Context<'_>) -> bool {
-        let from = match &self.namespaces {
-            From::All => true,
-            From::Same => namespace == own,
-            From::Selector(selector) => selector.matches(&labels_of(namespace, context)),
-            From::None => false,
-        };
-        from && (self.kinds.is_empty() || self.kinds.contains(kind))
+    pub fn allows(&self, kind: &str, namespace: &str, own: &str, inventory: &Inventory) -> Allowed {
+        let sure = |yes: bool| if yes { Allowed::Yes } else { Allowed::No };
+        if !self.kinds.is_empty() && !self.kinds.contains(kind) {
+            return Allowed::No;
+        }
+        match &self.namespaces {
+            From::All => Allowed::Yes,
+            From::Same => sure(namespace == own),
+            From::None => Allowed::No,
+            From::Selector(selector) => {
+                let known = inventory.namespaces.get(namespace);
+                let mut labels = known.map(|n| n.labels.clone()).unwrap_or_default();
+                labels.insert(NAME_LABEL.to_owned(), namespace.to_owned());
+                let written = known.is_some_and(|n| n.origin.is_some());
+                match selector.matches(&labels) {
+                    false if !written && !selector.requirements.iter().all(is_name) => Allowed::Perhaps,
+                    yes => sure(yes),
+                }
+            }
+        }
     }
 
     /// Where TLS ends, if the backend is not asked for TLS again.
@@ -106,11 +127,9 @@ impl<'a> Listener<'a> {
     }
 }
 
-fn labels_of(namespace: &str, context: &Context<'_>) -> Labels {
-    let own = context.inventory.namespaces.get(namespace).map(|n| n.labels.clone());
-    let mut labels = own.unwrap_or_default();
-    labels.insert(NAME_LABEL.to_owned(), namespace.to_owned());
-    labels
+/// Whether a requirement is about the name of a namespace, which is always known.
+fn is_name(requirement: &Requirement) -> bool {
+    requirement.key() == Some(NAME_LABEL)
 }
 
 /// A `LabelSelector`; an operator that nobody knows matches nothing.

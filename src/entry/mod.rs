@@ -90,6 +90,8 @@ pub enum Tls {
     Reencrypt,
     /// At the backend.
     Passthrough,
+    /// Not known.
+    Unknown,
 }
 
 /// Where an entry point leads.
@@ -152,8 +154,6 @@ pub enum WhyDead {
     MissingPort,
     /// It leads into another namespace, where no ReferenceGrant permits that.
     MissingGrant,
-    /// The gateway is not among the objects.
-    MissingGateway,
     /// The gateway has no listener of that name, port or protocol.
     MissingListener,
     /// The listener takes no routes from this namespace, or none of this kind.
@@ -178,7 +178,7 @@ pub fn read(documents: &[Document], inventory: &Inventory) -> Entries {
 impl Entries {
     /// Whether some controller is not among what was read.
     pub fn has_absent_controllers(&self) -> bool {
-        self.points.iter().any(|point| point.controller.presence == Presence::Absent)
+        self.points.iter().any(|point| point.controller.is_absent())
     }
 }
 
@@ -200,7 +200,7 @@ impl EntryKind {
 }
 
 impl Tls {
-    /// `none`, `optional`, `edge`, `reencrypt` or `passthrough`: the words of the reports.
+    /// `none`, `optional`, `edge`, `reencrypt`, `passthrough` or `unknown`: the words of the reports.
     pub fn word(self) -> &'static str {
         match self {
             Tls::None => "none",
@@ -208,6 +208,7 @@ impl Tls {
             Tls::Edge => "edge",
             Tls::Reencrypt => "reencrypt",
             Tls::Passthrough => "passthrough",
+            Tls::Unknown => "unknown",
         }
     }
 }
@@ -219,7 +220,6 @@ impl WhyDead {
             WhyDead::MissingService => "there is no service",
             WhyDead::MissingPort => "there is no port",
             WhyDead::MissingGrant => "no ReferenceGrant permits to lead to",
-            WhyDead::MissingGateway => "there is no gateway",
             WhyDead::MissingListener => "no listener fits at",
             WhyDead::NotAllowed => "routes of this namespace or kind are not allowed by",
             WhyDead::NoCommonHost => "no host name is shared with",
@@ -232,7 +232,6 @@ impl WhyDead {
         match self {
             WhyDead::MissingService | WhyDead::MissingPort => false,
             WhyDead::MissingGrant
-            | WhyDead::MissingGateway
             | WhyDead::MissingListener
             | WhyDead::NotAllowed
             | WhyDead::NoCommonHost

@@ -69,6 +69,13 @@ impl<'a> Judge<'a> {
             Presence::Direct | Presence::Outside => self.from_outside(target),
             Presence::Inside(controllers) => self.from_controllers(controllers, target),
             Presence::Absent => self.guests.verdict(self.graph, point, target, self),
+            Presence::Missing => {
+                let verdict = self.guests.verdict(self.graph, point, target, self);
+                match verdict.access {
+                    Access::Closed(_) => verdict,
+                    _ => Verdict { access: Access::Unknown(WhyUnknown::GatewayMissing), ..verdict },
+                }
+            }
         }
     }
 

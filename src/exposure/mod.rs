@@ -84,6 +84,8 @@ pub enum WhyOpen {
 pub enum WhyUnknown {
     /// The pods of the controller are not in the input; some rule may be about them.
     ControllerAbsent,
+    /// The gateway is not in the input, so it is not known whether it takes the route.
+    GatewayMissing,
     /// The controller is there, but nothing in the input leads to it from outside.
     ControllerHidden,
     /// The controller is on the host network, and a node reaches its own pods whatever the policies say.
@@ -162,7 +164,7 @@ fn targets(inventory: &Inventory, point: &EntryPoint) -> Vec<Target> {
 
 /// Targets of controllers whose pods are not in the input.
 fn absent_targets<'a>(inventory: &Inventory, points: &[&'a EntryPoint]) -> Vec<(&'a EntryPoint, Target)> {
-    let absent = points.iter().filter(|point| point.controller.presence == Presence::Absent);
+    let absent = points.iter().filter(|point| point.controller.is_absent());
     absent.flat_map(|point| targets(inventory, point).into_iter().map(|t| (*point, t))).collect()
 }
 
@@ -197,7 +199,7 @@ fn exposure(inventory: &Inventory, point: &EntryPoint, target: Target, verdict: 
         controller: point.controller.name.clone(),
         controllers: match &point.controller.presence {
             Presence::Inside(workloads) => workloads.clone(),
-            Presence::Direct | Presence::Outside | Presence::Absent => Vec::new(),
+            Presence::Direct | Presence::Outside | Presence::Absent | Presence::Missing => Vec::new(),
         },
         tls: point.tls,
         workload: target.workload,
@@ -251,6 +253,9 @@ impl Access {
             Access::Open(WhyOpen::HostNetwork) => "it is on the network of its node",
             Access::Unknown(WhyUnknown::ControllerAbsent) => {
                 "the pods of the controller are not in the input, and rules may be about them"
+            }
+            Access::Unknown(WhyUnknown::GatewayMissing) => {
+                "the gateway is not in the input, so it is not known whether it takes the route"
             }
             Access::Unknown(WhyUnknown::ControllerHidden) => {
                 "nothing in the input leads to the controller from outside"

@@ -168,6 +168,7 @@ impl Drawing {
             line.dashed |= unsure;
             line.color = match exposure.tls {
                 Tls::None | Tls::Optional => ORANGE,
+                Tls::Unknown => GREY,
                 Tls::Edge | Tls::Reencrypt | Tls::Passthrough => GREEN,
             };
         }
