@@ -52,6 +52,10 @@ fn finding(
             "Review it together with the manifests of the controller, or let a policy name the controller.",
         ),
     };
+    let fix = match ways.iter().all(|way| way.kind == EntryKind::HostNetwork) {
+        true => "Take it off the host network, or guard the node itself.",
+        false => fix,
+    };
     let message = format!("Outside clients {can}: {}.", words.join("; "));
     let mut finding = ExposedWorkload.finding(workload_name(evidence, index), message, because, fix);
     finding.severity = match controllers.contains(&index) {

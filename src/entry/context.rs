@@ -2,7 +2,7 @@
 
 use super::controller;
 use super::{Backend, Controller, DeadEnd, Entries, EntryKind, EntryPoint, PortChoice, Tls, WhyDead};
-use crate::inventory::{Inventory, Service, ServiceKind};
+use crate::inventory::{Inventory, Service, ServiceKind, TargetPort};
 use crate::model::{Bend, Document, EndpointName, Gap, Node, Origin, Protocol};
 use std::collections::BTreeSet;
 
@@ -74,12 +74,25 @@ impl<'a> Context<'a> {
         if service.kind == ServiceKind::ExternalName {
             return;
         }
+        let mut port = to.port.clone();
         if !self.has_port(service, to) {
+            // ingress-nginx takes the target port as well, as it is written.
+            let target = match &to.port {
+                PortChoice::Number(number) => Some(TargetPort::Number(*number)),
+                PortChoice::Name(name) => Some(TargetPort::Named(name.clone())),
+                PortChoice::All | PortChoice::Target(_) => None,
+            };
+            let written = |target: &TargetPort| service.ports.iter().any(|p| p.target == *target);
+            if let Some(target) = target.filter(|t| kind == EntryKind::Ingress && written(t)) {
+                port = PortChoice::Target(target);
+            }
+        }
+        if port == to.port && !self.has_port(service, to) {
             let what = format!("{} of {}/{}", port_words(&to.port), to.namespace, to.service);
             return self.dead_end(&name, WhyDead::MissingPort, what, place);
         }
         chain.push(service.origin.clone());
-        let backend = Backend::Service { service: index, port: to.port.clone(), protocol: to.protocol };
+        let backend = Backend::Service { service: index, port, protocol: to.protocol };
         self.push(EntryPoint { kind, name, hosts, paths, controller, tls, backend, chain });
     }
 
@@ -97,10 +110,11 @@ impl<'a> Context<'a> {
             PortChoice::Number(number) => p.port == *number,
             PortChoice::Name(name) => p.name == *name,
             PortChoice::Target(target) => {
-                p.target == *target || self.inventory.backends(service).any(|(workload, variant)| {
-                    let pod = &self.inventory.workloads[workload].variants[variant];
-                    matches!(target, crate::inventory::TargetPort::Number(n) if p.targets(pod).contains(n))
-                })
+                p.target == *target
+                    || self.inventory.backends(service).any(|(workload, variant)| {
+                        let pod = &self.inventory.workloads[workload].variants[variant];
+                        matches!(target, TargetPort::Number(n) if p.targets(pod).contains(n))
+                    })
             }
         })
     }
@@ -121,8 +135,8 @@ fn port_words(port: &PortChoice) -> String {
         PortChoice::All => "any".to_owned(),
         PortChoice::Number(number) => number.to_string(),
         PortChoice::Name(name) => name.clone(),
-        PortChoice::Target(crate::inventory::TargetPort::Number(number)) => format!("to {number}"),
-        PortChoice::Target(crate::inventory::TargetPort::Named(name)) => format!("to {name}"),
+        PortChoice::Target(TargetPort::Number(number)) => format!("to {number}"),
+        PortChoice::Target(TargetPort::Named(name)) => format!("to {name}"),
     }
 }
 

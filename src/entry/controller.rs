@@ -228,7 +228,7 @@ pub(super) fn by_controller(text: &str) -> Option<&'static Known> {
 pub(super) fn by_class(class: &str, fits: impl Fn(Place) -> bool) -> Option<&'static Known> {
     let begins =
         |own: &&str| class == *own || class.strip_prefix(own).is_some_and(|rest| rest.starts_with('-'));
-    KNOWN.iter().find(|known| fits(known.place) && known.classes.iter().any(|own| begins(&own)))
+    KNOWN.iter().find(|known| fits(known.place) && known.classes.iter().any(begins))
 }
 
 /// Workloads that carry the traffic of a known controller.

@@ -107,9 +107,9 @@ impl Guests {
         let mut rules: Vec<Origin> = wanted.filter(may).map(|wanted| wanted.origin.clone()).collect();
         // It may be something that is there and that nobody recognises; a controller of which
         // nothing is known may be outside of the cluster too.
-        let mut others = vec![judge.from_candidates(usual.as_ref(), target)];
+        let mut others = vec![judge.through_candidates(usual.as_ref(), target)];
         if usual.is_none() {
-            others.push(judge.from_outside(target));
+            others.push(judge.through_nobody(target));
         }
         others.retain(|verdict| !matches!(verdict.access, Access::Closed(_)));
         if rules.is_empty() && others.is_empty() {

@@ -66,8 +66,8 @@ impl<'a> Judge<'a> {
             };
         }
         match &point.controller.presence {
-            Presence::Direct | Presence::Outside => self.from_outside(target),
-            Presence::Inside(controllers) => self.from_controllers(controllers, target),
+            Presence::Direct | Presence::Outside => self.through_nobody(target),
+            Presence::Inside(controllers) => self.through_controllers(controllers, target),
             Presence::Absent => self.guests.verdict(self.graph, point, target, self),
             Presence::Missing => {
                 let verdict = self.guests.verdict(self.graph, point, target, self);
@@ -80,7 +80,7 @@ impl<'a> Judge<'a> {
     }
 
     /// Any outside address; clients that appear as a node count as its address does.
-    pub fn from_outside(&self, target: Target) -> Verdict {
+    pub fn through_nobody(&self, target: Target) -> Verdict {
         let class = self.graph.class_of(target.workload, target.variant);
         let (mut ranges, mut rules, mut governed) = (Vec::new(), Vec::new(), true);
         for (atom, addresses) in self.graph.atoms() {
@@ -102,7 +102,7 @@ impl<'a> Judge<'a> {
 
     /// From those that may be a controller of which no more is known than how it usually looks; what
     /// has another value for one of its labels is another program.
-    pub fn from_candidates(&self, usual: Option<&Usual>, target: Target) -> Verdict {
+    pub fn through_candidates(&self, usual: Option<&Usual>, target: Target) -> Verdict {
         let same = |variant: &Variant| {
             let label =
                 |(key, value): (&String, &String)| variant.labels.get(key).is_none_or(|own| own == value);
@@ -117,7 +117,7 @@ impl<'a> Judge<'a> {
     }
 
     /// From the pods of a controller, which outside addresses must reach first.
-    fn from_controllers(&self, controllers: &[usize], target: Target) -> Verdict {
+    fn through_controllers(&self, controllers: &[usize], target: Target) -> Verdict {
         let peers: Vec<PeerId> =
             controllers.iter().flat_map(|w| self.graph.classes_of(*w)).copied().collect();
         let class = self.graph.class_of(target.workload, target.variant);
