@@ -340,3 +340,32 @@ fn the_order_of_files_changes_nothing() {
     };
     assert_eq!(names(&one), names(&two));
 }
+
+#[test]
+fn what_is_reachable_from_outside_is_listed_in_every_format_of_the_graph() {
+    let input = "apiVersion: v1\nkind: Pod\nmetadata: {name: web, namespace: shop, labels: {app: web}}\n\
+                 spec: {containers: [{name: c}]}\n---\napiVersion: v1\nkind: Service\n\
+                 metadata: {name: web, namespace: shop}\n\
+                 spec: {selector: {app: web}, ports: [{port: 80, targetPort: 8080}]}\n---\n\
+                 apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: in, namespace: shop}\n\
+                 spec: {ingressClassName: nginx, rules: [{host: bare.example}], \
+                 defaultBackend: {service: {name: web, port: {number: 80}}}}\n";
+    let ask = |format| run_with_input(&["graph", "-", "--what", "exposure", "-f", format], input);
+    let json: serde_json::Value = serde_json::from_slice(&ask("json").stdout).expect("JSON");
+    let exposure = &json["exposures"][0];
+    assert_eq!(exposure["entry"], "shop/Ingress/in");
+    assert_eq!(exposure["workload"], "shop/Pod/web");
+    assert_eq!(exposure["open"], true);
+    assert_eq!(exposure["because"][0]["kind"], "Ingress");
+    assert!(json["endpoints"].as_array().expect("a list").iter().any(|e| e["id"] == "entry:shop/Ingress/in"));
+    for format in ["text", "dot", "csv"] {
+        let output = ask(format);
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(
+            output.status.success() && said.contains("shop/in") | said.contains("shop/Ingress/in"),
+            "{said}"
+        );
+    }
+    let review = run_with_input(&["check", "-", "--fail-on", "never"], input);
+    assert!(String::from_utf8_lossy(&review.stdout).contains("REACHABLE FROM OUTSIDE (1)"));
+}

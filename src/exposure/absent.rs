@@ -59,11 +59,12 @@ impl Guests {
             .iter()
             .flat_map(|class| graph.row(*class, Direction::Ingress).policies.iter().copied())
             .collect();
+        let mut seats: BTreeMap<Usual, usize> = BTreeMap::new();
         for policy in policies {
             for rule in graph.policies[policy as usize].rules.clone() {
                 let info = &graph.rules[rule as usize];
                 for looks in info.rule.peers.named().iter().filter_map(|peer| look(peer, inventory)) {
-                    let index = seat(&mut house, &looks);
+                    let index = *seats.entry(looks.clone()).or_insert_with(|| seat(&mut house, &looks));
                     let origin = info.rule.origin.clone();
                     guests.wanted.entry(rule).or_default().push(Wanted { looks, index, origin });
                 }
