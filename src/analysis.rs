@@ -149,8 +149,16 @@ fn subject<'a>(
 /// Adds what was observed, and looks for leaks.
 pub fn reviewed(mut analysis: Analysis, observed: Observed) -> Analysis {
     let Analysis { inventory, graph, notes, exposures, contract, segments, today, .. } = &analysis;
-    let evidence =
-        Evidence { inventory, graph, observed: &observed, notes, exposures, contract, segments, today: *today };
+    let evidence = Evidence {
+        inventory,
+        graph,
+        observed: &observed,
+        notes,
+        exposures,
+        contract,
+        segments,
+        today: *today,
+    };
     let outcome = check::run(&evidence);
     analysis.findings = outcome.findings;
     analysis.excepted = outcome.excepted;

@@ -21,7 +21,19 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("check", &["model", "inventory", "contract", "exposure", "graph", "observed"]),
     (
         "analysis",
-        &["model", "inventory", "contract", "policy", "capture", "protocol", "entry", "exposure", "graph", "observed", "check"],
+        &[
+            "model",
+            "inventory",
+            "contract",
+            "policy",
+            "capture",
+            "protocol",
+            "entry",
+            "exposure",
+            "graph",
+            "observed",
+            "check",
+        ],
     ),
     ("report", &["model", "contract", "exposure", "graph", "observed", "check", "analysis"]),
     // `policy`, `protocol` and `check` for their tables, `contract` to read one, `graph` and

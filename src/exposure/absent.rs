@@ -131,7 +131,7 @@ fn seat(house: &mut Inventory, looks: &Usual) -> usize {
     let known = house
         .namespaces
         .entry(namespace.clone())
-        .or_insert_with(|| Namespace { labels: Labels::new(), origin: None });
+        .or_insert_with(|| Namespace { labels: Labels::new(), annotations: Labels::new(), origin: None });
     let unknown = known.origin.is_none();
     if unknown {
         known.labels.extend(looks.namespace_labels.clone());
@@ -140,6 +140,8 @@ fn seat(house: &mut Inventory, looks: &Usual) -> usize {
     let name = EndpointName { namespace, kind: "Pod".to_owned(), name: format!("controller-{index}") };
     let variant = Variant {
         labels: looks.labels.clone(),
+        annotations: Labels::new(),
+        containers: BTreeSet::new(),
         ports: Vec::new(),
         network: Network::Pod,
         service_account: "default".to_owned(),
@@ -153,6 +155,7 @@ fn seat(house: &mut Inventory, looks: &Usual) -> usize {
         file: nowhere.clone(),
         document: 0,
         line: 0,
+        column: 0,
         kind: nowhere.clone(),
         namespace: nowhere.clone(),
         name: nowhere.clone(),
