@@ -289,7 +289,7 @@ fn a_contract_that_cannot_be_read_is_said_once_and_a_manifest_of_its_name_is_a_m
     let manifest = folder(&[("watertight.yaml", OPEN.as_bytes())]);
     let output = run(&["check", &text(&manifest.path().join("watertight.yaml"))]);
     assert_eq!(output.status.code(), Some(1), "{}", said(&output));
-    let missing = run_with_input(&["check", "-", "--config", "no-such-file.yaml"], OPEN);
+    let missing = run(&["check", &text(manifest.path()), "--config", "no-such-file.yaml"]);
     assert_eq!(missing.status.code(), Some(2));
     assert!(said(&missing).contains("no-such-file.yaml") && missing.stdout.is_empty(), "{}", said(&missing));
 }
@@ -310,7 +310,12 @@ fn today_decides_whether_an_exception_holds() {
         report["findings"].as_array().expect("findings").iter().any(|f| f["check"] == check)
     };
     assert!(has(&after, "expired-exception") && !has(&before, "expired-exception"));
-    assert!(said(&run_with_input(&["check", "-", "--today", "soon"], OPEN)).contains("--today 2027-06-30"));
+    let wrong = run(&["check", &text(folder.path()), "--today", "soon"]);
+    assert!(
+        wrong.status.code() == Some(2) && said(&wrong).contains("--today 2027-06-30"),
+        "{}",
+        said(&wrong)
+    );
 }
 
 #[test]

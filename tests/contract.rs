@@ -137,3 +137,22 @@ fn every_problem_of_a_contract_has_a_line() {
         }
     }
 }
+
+#[test]
+fn a_contract_that_is_cut_anywhere_or_mangled_does_no_harm() {
+    for section in sections(&page()) {
+        let Some(contract) = &section.contract else { continue };
+        let manifests = section.manifests.as_deref().unwrap_or("");
+        let cuts = (0..contract.len()).filter(|at| contract.is_char_boundary(*at));
+        for at in cuts.step_by(3) {
+            let (_, problems) = reviewed(&contract[..at], manifests);
+            assert!(problems.iter().all(|p| !p.message.is_empty()), "{}", section.heading);
+        }
+        for (from, to) in
+            [(":", " "), ("[", "{"), ("{", "["), (",", ":"), ("\n", "\n- "), ("a", "é"), ("  ", "\t")]
+        {
+            let (_, problems) = reviewed(&contract.replace(from, to), manifests);
+            assert!(problems.iter().all(|p| p.origin.line > 0), "{}: {problems:?}", section.heading);
+        }
+    }
+}

@@ -221,7 +221,12 @@ pub(super) fn segments_of_flow(
                     .map(|(workload, variant)| segments.of(workload, variant))
                     .collect()
             }
-            Party::Outside | Party::Unknown => [segments.of_address(address)].into(),
+            Party::Outside => [segments.of_address(address)].into(),
+            // Private and not explained: it may be inside, unless the contract knows the address.
+            Party::Unknown => {
+                let known = segments.of_address(address);
+                (known != segments.outside()).then_some(known).into_iter().collect()
+            }
             Party::Node(_) | Party::Group => BTreeSet::new(),
         }
     };

@@ -128,10 +128,11 @@ fn seat(house: &mut Inventory, looks: &Usual) -> usize {
     let index = house.workloads.len();
     let fresh = || format!("controller-{index}.invalid");
     let namespace = if looks.namespace.is_empty() { fresh() } else { looks.namespace.clone() };
-    let known = house
-        .namespaces
-        .entry(namespace.clone())
-        .or_insert_with(|| Namespace { labels: Labels::new(), annotations: Labels::new(), origin: None });
+    let known = house.namespaces.entry(namespace.clone()).or_insert_with(|| Namespace {
+        labels: Labels::new(),
+        annotations: Labels::new(),
+        origin: None,
+    });
     let unknown = known.origin.is_none();
     if unknown {
         known.labels.extend(looks.namespace_labels.clone());
@@ -146,6 +147,7 @@ fn seat(house: &mut Inventory, looks: &Usual) -> usize {
         network: Network::Pod,
         service_account: "default".to_owned(),
         profiles: Vec::new(),
+        attachments: Default::default(),
         addresses: BTreeSet::new(),
         nodes: BTreeSet::new(),
         pods: BTreeSet::new(),
