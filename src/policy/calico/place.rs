@@ -51,7 +51,13 @@ impl<'a> Place<'a> {
         selector::parse(text).map_err(|error| {
             let hint = "values stand in quotes, comparisons are ==, !=, in { … }, not in { … }, contains, \
                         starts with, ends with and has(…), joined by && and ||, on one line";
-            self.field(field).refuse(format!("{field} {text:?}: {error}"), hint)
+            let place = self.field(field);
+            let begins = place.node.map_or(0, |node| node.column);
+            let mut problem = place.refuse(format!("{field} {text:?}: {error}"), hint);
+            if begins > 0 {
+                problem.origin.column = begins + error.column as u32 - 1;
+            }
+            problem
         })
     }
 

@@ -35,7 +35,7 @@ pub enum Expr {
 /// Why a text is no selector.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SyntaxError {
-    /// Column within the selector, in characters, from 1.
+    /// Which character of the selector, from 1.
     pub column: usize,
     /// What was expected there.
     pub expected: &'static str,
@@ -83,8 +83,8 @@ impl fmt::Display for SyntaxError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let SyntaxError { column, expected, found } = self;
         match found.is_empty() {
-            true => write!(f, "column {column}: expected {expected}, but the selector ends"),
-            false => write!(f, "column {column}: expected {expected} at {found:?}"),
+            true => write!(f, "character {column}: expected {expected}, but the selector ends"),
+            false => write!(f, "character {column}: expected {expected} at {found:?}"),
         }
     }
 }
@@ -425,6 +425,6 @@ mod tests {
     #[test]
     fn an_error_shows_the_place_and_the_text() {
         let error = parse("role == 'db' and tier == 'x'").expect_err("and");
-        assert_eq!(error.to_string(), "column 14: expected &&, || or the end at \"and tier == 'x'\"");
+        assert_eq!(error.to_string(), "character 14: expected &&, || or the end at \"and tier == 'x'\"");
     }
 }
