@@ -1,7 +1,7 @@
 //! Which dataplane enforces, as far as the documents tell: what runs comes before what the cluster's
 //! configuration says, that before the languages that somebody wrote policies in.
 
-use super::{Dataplane, DataplaneKind, Found, cilium};
+use super::{Dataplane, DataplaneKind, Found, calico, cilium};
 use crate::model::{Document, Node, Origin};
 
 /// A sign of a dataplane, and where to look for it.
@@ -69,13 +69,15 @@ pub fn detect(documents: &[Document]) -> Dataplane {
 /// A dataplane with the version and the settings that the documents show of it; what is known of
 /// them already comes first.
 pub fn configured(dataplane: Dataplane, documents: &[Document]) -> Dataplane {
-    if !cilium::settings::is_cilium(dataplane.kind) {
-        return dataplane;
-    }
-    let version = dataplane.version.or_else(|| cilium::settings::version(documents));
-    let mut settings = cilium::settings::settings(documents);
+    let (version, mut settings) = match dataplane.kind {
+        kind if cilium::settings::is_cilium(kind) => {
+            (cilium::settings::version(documents), cilium::settings::settings(documents))
+        }
+        DataplaneKind::Calico => (None, calico::settings(documents)),
+        _ => return dataplane,
+    };
     settings.extend(dataplane.settings.clone());
-    Dataplane { version, ..dataplane }.with_settings(settings)
+    Dataplane { version: dataplane.version.or(version), ..dataplane }.with_settings(settings)
 }
 
 type Sighting = (DataplaneKind, Origin);
