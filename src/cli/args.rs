@@ -168,7 +168,11 @@ pub struct Diff {
     /// The version before: a file or folder of manifests, or `-`
     pub old: PathBuf,
     /// The version after
-    pub new: PathBuf,
+    #[arg(required_unless_present = "staged")]
+    pub new: Option<PathBuf>,
+    /// Instead of a version after: the first with its staged policies put into effect
+    #[arg(long, conflicts_with = "new")]
+    pub staged: bool,
     /// Captures: which observed flows would break, and which newly open paths are in use already
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub capture: Vec<PathBuf>,

@@ -7,12 +7,16 @@ use crate::cli::{Failure, settings};
 use crate::policy::{self, Dataplane, Found};
 use crate::report::View;
 use crate::report::diff::Comparison;
+use crate::source::Reading;
 use std::process::ExitCode;
 
 /// Reads both versions, compares, reports; 1 where something opens, by `--fail-on`.
 pub(super) fn run(session: &mut Session, args: &Diff) -> Result<ExitCode, Failure> {
     let old = session.read(std::slice::from_ref(&args.old))?;
-    let new = session.read(std::slice::from_ref(&args.new))?;
+    let new = match &args.new {
+        Some(path) => session.read(std::slice::from_ref(path))?,
+        None => committed(&old),
+    };
     let [before, after] = dataplanes([&old, &new])?;
     let old = session.analysed(old, before);
     let new = session.analysed(new, after);
@@ -32,13 +36,33 @@ pub(super) fn run(session: &mut Session, args: &Diff) -> Result<ExitCode, Failur
     })
 }
 
+/// The same with its staged policies put into effect; what is wrong with it was said already.
+fn committed(old: &Written) -> Written {
+    let Written { manifests, contract, found: _, engine, today } = old;
+    let Reading { documents, problems: _, files, bytes, skipped } = manifests;
+    let documents = policy::committed(documents);
+    Written {
+        manifests: Reading {
+            documents,
+            problems: Vec::new(),
+            files: *files,
+            bytes: *bytes,
+            skipped: *skipped,
+        },
+        contract: contract.clone(),
+        found: Vec::new(),
+        engine: engine.clone(),
+        today: *today,
+    }
+}
+
 /// One cluster has one dataplane: where the versions seem to differ, what runs in one of them, or
 /// else what the new one suggests, counts for both.
 fn dataplanes(both: [&Written; 2]) -> Result<[Dataplane; 2], Failure> {
     // What was typed, or else what the contract of the new version says.
     let engine = if both[1].engine == "auto" { &both[0].engine } else { &both[1].engine };
     if let Some(named) = settings::dataplane(engine)? {
-        return Ok([named.clone(), named]);
+        return Ok(both.map(|written| policy::configured(named.clone(), &written.manifests.documents)));
     }
     let [old, new] = both.map(|written| policy::detect(&written.manifests.documents));
     if old.kind == new.kind {
