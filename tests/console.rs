@@ -90,6 +90,6 @@ fn every_command_on_a_reference_page_prints_what_stands_there() {
         failures.extend(failed);
     }
     println!("{count} commands on the pages");
-    assert!(count >= 12, "only {count} commands were found");
+    assert!(count >= 10, "only {count} commands were found");
     assert!(failures.is_empty(), "{}", failures.join("\n\n"));
 }
