@@ -14,7 +14,7 @@ use watertight::analysis::{self, Analysis};
 use watertight::graph::diff::{ChangedEnd, Diff};
 use watertight::model::{AddressRange, AddressSet, PortSet, Protocol, TrafficSet};
 use watertight::observed::Observed;
-use watertight::policy::{Dataplane, ENGINES};
+use watertight::policy::{self, ENGINES};
 use watertight::source;
 
 /// Languages that some engine may read, by a part of their API group.
@@ -39,7 +39,8 @@ fn analysed(folder: &Path) -> (Analysis, bool) {
             .any(|engine| engine.kinds().iter().any(|kind| kind.name == &*document.origin.kind));
         group && !known
     });
-    (analysis::declared(&reading.documents, Dataplane::kubernetes()), foreign)
+    let dataplane = policy::detect(&reading.documents);
+    (analysis::declared(&reading.documents, dataplane), foreign)
 }
 
 fn traffic(value: &Value) -> TrafficSet {
