@@ -72,11 +72,22 @@ pub fn declared(documents: &[Document], dataplane: Dataplane) -> Analysis {
     let graph = AllowedGraph::build_with(&inventory, rules.tiers, rules.transport, dataplane);
     let exposures = exposure::find(&inventory, &graph, entries, again);
     let mut gaps = rules.gaps;
+    problems.iter_mut().for_each(|problem| find_column(problem, documents));
     gaps.extend(graph.gaps.iter().cloned());
     gaps.extend(exposures.gaps.iter().cloned());
     gaps.sort();
     problems.sort();
     Analysis { notes, exposures, gaps, problems, networks, ..Analysis::bare(inventory, graph) }
+}
+
+/// Gives a problem whose line is known the column at which that line's first value begins.
+fn find_column(problem: &mut Problem, documents: &[Document]) {
+    let origin = &mut problem.origin;
+    let here = |d: &&Document| d.origin.file == origin.file && d.origin.document == origin.document;
+    if origin.column == 0 && origin.line > 0 {
+        let found = documents.iter().filter(here).find_map(|d| d.body.column_at(origin.line));
+        origin.column = found.unwrap_or(0);
+    }
 }
 
 /// Networks beside that of the cluster, kept apart from it and from each other.

@@ -374,3 +374,31 @@ fn what_is_reachable_from_outside_is_listed_in_every_format_of_the_graph() {
     let review = run_with_input(&["check", "-", "--fail-on", "never"], input);
     assert!(String::from_utf8_lossy(&review.stdout).contains("REACHABLE FROM OUTSIDE (1)"));
 }
+
+#[test]
+fn other_dataplanes_are_compared_where_that_is_asked_for() {
+    let policy = "---\napiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: near, namespace: y}\n\
+                  spec: {podSelector: {}, ingress: [{from: [{ipBlock: {cidr: 10.0.0.0/8}}]}]}\n";
+    let pods = OPEN.replace("app: a}}\n", "app: a}}\nstatus: {podIP: 10.0.0.7}\n");
+    let input = format!("{pods}{policy}");
+    let ask = |arguments: &[&str]| {
+        let output = run_with_input(arguments, &input);
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let compared = ask(&["check", "-", "--portability"]);
+    assert!(
+        compared.contains("dataplane-dependent  cilium") && compared.contains("that here is not"),
+        "{compared}"
+    );
+    assert!(!ask(&["check", "-"]).contains("dataplane-dependent"));
+}
+
+#[test]
+fn an_error_names_file_line_and_column() {
+    let policy = "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: bad, namespace: y}\n\
+                  spec:\n  podSelector: {}\n  ingress:\n    - ports:\n        - port: 80\n          endPort: 79\n";
+    let output = run_with_input(&["check", "-"], &format!("{OPEN}---\n{policy}"));
+    assert_eq!(output.status.code(), Some(2));
+    let line = format!("{OPEN}---\n").lines().count() + 8;
+    assert!(said(&output).contains(&format!("-:{line}:9: NetworkPolicy y/bad")), "{}", said(&output));
+}

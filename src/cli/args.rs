@@ -104,6 +104,9 @@ pub struct Check {
     /// Captures (pcap or pcapng, gzip or zstd too)
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub capture: Vec<PathBuf>,
+    /// Report where other dataplanes would read these manifests differently
+    #[arg(long)]
+    pub portability: bool,
 }
 
 /// `graph`

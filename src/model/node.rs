@@ -1,4 +1,4 @@
-//! A parsed YAML or JSON tree whose nodes know their lines, and texts their columns.
+//! A parsed YAML or JSON tree whose nodes know their lines and columns.
 //!
 //! Typed shapes are read out of it with serde, so that an error names the line of the value that
 //! is wrong; sparse reads use the accessors.
@@ -11,8 +11,8 @@ use std::fmt;
 pub struct Node {
     /// Line, from 1.
     pub line: u32,
-    /// Column of the first character of a text (inside its quotes), from 1; 0 for everything else,
-    /// and for texts that do not stand on one line as they are.
+    /// Column in characters, from 1: where a list or mapping begins, or the first character of a text
+    /// inside its quotes; 0 for texts that do not stand on one line as they are.
     pub column: u32,
     /// What stands there.
     pub value: Value,
@@ -108,6 +108,17 @@ impl Node {
             Value::Bool(truth) => Some(truth),
             _ => None,
         }
+    }
+
+    /// The column at which the first value of a line begins; `None` where no value begins there.
+    pub fn column_at(&self, line: u32) -> Option<u32> {
+        let own = (self.line == line && self.column > 0).then_some(self.column);
+        let inside: Box<dyn Iterator<Item = &Node>> = match &self.value {
+            Value::List(items) => Box::new(items.iter()),
+            Value::Map(fields) => Box::new(fields.iter().map(|(_, node)| node)),
+            _ => Box::new(std::iter::empty()),
+        };
+        inside.filter_map(|node| node.column_at(line)).chain(own).min()
     }
 
     /// Whether nothing stands here.

@@ -261,10 +261,11 @@ impl Builder {
                 )
             })?;
             let line = self.lines_before + span.start.line() as u32;
+            let column = span.start.col() as u32 + 1;
             let done = match event {
                 Event::SequenceStart(anchor, _) => {
                     open.push(Open {
-                        node: Node { line, column: 0, value: Value::List(Vec::new()) },
+                        node: Node { line, column, value: Value::List(Vec::new()) },
                         key: None,
                         anchor,
                     });
@@ -272,7 +273,7 @@ impl Builder {
                 }
                 Event::MappingStart(anchor, _) => {
                     open.push(Open {
-                        node: Node { line, column: 0, value: Value::Map(Vec::new()) },
+                        node: Node { line, column, value: Value::Map(Vec::new()) },
                         key: None,
                         anchor,
                     });

@@ -10,7 +10,10 @@ use std::process::ExitCode;
 /// Reads, reviews, reports; the exit code says whether there are findings.
 pub(super) fn run(session: &mut Session, args: &Check) -> Result<ExitCode, Failure> {
     need_paths(&args.paths)?;
-    let declared = session.declared(&args.paths)?;
+    let declared = match args.portability {
+        false => session.declared(&args.paths)?,
+        true => session.declared_elsewhere(&args.paths)?,
+    };
     let observed = session.observed(&args.capture, &declared);
     let analysis = session.timed("check", || analysis::reviewed(declared, observed));
     session.write(&View::Review(&analysis))?;

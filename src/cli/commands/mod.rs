@@ -77,12 +77,28 @@ impl Session {
     /// Reads manifests and builds the graph; problems are printed as they stand.
     fn declared(&mut self, paths: &[PathBuf]) -> Result<Analysis, Failure> {
         let read = self.read(paths)?;
-        let dataplane = settings::dataplane(&read.engine)?;
-        let dataplane = match dataplane {
-            Some(chosen) => policy::configured(chosen, &read.manifests.documents),
-            None => policy::detect(&read.manifests.documents),
-        };
+        let dataplane = Self::dataplane(&read)?;
         Ok(self.analysed(read, dataplane))
+    }
+
+    /// The same, with the graphs that other dataplanes would make of the manifests.
+    fn declared_elsewhere(&mut self, paths: &[PathBuf]) -> Result<Analysis, Failure> {
+        let read = self.read(paths)?;
+        let documents = read.manifests.documents.clone();
+        let dataplane = Self::dataplane(&read)?;
+        let mut analysis = self.analysed(read, dataplane);
+        let elsewhere = self.timed("portability", || analysis::elsewhere(&analysis, &documents));
+        analysis.notes.elsewhere = elsewhere;
+        Ok(analysis)
+    }
+
+    /// The dataplane that was named, or the one that the documents show.
+    fn dataplane(read: &Written) -> Result<policy::Dataplane, Failure> {
+        let documents = &read.manifests.documents;
+        Ok(match settings::dataplane(&read.engine)? {
+            Some(chosen) => policy::configured(chosen, documents),
+            None => policy::detect(documents),
+        })
     }
 
     /// Reads manifests and the contract beside them; nothing is worked out yet.
