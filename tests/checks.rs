@@ -4,7 +4,7 @@
 mod common;
 
 use std::collections::BTreeMap;
-use watertight::capture::{Counters, Flow, FlowEnd, Handshake, StreamStart, Transport};
+use watertight::capture::{Counters, Flow, FlowEnd, Handshake, Seen, StreamStart, Transport};
 use watertight::check::{self, CHECKS, Evidence};
 use watertight::model::{Encryption, Proof, Protection, WhyUnknown};
 use watertight::observed::{Directory, Observed, ObservedFlow, attribute};
@@ -42,6 +42,7 @@ fn flow(line: &str) -> (Flow, Detection) {
         start: StreamStart::default(),
         via: Vec::new(),
         evicted: false,
+        seen: Seen::default(),
     };
     let protection = match words[5] {
         "plaintext" => Protection::Plaintext(Proof::Grammar),

@@ -7,7 +7,9 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::sync::Arc;
 use watertight::analysis;
-use watertight::capture::{self, Counters, Flow, FlowEnd, FlowLimits, Handshake, StreamStart, Transport};
+use watertight::capture::{
+    self, Counters, Flow, FlowEnd, FlowLimits, Handshake, Seen, StreamStart, Transport,
+};
 use watertight::model::Protection;
 use watertight::policy::{Dataplane, DataplaneKind};
 use watertight::protocol;
@@ -80,6 +82,7 @@ fn flow(forward: Vec<u8>, backward: Vec<u8>, transport: Transport, port: u16) ->
         start,
         via: Vec::new(),
         evicted: false,
+        seen: Seen::default(),
     }
 }
 

@@ -1,25 +1,31 @@
-//! Reads a capture of any kind through one fixed buffer and hands packets to the flow table.
+//! Reads captures of any kind through fixed buffers and hands packets, in the order of time, to
+//! the flow table.
 //!
 //! What a file format looks like is left to `pcap` and `pcapng`.
 
-use super::table::{FlowLimits, FlowTable};
-use super::{Flow, link, pcap, pcapng};
-use std::collections::BTreeMap;
+use super::flow::{Audience, Collector};
+use super::fragment::{Datagram, Fragments};
+use super::key::Seed;
+use super::link::{self, LinkType};
+use super::packet::{Oddity, Packet};
+use super::table::{FlowLimits, FlowTable, Share};
+use super::tunnel::{self, Layer};
+use super::window::{BUFFER, Oddities, Record, Window};
+use super::{Flow, pcap, pcapng};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
 use std::fmt;
 use std::io::{self, Read};
 
-/// A read buffer of this size was measured to be about twice as fast as a memory map.
-const BUFFER: usize = 256 * 1024;
-/// No packet is larger; a length above this is damage.
-pub(super) const LARGEST_RECORD: usize = 16 << 20;
-
-/// What was in a capture, besides its flows.
+/// What was in captures, besides their flows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CaptureSummary {
     /// Packets read.
     pub packets: u64,
     /// Captured bytes of the packets.
     pub bytes: u64,
+    /// Packets that were met again at another place and not counted twice.
+    pub copies: u64,
     /// Malformed or surprising bytes, and packets of kinds that make no flow, counted.
     pub oddities: BTreeMap<String, u64>,
 }
@@ -50,6 +56,57 @@ impl From<io::Error> for CaptureError {
     }
 }
 
+/// A capture, opened: its name is for people only.
+pub struct Input<'a> {
+    window: Window<'a>,
+    format: Format,
+    oddities: Oddities,
+}
+
+enum Format {
+    Pcap(pcap::Reader),
+    Pcapng(pcapng::Reader),
+}
+
+impl<'a> Input<'a> {
+    /// Reads the first bytes and knows the format by them.
+    ///
+    /// # Errors
+    /// The input is no capture, or reading failed before anything was read.
+    pub fn open(input: Box<dyn Read + 'a>) -> Result<Input<'a>, CaptureError> {
+        let mut window = Window::new(input, BUFFER);
+        let mut oddities = Oddities::default();
+        let Some(&[a, b, c, d]) = window.peek(4)?.and_then(|bytes| bytes.first_chunk::<4>()) else {
+            return Err(CaptureError::NotACapture);
+        };
+        let format = match (pcap::Header::of([a, b, c, d]), [a, b, c, d]) {
+            (Some(header), _) => Format::Pcap(pcap::Reader::new(&mut window, header, &mut oddities)?),
+            (None, pcapng::SECTION) => Format::Pcapng(pcapng::Reader::default()),
+            _ => return Err(CaptureError::NotACapture),
+        };
+        Ok(Input { window, format, oddities })
+    }
+
+    /// The next packet; a failure ends the input and is counted.
+    #[inline]
+    fn next(&mut self) -> Option<Record> {
+        let next = match &mut self.format {
+            Format::Pcap(reader) => reader.next(&mut self.window, &mut self.oddities),
+            Format::Pcapng(reader) => reader.next(&mut self.window, &mut self.oddities),
+        };
+        next.unwrap_or_else(|error| {
+            self.oddities.odd(&format!("the rest could not be read: {error}"));
+            None
+        })
+    }
+}
+
+impl fmt::Debug for Input<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Input").field("oddities", &self.oddities).finish_non_exhaustive()
+    }
+}
+
 /// Reads to the end and hands every flow to `sink`, each once, in no particular order.
 ///
 /// A damaged or truncated capture keeps everything before and after the damage; what was skipped
@@ -62,103 +119,158 @@ pub fn read_capture(
     limits: FlowLimits,
     sink: &mut dyn FnMut(Flow),
 ) -> Result<CaptureSummary, CaptureError> {
-    let mut window = Window::new(input);
-    let mut packets = Packets { table: FlowTable::new(limits), summary: CaptureSummary::default(), sink };
-    let magic: [u8; 4] = match window.peek(4)? {
-        Some(bytes) => [bytes[0], bytes[1], bytes[2], bytes[3]],
-        None => return Err(CaptureError::NotACapture),
-    };
-    let read = match (pcap::Header::of(magic), magic) {
-        (Some(header), _) => pcap::read(&mut window, header, &mut packets),
-        (None, pcapng::SECTION) => pcapng::read(&mut window, &mut packets),
-        _ => return Err(CaptureError::NotACapture),
-    };
-    if let Err(error) = read {
-        packets.odd(&format!("the rest could not be read: {error}"));
+    Ok(read_captures(vec![Input::open(Box::new(input))?], limits, &mut Collector(sink)))
+}
+
+/// Reads several captures as one, in the order of time, and hands every flow to the audience,
+/// each once, in no particular order.
+pub fn read_captures(
+    inputs: Vec<Input<'_>>,
+    limits: FlowLimits,
+    audience: &mut dyn Audience,
+) -> CaptureSummary {
+    let share = Share { number: 0, of: 1, seed: Seed::random() };
+    read_share(inputs, limits, share, audience)
+}
+
+/// The part of [`read_captures`] that falls to one worker.
+pub(super) fn read_share(
+    mut inputs: Vec<Input<'_>>,
+    limits: FlowLimits,
+    share: Share,
+    audience: &mut dyn Audience,
+) -> CaptureSummary {
+    let mut packets = Packets::new(limits, share, audience);
+    match inputs.as_mut_slice() {
+        [only] => {
+            while let Some(record) = only.next() {
+                packets.packet(0, &record, only.window.bytes(&record.bytes));
+            }
+        }
+        several => merge(several, &mut packets),
     }
-    packets.table.finish(packets.sink);
-    for (oddity, count) in packets.table.oddities() {
-        *packets.summary.oddities.entry(oddity.to_owned()).or_default() += count;
+    for input in inputs {
+        input.oddities.0.iter().for_each(|(what, count)| packets.oddities.many(what, *count));
     }
-    Ok(packets.summary)
+    packets.finish()
+}
+
+/// Takes the earliest packet of all inputs, again and again.
+fn merge(inputs: &mut [Input<'_>], packets: &mut Packets<'_>) {
+    let mut heads: Vec<Option<Record>> = inputs.iter_mut().map(Input::next).collect();
+    let times = heads.iter().enumerate();
+    let mut order: BinaryHeap<Reverse<(u64, usize)>> =
+        times.filter_map(|(number, head)| Some(Reverse((head.as_ref()?.nanos, number)))).collect();
+    while let Some(Reverse((_, number))) = order.pop() {
+        let input = &mut inputs[number];
+        if let Some(record) = heads[number].take() {
+            packets.packet(number as u16, &record, input.window.bytes(&record.bytes));
+        }
+        heads[number] = input.next();
+        if let Some(next) = &heads[number] {
+            order.push(Reverse((next.nanos, number)));
+        }
+    }
 }
 
 /// Where packets go.
-pub(super) struct Packets<'a> {
+struct Packets<'a> {
     table: FlowTable,
+    fragments: Fragments,
     summary: CaptureSummary,
-    sink: &'a mut dyn FnMut(Flow),
+    oddities: Oddities,
+    link: Option<(u32, Option<&'static LinkType>)>,
+    audience: &'a mut dyn Audience,
 }
 
-impl Packets<'_> {
-    /// Takes one packet: link type, captured bytes, length on the wire, time.
-    pub(super) fn packet(&mut self, link_type: u32, bytes: &[u8], nanos: u64) {
+impl<'a> Packets<'a> {
+    fn new(limits: FlowLimits, share: Share, audience: &'a mut dyn Audience) -> Self {
+        Packets {
+            table: FlowTable::new(limits, share, audience.judging()),
+            fragments: Fragments::default(),
+            summary: CaptureSummary::default(),
+            oddities: Oddities::default(),
+            link: None,
+            audience,
+        }
+    }
+
+    /// Takes one packet.
+    #[inline]
+    fn packet(&mut self, input: u16, record: &Record, bytes: &[u8]) {
         self.summary.packets += 1;
         self.summary.bytes += bytes.len() as u64;
-        match link::decode(link_type, bytes) {
-            Ok(packet) => self.table.packet(&packet, nanos, self.sink),
-            Err(oddity) => self.odd(oddity.text(link_type).as_str()),
+        let mut packet = Packet { interface: record.interface, ..Packet::default() };
+        let decoded = match self.link(record.link_type) {
+            Some(link) => link.open(bytes, &mut packet).and_then(|next| tunnel::follow(next, &mut packet)),
+            None => Err(Oddity::LinkType),
+        };
+        match decoded {
+            Ok(()) if packet.fragment.is_none() => self.count(&packet, input, record.nanos),
+            Ok(()) => self.piece(packet, input, record.nanos),
+            Err(oddity) => self.oddities.odd(&oddity.text(record.link_type)),
         }
     }
 
-    pub(super) fn odd(&mut self, what: &str) {
-        self.odd_many(what, 1);
-    }
-
-    pub(super) fn odd_many(&mut self, what: &str, count: u64) {
-        match self.summary.oddities.get_mut(what) {
-            Some(total) => *total += count,
-            None => drop(self.summary.oddities.insert(what.to_owned(), count)),
-        }
-    }
-}
-
-/// A sliding window over the input; grows only for one large record.
-pub(super) struct Window<'a> {
-    input: &'a mut dyn Read,
-    buffer: Vec<u8>,
-    start: usize,
-    end: usize,
-}
-
-impl<'a> Window<'a> {
-    fn new(input: &'a mut dyn Read) -> Self {
-        Window { input, buffer: vec![0; BUFFER], start: 0, end: 0 }
-    }
-
-    /// The next `count` bytes without taking them; `None` where the input ends before.
-    pub(super) fn peek(&mut self, count: usize) -> io::Result<Option<&[u8]>> {
-        if self.end - self.start < count && !self.fill(count)? {
-            return Ok(None);
-        }
-        Ok(Some(&self.buffer[self.start..self.start + count]))
-    }
-
-    /// Takes `count` bytes that were peeked at.
-    pub(super) fn skip(&mut self, count: usize) {
-        self.start = (self.start + count).min(self.end);
-    }
-
-    /// Bytes that are left when the input has ended before a record.
-    pub(super) fn rest(&self) -> usize {
-        self.end - self.start
-    }
-
-    fn fill(&mut self, count: usize) -> io::Result<bool> {
-        self.buffer.copy_within(self.start..self.end, 0);
-        self.end -= self.start;
-        self.start = 0;
-        if self.buffer.len() < count {
-            self.buffer.resize(count, 0);
-        }
-        while self.end < count {
-            match self.input.read(&mut self.buffer[self.end..]) {
-                Ok(0) => return Ok(false),
-                Ok(read) => self.end += read,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
+    fn link(&mut self, number: u32) -> Option<&'static LinkType> {
+        match self.link {
+            Some((known, link)) if known == number => link,
+            _ => {
+                let link = link::of(number);
+                self.link = Some((number, link));
+                link
             }
         }
-        Ok(true)
+    }
+
+    #[inline]
+    fn count(&mut self, packet: &Packet<'_>, input: u16, nanos: u64) {
+        self.table.packet(packet, input, nanos, self.audience);
+    }
+
+    /// A fragment waits for the others; the whole may be a tunnel with fragments inside.
+    fn piece(&mut self, packet: Packet<'_>, input: u16, nanos: u64) {
+        let Some(fragment) = packet.fragment else { return };
+        if let Some(whole) = self.fragments.add(&packet, fragment, nanos) {
+            self.datagram(&whole, input, nanos);
+        }
+        while self.fragments.is_over_budget() {
+            if let Some(beginning) = self.fragments.give_up_oldest() {
+                self.datagram(&beginning, input, nanos);
+            }
+        }
+    }
+
+    fn datagram(&mut self, datagram: &Datagram, input: u16, nanos: u64) {
+        let mut packet = datagram.head.packet();
+        let layer = Layer::Protocol(datagram.head.protocol());
+        match tunnel::follow((layer, &datagram.bytes), &mut packet) {
+            Ok(()) if packet.fragment.is_none() => self.count(&packet, input, nanos),
+            // Each whole is deeper than its pieces, so this ends at the deepest layer.
+            Ok(()) => self.piece(packet, input, nanos),
+            Err(oddity) => self.oddities.odd(&oddity.text(0)),
+        }
+    }
+
+    fn finish(mut self) -> CaptureSummary {
+        while !self.fragments.is_empty() {
+            if let Some(beginning) = self.fragments.give_up_oldest() {
+                let nanos = beginning.last;
+                self.datagram(&beginning, 0, nanos);
+            }
+        }
+        self.table.finish(self.audience);
+        let lost = self.fragments.lost;
+        let counted = [
+            ("fragments whose first part was not seen", lost.headless),
+            ("fragmented packets that never became whole", lost.incomplete),
+            ("fragmented packets whose parts contradict each other", lost.contradictory),
+            ("fragmented packets that were given up to bound memory", lost.budget),
+        ];
+        let counted = counted.into_iter().filter(|(_, count)| *count > 0);
+        for (what, count) in counted.chain(self.table.oddities()) {
+            self.oddities.many(what, count);
+        }
+        CaptureSummary { copies: self.table.copied(), oddities: self.oddities.0, ..self.summary }
     }
 }

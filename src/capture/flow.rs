@@ -27,6 +27,92 @@ pub struct Flow {
     pub via: Vec<String>,
     /// Whether the flow was dropped from the table before its end because the table was full.
     pub evicted: bool,
+    /// Where it was met, and what tells its other faces.
+    pub seen: Seen,
+}
+
+/// Where a flow was met, and what it has in common with other faces of the same connection.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Seen {
+    /// All places at which it was met, where there are several.
+    pub places: Vec<Place>,
+    /// Packets that were met again at another place and not counted.
+    pub copies: u64,
+    /// Ends of the outermost tunnel around it, the lower address first.
+    pub tunnel: Option<(IpAddr, IpAddr)>,
+    /// How the connection was opened.
+    pub opening: Option<Opening>,
+    /// Faces of the same connection before and after address translation, in the order of time;
+    /// empty where only one was met.
+    pub legs: Vec<Leg>,
+}
+
+/// A point at which packets were captured.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// Which capture, in the order in which they were given.
+    pub input: usize,
+    /// Number of the interface: its index on the node (cooked captures) or in the file (pcapng).
+    pub interface: u32,
+    /// Encapsulations at this place, outermost first.
+    pub via: Vec<String>,
+}
+
+/// The numbers with which a TCP connection was opened; address translation leaves them alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Opening {
+    /// Initial sequence number of the initiator.
+    pub initiator: u32,
+    /// Initial sequence number of the responder, where its answer was seen.
+    pub responder: Option<u32>,
+    /// Time stamp option of the SYN (RFC 7323); 0 where there was none.
+    pub timestamp: u32,
+}
+
+/// One face of a connection that address translation shows twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Leg {
+    /// Who opened it, on this side of the translation.
+    pub initiator: FlowEnd,
+    /// Who was called, on this side of the translation.
+    pub responder: FlowEnd,
+}
+
+/// Who takes flows.
+pub trait Audience {
+    /// Whether verdicts can be had before a flow has ended, which saves the memory of its first bytes.
+    fn judging(&self) -> Judging {
+        Judging::AtTheEnd
+    }
+
+    /// Looks at the first bytes of a flow that has shown enough; they are dropped afterwards.
+    /// The number is handed back with the finished flow.
+    fn judge(&mut self, flow: &Flow) -> u32;
+
+    /// Takes a finished flow, with its first bytes, or with the number that `judge` gave for them.
+    fn finished(&mut self, flow: Flow, verdict: Option<u32>);
+}
+
+/// When an audience judges.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Judging {
+    /// When it takes the finished flow.
+    AtTheEnd,
+    /// As soon as a flow has shown enough.
+    Early,
+}
+
+/// Takes all flows with their first bytes.
+pub(super) struct Collector<'a>(pub(super) &'a mut dyn FnMut(Flow));
+
+impl Audience for Collector<'_> {
+    fn judge(&mut self, _: &Flow) -> u32 {
+        0
+    }
+
+    fn finished(&mut self, flow: Flow, _: Option<u32>) {
+        (self.0)(flow);
+    }
 }
 
 /// One end of a flow.

@@ -1,160 +1,138 @@
-//! Link layers: what stands before the IP header, by link type.
+//! Link layers: what stands before the IP header, in one table by link type.
 //!
 //! Numbers are those of the tcpdump.org list of link-layer header types.
 
-use super::network::{self, Packet};
+use super::packet::{Oddity, Packet, be16, byte, tail};
+use super::tunnel::{ETHERNET, Layer, Next};
 
-/// Why a packet makes no flow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Oddity {
-    /// Nothing here reads this link type.
-    LinkType,
-    /// Shorter than its headers.
-    Truncated,
-    /// Something else than IP: ARP, spanning tree, discovery protocols.
-    NotIp,
-    /// Headers that contradict themselves.
-    Malformed,
+/// How a capture's link type is read.
+pub(super) struct LinkType {
+    /// Numbers that are read alike.
+    numbers: &'static [u32],
+    #[cfg_attr(not(test), expect(dead_code, reason = "names are for readers of the table and for tests"))]
+    name: &'static str,
+    open: for<'a> fn(&'a [u8], &mut Packet<'a>) -> Result<Next<'a>, Oddity>,
 }
 
-impl Oddity {
-    pub(super) fn text(self, link_type: u32) -> String {
-        match self {
-            Oddity::LinkType => format!("packets of link type {link_type}, which is not read"),
-            Oddity::Truncated => "packets that end inside their headers".to_owned(),
-            Oddity::NotIp => "packets that are not IP".to_owned(),
-            Oddity::Malformed => "packets with malformed headers".to_owned(),
-        }
+/// All link types that are read; the frequent ones first.
+const LINK_TYPES: &[LinkType] = &[
+    LinkType { numbers: &[1], name: "Ethernet", open: |b, _| Ok((Layer::Ethernet, b)) },
+    LinkType { numbers: &[276], name: "Linux cooked, version 2", open: cooked2 },
+    LinkType { numbers: &[113], name: "Linux cooked", open: cooked },
+    LinkType { numbers: &[12, 14, 101, 228, 229], name: "raw IP", open: |b, _| Ok((Layer::Ip, b)) },
+    LinkType { numbers: &[0, 108], name: "BSD loopback", open: |b, _| Ok((Layer::Ip, tail(b, 4)?)) },
+    LinkType { numbers: &[9, 50], name: "PPP", open: |b, _| Ok((Layer::Ppp, b)) },
+    LinkType { numbers: &[104], name: "Cisco HDLC", open: |b, _| typed(b, 2, 4) },
+    LinkType { numbers: &[51], name: "PPPoE", open: |b, _| Ok((Layer::EtherType(0x8864), b)) },
+    LinkType { numbers: &[105], name: "802.11", open: |b, _| wireless(b) },
+    LinkType { numbers: &[127], name: "802.11 with radiotap", open: radiotap },
+    LinkType { numbers: &[192], name: "per-packet information", open: per_packet },
+    LinkType { numbers: &[239], name: "Netfilter log", open: |b, _| netfilter_log(b) },
+];
+
+/// The reader of a link type; the same for all packets of an interface.
+pub(super) fn of(number: u32) -> Option<&'static LinkType> {
+    LINK_TYPES.iter().find(|link| link.numbers.contains(&number))
+}
+
+impl LinkType {
+    /// Passes the link header.
+    pub(super) fn open<'a>(&self, bytes: &'a [u8], packet: &mut Packet<'a>) -> Result<Next<'a>, Oddity> {
+        (self.open)(bytes, packet)
     }
 }
 
-const IPV4: u16 = 0x0800;
-const IPV6: u16 = 0x86dd;
-
-/// More encapsulations than this are not followed.
-const DEEPEST: u8 = 8;
-
-/// Decodes a captured packet down to its innermost transport header.
-pub(super) fn decode(link_type: u32, bytes: &[u8]) -> Result<Packet<'_>, Oddity> {
-    let mut packet = Packet::default();
-    match link_type {
-        1 => ethernet(bytes, 0, &mut packet)?,
-        113 => by_type(be16(bytes, 14)?, tail(bytes, 16)?, 0, &mut packet)?,
-        276 => by_type(be16(bytes, 0)?, tail(bytes, 20)?, 0, &mut packet)?,
-        12 | 14 | 101 | 228 | 229 => network::ip(bytes, 0, &mut packet)?,
-        0 | 108 => network::ip(tail(bytes, 4)?, 0, &mut packet)?,
-        9 => by_ppp(bytes, 0, &mut packet)?,
-        _ => return Err(Oddity::LinkType),
-    }
-    Ok(packet)
+/// An EtherType at one place, its content at another.
+fn typed(bytes: &[u8], at: usize, from: usize) -> Result<Next<'_>, Oddity> {
+    Ok((Layer::EtherType(be16(bytes, at)?), tail(bytes, from)?))
 }
 
-pub(super) fn ethernet<'a>(bytes: &'a [u8], depth: u8, packet: &mut Packet<'a>) -> Result<(), Oddity> {
-    if depth > DEEPEST {
+/// LINKTYPE_LINUX_SLL. The protocols 1 and 4 mean 802.3 and 802.2 without a type.
+fn cooked<'a>(bytes: &'a [u8], _: &mut Packet<'a>) -> Result<Next<'a>, Oddity> {
+    let link = be16(bytes, 2)?;
+    by_hardware(link, be16(bytes, 14)?, tail(bytes, 16)?)
+}
+
+/// LINKTYPE_LINUX_SLL2, which also tells the interface.
+fn cooked2<'a>(bytes: &'a [u8], packet: &mut Packet<'a>) -> Result<Next<'a>, Oddity> {
+    packet.interface = super::packet::be32(bytes, 4)?;
+    by_hardware(be16(bytes, 8)?, be16(bytes, 0)?, tail(bytes, 20)?)
+}
+
+/// `ARPHRD_NETLINK`, GRE and monitor frames use the protocol field for something else.
+fn by_hardware(hardware: u16, protocol: u16, rest: &[u8]) -> Result<Next<'_>, Oddity> {
+    match (hardware, protocol) {
+        (824, _) => Err(Oddity::NotIp),
+        (801, _) => wireless(rest),
+        (803, _) => radiotap(rest, &mut Packet::default()),
+        (_, 1 | 4) => Ok((Layer::EtherType(0), rest)),
+        _ => Ok((Layer::EtherType(protocol), rest)),
+    }
+}
+
+/// The radiotap header states its own length, in little endian.
+fn radiotap<'a>(bytes: &'a [u8], _: &mut Packet<'a>) -> Result<Next<'a>, Oddity> {
+    let length = usize::from(be16(bytes, 2)?.swap_bytes());
+    wireless(tail(bytes, length)?)
+}
+
+/// PPI: a length and the link type of what follows, in little endian.
+fn per_packet<'a>(bytes: &'a [u8], packet: &mut Packet<'a>) -> Result<Next<'a>, Oddity> {
+    let length = usize::from(be16(bytes, 2)?.swap_bytes());
+    let inner = u32::from(be16(bytes, 4)?.swap_bytes());
+    if length < 8 || inner == 192 {
         return Err(Oddity::Malformed);
     }
-    by_type(be16(bytes, 12)?, tail(bytes, 14)?, depth, packet)
+    of(inner).ok_or(Oddity::LinkType)?.open(tail(bytes, length)?, packet)
 }
 
-/// Follows an EtherType, through tags and labels.
-pub(super) fn by_type<'a>(
-    ether_type: u16,
-    bytes: &'a [u8],
-    depth: u8,
-    packet: &mut Packet<'a>,
-) -> Result<(), Oddity> {
-    if depth > DEEPEST {
-        return Err(Oddity::Malformed);
+/// IEEE 802.11: only data frames carry IP, behind LLC and SNAP.
+fn wireless(bytes: &[u8]) -> Result<Next<'_>, Oddity> {
+    let (control, flags) = (byte(bytes, 0)?, byte(bytes, 1)?);
+    let (kind, sub) = (control >> 2 & 3, control >> 4);
+    // Subtypes with the fourth bit carry nothing; the eighth adds quality of service.
+    if kind != 2 || sub & 4 != 0 {
+        return Err(Oddity::NotIp);
     }
-    match ether_type {
-        IPV4 | IPV6 => network::ip(bytes, depth, packet),
-        0x8100 | 0x88a8 | 0x9100 => {
-            packet.via.push(Via::Vlan(be16(bytes, 0)? & 0x0fff));
-            by_type(be16(bytes, 2)?, tail(bytes, 4)?, depth + 1, packet)
+    if flags & 0x40 != 0 {
+        return Err(Oddity::LinkEncrypted);
+    }
+    let four_addresses = if flags & 3 == 3 { 6 } else { 0 };
+    let quality = if sub & 8 != 0 { 2 } else { 0 };
+    Ok((Layer::EtherType(0), tail(bytes, 24 + four_addresses + quality)?))
+}
+
+/// LINKTYPE_NFLOG: attributes of type and length, padded to four bytes; number 9 is the packet.
+fn netfilter_log(bytes: &[u8]) -> Result<Next<'_>, Oddity> {
+    let mut rest = tail(bytes, 4)?;
+    while let [a, b, c, d, ..] = rest {
+        let (length, kind) = (usize::from(u16::from_ne_bytes([*a, *b])), u16::from_ne_bytes([*c, *d]));
+        if length < 4 {
+            return Err(Oddity::Malformed);
         }
-        0x8847 | 0x8848 => mpls(bytes, depth, packet),
-        0x8864 => {
-            packet.via.push(Via::Pppoe);
-            by_ppp(tail(bytes, 6)?, depth + 1, packet)
+        if kind & 0x7fff == 9 {
+            return Ok((Layer::Ip, rest.get(4..length.min(rest.len())).ok_or(Oddity::Truncated)?));
         }
-        // 802.3: a length, then LLC with SNAP (RFC 1042).
-        0..0x0600 => match bytes {
-            [0xaa, 0xaa, 3, 0, 0, 0, a, b, rest @ ..] => {
-                by_type(u16::from_be_bytes([*a, *b]), rest, depth + 1, packet)
-            }
-            _ => Err(Oddity::NotIp),
-        },
-        _ => Err(Oddity::NotIp),
+        rest = rest.get(length.next_multiple_of(4)..).unwrap_or(&[]);
     }
+    Err(Oddity::NotIp)
 }
 
-fn by_ppp<'a>(bytes: &'a [u8], depth: u8, packet: &mut Packet<'a>) -> Result<(), Oddity> {
-    match bytes {
-        [0xff, 3, 0, 0x21 | 0x57, rest @ ..] | [0, 0x21 | 0x57, rest @ ..] | [0x21 | 0x57, rest @ ..] => {
-            network::ip(rest, depth, packet)
-        }
-        _ => Err(Oddity::NotIp),
-    }
+/// The content of an Ethernet frame.
+#[inline]
+pub(super) fn ethernet(bytes: &[u8]) -> Result<Next<'_>, Oddity> {
+    typed(bytes, ETHERNET - 2, ETHERNET)
 }
 
-/// Labels up to the bottom of the stack (RFC 3032); what follows is known by its first half-byte.
-fn mpls<'a>(bytes: &'a [u8], depth: u8, packet: &mut Packet<'a>) -> Result<(), Oddity> {
-    packet.via.push(Via::Mpls);
-    let mut rest = bytes;
-    loop {
-        let bottom = rest.get(2).ok_or(Oddity::Truncated)? & 1 == 1;
-        rest = tail(rest, 4)?;
-        if bottom {
-            break;
-        }
-    }
-    match rest.first().ok_or(Oddity::Truncated)? >> 4 {
-        4 | 6 => network::ip(rest, depth + 1, packet),
-        0 => ethernet(tail(rest, 4)?, depth + 1, packet),
-        _ => Err(Oddity::NotIp),
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// One encapsulation around a flow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Via {
-    Vlan(u16),
-    Mpls,
-    Pppoe,
-    Vxlan(u32),
-    Geneve(u32),
-    Gre,
-    IpIp,
-}
-
-impl Via {
-    pub(super) fn text(self) -> String {
-        match self {
-            Via::Vlan(id) => format!("vlan:{id}"),
-            Via::Mpls => "mpls".to_owned(),
-            Via::Pppoe => "pppoe".to_owned(),
-            Via::Vxlan(id) => format!("vxlan:{id}"),
-            Via::Geneve(id) => format!("geneve:{id}"),
-            Via::Gre => "gre".to_owned(),
-            Via::IpIp => "ipip".to_owned(),
-        }
+    #[test]
+    fn link_types_are_named_once() {
+        let numbers: Vec<u32> = LINK_TYPES.iter().flat_map(|link| link.numbers.iter().copied()).collect();
+        let unique: std::collections::BTreeSet<_> = numbers.iter().collect();
+        assert_eq!(unique.len(), numbers.len());
+        assert!(LINK_TYPES.iter().all(|link| !link.name.is_empty()));
     }
-}
-
-pub(super) fn be16(bytes: &[u8], at: usize) -> Result<u16, Oddity> {
-    match bytes.get(at..at + 2) {
-        Some([a, b]) => Ok(u16::from_be_bytes([*a, *b])),
-        _ => Err(Oddity::Truncated),
-    }
-}
-
-pub(super) fn be32(bytes: &[u8], at: usize) -> Result<u32, Oddity> {
-    match bytes.get(at..at + 4) {
-        Some([a, b, c, d]) => Ok(u32::from_be_bytes([*a, *b, *c, *d])),
-        _ => Err(Oddity::Truncated),
-    }
-}
-
-pub(super) fn tail(bytes: &[u8], from: usize) -> Result<&[u8], Oddity> {
-    bytes.get(from..).ok_or(Oddity::Truncated)
 }

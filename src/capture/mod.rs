@@ -3,14 +3,27 @@
 //! Knows nothing of Kubernetes, and nothing of application protocols.
 
 mod container;
+mod copies;
 pub mod flow;
+mod fragment;
+mod key;
 mod link;
 mod network;
+mod packet;
 mod pcap;
 mod pcapng;
+mod place;
+mod shard;
+mod state;
 mod stream;
 mod table;
+mod transport;
+mod tunnel;
+mod window;
 
-pub use container::{CaptureError, CaptureSummary, read_capture};
-pub use flow::{Counters, Flow, FlowEnd, Handshake, StreamStart, Transport};
+pub use container::{CaptureError, CaptureSummary, Input, read_capture, read_captures};
+pub use flow::{
+    Audience, Counters, Flow, FlowEnd, Handshake, Judging, Leg, Opening, Place, Seen, StreamStart, Transport,
+};
+pub use shard::read_in_parallel;
 pub use table::FlowLimits;

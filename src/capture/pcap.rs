@@ -1,6 +1,6 @@
 //! The classic pcap format (draft-ietf-opsawg-pcap): both byte orders, micro- and nanoseconds.
 
-use super::container::{LARGEST_RECORD, Packets, Window};
+use super::window::{LARGEST_RECORD, Oddities, Record, Window};
 use std::io;
 
 /// What the magic number says.
@@ -47,44 +47,72 @@ impl Header {
     }
 }
 
-/// Reads all records.
-pub(super) fn read(window: &mut Window<'_>, header: Header, packets: &mut Packets<'_>) -> io::Result<()> {
-    let Some(file_header) = window.peek(24)? else {
-        packets.odd("truncated file header");
-        return Ok(());
-    };
-    // The upper bits hold the FCS length, not the link type.
-    let link_type = header.u32(file_header, 20) & 0x0fff_ffff;
-    window.skip(24);
-    while let Some(record) = window.peek(header.record_header)? {
-        let captured = header.u32(record, 8) as usize;
-        let seconds = u64::from(header.u32(record, 0));
-        let fraction = u64::from(header.u32(record, 4));
-        if captured > LARGEST_RECORD {
-            if !resync(window, header, packets)? {
-                return Ok(());
+/// The records of one file.
+#[derive(Debug)]
+pub(super) struct Reader {
+    header: Header,
+    link_type: u32,
+}
+
+impl Reader {
+    /// Reads the file header; a file that ends inside it has no records.
+    pub(super) fn new(
+        window: &mut Window<'_>,
+        header: Header,
+        oddities: &mut Oddities,
+    ) -> io::Result<Reader> {
+        let Some(file_header) = window.peek(24)? else {
+            oddities.odd("truncated file header");
+            window.skip(window.rest());
+            return Ok(Reader { header, link_type: 0 });
+        };
+        // The upper bits hold the FCS length, not the link type.
+        let link_type = header.u32(file_header, 20) & 0x0fff_ffff;
+        window.skip(24);
+        Ok(Reader { header, link_type })
+    }
+
+    /// The next record, past what is damaged.
+    #[inline]
+    pub(super) fn next(
+        &mut self,
+        window: &mut Window<'_>,
+        oddities: &mut Oddities,
+    ) -> io::Result<Option<Record>> {
+        let header = self.header;
+        while let Some(record) = window.peek(header.record_header)? {
+            let captured = header.u32(record, 8) as usize;
+            let seconds = u64::from(header.u32(record, 0));
+            let fraction = u64::from(header.u32(record, 4));
+            if captured > LARGEST_RECORD {
+                if !resync(window, header, oddities)? {
+                    return Ok(None);
+                }
+                continue;
             }
-            continue;
+            if window.peek(header.record_header + captured)?.is_none() {
+                break;
+            }
+            let nanos = seconds * 1_000_000_000 + fraction * header.nanos_per_tick;
+            window.skip(header.record_header);
+            let bytes = window.skip(captured);
+            return Ok(Some(Record { link_type: self.link_type, interface: 0, nanos, bytes }));
         }
-        let Some(bytes) = window.peek(header.record_header + captured)? else { break };
-        let nanos = seconds * 1_000_000_000 + fraction * header.nanos_per_tick;
-        packets.packet(link_type, &bytes[header.record_header..], nanos);
-        window.skip(header.record_header + captured);
+        if window.rest() > 0 {
+            oddities.odd("the file ends inside a record");
+        }
+        Ok(None)
     }
-    if window.rest() > 0 {
-        packets.odd("the file ends inside a record");
-    }
-    Ok(())
 }
 
 /// Looks for the next place where two record headers in a row are plausible.
-fn resync(window: &mut Window<'_>, header: Header, packets: &mut Packets<'_>) -> io::Result<bool> {
+fn resync(window: &mut Window<'_>, header: Header, oddities: &mut Oddities) -> io::Result<bool> {
     let mut skipped = 0;
     loop {
         window.skip(1);
         skipped += 1;
         let Some(first) = window.peek(header.record_header)? else {
-            packets.odd_many("bytes skipped after a damaged record", skipped + window.rest() as u64);
+            oddities.many("bytes skipped after a damaged record", skipped + window.rest() as u64);
             return Ok(false);
         };
         if !header.plausible(first) {
@@ -96,7 +124,7 @@ fn resync(window: &mut Window<'_>, header: Header, packets: &mut Packets<'_>) ->
             None => window.rest() == next,
         };
         if chained {
-            packets.odd_many("bytes skipped after a damaged record", skipped);
+            oddities.many("bytes skipped after a damaged record", skipped);
             return Ok(true);
         }
     }

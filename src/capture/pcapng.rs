@@ -1,6 +1,6 @@
 //! pcapng (draft-ietf-opsawg-pcapng): sections of either byte order, interfaces of any link type.
 
-use super::container::{LARGEST_RECORD, Packets, Window};
+use super::window::{LARGEST_RECORD, Oddities, Record, Window};
 use std::io;
 
 /// The type of a section header, the same in both byte orders.
@@ -22,43 +22,60 @@ enum Ticks {
     PowerOfTwo(u32),
 }
 
-/// The section that is being read.
-#[derive(Default)]
+/// The records of one file, and the section that is being read.
+#[derive(Debug, Default)]
+pub(super) struct Reader {
+    section: Section,
+}
+
+#[derive(Debug, Default)]
 struct Section {
     big_endian: bool,
     interfaces: Vec<Interface>,
 }
 
-/// Reads all blocks.
-pub(super) fn read(window: &mut Window<'_>, packets: &mut Packets<'_>) -> io::Result<()> {
-    let mut section = Section::default();
-    while let Some(head) = window.peek(12)? {
-        if head.starts_with(&SECTION) {
-            match head[8..12] {
-                [0x1a, 0x2b, 0x3c, 0x4d] => section = Section { big_endian: true, ..Section::default() },
-                [0x4d, 0x3c, 0x2b, 0x1a] => section = Section::default(),
-                _ => {
-                    packets.odd("a section without its byte-order mark");
-                    return Ok(());
+impl Reader {
+    /// The next packet, past blocks of other kinds.
+    pub(super) fn next(
+        &mut self,
+        window: &mut Window<'_>,
+        oddities: &mut Oddities,
+    ) -> io::Result<Option<Record>> {
+        while let Some(head) = window.peek(12)? {
+            if head.starts_with(&SECTION) {
+                match head[8..12] {
+                    [0x1a, 0x2b, 0x3c, 0x4d] => {
+                        self.section = Section { big_endian: true, ..Section::default() };
+                    }
+                    [0x4d, 0x3c, 0x2b, 0x1a] => self.section = Section::default(),
+                    _ => {
+                        oddities.odd("a section without its byte-order mark");
+                        return Ok(None);
+                    }
                 }
             }
+            let (kind, length) = (self.section.u32(head, 0), self.section.u32(head, 4) as usize);
+            if length < 12 || length % 4 != 0 || length > LARGEST_RECORD {
+                oddities.odd("a damaged block; the rest was not read");
+                return Ok(None);
+            }
+            let Some(block) = window.peek(length)? else { break };
+            if self.section.u32(block, length - 4) as usize != length {
+                oddities.odd("a block whose two lengths differ");
+            }
+            let found = self.section.block(kind, &block[8..length - 4], oddities);
+            let all = window.skip(length);
+            if let Some(mut record) = found {
+                let body = all.start + 8;
+                record.bytes = body + record.bytes.start..body + record.bytes.end;
+                return Ok(Some(record));
+            }
         }
-        let (kind, length) = (section.u32(head, 0), section.u32(head, 4) as usize);
-        if length < 12 || length % 4 != 0 || length > LARGEST_RECORD {
-            packets.odd("a damaged block; the rest was not read");
-            return Ok(());
+        if window.rest() > 0 {
+            oddities.odd("the file ends inside a block");
         }
-        let Some(block) = window.peek(length)? else { break };
-        if section.u32(block, length - 4) as usize != length {
-            packets.odd("a block whose two lengths differ");
-        }
-        section.block(kind, &block[8..length - 4], packets);
-        window.skip(length);
+        Ok(None)
     }
-    if window.rest() > 0 {
-        packets.odd("the file ends inside a block");
-    }
-    Ok(())
 }
 
 impl Section {
@@ -72,14 +89,42 @@ impl Section {
         if self.big_endian { u32::from_be_bytes(word) } else { u32::from_le_bytes(word) }
     }
 
-    fn block(&mut self, kind: u32, body: &[u8], packets: &mut Packets<'_>) {
+    /// Reads a block; a packet's bytes are counted from the beginning of the body.
+    fn block(&mut self, kind: u32, body: &[u8], oddities: &mut Oddities) -> Option<Record> {
         match kind {
-            1 => self.describe(body),
             // Enhanced packet, and the obsolete packet block with a 16-bit interface number.
-            6 => self.packet(self.u32(body, 0), body, packets),
-            2 => self.packet(u32::from(self.u16(body, 0)), body, packets),
-            3 => self.simple(body, packets),
-            _ => {}
+            6 => self.packet(self.u32(body, 0), body, oddities),
+            2 => self.packet(u32::from(self.u16(body, 0)), body, oddities),
+            3 => self.simple(body, oddities),
+            1 => {
+                self.describe(body);
+                None
+            }
+            5 => {
+                self.statistics(body, oddities);
+                None
+            }
+            _ => None,
+        }
+    }
+
+    /// What the capturing system says that it dropped (`isb_ifdrop`, `isb_osdrop`).
+    fn statistics(&self, body: &[u8], oddities: &mut Oddities) {
+        let mut at = 12;
+        while at + 4 <= body.len() {
+            let (code, length) = (self.u16(body, at), usize::from(self.u16(body, at + 2)));
+            let value = body.get(at + 4..at + 4 + length).unwrap_or(&[]);
+            if let (5 | 7, 8) = (code, value.len()) {
+                let (low, high) = (u64::from(self.u32(value, 0)), u64::from(self.u32(value, 4)));
+                let count = if self.big_endian { low << 32 | high } else { high << 32 | low };
+                if count > 0 {
+                    oddities.many("packets that the capturing system dropped", count);
+                }
+            }
+            if code == 0 {
+                break;
+            }
+            at += 4 + length.div_ceil(4) * 4;
         }
     }
 
@@ -115,34 +160,43 @@ impl Section {
         self.interfaces.push(interface);
     }
 
-    fn packet(&self, number: u32, body: &[u8], packets: &mut Packets<'_>) {
+    fn packet(&self, number: u32, body: &[u8], oddities: &mut Oddities) -> Option<Record> {
         let Some(interface) = self.interfaces.get(number as usize) else {
-            packets.odd("a packet of an interface that is not described");
-            return;
+            oddities.odd("a packet of an interface that is not described");
+            return None;
         };
         let ticks = (u64::from(self.u32(body, 4)) << 32) | u64::from(self.u32(body, 8));
         let captured = self.u32(body, 12) as usize;
-        match body.get(20..20 + captured.min(body.len())) {
-            Some(bytes) => packets.packet(interface.link_type, bytes, interface.nanos(ticks)),
-            None => packets.odd("a packet that is longer than its block"),
+        if captured > body.len().saturating_sub(20) {
+            oddities.odd("a packet that is longer than its block");
+            return None;
         }
+        Some(Record {
+            link_type: interface.link_type,
+            interface: number,
+            nanos: interface.nanos(ticks),
+            bytes: 20..20 + captured,
+        })
     }
 
     /// Simple packets have no time and belong to the first interface.
-    fn simple(&self, body: &[u8], packets: &mut Packets<'_>) {
+    fn simple(&self, body: &[u8], oddities: &mut Oddities) -> Option<Record> {
         let Some(interface) = self.interfaces.first() else {
-            packets.odd("a packet of an interface that is not described");
-            return;
+            oddities.odd("a packet of an interface that is not described");
+            return None;
         };
         let original = self.u32(body, 0);
         let limit = if interface.snaplen == 0 { original } else { original.min(interface.snaplen) };
-        let bytes = body.get(4..).unwrap_or(&[]);
-        packets.packet(interface.link_type, &bytes[..bytes.len().min(limit as usize)], 0);
+        let bytes = body.len().saturating_sub(4).min(limit as usize);
+        Some(Record { link_type: interface.link_type, interface: 0, nanos: 0, bytes: 4..4 + bytes })
     }
 }
 
 impl Interface {
     fn nanos(&self, ticks: u64) -> u64 {
+        if let (Ticks::PowerOfTen(6), 0) = (self.ticks, self.offset_seconds) {
+            return ticks.saturating_mul(1_000);
+        }
         let nanos = match self.ticks {
             Ticks::PowerOfTen(9) => u128::from(ticks),
             Ticks::PowerOfTen(exponent) => u128::from(ticks) * 1_000_000_000 / 10_u128.pow(exponent),

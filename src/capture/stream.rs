@@ -4,6 +4,8 @@
 const MOST_DATAGRAMS: usize = 16;
 /// Segments that may wait for an earlier one.
 const MOST_WAITING: usize = 16;
+/// A buffer that is larger is not kept for the next flow.
+const LARGEST_SPARE: usize = 4 << 10;
 
 /// One direction of a flow.
 #[derive(Debug, Default)]
@@ -13,6 +15,9 @@ pub(super) struct Stream {
     /// The next sequence number that continues `bytes`.
     next: Option<u32>,
     waiting: Vec<(u32, Vec<u8>)>,
+    waiting_bytes: usize,
+    /// The stream began with a SYN.
+    opened: bool,
     pub(super) cut: bool,
     pub(super) holes: bool,
 }
@@ -23,6 +28,7 @@ impl Stream {
         if self.bytes.is_empty() {
             self.next = Some(sequence.wrapping_add(1));
         }
+        self.opened = true;
     }
 
     /// Whether no more bytes are wanted.
@@ -30,28 +36,41 @@ impl Stream {
         self.bytes.len() >= limit || self.cut || self.lengths.len() >= MOST_DATAGRAMS
     }
 
-    /// A TCP segment with payload; returns how many bytes were kept.
-    pub(super) fn segment(&mut self, sequence: u32, payload: &[u8], missing: usize, limit: usize) -> usize {
+    /// Whether segments wait for earlier ones.
+    pub(super) fn waits(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// Bytes that are held, in order or waiting.
+    pub(super) fn held(&self) -> usize {
+        self.bytes.len() + self.waiting_bytes
+    }
+
+    /// A TCP segment with payload.
+    pub(super) fn segment(&mut self, sequence: u32, payload: &[u8], missing: usize, limit: usize) {
+        if self.next.is_none() && payload == [0] && !self.opened {
+            // A keep-alive (RFC 9293, section 3.8.4) repeats the byte before the next one as a zero.
+            return;
+        }
         let next = *self.next.get_or_insert(sequence);
         let ahead = sequence.wrapping_sub(next) as i32;
         if ahead > 0 {
-            return self.wait(sequence, payload);
+            return self.wait(sequence, payload, ahead as usize, limit);
         }
         let known = ahead.unsigned_abs() as usize;
-        let Some(fresh) = payload.get(known..) else { return 0 };
-        let kept = self.append(fresh, limit);
+        let Some(fresh) = payload.get(known..) else { return };
+        self.append(fresh, limit);
         self.cut |= missing > 0;
-        kept + self.drain(limit)
+        self.drain(limit);
     }
 
-    /// A datagram; returns how many bytes were kept.
-    pub(super) fn datagram(&mut self, payload: &[u8], missing: usize, limit: usize) -> usize {
+    /// A datagram.
+    pub(super) fn datagram(&mut self, payload: &[u8], missing: usize, limit: usize) {
         let kept = payload.len().min(limit.saturating_sub(self.bytes.len()));
         self.bytes.extend_from_slice(&payload[..kept]);
         self.lengths.push(kept as u32);
         // A cut datagram does not hide the next one.
         self.holes |= missing > 0;
-        kept
     }
 
     /// What is still waiting goes in behind its hole, so that a late start can be recognised.
@@ -65,34 +84,45 @@ impl Stream {
             self.next = self.waiting.first().map(|(sequence, _)| *sequence);
             self.drain(limit);
         }
-        self.waiting = Vec::new();
+        self.waiting.clear();
+        self.waiting_bytes = 0;
     }
 
-    fn append(&mut self, payload: &[u8], limit: usize) -> usize {
+    /// Makes a stream ready for another flow; buffers of a modest size are kept.
+    pub(super) fn reset(&mut self) {
+        self.bytes.clear();
+        self.bytes.shrink_to(LARGEST_SPARE);
+        self.lengths.clear();
+        let (bytes, lengths) = (std::mem::take(&mut self.bytes), std::mem::take(&mut self.lengths));
+        *self = Stream { bytes, lengths, ..Stream::default() };
+    }
+
+    fn append(&mut self, payload: &[u8], limit: usize) {
         let kept = payload.len().min(limit.saturating_sub(self.bytes.len()));
         self.bytes.extend_from_slice(&payload[..kept]);
         self.next = self.next.map(|next| next.wrapping_add(payload.len() as u32));
-        kept
     }
 
-    fn wait(&mut self, sequence: u32, payload: &[u8]) -> usize {
-        if self.waiting.len() >= MOST_WAITING {
-            return 0;
+    fn wait(&mut self, sequence: u32, payload: &[u8], ahead: usize, limit: usize) {
+        let wanted = limit.saturating_sub(self.bytes.len() + ahead).min(payload.len());
+        if self.waiting.len() >= MOST_WAITING || wanted == 0 {
+            return;
         }
-        self.waiting.push((sequence, payload.to_vec()));
-        payload.len()
+        self.waiting_bytes += wanted;
+        self.waiting.push((sequence, payload[..wanted].to_vec()));
     }
 
-    fn drain(&mut self, limit: usize) -> usize {
-        let mut kept = 0;
+    fn drain(&mut self, limit: usize) {
         while let Some(next) = self.next {
             let fits = |(sequence, _): &(u32, Vec<u8>)| sequence.wrapping_sub(next) as i32 <= 0;
             let Some(index) = self.waiting.iter().position(fits) else { break };
             let (sequence, payload) = self.waiting.swap_remove(index);
+            self.waiting_bytes -= payload.len();
             let known = next.wrapping_sub(sequence) as usize;
-            kept += payload.get(known..).map_or(0, |fresh| self.append(fresh, limit));
+            if let Some(fresh) = payload.get(known..) {
+                self.append(fresh, limit);
+            }
         }
-        kept
     }
 }
 
@@ -120,6 +150,7 @@ mod tests {
         stream.close(64);
         assert!(stream.holes);
         assert_eq!(stream.bytes, b"later");
+        assert_eq!(stream.held(), 5);
     }
 
     #[test]
@@ -129,5 +160,24 @@ mod tests {
         stream.segment(u32::MAX - 1, b"abcd", 0, 64);
         stream.segment(2, b"ef", 0, 64);
         assert_eq!(stream.bytes, b"abcdef");
+    }
+
+    #[test]
+    fn keep_alives_add_nothing() {
+        let mut late = Stream::default();
+        late.segment(99, &[0], 0, 64);
+        late.segment(100, b"abc", 0, 64);
+        late.segment(102, &[0], 0, 64);
+        assert_eq!(late.bytes, b"abc");
+    }
+
+    #[test]
+    fn what_lies_beyond_the_limit_does_not_wait() {
+        let mut stream = Stream::default();
+        stream.begin(0);
+        stream.segment(100, &[1; 500], 0, 64);
+        assert_eq!(stream.held(), 0);
+        stream.segment(61, &[1; 500], 0, 64);
+        assert_eq!(stream.held(), 4);
     }
 }

@@ -1,21 +1,24 @@
 //! The flow table: a fixed key, bounded size, no allocation for a packet of a known flow that has
 //! shown enough of itself.
 
-use super::network::{ACK, FIN, Packet, RST, SYN};
-use super::stream::Stream;
-use super::{Counters, Flow, FlowEnd, Handshake, StreamStart, Transport};
-use hashbrown::HashMap;
-use hashbrown::hash_map::Entry;
-use std::net::IpAddr;
+use super::copies::{Copies, Sighting};
+use super::flow::{Audience, Flow, Judging};
+use super::key::{Key, Seed, Side};
+use super::packet::Packet;
+use super::place::Places;
+use super::state::{Cold, Kept, State};
+use hashbrown::HashTable;
+use std::collections::VecDeque;
 
 /// How much the table may hold.
 #[derive(Clone, Copy, Debug)]
 pub struct FlowLimits {
-    /// Flows at a time; the longest idle ones make room.
+    /// Flows at a time; the longest idle ones make room. One costs about 150 bytes.
     pub flows: usize,
     /// First payload bytes kept of each direction.
     pub stream_bytes: usize,
-    /// Payload bytes kept in all; beyond, streams are cut and say so.
+    /// Memory for first payload bytes in all. Beyond, the flows that hold theirs for longest are
+    /// judged by what they have; where nobody judges early, streams are cut and say so.
     pub payload_bytes: usize,
     /// A flow that is silent for longer is over, in nanoseconds.
     pub idle_nanos: u64,
@@ -32,279 +35,279 @@ impl Default for FlowLimits {
     }
 }
 
-/// Fragments whose first part is remembered.
-const MOST_FRAGMENTS: usize = 4_096;
+/// Packets may be this much out of the order of time, in nanoseconds, before a flow is given up too early.
+const GRACE: u64 = 30_000_000_000;
+/// Slots that are looked at for each new flow, to find those that are over.
+const LOOKED_AT: usize = 4;
+/// Places for first bytes that are kept for the next flow.
+const MOST_SPARE: usize = 1_024;
 
-type Key = (FlowEnd, FlowEnd, Transport);
-type FragmentKey = (IpAddr, IpAddr, Transport, u32);
+/// What a table counts of its own flows alone.
+pub(super) const OWN_ODDITIES: [&str; 3] = [
+    "flows that left the full table before their end",
+    "flows whose first bytes were not all kept, to bound memory",
+    "packets met at more places than are told apart",
+];
 
-/// One flow in the making; `a` is the lower end of the key.
-#[derive(Debug)]
-struct State {
-    /// Of the sender of the first packet: whether it was the lower end.
-    first_sender_low: bool,
-    /// Whether the lower end is the initiator, and what that rests on.
-    direction: Option<(bool, Handshake)>,
-    counters: [Counters; 2],
-    streams: [Stream; 2],
-    responder_first: Option<bool>,
-    initial_sequence: [Option<u32>; 2],
-    closed: bool,
-    first: u64,
-    last: u64,
-    via: super::network::ViaList,
-    over_budget: bool,
+/// Which part of the flows a table holds: those whose hash falls to it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Share {
+    pub(super) number: usize,
+    pub(super) of: usize,
+    pub(super) seed: Seed,
 }
 
 /// All flows that are open.
 #[derive(Debug)]
 pub(super) struct FlowTable {
     limits: FlowLimits,
-    flows: HashMap<Key, State>,
-    fragments: HashMap<FragmentKey, (u16, u16)>,
+    share: Share,
+    judging: Judging,
+    index: HashTable<u32>,
+    slots: Vec<Option<State>>,
+    free: Vec<u32>,
+    hand: usize,
+    copies: Copies,
+    pub(super) places: Places,
+    spare: Vec<Box<Cold>>,
+    /// Flows with first bytes, oldest first, each with the serial number of its cold part.
+    holders: VecDeque<(u32, u32)>,
+    serial: u32,
     payload: usize,
     evicted: u64,
-    lost_fragments: u64,
     over_budget: u64,
+    copied: u64,
 }
 
 impl FlowTable {
-    pub(super) fn new(limits: FlowLimits) -> Self {
+    pub(super) fn new(limits: FlowLimits, share: Share, judging: Judging) -> Self {
         FlowTable {
-            limits,
-            flows: HashMap::new(),
-            fragments: HashMap::new(),
+            limits: FlowLimits { flows: (limits.flows / share.of).max(1), ..limits },
+            share,
+            judging,
+            index: HashTable::new(),
+            slots: Vec::new(),
+            free: Vec::new(),
+            hand: 0,
+            copies: Copies::new(),
+            places: Places::default(),
+            spare: Vec::new(),
+            holders: VecDeque::new(),
+            serial: 0,
             payload: 0,
             evicted: 0,
-            lost_fragments: 0,
             over_budget: 0,
+            copied: 0,
         }
     }
 
     /// Counts a packet and keeps its first payload bytes.
-    pub(super) fn packet(&mut self, packet: &Packet<'_>, nanos: u64, sink: &mut dyn FnMut(Flow)) {
-        let (mut source, mut target) = (packet.source, packet.target);
-        if let Some(fragment) = packet.fragment {
-            let key = (source.ip, target.ip, packet.transport, fragment.id);
-            if fragment.first {
-                if self.fragments.len() >= MOST_FRAGMENTS {
-                    self.fragments.clear();
-                }
-                self.fragments.insert(key, (source.port, target.port));
-            } else if let Some(ports) = self.fragments.get(&key) {
-                (source.port, target.port) = *ports;
-            } else {
-                self.lost_fragments += 1;
-            }
+    #[inline]
+    pub(super) fn packet(
+        &mut self,
+        packet: &Packet<'_>,
+        input: u16,
+        nanos: u64,
+        audience: &mut dyn Audience,
+    ) {
+        let (key, side) = Key::of(packet);
+        let hash = key.hash(self.share.seed);
+        if self.share.of > 1 && (hash >> 40) as usize % self.share.of != self.share.number {
+            return;
         }
-        let source_low = source <= target;
-        let key =
-            if source_low { (source, target, packet.transport) } else { (target, source, packet.transport) };
-        self.make_room(nanos, sink);
-        let limits = self.limits;
-        let mut state = match self.flows.entry(key) {
-            Entry::Occupied(known) if known.get().is_over(packet, source_low, nanos, &limits) => {
-                let (key, old) = known.remove_entry();
-                self.payload -= old.kept();
-                sink(old.into_flow(key, false, &limits));
-                self.flows.entry(key).insert(State::new(packet, source_low, nanos))
+        let place = self.places.number(input, packet);
+        let slot = match self.find(&key, hash) {
+            Some(slot) if !self.state(slot).is_over(packet, side, nanos, &self.limits) => slot,
+            Some(slot) => {
+                self.emit(slot, false, audience);
+                self.open(key, hash, State::new(key, packet, side, place, nanos), nanos, audience)
             }
-            Entry::Occupied(known) => known,
-            Entry::Vacant(free) => free.insert_entry(State::new(packet, source_low, nanos)),
+            None => self.open(key, hash, State::new(key, packet, side, place, nanos), nanos, audience),
         };
-        let may_keep = self.payload < limits.payload_bytes;
-        let state = state.get_mut();
-        self.over_budget += u64::from(!may_keep && !packet.payload.is_empty() && !state.over_budget);
-        self.payload += state.count(packet, source_low, nanos, &limits, may_keep);
+        let by_identity = self.copies.look(packet, hash, side == Side::Low, place, nanos);
+        let Some(state) = self.slots[slot as usize].as_mut() else { return };
+        if state.sight(packet, side, place, by_identity) == Sighting::Copy {
+            self.copied += 1;
+            return;
+        }
+        state.count(packet, side, nanos);
+        if packet.payload.is_empty() {
+            if packet.missing > 0 && packet.is_tcp() {
+                state.note_cut();
+            }
+            if packet.is_tcp() && packet.tcp.flags & 5 != 0 && state.is_complete() {
+                self.judge(slot, audience);
+            }
+        } else if state.wants() {
+            self.keep(slot, packet, side, audience);
+        }
     }
 
     /// Hands out everything that is left.
-    pub(super) fn finish(&mut self, sink: &mut dyn FnMut(Flow)) {
-        for (key, state) in self.flows.drain() {
-            sink(state.into_flow(key, false, &self.limits));
+    pub(super) fn finish(&mut self, audience: &mut dyn Audience) {
+        for slot in 0..self.slots.len() {
+            if self.slots[slot].is_some() {
+                self.hand_out(slot as u32, false, audience);
+            }
         }
-        self.payload = 0;
+        self.index.clear();
+        self.slots.clear();
+        self.free.clear();
     }
 
+    /// What was given up, by the names of [`OWN_ODDITIES`].
     pub(super) fn oddities(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        [
-            ("flows that left the full table before their end", self.evicted),
-            ("fragments whose first part was not seen", self.lost_fragments),
-            ("flows whose first bytes were not kept, to bound memory", self.over_budget),
-        ]
-        .into_iter()
-        .filter(|(_, count)| *count > 0)
+        let counts = [self.evicted, self.over_budget, self.places.untold];
+        OWN_ODDITIES.into_iter().zip(counts).filter(|(_, count)| *count > 0)
+    }
+
+    /// Packets that were met again at another place and not counted.
+    pub(super) fn copied(&self) -> u64 {
+        self.copied
+    }
+
+    #[inline]
+    fn find(&self, key: &Key, hash: u64) -> Option<u32> {
+        self.index
+            .find(hash, |slot| self.slots[*slot as usize].as_ref().is_some_and(|s| s.key == *key))
+            .copied()
+    }
+
+    #[inline]
+    fn state(&self, slot: u32) -> &State {
+        // The index holds only slots that are in use.
+        self.slots[slot as usize].as_ref().expect("a slot in use")
+    }
+
+    fn open(&mut self, key: Key, hash: u64, state: State, nanos: u64, audience: &mut dyn Audience) -> u32 {
+        self.look_around(nanos, audience);
+        self.make_room(nanos, audience);
+        debug_assert!(self.find(&key, hash).is_none(), "a flow is open once");
+        let slot = match self.free.pop() {
+            Some(slot) => {
+                self.slots[slot as usize] = Some(state);
+                slot
+            }
+            None => {
+                self.slots.push(Some(state));
+                (self.slots.len() - 1) as u32
+            }
+        };
+        let (slots, seed) = (&self.slots, self.share.seed);
+        let rehash = |slot: &u32| slots[*slot as usize].as_ref().map_or(0, |s| s.key.hash(seed));
+        self.index.insert_unique(hash, slot, rehash);
+        slot
+    }
+
+    fn keep(&mut self, slot: u32, packet: &Packet<'_>, side: Side, audience: &mut dyn Audience) {
+        let Some(state) = self.slots[slot as usize].as_mut() else { return };
+        if self.payload >= self.limits.payload_bytes && self.judging == Judging::AtTheEnd {
+            state.keep_no_more();
+            self.over_budget += 1;
+            return;
+        }
+        if state.cold().is_none() {
+            let mut cold = self.spare.pop().unwrap_or_default();
+            self.serial = self.serial.wrapping_add(1);
+            cold.serial = self.serial;
+            self.payload += cold.cost();
+            state.give_cold(cold);
+            if self.judging == Judging::Early {
+                self.holders.push_back((slot, self.serial));
+            }
+        }
+        let before = state.cold().map_or(0, Cold::cost);
+        let kept = state.keep(packet, side, &self.limits);
+        let complete = kept == Kept::Enough || state.is_complete();
+        self.payload = self.payload + state.cold().map_or(0, Cold::cost) - before;
+        if complete {
+            self.judge(slot, audience);
+        }
+        while self.payload > self.limits.payload_bytes && self.judge_oldest(audience) {}
+    }
+
+    /// Asks for the verdict on a flow that has shown enough; its first bytes are dropped.
+    fn judge(&mut self, slot: u32, audience: &mut dyn Audience) {
+        if self.judging == Judging::AtTheEnd {
+            return;
+        }
+        let Some(state) = self.slots[slot as usize].as_mut().filter(|s| s.cold().is_some()) else { return };
+        self.payload -= state.cold().map_or(0, Cold::cost);
+        let flow = state.flow(&self.places, &self.limits, false);
+        state.judged(audience.judge(&flow));
+        let cold = state.take_cold();
+        self.recycle(cold, flow);
+    }
+
+    /// Under pressure, the flow that holds its bytes for longest is judged by what it has.
+    fn judge_oldest(&mut self, audience: &mut dyn Audience) -> bool {
+        while let Some((slot, serial)) = self.holders.pop_front() {
+            let holds = |state: &State| state.cold().is_some_and(|cold| cold.serial == serial);
+            if self.slots[slot as usize].as_ref().is_some_and(holds) {
+                self.judge(slot, audience);
+                self.over_budget += 1;
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Buffers go back to their place, which the next flow takes.
+    fn recycle(&mut self, cold: Option<Box<Cold>>, flow: Flow) {
+        let Some(mut cold) = cold.filter(|_| self.spare.len() < MOST_SPARE) else { return };
+        cold.reclaim(flow.start);
+        self.spare.push(cold);
+    }
+
+    fn emit(&mut self, slot: u32, evicted: bool, audience: &mut dyn Audience) {
+        let hash = self.state(slot).key.hash(self.share.seed);
+        if let Ok(entry) = self.index.find_entry(hash, |known| *known == slot) {
+            entry.remove();
+        }
+        self.hand_out(slot, evicted, audience);
+        self.free.push(slot);
+    }
+
+    fn hand_out(&mut self, slot: u32, evicted: bool, audience: &mut dyn Audience) {
+        let Some(mut state) = self.slots[slot as usize].take() else { return };
+        self.payload -= state.cold().map_or(0, Cold::cost);
+        let flow = state.flow(&self.places, &self.limits, evicted);
+        audience.finished(flow, state.verdict());
+        if let Some(mut cold) = state.take_cold().filter(|_| self.spare.len() < MOST_SPARE) {
+            cold.reset();
+            self.spare.push(cold);
+        }
+    }
+
+    /// Looks at a few slots for flows that are long over.
+    fn look_around(&mut self, now: u64, audience: &mut dyn Audience) {
+        for _ in 0..LOOKED_AT.min(self.slots.len()) {
+            self.hand = (self.hand + 1) % self.slots.len();
+            let over = |state: &State| state.is_silent(now, &self.limits, GRACE);
+            if self.slots[self.hand].as_ref().is_some_and(over) {
+                self.emit(self.hand as u32, false, audience);
+            }
+        }
     }
 
     /// A full table gives up what is over, and else the quarter that was silent for longest.
-    fn make_room(&mut self, now: u64, sink: &mut dyn FnMut(Flow)) {
-        if self.flows.len() < self.limits.flows {
+    fn make_room(&mut self, now: u64, audience: &mut dyn Audience) {
+        if self.index.len() < self.limits.flows {
             return;
         }
-        let mut times: Vec<u64> = self.flows.values().map(|state| state.last).collect();
+        let mut times: Vec<u64> = self.slots.iter().flatten().map(|state| state.last).collect();
         let quarter = times.len() / 4;
         let (_, oldest, _) = times.select_nth_unstable(quarter);
         let oldest = *oldest;
-        let idle = self.limits.idle_nanos;
-        let limits = self.limits;
         let mut room = self.limits.flows / 4 + 1;
-        let over = |state: &State| state.closed || now.saturating_sub(state.last) > idle;
-        let leaving = self.flows.extract_if(|_, state| {
-            let leaves = over(state) || (state.last <= oldest && room > 0);
-            room = room.saturating_sub(usize::from(leaves));
-            leaves
-        });
-        for (key, state) in leaving {
-            let evicted = !over(&state);
-            self.evicted += u64::from(evicted);
-            self.payload -= state.kept();
-            sink(state.into_flow(key, evicted, &limits));
-        }
-    }
-}
-
-impl State {
-    fn new(packet: &Packet<'_>, source_low: bool, nanos: u64) -> State {
-        State {
-            first_sender_low: source_low,
-            direction: None,
-            counters: Default::default(),
-            streams: Default::default(),
-            responder_first: None,
-            initial_sequence: [None; 2],
-            closed: false,
-            first: nanos,
-            last: nanos,
-            via: packet.via,
-            over_budget: false,
-        }
-    }
-
-    fn kept(&self) -> usize {
-        self.streams.iter().map(|stream| stream.bytes.len()).sum()
-    }
-
-    /// Whether a packet belongs to a new flow between the same ends: after silence, or with the
-    /// handshake of a new connection.
-    fn is_over(&self, packet: &Packet<'_>, source_low: bool, nanos: u64, limits: &FlowLimits) -> bool {
-        let silent = nanos.saturating_sub(self.last) > limits.idle_nanos;
-        let reopened = packet.tcp.is_some_and(|tcp| {
-            let known = self.initial_sequence[usize::from(source_low)];
-            tcp.flags & (SYN | ACK) == SYN && self.closed && known != Some(tcp.sequence)
-        });
-        silent || reopened
-    }
-
-    /// Counts; returns how many payload bytes were kept.
-    fn count(
-        &mut self,
-        packet: &Packet<'_>,
-        source_low: bool,
-        nanos: u64,
-        limits: &FlowLimits,
-        may_keep: bool,
-    ) -> usize {
-        let side = usize::from(source_low);
-        self.counters[side].packets += 1;
-        self.counters[side].bytes += packet.bytes;
-        self.first = self.first.min(nanos);
-        self.last = self.last.max(nanos);
-        self.note_handshake(packet, source_low);
-        if packet.payload.is_empty() {
-            self.streams[side].cut |= packet.missing > 0 && packet.transport == Transport::Tcp;
-            return 0;
-        }
-        self.responder_first.get_or_insert(source_low);
-        let stream = &mut self.streams[side];
-        if stream.is_full(limits.stream_bytes) {
-            return 0;
-        }
-        if !may_keep {
-            self.over_budget = true;
-            stream.cut = true;
-            return 0;
-        }
-        let before = stream.bytes.len();
-        match packet.tcp {
-            Some(tcp) => {
-                let begin = tcp.sequence.wrapping_add(u32::from(tcp.flags & SYN != 0));
-                stream.segment(begin, packet.payload, packet.missing, limits.stream_bytes)
+        for slot in 0..self.slots.len() {
+            let Some(state) = &self.slots[slot] else { continue };
+            let over = state.is_closed() || state.is_silent(now, &self.limits, 0);
+            if over || (state.last <= oldest && room > 0) {
+                room = room.saturating_sub(1);
+                self.evicted += u64::from(!over);
+                self.emit(slot as u32, !over, audience);
             }
-            None => stream.datagram(packet.payload, packet.missing, limits.stream_bytes),
-        };
-        stream.bytes.len() - before
-    }
-
-    fn note_handshake(&mut self, packet: &Packet<'_>, source_low: bool) {
-        let side = usize::from(source_low);
-        if let Some(tcp) = packet.tcp {
-            match tcp.flags & (SYN | ACK) {
-                SYN => self.direction = Some((source_low, Handshake::Seen)),
-                both if both == SYN | ACK && self.direction.is_none() => {
-                    self.direction = Some((!source_low, Handshake::AnswerSeen));
-                }
-                _ => {}
-            }
-            if tcp.flags & SYN != 0 {
-                self.initial_sequence[side] = Some(tcp.sequence);
-                self.streams[side].begin(tcp.sequence);
-            }
-            self.closed |= tcp.flags & (FIN | RST) != 0;
-        }
-        match packet.sctp_chunk {
-            Some(1) => self.direction = Some((source_low, Handshake::Seen)),
-            Some(2) if self.direction.is_none() => {
-                self.direction = Some((!source_low, Handshake::AnswerSeen))
-            }
-            _ => {}
-        }
-    }
-
-    fn into_flow(mut self, key: Key, evicted: bool, limits: &FlowLimits) -> Flow {
-        let (low, high, transport) = key;
-        let (low_initiates, handshake) = self.direction.unwrap_or_else(|| self.guess(low, high));
-        self.streams.iter_mut().for_each(|stream| stream.close(limits.stream_bytes));
-        // Index 1 is the lower end, index 0 the higher one.
-        let [high_stream, low_stream] = self.streams;
-        let [high_count, low_count] = self.counters;
-        let (initiator, responder) = if low_initiates { (low, high) } else { (high, low) };
-        let (forward, backward) =
-            if low_initiates { (low_count, high_count) } else { (high_count, low_count) };
-        let (ahead, back) = if low_initiates { (low_stream, high_stream) } else { (high_stream, low_stream) };
-        let start = StreamStart {
-            late: transport == Transport::Tcp && self.initial_sequence == [None, None],
-            cut: ahead.cut || back.cut,
-            holes: ahead.holes || back.holes,
-            responder_first: self.responder_first.is_some_and(|low_first| low_first != low_initiates),
-            forward: ahead.bytes,
-            backward: back.bytes,
-            forward_lengths: ahead.lengths,
-            backward_lengths: back.lengths,
-        };
-        Flow {
-            initiator,
-            responder,
-            transport,
-            handshake,
-            forward,
-            backward,
-            first: self.first,
-            last: self.last,
-            start,
-            via: self.via.texts(),
-            evicted,
-        }
-    }
-
-    /// Without a handshake, a well-known port is taken for the responder's.
-    fn guess(&self, low: FlowEnd, high: FlowEnd) -> (bool, Handshake) {
-        let served = |port: u16, other: u16| {
-            port != 0 && ((port < 1_024 && other >= 1_024) || (port < 32_768 && other >= 32_768))
-        };
-        match (served(low.port, high.port), served(high.port, low.port)) {
-            (true, false) => (false, Handshake::GuessedByPort),
-            (false, true) => (true, Handshake::GuessedByPort),
-            _ => (self.first_sender_low, Handshake::FirstPacket),
         }
     }
 }

@@ -1,0 +1,519 @@
+//! One flow in the making: counters, handshake, first bytes, and where it was met.
+
+use super::copies::Sighting;
+use super::key::{Key, Side};
+use super::packet::{ACK, FIN, Packet, RST, SYN};
+use super::place::{PlaceId, Places};
+use super::stream::Stream;
+use super::table::FlowLimits;
+use super::{Counters, Flow, FlowEnd, Handshake, Opening, Seen, StreamStart};
+
+/// A closed connection's ends may be used again after this, in nanoseconds (TIME-WAIT of common kernels).
+const LINGER: u64 = 60_000_000_000;
+/// Packets of one handshake are not further apart than this where they are captured out of order.
+const REORDERED: u64 = 1_000_000_000;
+/// Sequence numbers of one connection's beginning are not further apart.
+const NEAR: u32 = 1 << 20;
+/// Places that are remembered of one flow.
+const MOST_PLACES: usize = 16;
+/// A flow of which one direction is full is judged when it has this many packets.
+const LONG: u64 = 64;
+/// What a flow with first bytes costs besides them.
+const COLD_COST: usize = 320;
+
+/// One flow; arrays of two are indexed by [`Side`].
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) key: Key,
+    counters: [Counters; 2],
+    pub(super) first: u64,
+    pub(super) last: u64,
+    initial_sequence: [u32; 2],
+    /// The end of the highest segment at the first place.
+    highest: [u32; 2],
+    /// Time stamp option of the SYN.
+    timestamp: u32,
+    marks: Marks,
+    place: PlaceId,
+    cold: Option<Box<Cold>>,
+    elsewhere: Option<Box<Elsewhere>>,
+    /// What the audience made of the first bytes.
+    verdict: u32,
+}
+
+/// Facts of one bit.
+#[derive(Clone, Copy, Debug, Default)]
+struct Marks(u32);
+
+impl Marks {
+    const FIRST_SENDER_LOW: u32 = 1;
+    const LOW_INITIATES: u32 = 1 << 1;
+    const OPENING_SEEN: u32 = 1 << 2;
+    const ANSWER_SEEN: u32 = 1 << 3;
+    const SEQUENCE_KNOWN: [u32; 2] = [1 << 4, 1 << 5];
+    const FINISHED: [u32; 2] = [1 << 6, 1 << 7];
+    const RESET: u32 = 1 << 8;
+    const PAYLOAD_SEEN: u32 = 1 << 9;
+    const LOW_SPOKE_FIRST: u32 = 1 << 10;
+    const JUDGED: u32 = 1 << 11;
+    const CUT: u32 = 1 << 12;
+    const HOLES: u32 = 1 << 13;
+    const HIGHEST_KNOWN: [u32; 2] = [1 << 14, 1 << 15];
+    const KEEPS_NOTHING: u32 = 1 << 16;
+
+    #[inline]
+    fn has(self, mark: u32) -> bool {
+        self.0 & mark != 0
+    }
+
+    #[inline]
+    fn set(&mut self, mark: u32) {
+        self.0 |= mark;
+    }
+}
+
+/// What only flows have whose first bytes are still wanted.
+#[derive(Debug, Default)]
+pub(super) struct Cold {
+    streams: [Stream; 2],
+    /// Tells this use of the slot from earlier ones.
+    pub(super) serial: u32,
+}
+
+/// What only flows have that were met at several places.
+#[derive(Debug, Default)]
+struct Elsewhere {
+    places: Vec<(PlaceId, [Option<u32>; 2])>,
+    copies: u64,
+}
+
+/// What a packet did to a flow's first bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kept {
+    /// Nothing changed.
+    Nothing,
+    /// Bytes were kept, and more are wanted.
+    Some,
+    /// They suffice.
+    Enough,
+}
+
+impl State {
+    pub(super) fn new(key: Key, packet: &Packet<'_>, side: Side, place: PlaceId, nanos: u64) -> State {
+        let mut marks = Marks::default();
+        if side == Side::Low {
+            marks.set(Marks::FIRST_SENDER_LOW);
+        }
+        State {
+            key,
+            counters: Default::default(),
+            first: nanos,
+            last: nanos,
+            initial_sequence: [0; 2],
+            highest: [0; 2],
+            timestamp: packet.tcp.timestamp,
+            marks,
+            place,
+            cold: None,
+            elsewhere: None,
+            verdict: 0,
+        }
+    }
+
+    /// Whether both sides said their last, or one broke off.
+    pub(super) fn is_closed(&self) -> bool {
+        let [high, low] = Marks::FINISHED;
+        self.marks.has(Marks::RESET) || (self.marks.has(high) && self.marks.has(low))
+    }
+
+    /// Whether nothing can belong to this flow any more after some silence.
+    pub(super) fn is_silent(&self, nanos: u64, limits: &FlowLimits, grace: u64) -> bool {
+        let patience = if self.is_closed() { LINGER.min(limits.idle_nanos) } else { limits.idle_nanos };
+        nanos.saturating_sub(self.last) > patience.saturating_add(grace)
+    }
+
+    /// Whether a packet belongs to a new flow between the same ends: after silence, or with the
+    /// handshake of a new connection.
+    #[inline]
+    pub(super) fn is_over(&self, packet: &Packet<'_>, side: Side, nanos: u64, limits: &FlowLimits) -> bool {
+        if self.is_silent(nanos, limits, 0) {
+            return true;
+        }
+        packet.is_tcp() && packet.tcp.flags & SYN != 0 && self.is_reopened(packet, side, nanos)
+    }
+
+    /// A SYN repeats the one that is known, crosses it (simultaneous open, RFC 9293 section 3.5),
+    /// comes out of order, or opens another connection.
+    fn is_reopened(&self, packet: &Packet<'_>, side: Side, nanos: u64) -> bool {
+        let tcp = &packet.tcp;
+        let known = self.sequence(side);
+        let answer = tcp.flags & ACK != 0;
+        match known {
+            Some(known) if known == tcp.sequence => false,
+            // An answer whose SYN was not captured opens another connection only after the end of this one.
+            Some(_) => !answer || self.is_closed(),
+            None if self.is_closed() => true,
+            None if answer || self.marks.has(Marks::OPENING_SEEN) => false,
+            None => {
+                let young = nanos.saturating_sub(self.first) <= REORDERED;
+                let near = self.highest_of(side).is_none_or(|end| end.wrapping_sub(tcp.sequence) < NEAR);
+                !(young && near)
+            }
+        }
+    }
+
+    fn sequence(&self, side: Side) -> Option<u32> {
+        self.marks.has(Marks::SEQUENCE_KNOWN[side.index()]).then_some(self.initial_sequence[side.index()])
+    }
+
+    fn highest_of(&self, side: Side) -> Option<u32> {
+        self.marks.has(Marks::HIGHEST_KNOWN[side.index()]).then_some(self.highest[side.index()])
+    }
+
+    /// Decides whether a packet counts, given what its identity says; remembers the place.
+    #[inline]
+    pub(super) fn sight(
+        &mut self,
+        packet: &Packet<'_>,
+        side: Side,
+        place: PlaceId,
+        by_identity: Sighting,
+    ) -> Sighting {
+        let end = segment_end(packet);
+        if self.elsewhere.is_none() && place == self.place && by_identity == Sighting::Counts {
+            if let Some(end) = end {
+                self.raise(side, end);
+            }
+            return Sighting::Counts;
+        }
+        self.sight_elsewhere(end, side, place, by_identity)
+    }
+
+    /// Offload cuts segments differently at each place: one whose bytes were all seen at another
+    /// place, and not yet at this one, is a copy in other pieces.
+    fn sight_elsewhere(
+        &mut self,
+        end: Option<u32>,
+        side: Side,
+        place: PlaceId,
+        by_identity: Sighting,
+    ) -> Sighting {
+        let mut sighting = by_identity;
+        let first = (self.place, self.highest_of(side));
+        let elsewhere = self.elsewhere.get_or_insert_default();
+        let known = place == first.0 || elsewhere.places.iter().any(|(known, _)| *known == place);
+        if !known && elsewhere.places.len() < MOST_PLACES {
+            elsewhere.places.push((place, [None; 2]));
+        }
+        if let Some(end) = end {
+            let all = elsewhere.places.iter().map(|(place, ends)| (*place, ends[side.index()]));
+            let reached = |here: bool| {
+                all.clone()
+                    .chain([first])
+                    .filter(move |(known, _)| (*known == place) == here)
+                    .filter_map(|(_, reached)| reached)
+                    .any(move |reached| !is_after(end, reached))
+            };
+            if !reached(true) && reached(false) {
+                sighting = Sighting::Copy;
+            }
+            match elsewhere.places.iter_mut().find(|(known, _)| *known == place) {
+                Some((_, ends)) => {
+                    let known = ends[side.index()].get_or_insert(end);
+                    if is_after(end, *known) {
+                        *known = end;
+                    }
+                }
+                None => self.raise(side, end),
+            }
+        }
+        if sighting == Sighting::Copy
+            && let Some(elsewhere) = &mut self.elsewhere
+        {
+            elsewhere.copies += 1;
+        }
+        sighting
+    }
+
+    #[inline]
+    fn raise(&mut self, side: Side, end: u32) {
+        let index = side.index();
+        if !self.marks.has(Marks::HIGHEST_KNOWN[index]) || is_after(end, self.highest[index]) {
+            self.highest[index] = end;
+            self.marks.set(Marks::HIGHEST_KNOWN[index]);
+        }
+    }
+
+    /// Counts a packet and reads its flags.
+    #[inline]
+    pub(super) fn count(&mut self, packet: &Packet<'_>, side: Side, nanos: u64) {
+        let counters = &mut self.counters[side.index()];
+        counters.packets += packet.pieces;
+        counters.bytes += packet.bytes;
+        self.first = self.first.min(nanos);
+        self.last = self.last.max(nanos);
+        if packet.is_tcp() {
+            if packet.tcp.flags & (SYN | FIN | RST) != 0 {
+                self.note_flags(packet, side);
+            }
+        } else if let Some(chunk @ (1 | 2)) = packet.sctp_chunk {
+            self.note_opening(side, if chunk == 1 { Handshake::Seen } else { Handshake::AnswerSeen });
+        }
+    }
+
+    fn note_flags(&mut self, packet: &Packet<'_>, side: Side) {
+        let tcp = &packet.tcp;
+        match tcp.flags & (SYN | ACK) {
+            SYN => {
+                self.note_opening(side, Handshake::Seen);
+                self.timestamp = tcp.timestamp;
+            }
+            both if both == SYN | ACK => self.note_opening(side, Handshake::AnswerSeen),
+            _ => {}
+        }
+        if tcp.flags & SYN != 0 && self.sequence(side).is_none() {
+            self.initial_sequence[side.index()] = tcp.sequence;
+            self.marks.set(Marks::SEQUENCE_KNOWN[side.index()]);
+            if let Some(cold) = &mut self.cold {
+                cold.streams[side.index()].begin(tcp.sequence);
+            }
+        }
+        if tcp.flags & FIN != 0 {
+            self.marks.set(Marks::FINISHED[side.index()]);
+        }
+        if tcp.flags & RST != 0 {
+            self.marks.set(Marks::RESET);
+        }
+    }
+
+    /// The first opening packet decides, also where both sides send one.
+    fn note_opening(&mut self, side: Side, what: Handshake) {
+        let (mark, initiator) = match what {
+            Handshake::Seen => (Marks::OPENING_SEEN, side),
+            _ => (Marks::ANSWER_SEEN, side.other()),
+        };
+        let known = Marks::OPENING_SEEN | if mark == Marks::ANSWER_SEEN { Marks::ANSWER_SEEN } else { 0 };
+        if !self.marks.has(known) {
+            self.marks.0 &= !Marks::LOW_INITIATES;
+            if initiator == Side::Low {
+                self.marks.set(Marks::LOW_INITIATES);
+            }
+        }
+        self.marks.set(mark);
+    }
+
+    /// Whether a packet has first bytes to give.
+    #[inline]
+    pub(super) fn wants(&self) -> bool {
+        !self.marks.has(Marks::JUDGED | Marks::KEEPS_NOTHING)
+    }
+
+    /// Whether this flow holds first bytes.
+    pub(super) fn cold(&self) -> Option<&Cold> {
+        self.cold.as_deref()
+    }
+
+    /// Lends the flow a place for its first bytes.
+    pub(super) fn give_cold(&mut self, mut cold: Box<Cold>) {
+        for side in [Side::High, Side::Low] {
+            if let Some(sequence) = self.sequence(side) {
+                cold.streams[side.index()].begin(sequence);
+            }
+        }
+        self.cold = Some(cold);
+    }
+
+    /// Takes it back.
+    pub(super) fn take_cold(&mut self) -> Option<Box<Cold>> {
+        self.cold.take()
+    }
+
+    /// Notes that a packet's payload was not captured.
+    #[inline]
+    pub(super) fn note_cut(&mut self) {
+        self.marks.set(Marks::CUT);
+    }
+
+    /// Keeps payload; the flow must have been given a place for it.
+    pub(super) fn keep(&mut self, packet: &Packet<'_>, side: Side, limits: &FlowLimits) -> Kept {
+        if !self.marks.has(Marks::PAYLOAD_SEEN) {
+            self.marks.set(Marks::PAYLOAD_SEEN | if side == Side::Low { Marks::LOW_SPOKE_FIRST } else { 0 });
+        }
+        let limit = limits.stream_bytes;
+        let packets = self.counters[0].packets + self.counters[1].packets;
+        let Some(cold) = &mut self.cold else { return Kept::Nothing };
+        let stream = &mut cold.streams[side.index()];
+        let full = stream.is_full(limit);
+        if !full {
+            match packet.is_tcp() {
+                true => {
+                    let begin = packet.tcp.sequence.wrapping_add(u32::from(packet.tcp.flags & SYN != 0));
+                    stream.segment(begin, packet.payload, packet.missing, limit);
+                }
+                false => stream.datagram(packet.payload, packet.missing, limit),
+            }
+        }
+        let others = cold.streams[side.other().index()].is_full(limit);
+        match (cold.streams[side.index()].is_full(limit), others) {
+            (true, true) => Kept::Enough,
+            (true, false) | (false, true) if packets >= LONG => Kept::Enough,
+            _ if full => Kept::Nothing,
+            _ => Kept::Some,
+        }
+    }
+
+    /// Whether the flow has ended and nothing waits for earlier bytes.
+    pub(super) fn is_complete(&self) -> bool {
+        self.is_closed() && self.cold.as_ref().is_some_and(|c| !c.streams.iter().any(Stream::waits))
+    }
+
+    /// Ends the collection of first bytes: flags stay, bytes go into the flow that is returned.
+    pub(super) fn judged(&mut self, verdict: u32) {
+        self.verdict = verdict;
+        self.marks.set(Marks::JUDGED);
+    }
+
+    /// No more bytes are kept, and nobody was asked: the streams are cut here.
+    pub(super) fn keep_no_more(&mut self) {
+        self.marks.set(Marks::KEEPS_NOTHING | Marks::CUT);
+    }
+
+    /// What the audience said, where it was asked before the end.
+    pub(super) fn verdict(&self) -> Option<u32> {
+        self.marks.has(Marks::JUDGED).then_some(self.verdict)
+    }
+
+    /// The flow as it stands; its first bytes move out of `self`.
+    pub(super) fn flow(&mut self, places: &Places, limits: &FlowLimits, evicted: bool) -> Flow {
+        let (low, high) = self.key.ends();
+        let (initiator_side, handshake) = self.direction(low, high);
+        let (ahead, back) = (initiator_side.index(), initiator_side.other().index());
+        let (initiator, responder) = match initiator_side {
+            Side::Low => (low, high),
+            Side::High => (high, low),
+        };
+        let start = self.start(initiator_side, limits);
+        let opening = self.sequence(initiator_side).map(|sequence| Opening {
+            initiator: sequence,
+            responder: self.sequence(initiator_side.other()),
+            timestamp: if handshake == Handshake::Seen { self.timestamp } else { 0 },
+        });
+        let (via, seen) = self.places(places, opening);
+        Flow {
+            initiator,
+            responder,
+            transport: self.key.transport(),
+            handshake,
+            forward: self.counters[ahead],
+            backward: self.counters[back],
+            first: self.first,
+            last: self.last,
+            start,
+            via,
+            evicted,
+            seen,
+        }
+    }
+
+    fn start(&mut self, initiator: Side, limits: &FlowLimits) -> StreamStart {
+        let mut start = StreamStart::default();
+        if let Some(cold) = &mut self.cold {
+            cold.streams.iter_mut().for_each(|stream| stream.close(limits.stream_bytes));
+            if cold.streams.iter().any(|stream| stream.cut) {
+                self.marks.set(Marks::CUT);
+            }
+            if cold.streams.iter().any(|stream| stream.holes) {
+                self.marks.set(Marks::HOLES);
+            }
+            let mut take = |side: Side| {
+                let stream = &mut cold.streams[side.index()];
+                (std::mem::take(&mut stream.bytes), std::mem::take(&mut stream.lengths))
+            };
+            (start.forward, start.forward_lengths) = take(initiator);
+            (start.backward, start.backward_lengths) = take(initiator.other());
+        }
+        let first = if self.marks.has(Marks::LOW_SPOKE_FIRST) { Side::Low } else { Side::High };
+        start.responder_first = self.marks.has(Marks::PAYLOAD_SEEN) && first != initiator;
+        let [high, low] = Marks::SEQUENCE_KNOWN;
+        start.late = self.key.protocol() == 6 && !self.marks.has(high | low);
+        start.cut = self.marks.has(Marks::CUT);
+        start.holes = self.marks.has(Marks::HOLES);
+        start
+    }
+
+    /// The longest chain of encapsulations, and all places where there are several.
+    fn places(&self, places: &Places, opening: Option<Opening>) -> (Vec<String>, Seen) {
+        let mut via = places.via(self.place);
+        let mut seen = Seen { opening, tunnel: places.tunnel(self.place), ..Seen::default() };
+        if let Some(elsewhere) = &self.elsewhere {
+            seen.copies = elsewhere.copies;
+            let all = elsewhere.places.iter().map(|(place, _)| *place);
+            for place in all.clone() {
+                let other = places.via(place);
+                if other.len() > via.len() {
+                    via = other;
+                }
+                seen.tunnel = seen.tunnel.or_else(|| places.tunnel(place));
+            }
+            if !elsewhere.places.is_empty() {
+                seen.places = [self.place].into_iter().chain(all).map(|p| places.describe(p)).collect();
+            }
+        }
+        (via, seen)
+    }
+
+    fn direction(&self, low: FlowEnd, high: FlowEnd) -> (Side, Handshake) {
+        let known = if self.marks.has(Marks::LOW_INITIATES) { Side::Low } else { Side::High };
+        match (self.marks.has(Marks::OPENING_SEEN), self.marks.has(Marks::ANSWER_SEEN)) {
+            (true, _) => (known, Handshake::Seen),
+            (false, true) => (known, Handshake::AnswerSeen),
+            (false, false) => self.guess(low, high),
+        }
+    }
+
+    /// Without a handshake, a well-known port is taken for the responder's.
+    fn guess(&self, low: FlowEnd, high: FlowEnd) -> (Side, Handshake) {
+        let served = |port: u16, other: u16| {
+            port != 0 && ((port < 1_024 && other >= 1_024) || (port < 32_768 && other >= 32_768))
+        };
+        let first = if self.marks.has(Marks::FIRST_SENDER_LOW) { Side::Low } else { Side::High };
+        match (served(low.port, high.port), served(high.port, low.port)) {
+            (true, false) => (Side::High, Handshake::GuessedByPort),
+            (false, true) => (Side::Low, Handshake::GuessedByPort),
+            _ => (first, Handshake::FirstPacket),
+        }
+    }
+}
+
+impl Cold {
+    /// Bytes of memory that this costs.
+    pub(super) fn cost(&self) -> usize {
+        COLD_COST + self.streams.iter().map(Stream::held).sum::<usize>()
+    }
+
+    /// Ready for another flow.
+    pub(super) fn reset(&mut self) {
+        self.streams.iter_mut().for_each(Stream::reset);
+    }
+
+    /// Takes buffers back that a verdict was made of, and is ready for another flow.
+    pub(super) fn reclaim(&mut self, start: StreamStart) {
+        let [one, other] = &mut self.streams;
+        (one.bytes, one.lengths) = (start.forward, start.forward_lengths);
+        (other.bytes, other.lengths) = (start.backward, start.backward_lengths);
+        self.reset();
+    }
+}
+
+/// Where a TCP segment with payload ends.
+#[inline]
+fn segment_end(packet: &Packet<'_>) -> Option<u32> {
+    let length = packet.payload.len() + packet.missing;
+    (packet.is_tcp() && length > 0).then(|| packet.tcp.sequence.wrapping_add(length as u32))
+}
+
+/// Whether a sequence number lies behind another (RFC 9293, section 3.4).
+#[inline]
+fn is_after(number: u32, other: u32) -> bool {
+    (number.wrapping_sub(other) as i32) > 0
+}
