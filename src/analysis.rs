@@ -12,10 +12,9 @@ use crate::graph::{AllowedGraph, Notes};
 use crate::inventory;
 pub use crate::inventory::{Inventory, Workload};
 use crate::model::{Document, Gap, Problem};
-use crate::observed::{Directory, Observed, ObservedFlow, attribute};
+use crate::observed::{self, Directory, Observed, ObservedFlow, Witness};
 use crate::policy::{self, Dataplane, DataplaneKind};
-use crate::protocol;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 
 /// Everything that is known after a run.
@@ -186,33 +185,35 @@ pub fn compared(old: &Analysis, new: &Analysis, observed: &Observed) -> (Diff, R
     (diff::diff(&old, &new), replay(&old, &new, observed))
 }
 
-/// One capture → its flows, named and judged, added to what was observed so far.
+/// Memory for the first bytes of flows that are not judged yet.
+const UNJUDGED_BYTES: usize = 24 << 20;
+
+/// A capture and its name.
+pub type NamedCapture<'a> = (String, Box<dyn Read + Send + 'a>);
+
+/// Captures, merged on time → their flows, named and judged; inputs that are no captures are
+/// returned and do not hide the others.
 ///
-/// # Errors
-/// The input is no capture.
+/// The answer is the same for any number of workers.
 pub fn observe(
-    name: &str,
-    input: &mut dyn Read,
+    captures: Vec<NamedCapture<'_>>,
     inventory: &Inventory,
-    observed: &mut Observed,
-) -> Result<(), CaptureError> {
-    let directory = Directory::new(inventory);
-    let summary = capture::read_capture(input, FlowLimits::default(), &mut |flow| {
-        let detection = protocol::detect(&flow);
-        let (initiator, responder) = attribute(&directory, &flow);
-        // The first bytes were looked at; payload goes no further than this.
-        let flow = flow.without_payload();
-        observed.flows.push(ObservedFlow { flow, detection, initiator, responder });
-    })?;
-    observed.captures.push(name.to_owned());
-    for (oddity, count) in summary.oddities {
-        *observed.oddities.entry(oddity).or_default() += count;
-    }
-    let key = |seen: &ObservedFlow| {
-        (seen.flow.first, seen.flow.initiator, seen.flow.responder, seen.flow.transport)
+    workers: usize,
+) -> (Observed, Vec<(String, CaptureError)>) {
+    let (names, inputs): (Vec<String>, Vec<_>) = captures.into_iter().unzip();
+    let limits = FlowLimits { payload_bytes: UNJUDGED_BYTES, ..FlowLimits::default() };
+    let mut witnesses: Vec<Witness> = (0..workers.max(1)).map(|_| Witness::default()).collect();
+    let (summary, errors) = capture::read_in_parallel(inputs, limits, &mut witnesses);
+    let flows = witnesses.into_iter().flat_map(Witness::flows).map(ObservedFlow::from).collect();
+    let bad: BTreeSet<usize> = errors.iter().map(|(number, _)| *number).collect();
+    let good = names.iter().enumerate().filter(|(number, _)| !bad.contains(number));
+    let observed = Observed {
+        flows: observed::join(flows, &Directory::new(inventory)),
+        captures: good.map(|(_, name)| name.clone()).collect(),
+        copies: summary.copies,
+        oddities: summary.oddities,
     };
-    observed.flows.sort_by_key(key);
-    Ok(())
+    (observed, errors.into_iter().map(|(number, error)| (names[number].clone(), error)).collect())
 }
 
 impl Analysis {
@@ -239,7 +240,7 @@ impl Analysis {
 
     /// Policy objects that were read; one that counts for both directions counts once.
     pub fn policy_count(&self) -> usize {
-        let objects: std::collections::BTreeSet<_> = self
+        let objects: BTreeSet<_> = self
             .graph
             .policies
             .iter()

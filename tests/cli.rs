@@ -94,11 +94,11 @@ fn a_truncated_capture_keeps_its_flows_and_says_so() {
 
 #[test]
 fn a_link_type_that_is_not_read_is_counted() {
-    let mut file = vec![0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 105, 0, 0, 0];
+    let mut file = vec![0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 195, 0, 0, 0];
     file.extend([0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 4, 0, 0, 0, 1, 2, 3, 4]);
     let folder = folder(&[("wifi.pcap", &file)]);
     let output = run(&["flows", &text(&folder.path().join("wifi.pcap"))]);
-    assert!(String::from_utf8_lossy(&output.stdout).contains("1 x packets of link type 105"));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("1 x packets of link type 195"));
 }
 
 #[test]

@@ -101,7 +101,7 @@ fn identity(packet: &Packet<'_>, flow: u64, forward: bool) -> u64 {
 }
 
 /// The first and last bytes of a payload, mixed.
-fn sample(payload: &[u8]) -> u64 {
+pub(super) fn sample(payload: &[u8]) -> u64 {
     let word = |bytes: &[u8]| bytes.first_chunk::<8>().map_or(0, |chunk| u64::from_le_bytes(*chunk));
     let mut mixed = payload.first().map_or(0, |byte| u64::from(*byte));
     for chunk in payload.chunks(8).take(8) {

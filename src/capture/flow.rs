@@ -59,11 +59,13 @@ pub struct Place {
 }
 
 /// The numbers with which a TCP connection was opened; address translation leaves them alone.
+///
+/// UDP has none: there, a number stands for the first datagram of each side and its IP identification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Opening {
-    /// Initial sequence number of the initiator.
+    /// Initial sequence number of the initiator (UDP: a fingerprint).
     pub initiator: u32,
-    /// Initial sequence number of the responder, where its answer was seen.
+    /// The same of the responder, where its answer was seen.
     pub responder: Option<u32>,
     /// Time stamp option of the SYN (RFC 7323); 0 where there was none.
     pub timestamp: u32,

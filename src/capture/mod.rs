@@ -4,10 +4,12 @@
 
 mod container;
 mod copies;
+mod finish;
 pub mod flow;
 mod fragment;
 mod key;
 mod link;
+mod marks;
 mod network;
 mod packet;
 mod pcap;

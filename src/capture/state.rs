@@ -1,12 +1,13 @@
 //! One flow in the making: counters, handshake, first bytes, and where it was met.
 
-use super::copies::Sighting;
+use super::copies::{Sighting, fold, sample};
 use super::key::{Key, Side};
+use super::marks::Marks;
 use super::packet::{ACK, FIN, Packet, RST, SYN};
-use super::place::{PlaceId, Places};
+use super::place::PlaceId;
 use super::stream::Stream;
 use super::table::FlowLimits;
-use super::{Counters, Flow, FlowEnd, Handshake, Opening, Seen, StreamStart};
+use super::{Counters, Handshake, StreamStart};
 
 /// A closed connection's ends may be used again after this, in nanoseconds (TIME-WAIT of common kernels).
 const LINGER: u64 = 60_000_000_000;
@@ -18,6 +19,8 @@ const NEAR: u32 = 1 << 20;
 const MOST_PLACES: usize = 16;
 /// A flow of which one direction is full is judged when it has this many packets.
 const LONG: u64 = 64;
+/// Shorter datagrams are alike too easily to stand for a flow: a DNS header has as many bytes.
+const FINGERPRINTED: usize = 12;
 /// What a flow with first bytes costs besides them.
 const COLD_COST: usize = 320;
 
@@ -25,66 +28,35 @@ const COLD_COST: usize = 320;
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) key: Key,
-    counters: [Counters; 2],
+    pub(super) counters: [Counters; 2],
     pub(super) first: u64,
     pub(super) last: u64,
-    initial_sequence: [u32; 2],
+    pub(super) initial_sequence: [u32; 2],
     /// The end of the highest segment at the first place.
-    highest: [u32; 2],
+    pub(super) highest: [u32; 2],
     /// Time stamp option of the SYN.
-    timestamp: u32,
-    marks: Marks,
-    place: PlaceId,
-    cold: Option<Box<Cold>>,
-    elsewhere: Option<Box<Elsewhere>>,
+    pub(super) timestamp: u32,
+    pub(super) marks: Marks,
+    pub(super) place: PlaceId,
+    pub(super) cold: Option<Box<Cold>>,
+    pub(super) elsewhere: Option<Box<Elsewhere>>,
     /// What the audience made of the first bytes.
-    verdict: u32,
-}
-
-/// Facts of one bit.
-#[derive(Clone, Copy, Debug, Default)]
-struct Marks(u32);
-
-impl Marks {
-    const FIRST_SENDER_LOW: u32 = 1;
-    const LOW_INITIATES: u32 = 1 << 1;
-    const OPENING_SEEN: u32 = 1 << 2;
-    const ANSWER_SEEN: u32 = 1 << 3;
-    const SEQUENCE_KNOWN: [u32; 2] = [1 << 4, 1 << 5];
-    const FINISHED: [u32; 2] = [1 << 6, 1 << 7];
-    const RESET: u32 = 1 << 8;
-    const PAYLOAD_SEEN: u32 = 1 << 9;
-    const LOW_SPOKE_FIRST: u32 = 1 << 10;
-    const JUDGED: u32 = 1 << 11;
-    const CUT: u32 = 1 << 12;
-    const HOLES: u32 = 1 << 13;
-    const HIGHEST_KNOWN: [u32; 2] = [1 << 14, 1 << 15];
-    const KEEPS_NOTHING: u32 = 1 << 16;
-
-    #[inline]
-    fn has(self, mark: u32) -> bool {
-        self.0 & mark != 0
-    }
-
-    #[inline]
-    fn set(&mut self, mark: u32) {
-        self.0 |= mark;
-    }
+    pub(super) verdict: u32,
 }
 
 /// What only flows have whose first bytes are still wanted.
 #[derive(Debug, Default)]
 pub(super) struct Cold {
-    streams: [Stream; 2],
+    pub(super) streams: [Stream; 2],
     /// Tells this use of the slot from earlier ones.
     pub(super) serial: u32,
 }
 
 /// What only flows have that were met at several places.
 #[derive(Debug, Default)]
-struct Elsewhere {
-    places: Vec<(PlaceId, [Option<u32>; 2])>,
-    copies: u64,
+pub(super) struct Elsewhere {
+    pub(super) places: Vec<(PlaceId, [Option<u32>; 2])>,
+    pub(super) copies: u64,
 }
 
 /// What a packet did to a flow's first bytes.
@@ -162,7 +134,7 @@ impl State {
         }
     }
 
-    fn sequence(&self, side: Side) -> Option<u32> {
+    pub(super) fn sequence(&self, side: Side) -> Option<u32> {
         self.marks.has(Marks::SEQUENCE_KNOWN[side.index()]).then_some(self.initial_sequence[side.index()])
     }
 
@@ -294,7 +266,7 @@ impl State {
         };
         let known = Marks::OPENING_SEEN | if mark == Marks::ANSWER_SEEN { Marks::ANSWER_SEEN } else { 0 };
         if !self.marks.has(known) {
-            self.marks.0 &= !Marks::LOW_INITIATES;
+            self.marks.clear(Marks::LOW_INITIATES);
             if initiator == Side::Low {
                 self.marks.set(Marks::LOW_INITIATES);
             }
@@ -339,6 +311,9 @@ impl State {
         if !self.marks.has(Marks::PAYLOAD_SEEN) {
             self.marks.set(Marks::PAYLOAD_SEEN | if side == Side::Low { Marks::LOW_SPOKE_FIRST } else { 0 });
         }
+        if packet.protocol == 17 {
+            self.note_datagram(packet, side);
+        }
         let limit = limits.stream_bytes;
         let packets = self.counters[0].packets + self.counters[1].packets;
         let Some(cold) = &mut self.cold else { return Kept::Nothing };
@@ -362,6 +337,16 @@ impl State {
         }
     }
 
+    /// The first datagram of a side stands for it: address translation does not change it.
+    fn note_datagram(&mut self, packet: &Packet<'_>, side: Side) {
+        if self.sequence(side).is_none() && packet.payload.len() >= FINGERPRINTED {
+            let sample =
+                fold(sample(packet.payload) ^ u64::from(packet.id), packet.payload.len() as u64 | 1 << 40);
+            self.initial_sequence[side.index()] = sample as u32;
+            self.marks.set(Marks::SEQUENCE_KNOWN[side.index()]);
+        }
+    }
+
     /// Whether the flow has ended and nothing waits for earlier bytes.
     pub(super) fn is_complete(&self) -> bool {
         self.is_closed() && self.cold.as_ref().is_some_and(|c| !c.streams.iter().any(Stream::waits))
@@ -381,107 +366,6 @@ impl State {
     /// What the audience said, where it was asked before the end.
     pub(super) fn verdict(&self) -> Option<u32> {
         self.marks.has(Marks::JUDGED).then_some(self.verdict)
-    }
-
-    /// The flow as it stands; its first bytes move out of `self`.
-    pub(super) fn flow(&mut self, places: &Places, limits: &FlowLimits, evicted: bool) -> Flow {
-        let (low, high) = self.key.ends();
-        let (initiator_side, handshake) = self.direction(low, high);
-        let (ahead, back) = (initiator_side.index(), initiator_side.other().index());
-        let (initiator, responder) = match initiator_side {
-            Side::Low => (low, high),
-            Side::High => (high, low),
-        };
-        let start = self.start(initiator_side, limits);
-        let opening = self.sequence(initiator_side).map(|sequence| Opening {
-            initiator: sequence,
-            responder: self.sequence(initiator_side.other()),
-            timestamp: if handshake == Handshake::Seen { self.timestamp } else { 0 },
-        });
-        let (via, seen) = self.places(places, opening);
-        Flow {
-            initiator,
-            responder,
-            transport: self.key.transport(),
-            handshake,
-            forward: self.counters[ahead],
-            backward: self.counters[back],
-            first: self.first,
-            last: self.last,
-            start,
-            via,
-            evicted,
-            seen,
-        }
-    }
-
-    fn start(&mut self, initiator: Side, limits: &FlowLimits) -> StreamStart {
-        let mut start = StreamStart::default();
-        if let Some(cold) = &mut self.cold {
-            cold.streams.iter_mut().for_each(|stream| stream.close(limits.stream_bytes));
-            if cold.streams.iter().any(|stream| stream.cut) {
-                self.marks.set(Marks::CUT);
-            }
-            if cold.streams.iter().any(|stream| stream.holes) {
-                self.marks.set(Marks::HOLES);
-            }
-            let mut take = |side: Side| {
-                let stream = &mut cold.streams[side.index()];
-                (std::mem::take(&mut stream.bytes), std::mem::take(&mut stream.lengths))
-            };
-            (start.forward, start.forward_lengths) = take(initiator);
-            (start.backward, start.backward_lengths) = take(initiator.other());
-        }
-        let first = if self.marks.has(Marks::LOW_SPOKE_FIRST) { Side::Low } else { Side::High };
-        start.responder_first = self.marks.has(Marks::PAYLOAD_SEEN) && first != initiator;
-        let [high, low] = Marks::SEQUENCE_KNOWN;
-        start.late = self.key.protocol() == 6 && !self.marks.has(high | low);
-        start.cut = self.marks.has(Marks::CUT);
-        start.holes = self.marks.has(Marks::HOLES);
-        start
-    }
-
-    /// The longest chain of encapsulations, and all places where there are several.
-    fn places(&self, places: &Places, opening: Option<Opening>) -> (Vec<String>, Seen) {
-        let mut via = places.via(self.place);
-        let mut seen = Seen { opening, tunnel: places.tunnel(self.place), ..Seen::default() };
-        if let Some(elsewhere) = &self.elsewhere {
-            seen.copies = elsewhere.copies;
-            let all = elsewhere.places.iter().map(|(place, _)| *place);
-            for place in all.clone() {
-                let other = places.via(place);
-                if other.len() > via.len() {
-                    via = other;
-                }
-                seen.tunnel = seen.tunnel.or_else(|| places.tunnel(place));
-            }
-            if !elsewhere.places.is_empty() {
-                seen.places = [self.place].into_iter().chain(all).map(|p| places.describe(p)).collect();
-            }
-        }
-        (via, seen)
-    }
-
-    fn direction(&self, low: FlowEnd, high: FlowEnd) -> (Side, Handshake) {
-        let known = if self.marks.has(Marks::LOW_INITIATES) { Side::Low } else { Side::High };
-        match (self.marks.has(Marks::OPENING_SEEN), self.marks.has(Marks::ANSWER_SEEN)) {
-            (true, _) => (known, Handshake::Seen),
-            (false, true) => (known, Handshake::AnswerSeen),
-            (false, false) => self.guess(low, high),
-        }
-    }
-
-    /// Without a handshake, a well-known port is taken for the responder's.
-    fn guess(&self, low: FlowEnd, high: FlowEnd) -> (Side, Handshake) {
-        let served = |port: u16, other: u16| {
-            port != 0 && ((port < 1_024 && other >= 1_024) || (port < 32_768 && other >= 32_768))
-        };
-        let first = if self.marks.has(Marks::FIRST_SENDER_LOW) { Side::Low } else { Side::High };
-        match (served(low.port, high.port), served(high.port, low.port)) {
-            (true, false) => (Side::High, Handshake::GuessedByPort),
-            (false, true) => (Side::Low, Handshake::GuessedByPort),
-            _ => (first, Handshake::FirstPacket),
-        }
     }
 }
 

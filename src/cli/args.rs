@@ -101,7 +101,7 @@ pub struct Check {
     /// Files or folders of manifests, or `-` for standard input
     #[arg(value_name = "PATH")]
     pub paths: Vec<PathBuf>,
-    /// Captures (pcap or pcapng, gzip or zstd too)
+    /// Captures (pcap or pcapng, gzip or zstd too), or folders of them
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub capture: Vec<PathBuf>,
     /// Report where other dataplanes would read these manifests differently
@@ -135,7 +135,7 @@ pub struct Graph {
 /// `flows`
 #[derive(Debug, ClapArgs)]
 pub struct Flows {
-    /// Captures (pcap or pcapng, gzip or zstd too), or `-`
+    /// Captures (pcap or pcapng, gzip or zstd too), folders of them, or `-`
     #[arg(value_name = "CAPTURE", required = true)]
     pub captures: Vec<PathBuf>,
     /// Manifests that name the addresses

@@ -3,12 +3,17 @@
 //! Services are followed to their backends; what cannot be attributed is kept and says so.
 
 mod attribute;
+mod legs;
+mod witness;
 
 pub use attribute::{Directory, attribute};
+pub use legs::join;
+pub use witness::Witness;
 
-pub use crate::capture::{Flow, FlowEnd, Transport};
+pub use crate::capture::{Flow, FlowEnd, Leg, Place, Transport};
 use crate::inventory::Inventory;
 use crate::protocol::Detection;
+use std::sync::Arc;
 
 /// Everything that was seen on the wire.
 #[derive(Clone, Debug, Default)]
@@ -17,6 +22,8 @@ pub struct Observed {
     pub flows: Vec<ObservedFlow>,
     /// Captures that were read, by name; empty where none was given.
     pub captures: Vec<String>,
+    /// Packets that were met again at another place and not counted twice.
+    pub copies: u64,
     /// Malformed or surprising bytes, counted.
     pub oddities: std::collections::BTreeMap<String, u64>,
 }
@@ -26,8 +33,8 @@ pub struct Observed {
 pub struct ObservedFlow {
     /// Ends, counts and times.
     pub flow: Flow,
-    /// Protocol and protection.
-    pub detection: Detection,
+    /// Protocol and protection; equal ones are shared.
+    pub detection: Arc<Detection>,
     /// Who opened it.
     pub initiator: Party,
     /// Who was called.

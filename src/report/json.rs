@@ -236,6 +236,29 @@ struct FlowShape<'a> {
     last: String,
     via: &'a [String],
     complete: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tunnel: Option<[String; 2]>,
+    #[serde(skip_serializing_if = "is_zero")]
+    copies: u64,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    places: Vec<PlaceShape<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    joined: Vec<LegShape>,
+}
+
+/// Where a flow was met, where it was met at several places.
+#[derive(Serialize)]
+struct PlaceShape<'a> {
+    capture: &'a str,
+    interface: u32,
+    via: &'a [String],
+}
+
+/// One face of a connection that address translation shows several times.
+#[derive(Serialize)]
+struct LegShape {
+    initiator: String,
+    responder: String,
 }
 
 #[derive(Serialize)]
@@ -492,7 +515,7 @@ pub(super) fn whole_traffic(traffic: &TrafficSet) -> Traffic {
     Traffic::Some(all)
 }
 
-fn flow_shape<'a>(analysis: &Analysis, seen: &'a ObservedFlow) -> FlowShape<'a> {
+fn flow_shape<'a>(analysis: &'a Analysis, seen: &'a ObservedFlow) -> FlowShape<'a> {
     let flow = &seen.flow;
     let end = |end: crate::observed::FlowEnd, party: &crate::observed::Party| {
         let ip = end.ip.to_string();
@@ -515,7 +538,26 @@ fn flow_shape<'a>(analysis: &Analysis, seen: &'a ObservedFlow) -> FlowShape<'a> 
         last: time_text(flow.last),
         via: &flow.via,
         complete: !missing,
+        tunnel: flow.seen.tunnel.map(|(low, high)| [low.to_string(), high.to_string()]),
+        copies: flow.seen.copies,
+        places: flow.seen.places.iter().map(|place| place_shape(analysis, place)).collect(),
+        joined: flow.seen.legs.iter().map(leg_shape).collect(),
     }
+}
+
+fn place_shape<'a>(analysis: &'a Analysis, place: &'a crate::observed::Place) -> PlaceShape<'a> {
+    let capture = analysis.observed.captures.get(place.input).map_or("", String::as_str);
+    PlaceShape { capture, interface: place.interface, via: &place.via }
+}
+
+fn leg_shape(leg: &crate::observed::Leg) -> LegShape {
+    let end = |end: crate::observed::FlowEnd| std::net::SocketAddr::new(end.ip, end.port).to_string();
+    LegShape { initiator: end(leg.initiator), responder: end(leg.responder) }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 impl GraphOptions {

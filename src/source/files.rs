@@ -35,7 +35,7 @@ pub fn read_manifests(paths: &[PathBuf]) -> Reading {
     let mut reading = Reading::default();
     let mut files = Vec::new();
     for path in paths {
-        find(path, &mut files, &mut reading.problems);
+        find(path, is_manifest, &mut files, &mut reading.problems);
     }
     files.sort();
     files.dedup();
@@ -54,6 +54,24 @@ pub fn read_manifests(paths: &[PathBuf]) -> Reading {
         reading.bytes += part.bytes;
     }
     reading
+}
+
+/// The captures at the given paths: files as they are named, in folders those that end in `.pcap`,
+/// `.pcapng`, `.cap` or `.dmp`, rotated (`.pcap0`, `.pcap.1`) or packed (`.gz`, `.zst`) too.
+pub fn find_captures(paths: &[PathBuf]) -> (Vec<PathBuf>, Vec<Problem>) {
+    let mut files = Vec::new();
+    let mut problems = Vec::new();
+    for path in paths {
+        let before = files.len();
+        find(path, is_capture, &mut files, &mut problems);
+        if files.len() == before && path.is_dir() {
+            let hint = "captures end in .pcap, .pcapng, .cap or .dmp (.gz and .zst are unpacked)";
+            problems.push(problem(&path.display().to_string(), "no captures here", hint));
+        }
+    }
+    let mut known = std::collections::BTreeSet::new();
+    files.retain(|file| known.insert(file.clone()));
+    (files, problems)
 }
 
 /// Opens a capture for streaming; gzip and zstd are unpacked on the way.
@@ -78,14 +96,14 @@ pub fn peak_memory_bytes() -> u64 {
     kib.unwrap_or(0) * 1024
 }
 
-fn find(path: &Path, files: &mut Vec<PathBuf>, problems: &mut Vec<Problem>) {
+fn find(path: &Path, wanted: fn(&Path) -> bool, files: &mut Vec<PathBuf>, problems: &mut Vec<Problem>) {
     if !path.is_dir() {
         files.push(path.to_owned());
         return;
     }
     for entry in walkdir::WalkDir::new(path).sort_by_file_name() {
         match entry {
-            Ok(entry) if entry.file_type().is_file() && is_manifest(entry.path()) => {
+            Ok(entry) if entry.file_type().is_file() && wanted(entry.path()) => {
                 files.push(entry.into_path());
             }
             Ok(_) => {}
@@ -97,9 +115,21 @@ fn find(path: &Path, files: &mut Vec<PathBuf>, problems: &mut Vec<Problem>) {
 }
 
 fn is_manifest(path: &Path) -> bool {
-    let name = path.file_name().map(|n| n.to_string_lossy().to_lowercase()).unwrap_or_default();
-    let plain = name.strip_suffix(".gz").or_else(|| name.strip_suffix(".zst")).unwrap_or(&name);
+    let plain = plain_name(path);
     [".yaml", ".yml", ".json"].iter().any(|ending| plain.ends_with(ending))
+}
+
+/// Rotation puts numbers behind the ending.
+fn is_capture(path: &Path) -> bool {
+    let plain = plain_name(path);
+    let unnumbered = plain.trim_end_matches(|c: char| c.is_ascii_digit()).trim_end_matches('.');
+    [".pcap", ".pcapng", ".cap", ".dmp"].iter().any(|ending| unnumbered.ends_with(ending))
+}
+
+/// The lower-case name of a file without the ending that says how it is packed.
+fn plain_name(path: &Path) -> String {
+    let name = path.file_name().map(|n| n.to_string_lossy().to_lowercase()).unwrap_or_default();
+    name.strip_suffix(".gz").or_else(|| name.strip_suffix(".zst")).unwrap_or(&name).to_owned()
 }
 
 fn read_file(path: &Path) -> Reading {

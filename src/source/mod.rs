@@ -5,5 +5,5 @@ mod files;
 mod yaml;
 
 pub use contract::{CONTRACT, ContractFile, read_contract};
-pub use files::{Reading, open_capture, peak_memory_bytes, problem, read_manifests};
+pub use files::{Reading, find_captures, open_capture, peak_memory_bytes, problem, read_manifests};
 pub use yaml::{parse, parse_one};

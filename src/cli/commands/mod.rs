@@ -19,10 +19,13 @@ use crate::observed::Observed;
 use crate::policy;
 use crate::report::View;
 use crate::source;
-use std::io::{self, BufWriter, IsTerminal, Read, Write};
+use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::{ExitCode, Stdio};
 use std::time::{Duration, Instant};
+
+/// Each worker walks all packets: more than these gain nothing.
+const MOST_WORKERS: usize = 4;
 
 /// Runs the command that was typed.
 pub fn run(args: Args) -> Result<ExitCode, Failure> {
@@ -167,21 +170,28 @@ impl Session {
         }
     }
 
-    /// Reads captures; one that is broken does not hide the others.
+    /// Reads captures, merged on time; one that is broken does not hide the others.
     fn observed(&mut self, captures: &[PathBuf], analysis: &Analysis) -> Observed {
-        let mut observed = Observed::default();
-        for path in captures {
-            let bar = self.progress("reading packets");
-            let result = self.timed("capture", || {
-                let input = source::open_capture(path)?;
-                let mut counted = bar.wrap_read(input);
-                read_one(path, &mut counted, analysis, &mut observed)
-            });
-            bar.finish_and_clear();
-            if let Err(problem) = result {
-                self.report_problems(&[problem]);
+        if captures.is_empty() {
+            return Observed::default();
+        }
+        let bar = self.progress("reading packets");
+        let (files, mut problems) = source::find_captures(captures);
+        let mut inputs: Vec<analysis::NamedCapture<'_>> = Vec::new();
+        for file in files {
+            match source::open_capture(&file) {
+                Ok(input) => inputs.push((file.display().to_string(), Box::new(bar.wrap_read(input)))),
+                Err(problem) => problems.push(problem),
             }
         }
+        let workers = rayon::current_num_threads().min(MOST_WORKERS);
+        let (observed, errors) =
+            self.timed("capture", || analysis::observe(inputs, &analysis.inventory, workers));
+        bar.finish_and_clear();
+        problems.extend(errors.into_iter().map(|(name, error)| {
+            source::problem(&name, &error.to_string(), "captures are pcap or pcapng, gzip or zstd too")
+        }));
+        self.report_problems(&problems);
         observed
     }
 
@@ -238,18 +248,6 @@ impl Session {
             }
         }
     }
-}
-
-fn read_one(
-    path: &Path,
-    input: &mut dyn Read,
-    analysis: &Analysis,
-    observed: &mut Observed,
-) -> Result<(), Problem> {
-    let name = path.display().to_string();
-    analysis::observe(&name, input, &analysis.inventory, observed).map_err(|error| {
-        source::problem(&name, &error.to_string(), "captures are pcap or pcapng, gzip or zstd too")
-    })
 }
 
 /// At least one path must be named; nothing is guessed.

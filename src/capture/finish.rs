@@ -1,0 +1,111 @@
+//! From the state of a flow to the record of it: who opened it, its first bytes, its places.
+
+use super::key::Side;
+use super::marks::Marks;
+use super::place::Places;
+use super::state::State;
+use super::table::FlowLimits;
+use super::{Flow, FlowEnd, Handshake, Opening, Seen, StreamStart};
+
+impl State {
+    /// The flow as it stands; its first bytes move out of `self`.
+    pub(super) fn flow(&mut self, places: &Places, limits: &FlowLimits, evicted: bool) -> Flow {
+        let (low, high) = self.key.ends();
+        let (initiator_side, handshake) = self.direction(low, high);
+        let (ahead, back) = (initiator_side.index(), initiator_side.other().index());
+        let (initiator, responder) = match initiator_side {
+            Side::Low => (low, high),
+            Side::High => (high, low),
+        };
+        let start = self.start(initiator_side, limits);
+        let opening = self.sequence(initiator_side).map(|sequence| Opening {
+            initiator: sequence,
+            responder: self.sequence(initiator_side.other()),
+            timestamp: if handshake == Handshake::Seen { self.timestamp } else { 0 },
+        });
+        let (via, seen) = self.places(places, opening);
+        Flow {
+            initiator,
+            responder,
+            transport: self.key.transport(),
+            handshake,
+            forward: self.counters[ahead],
+            backward: self.counters[back],
+            first: self.first,
+            last: self.last,
+            start,
+            via,
+            evicted,
+            seen,
+        }
+    }
+
+    fn start(&mut self, initiator: Side, limits: &FlowLimits) -> StreamStart {
+        let mut start = StreamStart::default();
+        if let Some(cold) = &mut self.cold {
+            cold.streams.iter_mut().for_each(|stream| stream.close(limits.stream_bytes));
+            if cold.streams.iter().any(|stream| stream.cut) {
+                self.marks.set(Marks::CUT);
+            }
+            if cold.streams.iter().any(|stream| stream.holes) {
+                self.marks.set(Marks::HOLES);
+            }
+            let mut take = |side: Side| {
+                let stream = &mut cold.streams[side.index()];
+                (std::mem::take(&mut stream.bytes), std::mem::take(&mut stream.lengths))
+            };
+            (start.forward, start.forward_lengths) = take(initiator);
+            (start.backward, start.backward_lengths) = take(initiator.other());
+        }
+        let first = if self.marks.has(Marks::LOW_SPOKE_FIRST) { Side::Low } else { Side::High };
+        start.responder_first = self.marks.has(Marks::PAYLOAD_SEEN) && first != initiator;
+        let [high, low] = Marks::SEQUENCE_KNOWN;
+        start.late = self.key.protocol() == 6 && !self.marks.has(high | low);
+        start.cut = self.marks.has(Marks::CUT);
+        start.holes = self.marks.has(Marks::HOLES);
+        start
+    }
+
+    /// The longest chain of encapsulations, and all places where there are several.
+    fn places(&self, places: &Places, opening: Option<Opening>) -> (Vec<String>, Seen) {
+        let mut via = places.via(self.place);
+        let mut seen = Seen { opening, tunnel: places.tunnel(self.place), ..Seen::default() };
+        if let Some(elsewhere) = &self.elsewhere {
+            seen.copies = elsewhere.copies;
+            let all = elsewhere.places.iter().map(|(place, _)| *place);
+            for place in all.clone() {
+                let other = places.via(place);
+                if other.len() > via.len() {
+                    via = other;
+                }
+                seen.tunnel = seen.tunnel.or_else(|| places.tunnel(place));
+            }
+            if !elsewhere.places.is_empty() {
+                seen.places = [self.place].into_iter().chain(all).map(|p| places.describe(p)).collect();
+            }
+        }
+        (via, seen)
+    }
+
+    fn direction(&self, low: FlowEnd, high: FlowEnd) -> (Side, Handshake) {
+        let known = if self.marks.has(Marks::LOW_INITIATES) { Side::Low } else { Side::High };
+        match (self.marks.has(Marks::OPENING_SEEN), self.marks.has(Marks::ANSWER_SEEN)) {
+            (true, _) => (known, Handshake::Seen),
+            (false, true) => (known, Handshake::AnswerSeen),
+            (false, false) => self.guess(low, high),
+        }
+    }
+
+    /// Without a handshake, a well-known port is taken for the responder's.
+    fn guess(&self, low: FlowEnd, high: FlowEnd) -> (Side, Handshake) {
+        let served = |port: u16, other: u16| {
+            port != 0 && ((port < 1_024 && other >= 1_024) || (port < 32_768 && other >= 32_768))
+        };
+        let first = if self.marks.has(Marks::FIRST_SENDER_LOW) { Side::Low } else { Side::High };
+        match (served(low.port, high.port), served(high.port, low.port)) {
+            (true, false) => (Side::High, Handshake::GuessedByPort),
+            (false, true) => (Side::Low, Handshake::GuessedByPort),
+            _ => (first, Handshake::FirstPacket),
+        }
+    }
+}
