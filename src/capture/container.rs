@@ -8,7 +8,7 @@ use super::fragment::{Datagram, Fragments};
 use super::key::Seed;
 use super::link::{self, LinkType};
 use super::packet::{Oddity, Packet};
-use super::table::{FlowLimits, FlowTable, Share};
+use super::table::{Addressed, BATCH, FlowLimits, FlowTable, Share};
 use super::tunnel::{self, Layer};
 use super::window::{BUFFER, Oddities, Record, Window};
 use super::{Flow, pcap, pcapng};
@@ -87,6 +87,15 @@ impl<'a> Input<'a> {
         Ok(Input { window, format, oddities })
     }
 
+    /// Whether the next packet can be had without moving the earlier ones.
+    #[inline]
+    fn is_ready(&self) -> bool {
+        match &self.format {
+            Format::Pcap(reader) => reader.is_ready(self.window.ready()),
+            Format::Pcapng(reader) => reader.is_ready(self.window.ready()),
+        }
+    }
+
     /// The next packet; a failure ends the input and is counted.
     #[inline]
     fn next(&mut self) -> Option<Record> {
@@ -142,17 +151,26 @@ pub(super) fn read_share(
 ) -> CaptureSummary {
     let mut packets = Packets::new(limits, share, audience);
     match inputs.as_mut_slice() {
-        [only] => {
-            while let Some(record) = only.next() {
-                packets.packet(0, &record, only.window.bytes(&record.bytes));
-            }
-        }
+        [only] => stream(only, &mut packets),
         several => merge(several, &mut packets),
     }
     for input in inputs {
         input.oddities.0.iter().for_each(|(what, count)| packets.oddities.many(what, *count));
     }
     packets.finish()
+}
+
+/// Takes packets in batches, as far as they are in the window together.
+fn stream(input: &mut Input<'_>, packets: &mut Packets<'_>) {
+    let mut records = Vec::with_capacity(BATCH);
+    while let Some(record) = input.next() {
+        records.push(record);
+        while records.len() < BATCH && input.is_ready() {
+            records.extend(input.next());
+        }
+        packets.batch(0, &records, &input.window);
+        records.clear();
+    }
 }
 
 /// Takes the earliest packet of all inputs, again and again.
@@ -164,7 +182,7 @@ fn merge(inputs: &mut [Input<'_>], packets: &mut Packets<'_>) {
     while let Some(Reverse((_, number))) = order.pop() {
         let input = &mut inputs[number];
         if let Some(record) = heads[number].take() {
-            packets.packet(number as u16, &record, input.window.bytes(&record.bytes));
+            packets.batch(number as u16, &[record], &input.window);
         }
         heads[number] = input.next();
         if let Some(next) = &heads[number] {
@@ -195,21 +213,34 @@ impl<'a> Packets<'a> {
         }
     }
 
-    /// Takes one packet.
-    #[inline]
-    fn packet(&mut self, input: u16, record: &Record, bytes: &[u8]) {
-        self.summary.packets += 1;
-        self.summary.bytes += bytes.len() as u64;
-        let mut packet = Packet { interface: record.interface, ..Packet::default() };
-        let decoded = match self.link(record.link_type) {
-            Some(link) => link.open(bytes, &mut packet).and_then(|next| tunnel::follow(next, &mut packet)),
-            None => Err(Oddity::LinkType),
-        };
-        match decoded {
-            Ok(()) if packet.fragment.is_none() => self.count(&packet, input, record.nanos),
-            Ok(()) => self.piece(packet, input, record.nanos),
-            Err(oddity) => self.oddities.odd(&oddity.text(record.link_type)),
+    /// Takes packets that are in the window together.
+    fn batch(&mut self, input: u16, records: &[Record], window: &Window<'_>) {
+        let mut batch: Vec<Addressed<'_>> = Vec::with_capacity(records.len());
+        for record in records {
+            let bytes = window.bytes(&record.bytes);
+            self.summary.packets += 1;
+            self.summary.bytes += bytes.len() as u64;
+            let mut packet = Packet { interface: record.interface, ..Packet::default() };
+            let decoded = match self.link(record.link_type) {
+                Some(link) => {
+                    link.open(bytes, &mut packet).and_then(|next| tunnel::follow(next, &mut packet))
+                }
+                None => Err(Oddity::LinkType),
+            };
+            match decoded {
+                Ok(()) if packet.fragment.is_none() => {
+                    batch.extend(self.table.address(packet, input, record.nanos));
+                }
+                Ok(()) => {
+                    // Earlier packets come first also where a whole datagram follows.
+                    self.table.packets(&batch, self.audience);
+                    batch.clear();
+                    self.piece(packet, input, record.nanos);
+                }
+                Err(oddity) => self.oddities.odd(&oddity.text(record.link_type)),
+            }
         }
+        self.table.packets(&batch, self.audience);
     }
 
     fn link(&mut self, number: u32) -> Option<&'static LinkType> {
@@ -221,11 +252,6 @@ impl<'a> Packets<'a> {
                 link
             }
         }
-    }
-
-    #[inline]
-    fn count(&mut self, packet: &Packet<'_>, input: u16, nanos: u64) {
-        self.table.packet(packet, input, nanos, self.audience);
     }
 
     /// A fragment waits for the others; the whole may be a tunnel with fragments inside.
@@ -245,7 +271,10 @@ impl<'a> Packets<'a> {
         let mut packet = datagram.head.packet();
         let layer = Layer::Protocol(datagram.head.protocol());
         match tunnel::follow((layer, &datagram.bytes), &mut packet) {
-            Ok(()) if packet.fragment.is_none() => self.count(&packet, input, nanos),
+            Ok(()) if packet.fragment.is_none() => {
+                let addressed = self.table.address(packet, input, nanos);
+                self.table.packets(addressed.as_slice(), self.audience);
+            }
             // Each whole is deeper than its pieces, so this ends at the deepest layer.
             Ok(()) => self.piece(packet, input, nanos),
             Err(oddity) => self.oddities.odd(&oddity.text(0)),

@@ -1,20 +1,23 @@
 //! The same packet, met at several places (pod interface, bridge, node interface), is counted once.
 //!
-//! The rule: equal ends, protocol and IP identification, and for TCP equal sequence,
+//! The rule: equal ends, direction, protocol and IP identification, and for TCP equal sequence,
 //! acknowledgement, flags, length and time stamp, for others equal length and payload, within a
 //! tenth of a second, at a place where that packet was not met yet. Met again at the same place
 //! it was sent again, and counts again. At one place, hops left that differ make two places,
 //! where the IP identification is not zero.
+//!
+//! What is remembered belongs to one flow, so that other traffic changes nothing.
 
+use super::key::Side;
 use super::packet::Packet;
 use super::place::PlaceId;
 
 /// How far apart two captures of one packet may be, in nanoseconds.
-const WINDOW: u64 = 100_000_000;
-/// Packets that are remembered.
-const SLOTS: usize = 1 << 15;
+pub(super) const WINDOW: u64 = 100_000_000;
+/// Packets of one flow that are remembered.
+const MOST: usize = 64;
 /// Places of one packet that are remembered.
-const MOST_POINTS: usize = 6;
+const MOST_POINTS: usize = 4;
 
 /// Whether a packet counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,70 +28,80 @@ pub(super) enum Sighting {
     Copy,
 }
 
-/// The packets of the last moments.
-#[derive(Debug)]
-pub(super) struct Copies {
-    slots: Vec<Slot>,
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-struct Slot {
-    identity: u64,
-    time: u64,
-    points: [Point; MOST_POINTS],
-    used: u8,
-}
-
+/// Where, and with how many hops left.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Point {
-    place: PlaceId,
-    hops: u8,
+pub(super) struct Point {
+    pub(super) place: PlaceId,
+    pub(super) hops: u8,
+}
+
+/// The latest packets of a flow that is met at several places, in a ring.
+#[derive(Debug, Default)]
+pub(super) struct Copies {
+    packets: Vec<Recent>,
+    next: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Recent {
+    identity: u32,
+    side: Side,
+    used: u8,
+    points: [Point; MOST_POINTS],
+    nanos: u64,
 }
 
 impl Copies {
-    pub(super) fn new() -> Copies {
-        Copies { slots: vec![Slot::default(); SLOTS] }
-    }
-
-    /// Looks at a packet; `flow` is the hash of its ends, `forward` tells the two directions apart.
-    #[inline]
+    /// Looks at a packet, and remembers it.
     pub(super) fn look(
         &mut self,
         packet: &Packet<'_>,
-        flow: u64,
-        forward: bool,
+        identity: u32,
+        side: Side,
         place: PlaceId,
         nanos: u64,
     ) -> Sighting {
-        let identity = identity(packet, flow, forward);
-        let slot = &mut self.slots[identity as usize % SLOTS];
         let point = Point { place, hops: packet.hops };
-        if slot.identity != identity || slot.time.abs_diff(nanos) > WINDOW || slot.used == 0 {
-            *slot = Slot { identity, time: nanos, used: 1, ..Slot::default() };
-            slot.points[0] = point;
+        let same = |known: &&mut Recent| {
+            known.identity == identity && known.side == side && known.nanos.abs_diff(nanos) <= WINDOW
+        };
+        let Some(known) = self.packets.iter_mut().find(same) else {
+            self.remember(identity, side, point, nanos);
+            return Sighting::Counts;
+        };
+        let points = &known.points[..usize::from(known.used)];
+        if points.iter().any(|p| p.place == place && (p.hops == packet.hops || packet.id == 0)) {
+            (known.used, known.nanos, known.points[0]) = (1, nanos, point);
             return Sighting::Counts;
         }
-        let known = &slot.points[..usize::from(slot.used)];
-        let met_here = known.iter().any(|p| p.place == place && (p.hops == packet.hops || packet.id == 0));
-        if met_here {
-            slot.used = 1;
-            slot.time = nanos;
-            slot.points[0] = point;
-            return Sighting::Counts;
-        }
-        if let Some(free) = slot.points.get_mut(usize::from(slot.used)) {
+        if let Some(free) = known.points.get_mut(usize::from(known.used)) {
             *free = point;
-            slot.used += 1;
+            known.used += 1;
         }
         Sighting::Copy
+    }
+
+    /// Puts a packet in the place of one that is out of the window, or of the oldest.
+    pub(super) fn remember(&mut self, identity: u32, side: Side, point: Point, nanos: u64) {
+        let mut points = [Point::default(); MOST_POINTS];
+        points[0] = point;
+        let recent = Recent { identity, side, used: 1, points, nanos };
+        let over = |known: &Recent| nanos.saturating_sub(known.nanos) > WINDOW;
+        if self.packets.get(self.next).is_some_and(over) || self.packets.len() >= MOST {
+            self.packets[self.next] = recent;
+            self.next = (self.next + 1) % self.packets.len();
+        } else {
+            self.packets.insert(self.next, recent);
+            self.next = (self.next + 1) % self.packets.len().max(1);
+        }
     }
 }
 
 /// What copies of one packet have in common. Checksums are left out: offload leaves them open.
 #[inline]
-fn identity(packet: &Packet<'_>, flow: u64, forward: bool) -> u64 {
+pub(super) fn identity(packet: &Packet<'_>) -> u32 {
     let length = packet.payload.len() as u64 + packet.missing as u64;
-    let common = u64::from(packet.id) << 48 | (length & 0xffff_ffff) << 8 | u64::from(forward);
+    let common = u64::from(packet.id) << 48 | (length & 0xffff_ffff) << 8;
     let own = match packet.is_tcp() {
         true => {
             let tcp = &packet.tcp;
@@ -97,7 +110,7 @@ fn identity(packet: &Packet<'_>, flow: u64, forward: bool) -> u64 {
         }
         false => sample(packet.payload),
     };
-    fold(fold(flow ^ common, 0xa076_1d64_78bd_642f) ^ own, 0xe703_7ed1_a0b4_28db) | 1
+    (fold(common ^ 0xa076_1d64_78bd_642f, own ^ 0xe703_7ed1_a0b4_28db) >> 16) as u32
 }
 
 /// The first and last bytes of a payload, mixed.
@@ -128,42 +141,56 @@ mod tests {
         Packet { protocol: 6, id, hops, tcp, payload: b"data", ..Packet::default() }
     }
 
+    fn look(copies: &mut Copies, packet: &Packet<'_>, place: PlaceId, nanos: u64) -> Sighting {
+        copies.look(packet, identity(packet), Side::Low, place, nanos)
+    }
+
     #[test]
     fn a_packet_at_three_places_counts_once_and_its_repetition_once_more() {
-        let mut copies = Copies::new();
-        let mut look = |place, nanos| copies.look(&segment(7, 100, 64), 1, true, place, nanos);
-        let first: Vec<Sighting> = (0..3).map(|place| look(place, u64::from(place) * 1_000)).collect();
+        let mut copies = Copies::default();
+        let mut at = |place, nanos| look(&mut copies, &segment(7, 100, 64), place, nanos);
+        let first: Vec<Sighting> = (0..3).map(|place| at(place, u64::from(place) * 1_000)).collect();
         assert_eq!(first, [Sighting::Counts, Sighting::Copy, Sighting::Copy]);
-        let again: Vec<Sighting> = (0..3).map(|place| look(place, 1_000_000 + u64::from(place))).collect();
+        let again: Vec<Sighting> = (0..3).map(|place| at(place, 1_000_000 + u64::from(place))).collect();
         assert_eq!(again, [Sighting::Counts, Sighting::Copy, Sighting::Copy]);
     }
 
     #[test]
     fn what_is_sent_again_at_one_place_counts_again() {
-        let mut copies = Copies::new();
+        let mut copies = Copies::default();
         for nanos in 0..5 {
-            assert_eq!(copies.look(&segment(0, 100, 64), 1, true, 0, nanos), Sighting::Counts);
+            assert_eq!(look(&mut copies, &segment(0, 100, 64), 0, nanos), Sighting::Counts);
         }
     }
 
     #[test]
     fn a_routed_hop_is_told_by_its_hops_left_only_where_the_identification_says_so() {
-        let mut copies = Copies::new();
-        assert_eq!(copies.look(&segment(9, 1, 64), 1, true, 0, 0), Sighting::Counts);
-        assert_eq!(copies.look(&segment(9, 1, 63), 1, true, 0, 1), Sighting::Copy);
-        assert_eq!(copies.look(&segment(0, 1, 64), 1, true, 0, 0), Sighting::Counts);
-        assert_eq!(copies.look(&segment(0, 1, 63), 1, true, 0, 1), Sighting::Counts);
+        let mut copies = Copies::default();
+        assert_eq!(look(&mut copies, &segment(9, 1, 64), 0, 0), Sighting::Counts);
+        assert_eq!(look(&mut copies, &segment(9, 1, 63), 0, 1), Sighting::Copy);
+        assert_eq!(look(&mut copies, &segment(0, 1, 64), 0, 0), Sighting::Counts);
+        assert_eq!(look(&mut copies, &segment(0, 1, 63), 0, 1), Sighting::Counts);
     }
 
     #[test]
-    fn other_bytes_a_later_time_and_the_other_direction_are_no_copies() {
-        let mut copies = Copies::new();
-        let mut look = |id, sequence, forward, nanos| {
-            copies.look(&segment(id, sequence, 64), 1, forward, u16::from(forward), nanos)
-        };
-        assert_eq!(look(1, 1, true, 0), Sighting::Counts);
-        assert_eq!(look(2, 1, false, 0), Sighting::Counts);
-        assert_eq!(look(1, 2, false, 0), Sighting::Counts);
-        assert_eq!(look(1, 1, false, 2 * WINDOW), Sighting::Counts);
+    fn other_bytes_and_a_later_time_are_no_copies() {
+        let mut copies = Copies::default();
+        assert_eq!(look(&mut copies, &segment(1, 1, 64), 1, 0), Sighting::Counts);
+        assert_eq!(look(&mut copies, &segment(1, 2, 64), 0, 0), Sighting::Counts);
+        assert_eq!(look(&mut copies, &segment(1, 1, 64), 0, 2 * WINDOW), Sighting::Counts);
+    }
+
+    #[test]
+    fn a_burst_is_remembered_up_to_its_bound() {
+        let mut copies = Copies::default();
+        for number in 0..200 {
+            look(&mut copies, &segment(1, number, 64), 0, u64::from(number));
+        }
+        assert_eq!(copies.packets.len(), MOST);
+        assert_eq!(look(&mut copies, &segment(1, 199, 64), 1, 300), Sighting::Copy);
+        assert_eq!(look(&mut copies, &segment(1, 150, 64), 1, 300), Sighting::Copy);
+        assert_eq!(look(&mut copies, &segment(1, 10, 64), 1, 300), Sighting::Counts);
+        look(&mut copies, &segment(1, 500, 64), 0, 2 * WINDOW);
+        assert!(copies.packets.len() <= MOST);
     }
 }

@@ -2,10 +2,10 @@
 
 use super::key::Side;
 use super::marks::Marks;
-use super::place::Places;
+use super::place::{NO_PLACE, PlaceId, Places};
 use super::state::State;
 use super::table::FlowLimits;
-use super::{Flow, FlowEnd, Handshake, Opening, Seen, StreamStart};
+use super::{Flow, FlowEnd, Handshake, Opening, Place, Seen, StreamStart};
 
 impl State {
     /// The flow as it stands; its first bytes move out of `self`.
@@ -68,21 +68,27 @@ impl State {
 
     /// The longest chain of encapsulations, and all places where there are several.
     fn places(&self, places: &Places, opening: Option<Opening>) -> (Vec<String>, Seen) {
-        let mut via = places.via(self.place);
-        let mut seen = Seen { opening, tunnel: places.tunnel(self.place), ..Seen::default() };
+        let mut seen = Seen { opening, ..Seen::default() };
+        let mut all: Vec<PlaceId> = self.place.into_iter().filter(|place| *place != NO_PLACE).collect();
         if let Some(elsewhere) = &self.elsewhere {
-            seen.copies = elsewhere.copies;
-            let all = elsewhere.places.iter().map(|(place, _)| *place);
-            for place in all.clone() {
-                let other = places.via(place);
-                if other.len() > via.len() {
-                    via = other;
-                }
-                seen.tunnel = seen.tunnel.or_else(|| places.tunnel(place));
-            }
-            if !elsewhere.places.is_empty() {
-                seen.places = [self.place].into_iter().chain(all).map(|p| places.describe(p)).collect();
-            }
+            seen.copies = elsewhere.copied;
+            all.extend(elsewhere.places.iter().map(|(place, _)| *place));
+        }
+        all.sort_unstable();
+        all.dedup();
+        if places.are_plain(&all) {
+            return (Vec::new(), seen);
+        }
+        // Numbers depend on other traffic, words do not.
+        let mut all: Vec<(Place, _)> = all.iter().map(|p| (places.describe(*p), places.tunnel(*p))).collect();
+        all.sort_by(|(one, a), (other, b)| {
+            other.via.len().cmp(&one.via.len()).then_with(|| (one, a).cmp(&(other, b)))
+        });
+        seen.tunnel = all.iter().find_map(|(_, tunnel)| *tunnel);
+        let via = all[0].0.via.clone();
+        if all.len() > 1 {
+            seen.places = all.into_iter().map(|(place, _)| place).collect();
+            seen.places.dedup();
         }
         (via, seen)
     }

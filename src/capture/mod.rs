@@ -7,6 +7,7 @@ mod copies;
 mod finish;
 pub mod flow;
 mod fragment;
+mod index;
 mod key;
 mod link;
 mod marks;

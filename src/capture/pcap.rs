@@ -72,6 +72,13 @@ impl Reader {
         Ok(Reader { header, link_type })
     }
 
+    /// Whether the next record is sound and in the window.
+    #[inline]
+    pub(super) fn is_ready(&self, ready: &[u8]) -> bool {
+        let captured = self.header.u32(ready, 8) as usize;
+        ready.len() >= self.header.record_header && ready.len() - self.header.record_header >= captured
+    }
+
     /// The next record, past what is damaged.
     #[inline]
     pub(super) fn next(

@@ -35,6 +35,13 @@ struct Section {
 }
 
 impl Reader {
+    /// Whether the next block is a packet and in the window.
+    #[inline]
+    pub(super) fn is_ready(&self, ready: &[u8]) -> bool {
+        let length = self.section.u32(ready, 4) as usize;
+        self.section.u32(ready, 0) == 6 && (32..=ready.len()).contains(&length) && length % 4 == 0
+    }
+
     /// The next packet, past blocks of other kinds.
     pub(super) fn next(
         &mut self,

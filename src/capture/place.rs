@@ -7,7 +7,9 @@ use super::packet::{Address, Packet, ViaList};
 use hashbrown::HashMap;
 
 /// Places that are told apart; further ones share the last number.
-const MOST: usize = 4_096;
+const MOST: usize = 60_000;
+/// The number of no place.
+pub(super) const NO_PLACE: PlaceId = PlaceId::MAX;
 
 /// Number of a place.
 pub(super) type PlaceId = u16;
@@ -61,6 +63,13 @@ impl Places {
         self.numbers.insert(spot, number);
         self.spots.push(spot);
         number
+    }
+
+    /// Whether these are one place without any encapsulation.
+    pub(super) fn are_plain(&self, places: &[PlaceId]) -> bool {
+        let plain =
+            |place: &PlaceId| self.spots.get(usize::from(*place)).is_none_or(|spot| spot.via.is_empty());
+        places.len() <= 1 && places.iter().all(plain)
     }
 
     /// The encapsulations of a place, outermost first.

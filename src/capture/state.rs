@@ -1,10 +1,10 @@
 //! One flow in the making: counters, handshake, first bytes, and where it was met.
 
-use super::copies::{Sighting, fold, sample};
+use super::copies::{Copies, Point, Sighting, fold, identity, sample};
 use super::key::{Key, Side};
 use super::marks::Marks;
 use super::packet::{ACK, FIN, Packet, RST, SYN};
-use super::place::PlaceId;
+use super::place::{NO_PLACE, PlaceId};
 use super::stream::Stream;
 use super::table::FlowLimits;
 use super::{Counters, Handshake, StreamStart};
@@ -37,7 +37,12 @@ pub(super) struct State {
     /// Time stamp option of the SYN.
     pub(super) timestamp: u32,
     pub(super) marks: Marks,
-    pub(super) place: PlaceId,
+    /// The usual place of each direction.
+    pub(super) place: [PlaceId; 2],
+    /// The latest packet of each direction, by what its copies have in common.
+    recent: [u32; 2],
+    /// Hops that it had left.
+    hops: [u8; 2],
     pub(super) cold: Option<Box<Cold>>,
     pub(super) elsewhere: Option<Box<Elsewhere>>,
     /// What the audience made of the first bytes.
@@ -55,8 +60,11 @@ pub(super) struct Cold {
 /// What only flows have that were met at several places.
 #[derive(Debug, Default)]
 pub(super) struct Elsewhere {
+    /// Besides the usual ones: the end of the highest segment in each direction.
     pub(super) places: Vec<(PlaceId, [Option<u32>; 2])>,
-    pub(super) copies: u64,
+    copies: Copies,
+    /// Packets that were copies.
+    pub(super) copied: u64,
 }
 
 /// What a packet did to a flow's first bytes.
@@ -71,7 +79,7 @@ pub(super) enum Kept {
 }
 
 impl State {
-    pub(super) fn new(key: Key, packet: &Packet<'_>, side: Side, place: PlaceId, nanos: u64) -> State {
+    pub(super) fn new(key: Key, packet: &Packet<'_>, side: Side, nanos: u64) -> State {
         let mut marks = Marks::default();
         if side == Side::Low {
             marks.set(Marks::FIRST_SENDER_LOW);
@@ -85,11 +93,19 @@ impl State {
             highest: [0; 2],
             timestamp: packet.tcp.timestamp,
             marks,
-            place,
+            place: [NO_PLACE; 2],
+            recent: [0; 2],
+            hops: [0; 2],
             cold: None,
             elsewhere: None,
             verdict: 0,
         }
+    }
+
+    /// Reads from all of its memory.
+    #[inline]
+    pub(super) fn touch(&self) -> u64 {
+        self.first ^ self.counters[0].bytes ^ self.counters[1].packets ^ u64::from(self.recent[1])
     }
 
     /// Whether both sides said their last, or one broke off.
@@ -142,69 +158,82 @@ impl State {
         self.marks.has(Marks::HIGHEST_KNOWN[side.index()]).then_some(self.highest[side.index()])
     }
 
-    /// Decides whether a packet counts, given what its identity says; remembers the place.
+    /// Decides whether a packet counts, and remembers the place.
     #[inline]
-    pub(super) fn sight(
-        &mut self,
-        packet: &Packet<'_>,
-        side: Side,
-        place: PlaceId,
-        by_identity: Sighting,
-    ) -> Sighting {
-        let end = segment_end(packet);
-        if self.elsewhere.is_none() && place == self.place && by_identity == Sighting::Counts {
-            if let Some(end) = end {
+    pub(super) fn sight(&mut self, packet: &Packet<'_>, side: Side, place: PlaceId, nanos: u64) -> Sighting {
+        let (index, identity) = (side.index(), identity(packet));
+        let usual = self.place[index];
+        let sent_again = self.recent[index] != identity || self.hops[index] == packet.hops || packet.id == 0;
+        if self.elsewhere.is_none() && (usual == place || usual == NO_PLACE) && sent_again {
+            (self.place[index], self.recent[index], self.hops[index]) = (place, identity, packet.hops);
+            if let Some(end) = segment_end(packet) {
                 self.raise(side, end);
             }
             return Sighting::Counts;
         }
-        self.sight_elsewhere(end, side, place, by_identity)
+        self.sight_elsewhere(packet, identity, side, place, nanos)
     }
 
-    /// Offload cuts segments differently at each place: one whose bytes were all seen at another
-    /// place, and not yet at this one, is a copy in other pieces.
+    /// A flow that is met at several places.
     fn sight_elsewhere(
         &mut self,
-        end: Option<u32>,
+        packet: &Packet<'_>,
+        identity: u32,
         side: Side,
         place: PlaceId,
-        by_identity: Sighting,
+        nanos: u64,
     ) -> Sighting {
-        let mut sighting = by_identity;
-        let first = (self.place, self.highest_of(side));
-        let elsewhere = self.elsewhere.get_or_insert_default();
-        let known = place == first.0 || elsewhere.places.iter().any(|(known, _)| *known == place);
-        if !known && elsewhere.places.len() < MOST_PLACES {
-            elsewhere.places.push((place, [None; 2]));
+        let mut elsewhere = self.elsewhere.take().unwrap_or_else(|| self.begin_elsewhere());
+        let mut sighting = elsewhere.copies.look(packet, identity, side, place, nanos);
+        let usual = self.place[side.index()];
+        if usual == NO_PLACE {
+            self.place[side.index()] = place;
+        } else if place != usual && !elsewhere.places.iter().any(|(known, _)| *known == place) {
+            if elsewhere.places.len() < MOST_PLACES {
+                elsewhere.places.push((place, [None; 2]));
+            }
         }
-        if let Some(end) = end {
-            let all = elsewhere.places.iter().map(|(place, ends)| (*place, ends[side.index()]));
+        // Offload cuts segments differently at each place: one whose bytes were all seen at
+        // another place, and not yet at this one, is a copy in other pieces.
+        if let Some(end) = segment_end(packet) {
+            let first = (self.place[side.index()], self.highest_of(side));
             let reached = |here: bool| {
-                all.clone()
-                    .chain([first])
-                    .filter(move |(known, _)| (*known == place) == here)
+                let all = elsewhere.places.iter().map(|(known, ends)| (*known, ends[side.index()]));
+                all.chain([first])
+                    .filter(|(known, _)| (*known == place) == here)
                     .filter_map(|(_, reached)| reached)
-                    .any(move |reached| !is_after(end, reached))
+                    .any(|reached| !is_after(end, reached))
             };
             if !reached(true) && reached(false) {
                 sighting = Sighting::Copy;
             }
-            match elsewhere.places.iter_mut().find(|(known, _)| *known == place) {
+            match elsewhere.places.iter_mut().find(|(known, _)| *known == place && place != first.0) {
                 Some((_, ends)) => {
                     let known = ends[side.index()].get_or_insert(end);
                     if is_after(end, *known) {
                         *known = end;
                     }
                 }
-                None => self.raise(side, end),
+                None if place == first.0 => self.raise(side, end),
+                None => {}
             }
         }
-        if sighting == Sighting::Copy
-            && let Some(elsewhere) = &mut self.elsewhere
-        {
-            elsewhere.copies += 1;
-        }
+        elsewhere.copied += u64::from(sighting == Sighting::Copy);
+        self.elsewhere = Some(elsewhere);
         sighting
+    }
+
+    /// What was met so far was met at the usual places.
+    fn begin_elsewhere(&self) -> Box<Elsewhere> {
+        let mut elsewhere = Box::<Elsewhere>::default();
+        for side in [Side::High, Side::Low] {
+            let index = side.index();
+            if self.place[index] != NO_PLACE {
+                let point = Point { place: self.place[index], hops: self.hops[index] };
+                elsewhere.copies.remember(self.recent[index], side, point, self.last);
+            }
+        }
+        elsewhere
     }
 
     #[inline]

@@ -1,13 +1,13 @@
 //! The flow table: a fixed key, bounded size, no allocation for a packet of a known flow that has
 //! shown enough of itself.
 
-use super::copies::{Copies, Sighting};
+use super::copies::Sighting;
 use super::flow::{Audience, Flow, Judging};
+use super::index::Index;
 use super::key::{Key, Seed, Side};
 use super::packet::Packet;
 use super::place::Places;
 use super::state::{Cold, Kept, State};
-use hashbrown::HashTable;
 use std::collections::VecDeque;
 
 /// How much the table may hold.
@@ -49,6 +49,20 @@ pub(super) const OWN_ODDITIES: [&str; 3] = [
     "packets met at more places than are told apart",
 ];
 
+/// Packets that are looked up together.
+pub(super) const BATCH: usize = 32;
+
+/// A packet and the flow that it belongs to.
+#[derive(Debug)]
+pub(super) struct Addressed<'a> {
+    packet: Packet<'a>,
+    key: Key,
+    side: Side,
+    hash: u64,
+    input: u16,
+    nanos: u64,
+}
+
 /// Which part of the flows a table holds: those whose hash falls to it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Share {
@@ -63,11 +77,10 @@ pub(super) struct FlowTable {
     limits: FlowLimits,
     share: Share,
     judging: Judging,
-    index: HashTable<u32>,
+    index: Index,
     slots: Vec<Option<State>>,
     free: Vec<u32>,
     hand: usize,
-    copies: Copies,
     pub(super) places: Places,
     spare: Vec<Box<Cold>>,
     /// Flows with first bytes, oldest first, each with the serial number of its cold part.
@@ -85,11 +98,10 @@ impl FlowTable {
             limits: FlowLimits { flows: (limits.flows / share.of).max(1), ..limits },
             share,
             judging,
-            index: HashTable::new(),
+            index: Index::new(),
             slots: Vec::new(),
             free: Vec::new(),
             hand: 0,
-            copies: Copies::new(),
             places: Places::default(),
             spare: Vec::new(),
             holders: VecDeque::new(),
@@ -101,32 +113,48 @@ impl FlowTable {
         }
     }
 
+    /// A packet with its key, where its flow belongs to this table.
+    #[inline]
+    pub(super) fn address<'p>(&self, packet: Packet<'p>, input: u16, nanos: u64) -> Option<Addressed<'p>> {
+        let (key, side) = Key::of(&packet);
+        let hash = key.hash(self.share.seed);
+        let ours = self.share.of == 1 || (hash >> 40) as usize % self.share.of == self.share.number;
+        ours.then_some(Addressed { packet, key, side, hash, input, nanos })
+    }
+
+    /// Counts packets in their order. Their flows' memory is fetched for all of them beforehand,
+    /// so that the waits overlap.
+    pub(super) fn packets(&mut self, batch: &[Addressed<'_>], audience: &mut dyn Audience) {
+        if batch.len() > 1 {
+            let mut slots = [0_u32; BATCH];
+            for (slot, addressed) in slots.iter_mut().zip(batch) {
+                *slot = self.index.guess(addressed.hash).unwrap_or(0);
+            }
+            let known =
+                slots.iter().zip(batch).filter_map(|(slot, _)| self.slots.get(*slot as usize)?.as_ref());
+            std::hint::black_box(known.fold(0, |sum, state| sum ^ state.touch()));
+        }
+        for addressed in batch {
+            self.packet(addressed, audience);
+        }
+    }
+
     /// Counts a packet and keeps its first payload bytes.
     #[inline]
-    pub(super) fn packet(
-        &mut self,
-        packet: &Packet<'_>,
-        input: u16,
-        nanos: u64,
-        audience: &mut dyn Audience,
-    ) {
-        let (key, side) = Key::of(packet);
-        let hash = key.hash(self.share.seed);
-        if self.share.of > 1 && (hash >> 40) as usize % self.share.of != self.share.number {
-            return;
-        }
+    fn packet(&mut self, addressed: &Addressed<'_>, audience: &mut dyn Audience) {
+        let Addressed { packet, key, side, hash, input, nanos } = addressed;
+        let (key, side, hash, input, nanos) = (*key, *side, *hash, *input, *nanos);
         let place = self.places.number(input, packet);
         let slot = match self.find(&key, hash) {
             Some(slot) if !self.state(slot).is_over(packet, side, nanos, &self.limits) => slot,
             Some(slot) => {
                 self.emit(slot, false, audience);
-                self.open(key, hash, State::new(key, packet, side, place, nanos), nanos, audience)
+                self.open(key, hash, State::new(key, packet, side, nanos), nanos, audience)
             }
-            None => self.open(key, hash, State::new(key, packet, side, place, nanos), nanos, audience),
+            None => self.open(key, hash, State::new(key, packet, side, nanos), nanos, audience),
         };
-        let by_identity = self.copies.look(packet, hash, side == Side::Low, place, nanos);
         let Some(state) = self.slots[slot as usize].as_mut() else { return };
-        if state.sight(packet, side, place, by_identity) == Sighting::Copy {
+        if state.sight(packet, side, place, nanos) == Sighting::Copy {
             self.copied += 1;
             return;
         }
@@ -168,9 +196,7 @@ impl FlowTable {
 
     #[inline]
     fn find(&self, key: &Key, hash: u64) -> Option<u32> {
-        self.index
-            .find(hash, |slot| self.slots[*slot as usize].as_ref().is_some_and(|s| s.key == *key))
-            .copied()
+        self.index.find(hash, |slot| self.slots[slot as usize].as_ref().is_some_and(|s| s.key == *key))
     }
 
     #[inline]
@@ -193,9 +219,7 @@ impl FlowTable {
                 (self.slots.len() - 1) as u32
             }
         };
-        let (slots, seed) = (&self.slots, self.share.seed);
-        let rehash = |slot: &u32| slots[*slot as usize].as_ref().map_or(0, |s| s.key.hash(seed));
-        self.index.insert_unique(hash, slot, rehash);
+        self.index.insert(hash, slot);
         slot
     }
 
@@ -261,9 +285,7 @@ impl FlowTable {
 
     fn emit(&mut self, slot: u32, evicted: bool, audience: &mut dyn Audience) {
         let hash = self.state(slot).key.hash(self.share.seed);
-        if let Ok(entry) = self.index.find_entry(hash, |known| *known == slot) {
-            entry.remove();
-        }
+        self.index.remove(hash, slot);
         self.hand_out(slot, evicted, audience);
         self.free.push(slot);
     }

@@ -56,6 +56,12 @@ impl<'a> Window<'a> {
         self.buffer.get(range.clone()).unwrap_or(&[])
     }
 
+    /// What can be read without filling the window.
+    #[inline]
+    pub(super) fn ready(&self) -> &[u8] {
+        &self.buffer[self.start..self.end]
+    }
+
     /// Bytes that are left when the input has ended before a record.
     pub(super) fn rest(&self) -> usize {
         self.end - self.start
