@@ -8,7 +8,7 @@ use super::fragment::{Datagram, Fragments};
 use super::key::Seed;
 use super::link::{self, LinkType};
 use super::packet::{Oddity, Packet};
-use super::table::{Addressed, BATCH, FlowLimits, FlowTable, Share};
+use super::table::{Addressed, BATCH, Belongs, FlowLimits, FlowTable, Share};
 use super::tunnel::{self, Layer};
 use super::window::{BUFFER, Oddities, Record, Window};
 use super::{Flow, pcap, pcapng};
@@ -197,6 +197,8 @@ struct Packets<'a> {
     fragments: Fragments,
     summary: CaptureSummary,
     oddities: Oddities,
+    /// Packets that made no flow, by reason and link type.
+    odd: BTreeMap<(Oddity, u32), u64>,
     link: Option<(u32, Option<&'static LinkType>)>,
     audience: &'a mut dyn Audience,
 }
@@ -208,6 +210,7 @@ impl<'a> Packets<'a> {
             fragments: Fragments::default(),
             summary: CaptureSummary::default(),
             oddities: Oddities::default(),
+            odd: BTreeMap::new(),
             link: None,
             audience,
         }
@@ -220,29 +223,27 @@ impl<'a> Packets<'a> {
             let bytes = window.bytes(&record.bytes);
             self.summary.packets += 1;
             self.summary.bytes += bytes.len() as u64;
-            let mut packet = Packet { interface: record.interface, ..Packet::default() };
-            let decoded = match self.link(record.link_type) {
-                Some(link) => {
-                    link.open(bytes, &mut packet).and_then(|next| tunnel::follow(next, &mut packet))
-                }
-                None => Err(Oddity::LinkType),
-            };
-            match decoded {
-                Ok(()) if packet.fragment.is_none() => {
-                    batch.extend(self.table.address(packet, input, record.nanos));
-                }
-                Ok(()) => {
-                    // Earlier packets come first also where a whole datagram follows.
-                    self.table.packets(&batch, self.audience);
-                    batch.clear();
-                    self.piece(packet, input, record.nanos);
-                }
-                Err(oddity) => self.oddities.odd(&oddity.text(record.link_type)),
+            let fresh = Packet { interface: record.interface, ..Packet::default() };
+            batch.push(Addressed::new(fresh, input, record.nanos));
+            let Some(next) = batch.last_mut() else { continue };
+            if let Err(oddity) = decode(self.link(record.link_type), bytes, &mut next.packet) {
+                batch.pop();
+                *self.odd.entry((oddity, record.link_type)).or_default() += 1;
+            } else if next.packet.fragment.is_some() {
+                let piece = next.packet.clone();
+                batch.pop();
+                // Earlier packets come first also where a whole datagram follows.
+                self.table.packets(&batch, self.audience);
+                batch.clear();
+                self.piece(&piece, input, record.nanos);
+            } else if self.table.address(next) == Belongs::Elsewhere {
+                batch.pop();
             }
         }
         self.table.packets(&batch, self.audience);
     }
 
+    #[inline]
     fn link(&mut self, number: u32) -> Option<&'static LinkType> {
         match self.link {
             Some((known, link)) if known == number => link,
@@ -255,9 +256,9 @@ impl<'a> Packets<'a> {
     }
 
     /// A fragment waits for the others; the whole may be a tunnel with fragments inside.
-    fn piece(&mut self, packet: Packet<'_>, input: u16, nanos: u64) {
+    fn piece(&mut self, packet: &Packet<'_>, input: u16, nanos: u64) {
         let Some(fragment) = packet.fragment else { return };
-        if let Some(whole) = self.fragments.add(&packet, fragment, nanos) {
+        if let Some(whole) = self.fragments.add(packet, fragment, nanos) {
             self.datagram(&whole, input, nanos);
         }
         while self.fragments.is_over_budget() {
@@ -268,16 +269,16 @@ impl<'a> Packets<'a> {
     }
 
     fn datagram(&mut self, datagram: &Datagram, input: u16, nanos: u64) {
-        let mut packet = datagram.head.packet();
+        let mut addressed = Addressed::new(datagram.head.packet(), input, nanos);
         let layer = Layer::Protocol(datagram.head.protocol());
-        match tunnel::follow((layer, &datagram.bytes), &mut packet) {
-            Ok(()) if packet.fragment.is_none() => {
-                let addressed = self.table.address(packet, input, nanos);
-                self.table.packets(addressed.as_slice(), self.audience);
-            }
+        match tunnel::follow((layer, &datagram.bytes), &mut addressed.packet) {
             // Each whole is deeper than its pieces, so this ends at the deepest layer.
-            Ok(()) => self.piece(packet, input, nanos),
-            Err(oddity) => self.oddities.odd(&oddity.text(0)),
+            Ok(()) if addressed.packet.fragment.is_some() => self.piece(&addressed.packet, input, nanos),
+            Ok(()) if self.table.address(&mut addressed) == Belongs::Here => {
+                self.table.packets(&[addressed], self.audience);
+            }
+            Ok(()) => {}
+            Err(oddity) => *self.odd.entry((oddity, 0)).or_default() += 1,
         }
     }
 
@@ -289,6 +290,9 @@ impl<'a> Packets<'a> {
             }
         }
         self.table.finish(self.audience);
+        for ((oddity, link_type), count) in std::mem::take(&mut self.odd) {
+            self.oddities.many(&oddity.text(link_type), count);
+        }
         let lost = self.fragments.lost;
         let counted = [
             ("fragments whose first part was not seen", lost.headless),
@@ -302,4 +306,11 @@ impl<'a> Packets<'a> {
         }
         CaptureSummary { copies: self.table.copied(), oddities: self.oddities.0, ..self.summary }
     }
+}
+
+/// From a link header down to the innermost transport.
+#[inline]
+fn decode<'a>(link: Option<&LinkType>, bytes: &'a [u8], packet: &mut Packet<'a>) -> Result<(), Oddity> {
+    let next = link.ok_or(Oddity::LinkType)?.open(bytes, packet)?;
+    tunnel::follow(next, packet)
 }

@@ -100,7 +100,7 @@ impl Copies {
 /// What copies of one packet have in common. Checksums are left out: offload leaves them open.
 #[inline]
 pub(super) fn identity(packet: &Packet<'_>) -> u32 {
-    let length = packet.payload.len() as u64 + packet.missing as u64;
+    let length = packet.payload.len() as u64 + u64::from(packet.missing);
     let common = u64::from(packet.id) << 48 | (length & 0xffff_ffff) << 8;
     let own = match packet.is_tcp() {
         true => {

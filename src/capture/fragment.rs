@@ -65,8 +65,8 @@ struct Pieces {
     total: Option<usize>,
     /// Bytes that the capture cut from pieces.
     cut: usize,
-    count: u64,
-    stated: u64,
+    count: u32,
+    stated: u32,
     last: u64,
 }
 
@@ -93,7 +93,8 @@ impl Fragments {
         if self.waiting.get(&key).is_some_and(|known| nanos.saturating_sub(known.last) > PATIENCE) {
             self.give_up(key);
         }
-        let end = fragment.offset + packet.payload.len() + packet.missing;
+        let (offset, missing) = (usize::from(fragment.offset), packet.missing as usize);
+        let end = offset + packet.payload.len() + missing;
         if end > LARGEST {
             self.lost.contradictory += 1;
             return None;
@@ -107,10 +108,10 @@ impl Fragments {
         if fragment.more == More::Last {
             pieces.total = Some(end);
         }
-        pieces.cut += packet.missing;
+        pieces.cut += missing;
         pieces.count += packet.pieces;
         pieces.stated += packet.bytes;
-        let fits = pieces.insert(fragment.offset, packet.payload);
+        let fits = pieces.insert(offset, packet.payload);
         self.bytes += pieces.kept - before;
         if !fits {
             // RFC 5722, section 3: the whole datagram is dropped.
@@ -213,7 +214,7 @@ impl Pieces {
             None => self.cut.max(1),
         };
         let mut head = self.head;
-        head.packet.missing = missing;
+        head.packet.missing = missing as u32;
         head.packet.pieces = self.count;
         head.packet.bytes = self.stated;
         Datagram { head, bytes: whole, last: self.last }
@@ -224,8 +225,8 @@ impl Pieces {
 mod tests {
     use super::*;
 
-    fn piece(offset: usize, more: More, payload: &'static [u8], id: u32) -> (Packet<'static>, Fragment) {
-        let packet = Packet { protocol: 17, payload, bytes: payload.len() as u64 + 20, ..Packet::default() };
+    fn piece(offset: u16, more: More, payload: &'static [u8], id: u32) -> (Packet<'static>, Fragment) {
+        let packet = Packet { protocol: 17, payload, bytes: payload.len() as u32 + 20, ..Packet::default() };
         (packet, Fragment { id, offset, more })
     }
 

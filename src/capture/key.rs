@@ -6,11 +6,11 @@ use super::{FlowEnd, Transport};
 use std::hash::BuildHasher;
 
 /// Two ends and a protocol in five words.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Key {
-    low: [u64; 2],
-    high: [u64; 2],
-    /// Ports, IP protocol, IP version.
+    low: Address,
+    high: Address,
+    /// Ports, IP protocol.
     rest: u64,
 }
 
@@ -50,15 +50,13 @@ impl Key {
     /// The key of a packet, and which end sent it.
     #[inline]
     pub(super) fn of(packet: &Packet<'_>) -> (Key, Side) {
-        let (source, target, version) = match (packet.source, packet.target) {
-            (Address::V4(a), Address::V4(b)) => ([0, u64::from(a)], [0, u64::from(b)], 4),
-            (a, b) => (words(a), words(b), 6),
-        };
-        // ICMPv6 and ICMP are told apart by their numbers, and so by the version.
-        let kind = u64::from(packet.protocol) << 8 | version;
+        let (source, target) = (packet.source, packet.target);
         let (a, b) = (u64::from(packet.source_port), u64::from(packet.target_port));
-        let key =
-            |low, high, low_port, high_port| Key { low, high, rest: low_port << 48 | high_port << 32 | kind };
+        let key = |low, high, low_port, high_port| Key {
+            low,
+            high,
+            rest: low_port << 48 | high_port << 32 | u64::from(packet.protocol),
+        };
         match (source, a) <= (target, b) {
             true => (key(source, target, a, b), Side::Low),
             false => (key(target, source, b, a), Side::High),
@@ -68,38 +66,27 @@ impl Key {
     #[inline]
     pub(super) fn hash(&self, seed: Seed) -> u64 {
         let Seed([first, second]) = seed;
-        let ends = fold(self.low[1] ^ first, self.high[1] ^ second);
-        if self.rest & 0xff == 4 {
+        let ends = fold(self.low.lower ^ first, self.high.lower ^ second);
+        if self.low.is_v4() {
             return fold(ends ^ self.rest, first);
         }
-        let nets = fold(self.low[0] ^ second, self.high[0].wrapping_add(first));
+        let nets = fold(self.low.upper ^ second, self.high.upper.wrapping_add(first));
         fold(fold(ends ^ self.rest, first) ^ nets, second)
     }
 
     /// Both ends, the lower one first.
     pub(super) fn ends(&self) -> (FlowEnd, FlowEnd) {
-        let address = |words: [u64; 2]| match self.rest & 0xff {
-            4 => Address::V4(words[1] as u32),
-            _ => Address::V6(u128::from(words[0]) << 64 | u128::from(words[1])),
-        };
         let (low, high) = ((self.rest >> 48) as u16, (self.rest >> 32) as u16);
-        (address(self.low).end(low), address(self.high).end(high))
+        (self.low.end(low), self.high.end(high))
     }
 
     /// IP protocol number.
     pub(super) fn protocol(&self) -> u8 {
-        (self.rest >> 8) as u8
+        self.rest as u8
     }
 
     pub(super) fn transport(&self) -> Transport {
         super::packet::transport(self.protocol())
-    }
-}
-
-fn words(address: Address) -> [u64; 2] {
-    match address {
-        Address::V4(word) => [0, u64::from(word)],
-        Address::V6(word) => [(word >> 64) as u64, word as u64],
     }
 }
 
@@ -110,8 +97,8 @@ mod tests {
     #[test]
     fn both_directions_have_one_key_and_its_ends_come_back() {
         let there = Packet {
-            source: Address::V6(9 << 80 | 1),
-            target: Address::V6(8 << 80 | 2),
+            source: Address::v6(9 << 80 | 1),
+            target: Address::v6(8 << 80 | 2),
             source_port: 40_000,
             target_port: 443,
             protocol: 6,

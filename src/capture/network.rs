@@ -27,16 +27,16 @@ fn ipv4<'a>(bytes: &'a [u8], packet: &mut Packet<'a>) -> Result<Next<'a>, Oddity
     if header_length < 20 || stated < header_length {
         return Err(Oddity::Malformed);
     }
-    packet.source = Address::V4(word(12));
-    packet.target = Address::V4(word(16));
-    packet.bytes = stated as u64;
+    packet.source = Address::v4(word(12));
+    packet.target = Address::v4(word(16));
+    packet.bytes = stated as u32;
     packet.id = half(4);
     packet.hops = header[8];
     let body = cut(tail(bytes, header_length)?, stated - header_length, packet);
     let position = half(6);
     if position & 0x3fff != 0 {
         let more = if position & 0x2000 != 0 { More::Follow } else { More::Last };
-        let offset = usize::from(position & 0x1fff) * 8;
+        let offset = (position & 0x1fff) << 3;
         return Ok(piece(Fragment { id: u32::from(half(4)), offset, more }, header[9], body, packet));
     }
     Ok((Layer::Protocol(header[9]), body))
@@ -47,7 +47,7 @@ fn ipv6<'a>(bytes: &'a [u8], packet: &mut Packet<'a>) -> Result<Next<'a>, Oddity
     let header: &[u8; 40] = bytes.first_chunk().ok_or(Oddity::Truncated)?;
     let address = |at: usize| {
         let octets = header[at..at + 16].first_chunk().copied().unwrap_or_default();
-        Address::V6(u128::from_be_bytes(octets))
+        Address::v6(u128::from_be_bytes(octets))
     };
     packet.source = address(8);
     packet.target = address(24);
@@ -55,7 +55,7 @@ fn ipv6<'a>(bytes: &'a [u8], packet: &mut Packet<'a>) -> Result<Next<'a>, Oddity
         0 => bytes.len() - 40,
         length => length,
     };
-    packet.bytes = stated as u64 + 40;
+    packet.bytes = stated as u32 + 40;
     packet.id = 0;
     packet.hops = header[7];
     let mut rest = cut(&bytes[40..], stated, packet);
@@ -74,7 +74,7 @@ fn ipv6<'a>(bytes: &'a [u8], packet: &mut Packet<'a>) -> Result<Next<'a>, Oddity
                     continue;
                 }
                 let more = if position & 1 != 0 { More::Follow } else { More::Last };
-                let offset = usize::from(position >> 3) * 8;
+                let offset = position & 0xfff8;
                 return Ok(piece(Fragment { id, offset, more }, protocol, rest, packet));
             }
             _ => return Ok((Layer::Protocol(next), rest)),
@@ -96,7 +96,7 @@ fn piece<'a>(fragment: Fragment, protocol: u8, body: &'a [u8], packet: &mut Pack
 /// Cuts padding away, and notes what the capture lacks.
 #[inline]
 fn cut<'a>(body: &'a [u8], stated: usize, packet: &mut Packet<'a>) -> &'a [u8] {
-    packet.missing = stated.saturating_sub(body.len());
+    packet.missing = stated.saturating_sub(body.len()) as u32;
     &body[..body.len().min(stated)]
 }
 

@@ -23,11 +23,11 @@ pub(super) struct Packet<'a> {
     pub(super) sctp_chunk: Option<u8>,
     pub(super) payload: &'a [u8],
     /// Payload that the headers promise and the capture lacks.
-    pub(super) missing: usize,
+    pub(super) missing: u32,
     /// Bytes at the innermost IP layer, as its header states them.
-    pub(super) bytes: u64,
+    pub(super) bytes: u32,
     /// Captured packets that this one was put together from.
-    pub(super) pieces: u64,
+    pub(super) pieces: u32,
     /// Identification of the innermost IPv4 header; 0 for IPv6.
     pub(super) id: u16,
     /// Hops that the innermost IP header still allows.
@@ -43,12 +43,16 @@ pub(super) struct Packet<'a> {
     pub(super) depth: u8,
 }
 
-/// An address of either version in one word: IPv4 stands in the low half with version 4.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) enum Address {
-    V4(u32),
-    V6(u128),
+/// An address of either version in two words. IPv4 stands in the lower one, below a mark that no
+/// IPv6 address has which may be sent to or from (RFC 4291, section 2.7: reserved flags and scope).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Address {
+    pub(super) upper: u64,
+    pub(super) lower: u64,
 }
+
+/// The upper word of IPv4 addresses.
+const IS_4: u64 = u64::MAX;
 
 /// The TCP fields that ordering and telling copies apart need.
 #[derive(Clone, Copy, Debug, Default)]
@@ -70,7 +74,7 @@ pub(super) const ACK: u8 = 16;
 pub(super) struct Fragment {
     pub(super) id: u32,
     /// Offset in bytes.
-    pub(super) offset: usize,
+    pub(super) offset: u16,
     pub(super) more: More,
 }
 
@@ -82,7 +86,7 @@ pub(super) enum More {
 }
 
 /// Why a packet makes no flow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Oddity {
     /// Nothing here reads this link type.
     LinkType,
@@ -111,49 +115,108 @@ impl Oddity {
     }
 }
 
-/// One encapsulation around a flow.
+/// One encapsulation around a flow: its row in [`VIA_NAMES`], and the number that tells networks
+/// apart, where it has one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Via {
-    /// By its name alone: `mpls`, `ipip`, `ah`.
-    Plain(&'static str),
-    /// With the number that tells networks apart: `vlan:12`, `vxlan:4096`.
-    Numbered(&'static str, u32),
+pub(super) struct Via {
+    name: u8,
+    number: Option<u32>,
 }
 
+/// The words for encapsulations.
+const VIA_NAMES: &[&str] = &[
+    "vlan",
+    "mpls",
+    "pppoe",
+    "pbb",
+    "macsec-integrity",
+    "ipip",
+    "6in4",
+    "4in6",
+    "6in6",
+    "ah",
+    "gre",
+    "nvgre",
+    "pptp",
+    "erspan",
+    "vxlan",
+    "geneve",
+    "gtp",
+    "teredo",
+    "etherip",
+    "mpls-in-ip",
+    "mpls-in-udp",
+];
+
 impl Via {
+    /// By its name alone: `ipip`, `ah`. The name must be in the table, which a constant proves.
+    pub(super) const fn plain(name: &str) -> Via {
+        Via { name: row(name), number: None }
+    }
+
+    /// With its number: `vlan:12`, `vxlan:4096`.
+    pub(super) const fn numbered(self, number: u32) -> Via {
+        Via { name: self.name, number: Some(number) }
+    }
+
     pub(super) fn text(self) -> String {
-        match self {
-            Via::Plain(name) => name.to_owned(),
-            Via::Numbered(name, number) => format!("{name}:{number}"),
+        let name = VIA_NAMES[usize::from(self.name)];
+        match self.number {
+            None => name.to_owned(),
+            Some(number) => format!("{name}:{number}"),
         }
     }
 }
 
-/// Encapsulations, outermost first, without an allocation.
+/// The row of a name, found while compiling.
+const fn row(name: &str) -> u8 {
+    let mut at = 0;
+    while at < VIA_NAMES.len() {
+        let (known, wanted) = (VIA_NAMES[at].as_bytes(), name.as_bytes());
+        let mut same = known.len() == wanted.len();
+        let mut position = 0;
+        while same && position < known.len() {
+            same = known[position] == wanted[position];
+            position += 1;
+        }
+        if same {
+            return at as u8;
+        }
+        at += 1;
+    }
+    panic!("no such encapsulation")
+}
+
+/// Encapsulations, outermost first, without an allocation; more than fit are left out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub(super) struct ViaList([Option<Via>; MOST_VIA]);
+pub(super) struct ViaList {
+    used: u8,
+    list: [Option<Via>; MOST_VIA],
+}
 
 impl ViaList {
     pub(super) fn push(&mut self, via: Via) {
-        if let Some(free) = self.0.iter_mut().find(|slot| slot.is_none()) {
+        if let Some(free) = self.list.get_mut(usize::from(self.used)) {
             *free = Some(via);
+            self.used += 1;
         }
     }
 
+    #[inline]
     pub(super) fn is_empty(&self) -> bool {
-        self.0[0].is_none()
+        self.used == 0
     }
 
     pub(super) fn texts(&self) -> Vec<String> {
-        self.0.iter().flatten().map(|via| via.text()).collect()
+        self.list.iter().flatten().map(|via| via.text()).collect()
     }
 }
 
 impl Default for Packet<'_> {
     fn default() -> Self {
         Packet {
-            source: Address::V4(0),
-            target: Address::V4(0),
+            source: Address::default(),
+            target: Address::default(),
             source_port: 0,
             target_port: 0,
             protocol: 0,
@@ -187,10 +250,25 @@ impl Packet<'_> {
 }
 
 impl Address {
+    #[inline]
+    pub(super) fn v4(word: u32) -> Address {
+        Address { upper: IS_4, lower: u64::from(word) }
+    }
+
+    #[inline]
+    pub(super) fn v6(word: u128) -> Address {
+        Address { upper: (word >> 64) as u64, lower: word as u64 }
+    }
+
+    #[inline]
+    pub(super) fn is_v4(self) -> bool {
+        self.upper == IS_4
+    }
+
     pub(super) fn ip(self) -> IpAddr {
-        match self {
-            Address::V4(word) => IpAddr::V4(Ipv4Addr::from(word)),
-            Address::V6(word) => IpAddr::V6(Ipv6Addr::from(word)),
+        match self.is_v4() {
+            true => IpAddr::V4(Ipv4Addr::from(self.lower as u32)),
+            false => IpAddr::V6(Ipv6Addr::from(u128::from(self.upper) << 64 | u128::from(self.lower))),
         }
     }
 

@@ -39,7 +39,8 @@ impl Places {
     pub(super) fn number(&mut self, input: u16, packet: &Packet<'_>) -> PlaceId {
         if let Some((spot, number)) = &self.last
             && (spot.input, spot.interface) == (input, packet.interface)
-            && spot.via == packet.via
+            && (spot.via.is_empty() == packet.via.is_empty())
+            && (packet.via.is_empty() || spot.via == packet.via)
             && spot.tunnel == ordered(packet.tunnel)
         {
             return *number;

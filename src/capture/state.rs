@@ -249,8 +249,8 @@ impl State {
     #[inline]
     pub(super) fn count(&mut self, packet: &Packet<'_>, side: Side, nanos: u64) {
         let counters = &mut self.counters[side.index()];
-        counters.packets += packet.pieces;
-        counters.bytes += packet.bytes;
+        counters.packets += u64::from(packet.pieces);
+        counters.bytes += u64::from(packet.bytes);
         self.first = self.first.min(nanos);
         self.last = self.last.max(nanos);
         if packet.is_tcp() {
@@ -352,9 +352,9 @@ impl State {
             match packet.is_tcp() {
                 true => {
                     let begin = packet.tcp.sequence.wrapping_add(u32::from(packet.tcp.flags & SYN != 0));
-                    stream.segment(begin, packet.payload, packet.missing, limit);
+                    stream.segment(begin, packet.payload, packet.missing as usize, limit);
                 }
-                false => stream.datagram(packet.payload, packet.missing, limit),
+                false => stream.datagram(packet.payload, packet.missing as usize, limit),
             }
         }
         let others = cold.streams[side.other().index()].is_full(limit);
@@ -421,8 +421,8 @@ impl Cold {
 /// Where a TCP segment with payload ends.
 #[inline]
 fn segment_end(packet: &Packet<'_>) -> Option<u32> {
-    let length = packet.payload.len() + packet.missing;
-    (packet.is_tcp() && length > 0).then(|| packet.tcp.sequence.wrapping_add(length as u32))
+    let length = packet.payload.len() as u32 + packet.missing;
+    (packet.is_tcp() && length > 0).then(|| packet.tcp.sequence.wrapping_add(length))
 }
 
 /// Whether a sequence number lies behind another (RFC 9293, section 3.4).

@@ -55,12 +55,26 @@ pub(super) const BATCH: usize = 32;
 /// A packet and the flow that it belongs to.
 #[derive(Debug)]
 pub(super) struct Addressed<'a> {
-    packet: Packet<'a>,
+    pub(super) packet: Packet<'a>,
+    input: u16,
+    nanos: u64,
     key: Key,
     side: Side,
     hash: u64,
-    input: u16,
-    nanos: u64,
+}
+
+impl<'a> Addressed<'a> {
+    /// A packet whose flow is not known yet.
+    pub(super) fn new(packet: Packet<'a>, input: u16, nanos: u64) -> Addressed<'a> {
+        Addressed { packet, input, nanos, key: Key::default(), side: Side::Low, hash: 0 }
+    }
+}
+
+/// Whether a flow falls to a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Belongs {
+    Here,
+    Elsewhere,
 }
 
 /// Which part of the flows a table holds: those whose hash falls to it.
@@ -113,13 +127,15 @@ impl FlowTable {
         }
     }
 
-    /// A packet with its key, where its flow belongs to this table.
+    /// Finds the key of a decoded packet; tells whether its flow belongs to this table.
     #[inline]
-    pub(super) fn address<'p>(&self, packet: Packet<'p>, input: u16, nanos: u64) -> Option<Addressed<'p>> {
-        let (key, side) = Key::of(&packet);
-        let hash = key.hash(self.share.seed);
-        let ours = self.share.of == 1 || (hash >> 40) as usize % self.share.of == self.share.number;
-        ours.then_some(Addressed { packet, key, side, hash, input, nanos })
+    pub(super) fn address(&self, addressed: &mut Addressed<'_>) -> Belongs {
+        (addressed.key, addressed.side) = Key::of(&addressed.packet);
+        addressed.hash = addressed.key.hash(self.share.seed);
+        match self.share.of == 1 || (addressed.hash >> 40) as usize % self.share.of == self.share.number {
+            true => Belongs::Here,
+            false => Belongs::Elsewhere,
+        }
     }
 
     /// Counts packets in their order. Their flows' memory is fetched for all of them beforehand,

@@ -4,7 +4,7 @@
 //! A row names its layer and opens it; the loop follows rows until a transport is reached.
 
 use super::network;
-use super::packet::{Address, DEEPEST, Oddity, Packet, Via, be16, be32, byte, tail};
+use super::packet::{DEEPEST, Oddity, Packet, Via, be16, be32, byte, tail};
 use super::transport;
 
 /// Length of an Ethernet header.
@@ -37,7 +37,7 @@ const ETHER_TYPES: &[(&[u16], Open)] = &[
     (&[0x8926], |b, _| Ok((Layer::EtherType(be16(b, 4)?), tail(b, 6)?))),
     // Provider backbone bridging (802.1ah): a service tag, then a whole frame.
     (&[0x88e7], |b, p| {
-        p.via.push(Via::Numbered("pbb", be32(b, 0)? & 0x00ff_ffff));
+        p.via.push(const { Via::plain("pbb") }.numbered(be32(b, 0)? & 0x00ff_ffff));
         Ok((Layer::Ethernet, tail(b, 4)?))
     }),
     (&[0x88e5], macsec),
@@ -54,11 +54,11 @@ const IP_PROTOCOLS: &[(u8, Open)] = &[
     (51, authentication_header),
     (94, |b, p| ip_in_ip(b, p)),
     (97, |b, p| {
-        p.tunnelled(Via::Plain("etherip"));
+        p.tunnelled(const { Via::plain("etherip") });
         Ok((Layer::Ethernet, tail(b, 2)?))
     }),
     (137, |b, p| {
-        p.tunnelled(Via::Plain("mpls-in-ip"));
+        p.tunnelled(const { Via::plain("mpls-in-ip") });
         Ok((Layer::Mpls, b))
     }),
 ];
@@ -79,19 +79,45 @@ enum Elsewhere {
     ProvenByInner,
 }
 
-/// Tunnels that ride on UDP. WireGuard and ESP are opaque and stay flows of their own.
+/// Tunnels that ride on UDP; those that are known by their bytes come first. WireGuard and ESP are opaque and stay flows of their own.
 const UDP_TUNNELS: &[UdpTunnel] = &[
     UdpTunnel { ports: &[4789, 8472, 6784, 4800], elsewhere: Elsewhere::ProvenByInner, open: vxlan },
-    UdpTunnel { ports: &[4790], elsewhere: Elsewhere::Ignored, open: vxlan_gpe },
     UdpTunnel { ports: &[6081], elsewhere: Elsewhere::ProvenByInner, open: geneve },
+    UdpTunnel { ports: &[4790], elsewhere: Elsewhere::Ignored, open: vxlan_gpe },
     UdpTunnel { ports: &[2152], elsewhere: Elsewhere::Ignored, open: gtp },
     UdpTunnel {
         ports: &[6635],
         elsewhere: Elsewhere::Ignored,
-        open: |b| Some((Via::Plain("mpls-in-udp"), Layer::Mpls, b)),
+        open: |b| Some((const { Via::plain("mpls-in-udp") }, Layer::Mpls, b)),
     },
     UdpTunnel { ports: &[3544], elsewhere: Elsewhere::Ignored, open: teredo },
 ];
+
+/// How many rows of the table are known by their bytes.
+const PROVEN_BY_INNER: usize = 2;
+
+/// Ports of the table, a bit each.
+static HOME: [u64; 1024] = home_ports();
+
+const fn home_ports() -> [u64; 1024] {
+    let mut bits = [0; 1024];
+    let mut row = 0;
+    while row < UDP_TUNNELS.len() {
+        let ports = UDP_TUNNELS[row].ports;
+        let mut at = 0;
+        while at < ports.len() {
+            bits[(ports[at] >> 6) as usize] |= 1 << (ports[at] & 63);
+            at += 1;
+        }
+        row += 1;
+    }
+    bits
+}
+
+#[inline]
+fn is_home(port: u16) -> bool {
+    HOME[usize::from(port >> 6)] >> (port & 63) & 1 != 0
+}
 
 /// Follows layers down to the innermost transport.
 ///
@@ -143,13 +169,13 @@ fn ether_type<'a>(kind: u16, bytes: &'a [u8], packet: &mut Packet<'a>) -> Result
 
 /// IEEE 802.1Q, and stacks of it.
 fn vlan<'a>(bytes: &'a [u8], packet: &mut Packet<'a>) -> Result<Next<'a>, Oddity> {
-    packet.via.push(Via::Numbered("vlan", u32::from(be16(bytes, 0)? & 0x0fff)));
+    packet.via.push(const { Via::plain("vlan") }.numbered(u32::from(be16(bytes, 0)? & 0x0fff)));
     Ok((Layer::EtherType(be16(bytes, 2)?), tail(bytes, 4)?))
 }
 
 /// RFC 2516, session stage.
 fn pppoe<'a>(bytes: &'a [u8], packet: &mut Packet<'a>) -> Result<Next<'a>, Oddity> {
-    packet.via.push(Via::Plain("pppoe"));
+    packet.via.push(const { Via::plain("pppoe") });
     Ok((Layer::Ppp, tail(bytes, 6)?))
 }
 
@@ -169,14 +195,14 @@ fn macsec<'a>(bytes: &'a [u8], packet: &mut Packet<'a>) -> Result<Next<'a>, Oddi
     if control & 0x08 != 0 {
         return Err(Oddity::LinkEncrypted);
     }
-    packet.via.push(Via::Plain("macsec-integrity"));
+    packet.via.push(const { Via::plain("macsec-integrity") });
     let length = if control & 0x20 != 0 { 14 } else { 6 };
     Ok((Layer::EtherType(be16(bytes, length)?), tail(bytes, length + 2)?))
 }
 
 /// Labels up to the bottom of the stack (RFC 3032); what follows is known by its first half-byte.
 fn mpls<'a>(bytes: &'a [u8], packet: &mut Packet<'a>) -> Result<Next<'a>, Oddity> {
-    packet.via.push(Via::Numbered("mpls", be32(bytes, 0)? >> 12));
+    packet.via.push(const { Via::plain("mpls") }.numbered(be32(bytes, 0)? >> 12));
     let mut rest = bytes;
     loop {
         let bottom = byte(rest, 2)? & 1 == 1;
@@ -195,21 +221,21 @@ fn mpls<'a>(bytes: &'a [u8], packet: &mut Packet<'a>) -> Result<Next<'a>, Oddity
 
 /// RFC 2003, 4213, 2473: which IP is in which.
 fn ip_in_ip<'a>(bytes: &'a [u8], packet: &mut Packet<'a>) -> Result<Next<'a>, Oddity> {
-    let outer_is_4 = matches!(packet.source, Address::V4(_));
-    let name = match (outer_is_4, byte(bytes, 0)? >> 4) {
-        (true, 4) => "ipip",
-        (true, 6) => "6in4",
-        (false, 4) => "4in6",
-        (false, 6) => "6in6",
+    let outer_is_4 = packet.source.is_v4();
+    let via = match (outer_is_4, byte(bytes, 0)? >> 4) {
+        (true, 4) => const { Via::plain("ipip") },
+        (true, 6) => const { Via::plain("6in4") },
+        (false, 4) => const { Via::plain("4in6") },
+        (false, 6) => const { Via::plain("6in6") },
         _ => return Err(Oddity::Malformed),
     };
-    packet.tunnelled(Via::Plain(name));
+    packet.tunnelled(via);
     Ok((Layer::Ip, bytes))
 }
 
 /// AH authenticates and hides nothing (RFC 4302).
 fn authentication_header<'a>(bytes: &'a [u8], packet: &mut Packet<'a>) -> Result<Next<'a>, Oddity> {
-    packet.via.push(Via::Plain("ah"));
+    packet.via.push(const { Via::plain("ah") });
     let length = (usize::from(byte(bytes, 1)?) + 2) * 4;
     Ok((Layer::Protocol(byte(bytes, 0)?), tail(bytes, length)?))
 }
@@ -234,10 +260,10 @@ fn gre<'a>(bytes: &'a [u8], packet: &mut Packet<'a>) -> Result<Next<'a>, Oddity>
         return Ok((Layer::Done, bytes));
     }
     let via = match (key, kind) {
-        (Some(key), 0x6558) => Via::Numbered("nvgre", key >> 8),
-        (Some(key), 0x880b) => Via::Numbered("pptp", key & 0xffff),
-        (Some(key), _) => Via::Numbered("gre", key),
-        (None, _) => Via::Plain("gre"),
+        (Some(key), 0x6558) => const { Via::plain("nvgre") }.numbered(key >> 8),
+        (Some(key), 0x880b) => const { Via::plain("pptp") }.numbered(key & 0xffff),
+        (Some(key), _) => const { Via::plain("gre") }.numbered(key),
+        (None, _) => const { Via::plain("gre") },
     };
     let inner = tail(bytes, at)?;
     let layer = match kind {
@@ -257,7 +283,7 @@ fn gre<'a>(bytes: &'a [u8], packet: &mut Packet<'a>) -> Result<Next<'a>, Oddity>
 /// ERSPAN II and III (draft-foschiano-erspan): a header of 8 or 12 bytes, and perhaps one of a platform.
 fn erspan<'a>(bytes: &'a [u8], packet: &mut Packet<'a>) -> Result<Next<'a>, Oddity> {
     let session = u32::from(be16(bytes, 2)? & 0x03ff);
-    packet.via.push(Via::Numbered("erspan", session));
+    packet.via.push(const { Via::plain("erspan") }.numbered(session));
     let length = match byte(bytes, 0)? >> 4 {
         1 => 8,
         2 if byte(bytes, 11)? & 1 == 1 => 20,
@@ -274,9 +300,11 @@ pub(super) fn in_udp<'a>(payload: &'a [u8], packet: &Packet<'a>) -> Option<Packe
     if payload.len() < 28 || packet.fragment.is_some() {
         return None;
     }
-    UDP_TUNNELS.iter().find_map(|tunnel| {
-        let at_home =
-            tunnel.ports.contains(&packet.target_port) || tunnel.ports.contains(&packet.source_port);
+    let known_port = is_home(packet.target_port) || is_home(packet.source_port);
+    let candidates = if known_port { UDP_TUNNELS } else { &UDP_TUNNELS[..PROVEN_BY_INNER] };
+    candidates.iter().find_map(|tunnel| {
+        let of = |port| known_port && tunnel.ports.contains(&port);
+        let at_home = of(packet.target_port) || of(packet.source_port);
         if !at_home && tunnel.elsewhere == Elsewhere::Ignored {
             return None;
         }
@@ -324,7 +352,11 @@ fn vxlan(payload: &[u8]) -> Option<(Via, Layer, &[u8])> {
         (8, [0, 0, 0, a, b, c, 0, ..]) | (0x88, [_, _, _, a, b, c, 0, ..]) => [0, *a, *b, *c],
         _ => return None,
     };
-    Some((Via::Numbered("vxlan", u32::from_be_bytes(network)), Layer::Ethernet, payload.get(8..)?))
+    Some((
+        const { Via::plain("vxlan") }.numbered(u32::from_be_bytes(network)),
+        Layer::Ethernet,
+        payload.get(8..)?,
+    ))
 }
 
 /// draft-ietf-nvo3-vxlan-gpe: the last byte of the flags names what is inside.
@@ -335,7 +367,11 @@ fn vxlan_gpe(payload: &[u8]) -> Option<(Via, Layer, &[u8])> {
         (_, 1 | 2) => Layer::Ip,
         _ => return None,
     };
-    (flags & 0x08 != 0).then_some((Via::Numbered("vxlan", u32::from_be_bytes([0, *a, *b, *c])), layer, inner))
+    (flags & 0x08 != 0).then_some((
+        const { Via::plain("vxlan") }.numbered(u32::from_be_bytes([0, *a, *b, *c])),
+        layer,
+        inner,
+    ))
 }
 
 /// RFC 8926, with its options passed over.
@@ -351,7 +387,7 @@ fn geneve(payload: &[u8]) -> Option<(Via, Layer, &[u8])> {
         return None;
     }
     let inner = rest.get(usize::from(first & 0x3f) * 4..)?;
-    Some((Via::Numbered("geneve", u32::from_be_bytes([0, *a, *b, *c])), layer, inner))
+    Some((const { Via::plain("geneve") }.numbered(u32::from_be_bytes([0, *a, *b, *c])), layer, inner))
 }
 
 /// GTP-U (3GPP TS 29.281): user packets, with their optional fields and extension headers.
@@ -370,7 +406,7 @@ fn gtp(payload: &[u8]) -> Option<(Via, Layer, &[u8])> {
             inner = inner.get(length..)?;
         }
     }
-    Some((Via::Numbered("gtp", u32::from_be_bytes([*a, *b, *c, *d])), Layer::Ip, inner))
+    Some((const { Via::plain("gtp") }.numbered(u32::from_be_bytes([*a, *b, *c, *d])), Layer::Ip, inner))
 }
 
 /// RFC 4380: IPv6 behind optional authentication and origin indications.
@@ -382,5 +418,18 @@ fn teredo(payload: &[u8]) -> Option<(Via, Layer, &[u8])> {
     if let [0, 0, _, _, _, _, _, _, rest @ ..] = inner {
         inner = rest;
     }
-    (inner.first()? >> 4 == 6).then_some((Via::Plain("teredo"), Layer::Ip, inner))
+    (inner.first()? >> 4 == 6).then_some((const { Via::plain("teredo") }, Layer::Ip, inner))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tunnels_that_are_known_by_their_bytes_come_first() {
+        let proven = |tunnel: &UdpTunnel| tunnel.elsewhere == Elsewhere::ProvenByInner;
+        assert!(UDP_TUNNELS[..PROVEN_BY_INNER].iter().all(proven));
+        assert!(!UDP_TUNNELS[PROVEN_BY_INNER..].iter().any(proven));
+        assert!(is_home(8_472) && !is_home(8_473));
+    }
 }
