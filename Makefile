@@ -3,12 +3,13 @@
 CARGO ?= cargo
 WORLD ?= fixtures/shop
 
-.PHONY: help demo test bench install
+.PHONY: help demo test bench bench-capture install
 
 help:
 	@echo "make demo   build, review a bundled world, draw its graph into target/demo"
 	@echo "make test   install what the tests need, run them all"
 	@echo "make bench  measure, and write docs/benchmarks.md"
+	@echo "make bench-capture   the same for captures alone, against the peers that are installed"
 
 install:
 	@.ci/install
@@ -25,6 +26,9 @@ test: install
 	$(CARGO) test --quiet --no-run
 	$(CARGO) test
 
-bench: install
+bench: install bench-capture
 	$(CARGO) bench --bench policy
+
+# Peers: tcpdump, wireshark-common, tshark, softflowd, nfdump, argus-server, libndpi-bin, suricata.
+bench-capture: install
 	$(CARGO) bench --bench capture

@@ -1,95 +1,147 @@
-//! Walking a capture against reading it: generated pod traffic, plain and inside VXLAN.
+//! Flows and verdicts of large captures, against reading the file (`cat`) and against every peer
+//! that is installed, each as a process of its own, in one run.
+//!
+//! `WATERTIGHT_BENCH_BYTES` is the size of the captures, 1.3 GB where it is not set.
 
 #![expect(clippy::disallowed_methods, reason = "benchmarks read the clock and files of their own")]
 
 mod common;
+#[path = "capture/corpus.rs"]
+mod corpus;
+#[path = "capture/process.rs"]
+mod process;
 
-use std::io::{Read, Write};
-use watertight::capture::{self, FlowLimits};
-use watertight::protocol;
+use corpus::Corpus;
+use process::Usage;
+use std::path::Path;
 
-const PACKETS: u32 = 1_500_000;
-const FLOWS: u32 = 60_000;
-
-fn packet(number: u32) -> Vec<u8> {
-    let flow = number % FLOWS;
-    let round = number / FLOWS;
-    let payload: &[u8] = if round == 1 { b"GET /items HTTP/1.1\r\nHost: shop\r\n\r\n" } else { &[0x55; 180] };
-    let payload = if round == 0 { &[][..] } else { payload };
-    let mut tcp = Vec::with_capacity(256);
-    tcp.extend((32_768 + (flow % 28_000) as u16).to_be_bytes());
-    tcp.extend(8_080_u16.to_be_bytes());
-    let sequence = if round <= 1 { round } else { 36 + (round - 2) * 180 };
-    tcp.extend(sequence.to_be_bytes());
-    tcp.extend([0, 0, 0, 0, 0x50, if round == 0 { 2 } else { 0x18 }, 0xff, 0xff, 0, 0, 0, 0]);
-    tcp.extend(payload);
-    let inner = ip(6, [10, 1, (flow >> 8) as u8, flow as u8], [10, 2, (flow >> 12) as u8, 9], &tcp);
-    let frame = ethernet(&inner);
-    if flow.is_multiple_of(2) {
-        return frame;
-    }
-    let mut udp = vec![0xc0, 0, 0x21, 0x18];
-    udp.extend(((frame.len() + 16) as u16).to_be_bytes());
-    udp.extend([0, 0, 8, 0, 0, 0, 0, 0x10, 0, 0]);
-    udp.extend(frame);
-    ethernet(&ip(17, [192, 168, 0, 1], [192, 168, 0, 2], &udp))
+/// A program that goes over a capture.
+struct Contender {
+    name: &'static str,
+    /// The program, which must be installed.
+    program: &'static str,
+    /// A shell line; `FILE` is the capture, `OUT` a folder to write to.
+    line: &'static str,
+    cores: &'static str,
 }
 
-fn ip(protocol: u8, source: [u8; 4], target: [u8; 4], body: &[u8]) -> Vec<u8> {
-    let mut bytes = vec![0x45, 0];
-    bytes.extend(((body.len() + 20) as u16).to_be_bytes());
-    bytes.extend([0, 0, 0x40, 0, 64, protocol, 0, 0]);
-    bytes.extend(source);
-    bytes.extend(target);
-    bytes.extend(body);
-    bytes
-}
+const OURS: &str = env!("CARGO_BIN_EXE_watertight");
 
-fn ethernet(body: &[u8]) -> Vec<u8> {
-    let mut bytes = vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0];
-    bytes.extend(body);
-    bytes
-}
+/// Peers in the order of how much they do.
+const PEERS: &[Contender] = &[
+    Contender { name: "`cat`, the floor", program: "cat", line: "cat FILE > /dev/null", cores: "1" },
+    Contender { name: "capinfos", program: "capinfos", line: "capinfos -c FILE > /dev/null", cores: "1" },
+    Contender {
+        name: "tcpdump -w",
+        program: "tcpdump",
+        line: "tcpdump -r FILE -w /dev/null 2> /dev/null",
+        cores: "1",
+    },
+    Contender {
+        name: "softflowd",
+        program: "softflowd",
+        line: "softflowd -r FILE -n 127.0.0.1:9 -d -m 1000000 > /dev/null 2>&1 || true",
+        cores: "1",
+    },
+    Contender {
+        name: "nfpcapd",
+        program: "nfpcapd",
+        line: "nfpcapd -r FILE -l OUT > /dev/null 2>&1",
+        cores: "1",
+    },
+    Contender {
+        name: "argus",
+        program: "argus",
+        line: "argus -r FILE -w /dev/null > /dev/null 2>&1",
+        cores: "1",
+    },
+    Contender {
+        name: "ndpiReader",
+        program: "ndpiReader",
+        line: "ndpiReader -i FILE -q > /dev/null 2>&1",
+        cores: "1",
+    },
+    Contender {
+        name: "Suricata with EVE",
+        program: "suricata",
+        line: "suricata -r FILE -l OUT --runmode single > /dev/null 2>&1",
+        cores: "1",
+    },
+    Contender {
+        name: "tshark -z conv,tcp",
+        program: "tshark",
+        line: "tshark -n -q -r FILE -z conv,tcp > /dev/null 2>&1",
+        cores: "1",
+    },
+];
 
 fn main() {
-    let file = tempfile::NamedTempFile::new().expect("a file");
-    let mut out = std::io::BufWriter::new(file.reopen().expect("the file"));
-    out.write_all(&[0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 1, 0, 0, 0])
-        .expect("written");
-    for number in 0..PACKETS {
-        let bytes = packet(number);
-        let head =
-            [1_700_000_000 + number / 100_000, number % 100_000 * 10, bytes.len() as u32, bytes.len() as u32];
-        head.iter().for_each(|word| out.write_all(&word.to_le_bytes()).expect("written"));
-        out.write_all(&bytes).expect("written");
+    let size = std::env::var("WATERTIGHT_BENCH_BYTES").ok().and_then(|text| text.parse().ok());
+    let size: u64 = size.unwrap_or(1_300_000_000);
+    let folder = tempfile::tempdir().expect("a folder");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let shared = root.join("../shared/data/captures");
+    let sources = if shared.is_dir() { shared } else { root.join("fixtures") };
+    let mix = folder.path().join("mix.pcap");
+    let pods = folder.path().join("pods.pcap");
+    let made = [
+        ("real captures, replicated", &mix, corpus::mix(&sources, &mix, size).expect("written")),
+        (
+            "pod traffic, half of it in VXLAN",
+            &pods,
+            corpus::pods(&pods, (size / 6_400) as u32, 12).expect("written"),
+        ),
+    ];
+    let mut text = String::new();
+    for (name, file, corpus) in made {
+        text.push_str(&table(name, file, corpus, folder.path()));
     }
-    out.flush().expect("written");
-    drop(out);
-    let size = file.as_file().metadata().expect("a size").len() as f64 / 1e6;
-    let open =
-        || file.reopen().and_then(|mut f| std::io::Seek::rewind(&mut f).map(|()| f)).expect("the file");
-    let mut buffer = vec![0; 256 * 1024];
-    let read = common::median(|| {
-        let mut input = open();
-        while input.read(&mut buffer).expect("read") > 0 {}
-    });
-    let mut flows = 0_u64;
-    let walk = common::median(|| {
-        flows = 0;
-        let mut count = |flow: capture::Flow| {
-            std::hint::black_box(protocol::detect(&flow));
-            flows += 1;
-        };
-        capture::read_capture(&mut open(), FlowLimits::default(), &mut count).expect("a capture");
-    });
-    let millions = f64::from(PACKETS) / 1e6;
-    let table = format!(
-        "| packets | flows | MB | read s | read Mpkt/s | flows and verdicts s | Mpkt/s | walk / read |\n\
-         |---:|---:|---:|---:|---:|---:|---:|---:|\n\
-         | {PACKETS} | {flows} | {size:.0} | {read:.3} | {:.1} | {walk:.3} | {:.2} | {:.1} |\n",
-        millions / read,
-        millions / walk,
-        walk / read
+    common::publish("Capture", &text);
+}
+
+/// One table: a row for each contender.
+fn table(name: &str, file: &Path, corpus: Corpus, folder: &Path) -> String {
+    let path = file.display().to_string();
+    let millions = corpus.packets as f64 / 1e6;
+    let runs = if millions > 1.0 { 3 } else { 5 };
+    let ours = |workers: usize| {
+        let line = format!("{OURS} flows FILE -f json --no-progress --threads {workers} > /dev/null");
+        measure(&line, &path, folder, runs)
+    };
+    let (one, two) = (ours(1), ours(2));
+    let mut rows =
+        vec![("**watertight flows -f json**", "1", one), ("**watertight flows -f json**", "2", two)];
+    for peer in PEERS.iter().filter(|peer| process::is_installed(peer.program)) {
+        // Peers that need a minute are run once: they are not the ones that are close.
+        let first = measure(peer.line, &path, folder, 1);
+        let usage = if first.wall < 20.0 { measure(peer.line, &path, folder, runs) } else { first };
+        rows.push((peer.name, peer.cores, usage));
+    }
+    let mut text = format!(
+        "{name}: {:.2} million packets, {:.2} GB.\n\n\
+         | program | cores | seconds | processor seconds | Mpkt/s | MB | processor time against ours on one core |\n\
+         |---|---:|---:|---:|---:|---:|---:|\n",
+        millions,
+        corpus.bytes as f64 / 1e9
     );
-    common::publish("Capture", &table);
+    for (name, cores, usage) in rows {
+        text.push_str(&format!(
+            "| {name} | {cores} | {:.2} | {:.2} | {:.2} | {} | {:.2} |\n",
+            usage.wall,
+            usage.processor,
+            millions / usage.wall,
+            usage.memory >> 20,
+            usage.processor / one.processor
+        ));
+    }
+    text.push('\n');
+    text
+}
+
+/// The median run of a shell line.
+fn measure(line: &str, file: &str, folder: &Path, runs: usize) -> Usage {
+    let line = line.replace("FILE", file).replace("OUT", &folder.display().to_string());
+    let mut all: Vec<Usage> = (0..runs).map(|_| process::run(&line)).collect();
+    all.sort_by(|a, b| a.processor.total_cmp(&b.processor));
+    all[all.len() / 2]
 }

@@ -1,21 +1,6 @@
-//! What both benchmarks share: medians, and the table in `docs/benchmarks.md`.
+//! What both benchmarks share: the tables in `docs/benchmarks.md`.
 
 use std::path::Path;
-use std::time::Instant;
-
-/// The median time of five runs after one that is not counted, in seconds.
-pub fn median(mut work: impl FnMut()) -> f64 {
-    work();
-    let mut times: Vec<f64> = (0..5)
-        .map(|_| {
-            let start = Instant::now();
-            work();
-            start.elapsed().as_secs_f64()
-        })
-        .collect();
-    times.sort_by(f64::total_cmp);
-    times[2]
-}
 
 /// Prints a section and puts it into `docs/benchmarks.md` in place of the old one.
 pub fn publish(title: &str, text: &str) {

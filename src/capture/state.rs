@@ -22,7 +22,7 @@ const LONG: u64 = 64;
 /// Shorter datagrams are alike too easily to stand for a flow: a DNS header has as many bytes.
 const FINGERPRINTED: usize = 12;
 /// What a flow with first bytes costs besides them.
-const COLD_COST: usize = 320;
+const COLD_COST: usize = size_of::<Cold>() + 64;
 
 /// One flow; arrays of two are indexed by [`Side`].
 #[derive(Debug)]

@@ -5,7 +5,7 @@ const MOST_DATAGRAMS: usize = 16;
 /// Segments that may wait for an earlier one.
 const MOST_WAITING: usize = 16;
 /// A buffer that is larger is not kept for the next flow.
-const LARGEST_SPARE: usize = 4 << 10;
+const LARGEST_SPARE: usize = 2 << 10;
 
 /// One direction of a flow.
 #[derive(Debug, Default)]
@@ -41,9 +41,10 @@ impl Stream {
         !self.waiting.is_empty()
     }
 
-    /// Bytes that are held, in order or waiting.
+    /// Bytes of memory that are held, in order or waiting.
+    #[inline]
     pub(super) fn held(&self) -> usize {
-        self.bytes.len() + self.waiting_bytes
+        self.bytes.capacity() + self.lengths.capacity() * 4 + self.waiting_bytes
     }
 
     /// A TCP segment with payload.
@@ -150,7 +151,7 @@ mod tests {
         stream.close(64);
         assert!(stream.holes);
         assert_eq!(stream.bytes, b"later");
-        assert_eq!(stream.held(), 5);
+        assert_eq!(stream.waiting_bytes, 0);
     }
 
     #[test]
@@ -178,6 +179,6 @@ mod tests {
         stream.segment(100, &[1; 500], 0, 64);
         assert_eq!(stream.held(), 0);
         stream.segment(61, &[1; 500], 0, 64);
-        assert_eq!(stream.held(), 4);
+        assert_eq!(stream.waiting_bytes, 4);
     }
 }

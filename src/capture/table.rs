@@ -40,7 +40,7 @@ const GRACE: u64 = 30_000_000_000;
 /// Slots that are looked at for each new flow, to find those that are over.
 const LOOKED_AT: usize = 4;
 /// Places for first bytes that are kept for the next flow.
-const MOST_SPARE: usize = 1_024;
+const MOST_SPARE: usize = 512;
 
 /// What a table counts of its own flows alone.
 pub(super) const OWN_ODDITIES: [&str; 3] = [

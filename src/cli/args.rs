@@ -14,6 +14,7 @@ Examples:
   watertight reach shop/web manifests/                 what it reaches when it is taken over
   watertight diff before/ after/                       what a change opens and closes
   watertight flows node.pcapng                         what a capture holds, a line a flow
+  watertight capture -i any --duration 60s             the same, live
 
 Exit codes: 0 nothing at or above --fail-on, 1 findings, 2 could not do it.";
 
@@ -38,6 +39,8 @@ pub enum Command {
     Graph(Graph),
     /// What a capture holds: a line a flow, with protocol and protection
     Flows(Flows),
+    /// What goes over an interface of this machine, a line a flow, or reviewed against manifests
+    Capture(CaptureLive),
     /// Why two ends may or may not talk, rule by rule
     Explain(Explain),
     /// Blast radius: what a taken-over workload reaches, step by step
@@ -141,6 +144,35 @@ pub struct Flows {
     /// Manifests that name the addresses
     #[arg(long, value_name = "PATH")]
     pub manifests: Vec<PathBuf>,
+}
+
+/// `capture`
+#[derive(Debug, ClapArgs)]
+pub struct CaptureLive {
+    /// An interface, or `any`
+    #[arg(short, long, value_name = "IFACE")]
+    pub interface: String,
+    /// Manifests that name the addresses
+    #[arg(long, value_name = "PATH", num_args = 1..)]
+    pub manifests: Vec<PathBuf>,
+    /// Review against the manifests instead of listing flows
+    #[arg(long, requires = "manifests")]
+    pub check: bool,
+    /// A BPF filter, as in pcap-filter(7)
+    #[arg(long, value_name = "BPF", default_value = "")]
+    pub filter: String,
+    /// Bytes kept of each packet
+    #[arg(long, value_name = "BYTES", default_value_t = 2_048)]
+    pub snaplen: u32,
+    /// The kernel's buffer, in MiB
+    #[arg(long, value_name = "MIB", default_value_t = 32)]
+    pub buffer: u32,
+    /// End after this time: `90s`, `5m`, `2h`, or a number of seconds
+    #[arg(long, value_name = "TIME")]
+    pub duration: Option<String>,
+    /// End after so many packets
+    #[arg(long, value_name = "N")]
+    pub count: Option<u64>,
 }
 
 /// `explain`

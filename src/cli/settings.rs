@@ -7,7 +7,9 @@ use crate::check::{CHECKS, Severity};
 use crate::contract::{Date, Known};
 use crate::policy::{Dataplane, DataplaneKind, Found};
 use crate::report::{self, FORMATS, Format};
+use crate::source::LiveOptions;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// One report to write.
 pub struct Target {
@@ -171,4 +173,32 @@ pub fn workload(analysis: &Analysis, text: &str) -> Result<usize, Failure> {
             Err(Failure::usage(format!("{text:?} names several workloads"), names.join(", ")))
         }
     }
+}
+
+/// What to capture, and until when.
+pub fn live(args: &super::args::CaptureLive) -> Result<LiveOptions, Failure> {
+    let duration = args.duration.as_deref().map(|text| {
+        duration(text)
+            .ok_or_else(|| Failure::usage(format!("{text:?} is no time"), "90s, 5m, 2h, or seconds"))
+    });
+    Ok(LiveOptions {
+        interface: args.interface.clone(),
+        filter: args.filter.clone(),
+        snaplen: args.snaplen,
+        buffer_mib: args.buffer,
+        duration: duration.transpose()?,
+        count: args.count,
+    })
+}
+
+/// `90s`, `5m`, `2h`, or seconds.
+fn duration(text: &str) -> Option<Duration> {
+    let digits = text.trim_end_matches(['s', 'm', 'h']);
+    let unit = match &text[digits.len()..] {
+        "" | "s" => 1,
+        "m" => 60,
+        "h" => 3_600,
+        _ => return None,
+    };
+    digits.parse::<u64>().ok()?.checked_mul(unit).map(Duration::from_secs)
 }

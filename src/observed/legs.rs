@@ -21,12 +21,12 @@ pub fn join(mut flows: Vec<ObservedFlow>, directory: &Directory) -> Vec<Observed
         let flow = &seen.flow;
         (flow.first, flow.initiator, flow.responder, flow.transport, flow.last)
     };
-    flows.sort_by_key(order);
+    flows.sort_by_cached_key(order);
     for seen in &mut flows {
         (seen.initiator, seen.responder) = super::attribute(directory, &seen.flow);
     }
     let mut group: Vec<usize> = (0..flows.len()).collect();
-    for members in candidates(&flows).values().filter(|members| members.len() > 1) {
+    for members in candidates(&flows) {
         for (position, later) in members.iter().enumerate() {
             let partner = members[..position].iter().rev().find(|earlier| {
                 let first = &flows[group[**earlier]].flow;
@@ -50,15 +50,15 @@ pub fn join(mut flows: Vec<ObservedFlow>, directory: &Directory) -> Vec<Observed
     flows
 }
 
-/// Flows that were opened with the same number, in the order of time.
-fn candidates(flows: &[ObservedFlow]) -> BTreeMap<(Transport, u32), Vec<usize>> {
-    let mut found: BTreeMap<(Transport, u32), Vec<usize>> = BTreeMap::new();
-    for (number, seen) in flows.iter().enumerate() {
-        if let Some(opening) = seen.flow.seen.opening {
-            found.entry((seen.flow.transport, opening.initiator)).or_default().push(number);
-        }
-    }
-    found
+/// Flows that were opened with the same number, in the order of time, where there are several.
+fn candidates(flows: &[ObservedFlow]) -> Vec<Vec<usize>> {
+    let number = |(at, seen): (usize, &ObservedFlow)| {
+        Some((seen.flow.transport, seen.flow.seen.opening?.initiator, at))
+    };
+    let mut all: Vec<(Transport, u32, usize)> = flows.iter().enumerate().filter_map(number).collect();
+    all.sort_unstable();
+    let same = all.chunk_by(|one, other| (one.0, one.1) == (other.0, other.1));
+    same.filter(|group| group.len() > 1).map(|group| group.iter().map(|row| row.2).collect()).collect()
 }
 
 /// Whether two flows, which were opened with the same number, are one connection.

@@ -1,9 +1,11 @@
-//! The only room that touches files and standard input. Out come documents and problems.
+//! The only room that touches files, standard input and interfaces. Out come documents, bytes and problems.
 
 mod contract;
 mod files;
+mod live;
 mod yaml;
 
 pub use contract::{CONTRACT, ContractFile, read_contract};
 pub use files::{Reading, find_captures, open_capture, peak_memory_bytes, problem, read_manifests};
+pub use live::{Live, LiveCounters, LiveOptions, open_live};
 pub use yaml::{parse, parse_one};

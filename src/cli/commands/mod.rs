@@ -1,5 +1,6 @@
 //! One file for each command, and what they share: reading, reporting, timing.
 
+mod capture;
 mod check;
 mod diff;
 mod explain;
@@ -34,6 +35,7 @@ pub fn run(args: Args) -> Result<ExitCode, Failure> {
         Command::Check(args) => check::run(&mut session, &args),
         Command::Graph(args) => graph::run(&mut session, &args),
         Command::Flows(args) => flows::run(&mut session, &args),
+        Command::Capture(args) => capture::run(&mut session, &args),
         Command::Explain(args) => explain::run(&mut session, &args),
         Command::Reach(args) => reach::run(&mut session, &args),
         Command::Diff(args) => diff::run(&mut session, &args),

@@ -94,9 +94,7 @@ fn pod_frame(flow: u32, step: u32, rounds: u32) -> Vec<u8> {
         2 => (true, mine + 1, theirs + 1, 0x10, &[]),
         3 => (true, mine + 1, theirs + 1, 0x18, request),
         4 => (false, theirs + 1, mine + 1 + asked, 0x18, answer),
-        _ if step < 4 + rounds => {
-            (false, theirs + 1 + answered(step - 4), mine + 1 + asked, 0x18, &filler)
-        }
+        _ if step < 4 + rounds => (false, theirs + 1 + answered(step - 4), mine + 1 + asked, 0x18, &filler),
         _ if step == 4 + rounds => (false, theirs + 1 + answered(rounds), mine + 1 + asked, 0x11, &[]),
         _ => (true, mine + 1 + asked, theirs + 2 + answered(rounds), 0x11, &[]),
     };
@@ -146,7 +144,8 @@ fn ethernet(body: &[u8]) -> Vec<u8> {
 
 /// RFC 1071.
 fn checksum(bytes: &[u8]) -> u16 {
-    let mut sum: u32 = bytes.chunks(2).map(|p| u32::from(p[0]) << 8 | u32::from(*p.get(1).unwrap_or(&0))).sum();
+    let mut sum: u32 =
+        bytes.chunks(2).map(|p| u32::from(p[0]) << 8 | u32::from(*p.get(1).unwrap_or(&0))).sum();
     while sum > 0xffff {
         sum = (sum & 0xffff) + (sum >> 16);
     }
@@ -239,7 +238,9 @@ fn read(path: &Path) -> Option<Source> {
     }
     let lasts = frames.iter().map(|(time, _)| *time).max()?;
     if lasts > LONGEST {
-        frames.iter_mut().for_each(|(time, _)| *time = (u128::from(*time) * u128::from(LONGEST) / u128::from(lasts)) as u64);
+        frames.iter_mut().for_each(|(time, _)| {
+            *time = (u128::from(*time) * u128::from(LONGEST) / u128::from(lasts)) as u64
+        });
     }
     Some(Source { frames })
 }
