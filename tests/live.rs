@@ -2,6 +2,8 @@
 //!
 //! Needs root and `ip`; elsewhere it says that it was left out.
 
+#![expect(clippy::disallowed_methods, reason = "the test is a client of its own server")]
+
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, Output, Stdio};

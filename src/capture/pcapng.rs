@@ -39,7 +39,7 @@ impl Reader {
     #[inline]
     pub(super) fn is_ready(&self, ready: &[u8]) -> bool {
         let length = self.section.u32(ready, 4) as usize;
-        self.section.u32(ready, 0) == 6 && (32..=ready.len()).contains(&length) && length % 4 == 0
+        self.section.u32(ready, 0) == 6 && (32..=ready.len()).contains(&length) && length.is_multiple_of(4)
     }
 
     /// The next packet, past blocks of other kinds.

@@ -188,10 +188,11 @@ impl State {
         let usual = self.place[side.index()];
         if usual == NO_PLACE {
             self.place[side.index()] = place;
-        } else if place != usual && !elsewhere.places.iter().any(|(known, _)| *known == place) {
-            if elsewhere.places.len() < MOST_PLACES {
-                elsewhere.places.push((place, [None; 2]));
-            }
+        } else if place != usual
+            && elsewhere.places.len() < MOST_PLACES
+            && !elsewhere.places.iter().any(|(known, _)| *known == place)
+        {
+            elsewhere.places.push((place, [None; 2]));
         }
         // Offload cuts segments differently at each place: one whose bytes were all seen at
         // another place, and not yet at this one, is a copy in other pieces.

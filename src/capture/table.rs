@@ -96,6 +96,7 @@ pub(super) struct FlowTable {
     free: Vec<u32>,
     hand: usize,
     pub(super) places: Places,
+    #[expect(clippy::vec_box, reason = "boxes go into flows and come back as they are")]
     spare: Vec<Box<Cold>>,
     /// Flows with first bytes, oldest first, each with the serial number of its cold part.
     holders: VecDeque<(u32, u32)>,

@@ -63,13 +63,16 @@ const IP_PROTOCOLS: &[(u8, Open)] = &[
     }),
 ];
 
+/// What a tunnel's header says: its name, what follows, and the bytes of that.
+type Opened<'a> = (Via, Layer, &'a [u8]);
+
 /// A tunnel inside UDP.
 struct UdpTunnel {
     /// Ports on which it is expected; elsewhere its inner packet must prove it, where `by_bytes`.
     ports: &'static [u16],
     elsewhere: Elsewhere,
     /// The outer header: what follows it, or `None` where these bytes are something else.
-    open: for<'a> fn(&'a [u8]) -> Option<(Via, Layer, &'a [u8])>,
+    open: for<'a> fn(&'a [u8]) -> Option<Opened<'a>>,
 }
 
 /// What becomes of a tunnel's bytes on a port that is not its own.
@@ -346,7 +349,7 @@ fn proves_itself(layer: Layer, inner: &[u8]) -> bool {
 }
 
 /// RFC 7348, and the group policy extension, which uses reserved bits.
-fn vxlan(payload: &[u8]) -> Option<(Via, Layer, &[u8])> {
+fn vxlan(payload: &[u8]) -> Option<Opened<'_>> {
     let [flags, rest @ ..] = payload else { return None };
     let network = match (flags, rest) {
         (8, [0, 0, 0, a, b, c, 0, ..]) | (0x88, [_, _, _, a, b, c, 0, ..]) => [0, *a, *b, *c],
@@ -360,7 +363,7 @@ fn vxlan(payload: &[u8]) -> Option<(Via, Layer, &[u8])> {
 }
 
 /// draft-ietf-nvo3-vxlan-gpe: the last byte of the flags names what is inside.
-fn vxlan_gpe(payload: &[u8]) -> Option<(Via, Layer, &[u8])> {
+fn vxlan_gpe(payload: &[u8]) -> Option<Opened<'_>> {
     let [flags, _, _, next, a, b, c, _, inner @ ..] = payload else { return None };
     let layer = match (flags & 0x04, next) {
         (0, _) | (_, 3) => Layer::Ethernet,
@@ -375,7 +378,7 @@ fn vxlan_gpe(payload: &[u8]) -> Option<(Via, Layer, &[u8])> {
 }
 
 /// RFC 8926, with its options passed over.
-fn geneve(payload: &[u8]) -> Option<(Via, Layer, &[u8])> {
+fn geneve(payload: &[u8]) -> Option<Opened<'_>> {
     let [first, flags, kind_a, kind_b, a, b, c, 0, rest @ ..] = payload else { return None };
     let kind = u16::from_be_bytes([*kind_a, *kind_b]);
     let layer = match kind {
@@ -391,7 +394,7 @@ fn geneve(payload: &[u8]) -> Option<(Via, Layer, &[u8])> {
 }
 
 /// GTP-U (3GPP TS 29.281): user packets, with their optional fields and extension headers.
-fn gtp(payload: &[u8]) -> Option<(Via, Layer, &[u8])> {
+fn gtp(payload: &[u8]) -> Option<Opened<'_>> {
     let [flags, 0xff, _, _, a, b, c, d, rest @ ..] = payload else { return None };
     if flags >> 4 != 3 {
         return None;
@@ -410,7 +413,7 @@ fn gtp(payload: &[u8]) -> Option<(Via, Layer, &[u8])> {
 }
 
 /// RFC 4380: IPv6 behind optional authentication and origin indications.
-fn teredo(payload: &[u8]) -> Option<(Via, Layer, &[u8])> {
+fn teredo(payload: &[u8]) -> Option<Opened<'_>> {
     let mut inner = payload;
     if let [0, 1, client, authentication, rest @ ..] = inner {
         inner = rest.get(usize::from(*client) + usize::from(*authentication) + 9..)?;
