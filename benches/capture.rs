@@ -12,7 +12,7 @@ mod corpus;
 mod process;
 
 use corpus::Corpus;
-use process::Usage;
+use process::{End, Usage};
 use std::path::Path;
 
 /// A program that goes over a capture.
@@ -125,6 +125,10 @@ fn table(name: &str, file: &Path, corpus: Corpus, folder: &Path) -> String {
         corpus.bytes as f64 / 1e9
     );
     for (name, cores, usage) in rows {
+        if usage.end == End::Failed {
+            text.push_str(&format!("| {name} | {cores} | did not come to its end | | | | |\n"));
+            continue;
+        }
         text.push_str(&format!(
             "| {name} | {cores} | {:.2} | {:.2} | {:.2} | {} | {:.2} |\n",
             usage.wall,

@@ -12,7 +12,7 @@ use crate::graph::{AllowedGraph, Notes};
 use crate::inventory;
 pub use crate::inventory::{Inventory, Workload};
 use crate::model::{Document, Gap, Problem};
-use crate::observed::{self, Directory, Observed, ObservedFlow, Witness};
+use crate::observed::{self, Directory, Observed, Witness};
 use crate::policy::{self, Dataplane, DataplaneKind};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
@@ -204,7 +204,7 @@ pub fn observe(
     let limits = FlowLimits { payload_bytes: UNJUDGED_BYTES, ..FlowLimits::default() };
     let mut witnesses: Vec<Witness> = (0..workers.max(1)).map(|_| Witness::default()).collect();
     let (summary, errors) = capture::read_in_parallel(inputs, limits, &mut witnesses);
-    let flows = witnesses.into_iter().flat_map(Witness::flows).map(ObservedFlow::from).collect();
+    let flows = Witness::flows(witnesses);
     let bad: BTreeSet<usize> = errors.iter().map(|(number, _)| *number).collect();
     let good = names.iter().enumerate().filter(|(number, _)| !bad.contains(number));
     let observed = Observed {

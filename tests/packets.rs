@@ -282,7 +282,7 @@ fn six_in_four_and_the_ends_of_the_outermost_tunnel_are_told() {
     let (flows, _) = flows_of(&pcap(1, &[(0, ethernet(0x0800, &nodes(1).whole(41, &inner)))]));
     assert_eq!(flows[0].via, ["6in4"]);
     assert!(flows[0].initiator.ip.is_ipv6());
-    assert_eq!(flows[0].seen.tunnel, Some((NODE_A.into(), NODE_B.into())));
+    assert_eq!(flows[0].seen.tunnel(), Some((NODE_A.into(), NODE_B.into())));
 }
 
 #[test]
@@ -484,9 +484,9 @@ fn a_packet_at_pod_bridge_and_node_is_counted_once_and_a_repetition_twice() {
     let flow = &observed.flows[0].flow;
     assert_eq!((flow.forward.packets, flow.backward.packets), (3, 2));
     assert_eq!(flow.via, ["vxlan:1"]);
-    let interfaces: Vec<u32> = flow.seen.places.iter().map(|place| place.interface).collect();
+    let interfaces: Vec<u32> = flow.seen.places().iter().map(|place| place.interface).collect();
     assert_eq!(interfaces.len(), 3, "{interfaces:?}");
-    assert_eq!(flow.seen.copies, 10);
+    assert_eq!(flow.seen.copies(), 10);
 }
 
 #[test]
@@ -549,8 +549,8 @@ fn a_connection_through_a_service_address_is_one_and_says_so() {
     assert_eq!(observed.flows.len(), 1);
     let flow = &observed.flows[0].flow;
     assert_eq!((flow.initiator.ip, flow.responder.ip, flow.responder.port), (A.into(), B.into(), 6_379));
-    assert_eq!((flow.forward.packets, flow.seen.legs.len()), (2, 2));
-    assert_eq!((flow.seen.legs[0].responder.ip, flow.seen.legs[0].responder.port), (service.into(), 80));
+    assert_eq!((flow.forward.packets, flow.seen.legs().len()), (2, 2));
+    assert_eq!((flow.seen.legs()[0].responder.ip, flow.seen.legs()[0].responder.port), (service.into(), 80));
 }
 
 #[test]

@@ -11,6 +11,15 @@ pub struct Usage {
     pub processor: f64,
     /// The most memory held at a time, in bytes.
     pub memory: u64,
+    /// Whether it came to its end.
+    pub end: End,
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    Well,
+    Failed,
 }
 
 /// Waits for the child by `wait4`, which tells its use of time and memory.
@@ -34,10 +43,8 @@ pub fn run(line: &str) -> Usage {
     let text = String::from_utf8_lossy(&output.stdout);
     let words: Vec<f64> = text.split_whitespace().filter_map(|word| word.parse().ok()).collect();
     let [wall, processor, memory, status] = words[..] else { panic!("no account of {line}: {text}") };
-    if status != 0.0 {
-        eprintln!("{line} ended with {status}");
-    }
-    Usage { wall, processor, memory: memory as u64 }
+    let end = if status == 0.0 { End::Well } else { End::Failed };
+    Usage { wall, processor, memory: memory as u64, end }
 }
 
 /// Whether a program can be run.

@@ -5,7 +5,7 @@ use super::marks::Marks;
 use super::place::{NO_PLACE, PlaceId, Places};
 use super::state::State;
 use super::table::FlowLimits;
-use super::{Flow, FlowEnd, Handshake, Opening, Place, Seen, StreamStart};
+use super::{Flow, FlowEnd, Handshake, Opening, Place, Seen, SeenMore, StreamStart};
 
 impl State {
     /// The flow as it stands; its first bytes move out of `self`.
@@ -68,29 +68,30 @@ impl State {
 
     /// The longest chain of encapsulations, and all places where there are several.
     fn places(&self, places: &Places, opening: Option<Opening>) -> (Vec<String>, Seen) {
-        let mut seen = Seen { opening, ..Seen::default() };
         let mut all: Vec<PlaceId> = self.place.into_iter().filter(|place| *place != NO_PLACE).collect();
+        let mut more = SeenMore::default();
         if let Some(elsewhere) = &self.elsewhere {
-            seen.copies = elsewhere.copied;
+            more.copies = elsewhere.copied;
             all.extend(elsewhere.places.iter().map(|(place, _)| *place));
         }
         all.sort_unstable();
         all.dedup();
-        if places.are_plain(&all) {
-            return (Vec::new(), seen);
+        if places.are_plain(&all) && more.copies == 0 {
+            return (Vec::new(), Seen { opening, more: None });
         }
         // Numbers depend on other traffic, words do not.
         let mut all: Vec<(Place, _)> = all.iter().map(|p| (places.describe(*p), places.tunnel(*p))).collect();
         all.sort_by(|(one, a), (other, b)| {
             other.via.len().cmp(&one.via.len()).then_with(|| (one, a).cmp(&(other, b)))
         });
-        seen.tunnel = all.iter().find_map(|(_, tunnel)| *tunnel);
-        let via = all[0].0.via.clone();
+        more.tunnel = all.iter().find_map(|(_, tunnel)| *tunnel);
+        let via = all.first().map(|(place, _)| place.via.clone()).unwrap_or_default();
         if all.len() > 1 {
-            seen.places = all.into_iter().map(|(place, _)| place).collect();
-            seen.places.dedup();
+            more.places = all.into_iter().map(|(place, _)| place).collect();
+            more.places.dedup();
         }
-        (via, seen)
+        let more = (more != SeenMore::default()).then(|| Box::new(more));
+        (via, Seen { opening, more })
     }
 
     fn direction(&self, low: FlowEnd, high: FlowEnd) -> (Side, Handshake) {

@@ -32,19 +32,50 @@ pub struct Flow {
 }
 
 /// Where a flow was met, and what it has in common with other faces of the same connection.
+///
+/// Most flows were met at one place, with one face, in no tunnel: for them, `more` is `None`.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Seen {
+    /// How the connection was opened.
+    pub opening: Option<Opening>,
+    /// What there is to say of several places and faces.
+    pub more: Option<Box<SeenMore>>,
+}
+
+/// Of a flow that was met at several places, with several faces, or in a tunnel.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct SeenMore {
     /// All places at which it was met, where there are several.
     pub places: Vec<Place>,
     /// Packets that were met again at another place and not counted.
     pub copies: u64,
     /// Ends of the outermost tunnel around it, the lower address first.
     pub tunnel: Option<(IpAddr, IpAddr)>,
-    /// How the connection was opened.
-    pub opening: Option<Opening>,
     /// Faces of the same connection before and after address translation, in the order of time;
     /// empty where only one was met.
     pub legs: Vec<Leg>,
+}
+
+impl Seen {
+    /// Packets that were met again at another place and not counted.
+    pub fn copies(&self) -> u64 {
+        self.more.as_ref().map_or(0, |more| more.copies)
+    }
+
+    /// All places at which the flow was met, where there are several.
+    pub fn places(&self) -> &[Place] {
+        self.more.as_ref().map_or(&[], |more| &more.places)
+    }
+
+    /// Ends of the outermost tunnel around the flow.
+    pub fn tunnel(&self) -> Option<(IpAddr, IpAddr)> {
+        self.more.as_ref().and_then(|more| more.tunnel)
+    }
+
+    /// Faces of the connection, where several were met.
+    pub fn legs(&self) -> &[Leg] {
+        self.more.as_ref().map_or(&[], |more| &more.legs)
+    }
 }
 
 /// A point at which packets were captured.

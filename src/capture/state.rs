@@ -9,8 +9,8 @@ use super::stream::Stream;
 use super::table::FlowLimits;
 use super::{Counters, Handshake, StreamStart};
 
-/// A closed connection's ends may be used again after this, in nanoseconds (TIME-WAIT of common kernels).
-const LINGER: u64 = 60_000_000_000;
+/// Farewells are repeated within this time, in nanoseconds; what comes later is another flow.
+const LINGER: u64 = 15_000_000_000;
 /// Packets of one handshake are not further apart than this where they are captured out of order.
 const REORDERED: u64 = 1_000_000_000;
 /// Sequence numbers of one connection's beginning are not further apart.
@@ -330,7 +330,7 @@ impl State {
         self.cold.take()
     }
 
-    /// Notes that a packet's payload was not captured.
+    /// Notes that there was more payload than was kept.
     #[inline]
     pub(super) fn note_cut(&mut self) {
         self.marks.set(Marks::CUT);

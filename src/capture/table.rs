@@ -36,7 +36,7 @@ impl Default for FlowLimits {
 }
 
 /// Packets may be this much out of the order of time, in nanoseconds, before a flow is given up too early.
-const GRACE: u64 = 30_000_000_000;
+const GRACE: u64 = 5_000_000_000;
 /// Slots that are looked at for each new flow, to find those that are over.
 const LOOKED_AT: usize = 4;
 /// Places for first bytes that are kept for the next flow.
@@ -287,6 +287,10 @@ impl FlowTable {
             if self.slots[slot as usize].as_ref().is_some_and(holds) {
                 self.judge(slot, audience);
                 self.over_budget += 1;
+                // The record says that more bytes might have said more.
+                if let Some(state) = self.slots[slot as usize].as_mut().filter(|state| !state.is_closed()) {
+                    state.note_cut();
+                }
                 return true;
             }
         }

@@ -100,13 +100,13 @@ fn one(legs: Vec<ObservedFlow>) -> Option<ObservedFlow> {
     let (initiator, responder) = (opener.initiator.clone(), called.responder.clone());
     let ends = (opener.flow.initiator, called.flow.responder);
     let (first, last) = (legs.iter().map(|s| s.flow.first).min()?, legs.iter().map(|s| s.flow.last).max()?);
-    let copies: u64 = legs.iter().map(|seen| seen.flow.seen.copies).sum();
+    let copies: u64 = legs.iter().map(|seen| seen.flow.seen.copies()).sum();
     let mut best = legs.into_iter().rev().max_by_key(packets)?;
     (best.flow.initiator, best.flow.responder) = ends;
     (best.initiator, best.responder) = (initiator, responder);
     (best.flow.first, best.flow.last) = (first, last);
-    best.flow.seen.copies = copies;
-    best.flow.seen.legs = faces;
+    let more = best.flow.seen.more.get_or_insert_default();
+    (more.copies, more.legs) = (copies, faces);
     Some(best)
 }
 
@@ -152,7 +152,9 @@ mod tests {
     fn joined(flows: Vec<ObservedFlow>) -> Vec<(String, String, usize)> {
         let all = join(flows, &Directory::new(&Inventory::default()));
         let text = |end: FlowEnd| format!("{}:{}", end.ip, end.port);
-        all.iter().map(|s| (text(s.flow.initiator), text(s.flow.responder), s.flow.seen.legs.len())).collect()
+        all.iter()
+            .map(|s| (text(s.flow.initiator), text(s.flow.responder), s.flow.seen.legs().len()))
+            .collect()
     }
 
     #[test]

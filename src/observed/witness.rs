@@ -12,16 +12,19 @@ use std::sync::Arc;
 /// Collects flows with their verdicts.
 #[derive(Debug, Default)]
 pub struct Witness {
-    flows: Vec<(Flow, Arc<Detection>)>,
+    flows: Vec<ObservedFlow>,
     verdicts: Vec<Arc<Detection>>,
     known: HashTable<u32>,
     hasher: RandomState,
 }
 
 impl Witness {
-    /// Everything that was seen, in no particular order.
-    pub fn flows(self) -> Vec<(Flow, Arc<Detection>)> {
-        self.flows
+    /// Everything that several witnesses saw, in no particular order; ends are not named yet.
+    pub fn flows(witnesses: Vec<Witness>) -> Vec<ObservedFlow> {
+        let mut witnesses = witnesses.into_iter();
+        let mut all = witnesses.next().map(|witness| witness.flows).unwrap_or_default();
+        witnesses.for_each(|mut witness| all.append(&mut witness.flows));
+        all
     }
 
     fn number(&mut self, detection: Detection) -> u32 {
@@ -54,7 +57,7 @@ impl Audience for Witness {
             None => self.judge(&flow),
         };
         // The first bytes were looked at; payload goes no further than this.
-        self.flows.push((flow.without_payload(), self.verdicts[number as usize].clone()));
+        self.flows.push((flow.without_payload(), self.verdicts[number as usize].clone()).into());
     }
 }
 

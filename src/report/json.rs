@@ -538,10 +538,10 @@ fn flow_shape<'a>(analysis: &'a Analysis, seen: &'a ObservedFlow) -> FlowShape<'
         last: time_text(flow.last),
         via: &flow.via,
         complete: !missing,
-        tunnel: flow.seen.tunnel.map(|(low, high)| [low.to_string(), high.to_string()]),
-        copies: flow.seen.copies,
-        places: flow.seen.places.iter().map(|place| place_shape(analysis, place)).collect(),
-        joined: flow.seen.legs.iter().map(leg_shape).collect(),
+        tunnel: flow.seen.tunnel().map(|(low, high)| [low.to_string(), high.to_string()]),
+        copies: flow.seen.copies(),
+        places: flow.seen.places().iter().map(|place| place_shape(analysis, place)).collect(),
+        joined: flow.seen.legs().iter().map(leg_shape).collect(),
     }
 }
 
