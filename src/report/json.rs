@@ -1,16 +1,13 @@
 //! JSON, as `docs/reference/json.md` promises it to programs; additions only.
 
-use super::names::{
-    bend_word, end_name, fingerprint, is_all_ports, segment_sizes, time_text, transport_name,
-};
-use super::{Format, GraphOptions, View, What, exposure};
+use super::names::{bend_word, end_name, fingerprint, is_all_ports, segment_sizes};
+use super::{Format, GraphOptions, View, What, exposure, flow_record};
 use crate::analysis::{Analysis, SecondaryNetwork};
 use crate::check::{CHECKS, Excepted, Finding};
 use crate::contract::{Kind, SegmentInfo};
 use crate::exposure::{Access, Exposure};
 use crate::graph::{self, Connection, End};
 use crate::model::{Gap, Origin, Problem, Protocol, TrafficSet};
-use crate::observed::ObservedFlow;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -31,9 +28,7 @@ impl Format for Json {
         match view {
             View::Review(analysis) => line(out, &report(analysis)),
             View::Graph(analysis, options) => line(out, &graph_shape(analysis, options)),
-            View::Flows(analysis) => {
-                analysis.observed.flows.iter().try_for_each(|flow| line(out, &flow_shape(analysis, flow)))
-            }
+            View::Flows(analysis) => flow_record::write(analysis, out),
             View::Potential(analysis, options) => super::potential::write_json(analysis, options, out),
             View::Diff(comparison) => super::diff::write_json(comparison, out),
             View::Explain(analysis, answer) => super::explain::write_json(analysis, answer, out),
@@ -218,55 +213,6 @@ pub(super) enum Traffic {
 pub(super) struct Ports {
     protocol: String,
     ports: Vec<(u16, u16)>,
-}
-
-#[derive(Serialize)]
-struct FlowShape<'a> {
-    schema: &'static str,
-    initiator: FlowEndShape,
-    responder: FlowEndShape,
-    transport: String,
-    protocol: &'static str,
-    protection: &'static str,
-    why: &'a str,
-    facts: BTreeMap<&'static str, &'a str>,
-    packets: [u64; 2],
-    bytes: [u64; 2],
-    first: String,
-    last: String,
-    via: &'a [String],
-    complete: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    tunnel: Option<[String; 2]>,
-    #[serde(skip_serializing_if = "is_zero")]
-    copies: u64,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    places: Vec<PlaceShape<'a>>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    joined: Vec<LegShape>,
-}
-
-/// Where a flow was met, where it was met at several places.
-#[derive(Serialize)]
-struct PlaceShape<'a> {
-    capture: &'a str,
-    interface: u32,
-    via: &'a [String],
-}
-
-/// One face of a connection that address translation shows several times.
-#[derive(Serialize)]
-struct LegShape {
-    initiator: String,
-    responder: String,
-}
-
-#[derive(Serialize)]
-struct FlowEndShape {
-    ip: String,
-    port: u16,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    name: Option<String>,
 }
 
 fn line(out: &mut dyn Write, value: &impl Serialize) -> io::Result<()> {
@@ -513,51 +459,6 @@ pub(super) fn whole_traffic(traffic: &TrafficSet) -> Traffic {
         all.push(Ports { protocol: traffic.portless.to_string(), ports: Vec::new() });
     }
     Traffic::Some(all)
-}
-
-fn flow_shape<'a>(analysis: &'a Analysis, seen: &'a ObservedFlow) -> FlowShape<'a> {
-    let flow = &seen.flow;
-    let end = |end: crate::observed::FlowEnd, party: &crate::observed::Party| {
-        let ip = end.ip.to_string();
-        let name = super::party_name(analysis, party, end.ip);
-        FlowEndShape { name: (name != ip).then_some(name), ip, port: end.port }
-    };
-    let missing = flow.start.cut || flow.start.holes || flow.start.late || flow.evicted;
-    FlowShape {
-        schema: "watertight/flow/v1",
-        initiator: end(flow.initiator, &seen.initiator),
-        responder: end(flow.responder, &seen.responder),
-        transport: transport_name(flow),
-        protocol: seen.detection.protocol,
-        protection: seen.detection.protection.word(),
-        why: &seen.detection.why,
-        facts: seen.detection.facts.iter().map(|(name, value)| (*name, value.as_str())).collect(),
-        packets: [flow.forward.packets, flow.backward.packets],
-        bytes: [flow.forward.bytes, flow.backward.bytes],
-        first: time_text(flow.first),
-        last: time_text(flow.last),
-        via: &flow.via,
-        complete: !missing,
-        tunnel: flow.seen.tunnel().map(|(low, high)| [low.to_string(), high.to_string()]),
-        copies: flow.seen.copies(),
-        places: flow.seen.places().iter().map(|place| place_shape(analysis, place)).collect(),
-        joined: flow.seen.legs().iter().map(leg_shape).collect(),
-    }
-}
-
-fn place_shape<'a>(analysis: &'a Analysis, place: &'a crate::observed::Place) -> PlaceShape<'a> {
-    let capture = analysis.observed.captures.get(place.input).map_or("", String::as_str);
-    PlaceShape { capture, interface: place.interface, via: &place.via }
-}
-
-fn leg_shape(leg: &crate::observed::Leg) -> LegShape {
-    let end = |end: crate::observed::FlowEnd| std::net::SocketAddr::new(end.ip, end.port).to_string();
-    LegShape { initiator: end(leg.initiator), responder: end(leg.responder) }
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
-fn is_zero(count: &u64) -> bool {
-    *count == 0
 }
 
 impl GraphOptions {

@@ -7,6 +7,7 @@ pub mod diff;
 mod dot;
 pub mod explain;
 mod exposure;
+mod flow_record;
 pub mod json;
 mod markdown;
 mod names;

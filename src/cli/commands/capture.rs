@@ -5,6 +5,7 @@ use crate::analysis::{self, Analysis};
 use crate::cli::args::CaptureLive;
 use crate::cli::{Failure, settings};
 use crate::model::Problem;
+use crate::policy::Dataplane;
 use crate::report::View;
 use crate::source::{self, LiveCounters};
 use std::process::ExitCode;
@@ -13,7 +14,12 @@ use std::process::ExitCode;
 pub(super) fn run(session: &mut Session, args: &CaptureLive) -> Result<ExitCode, Failure> {
     settings::targets(&session.common)?;
     let declared = match args.manifests.is_empty() {
-        true => analysis::declared(&[], settings::dataplane(&session.common.engine)?),
+        true => {
+            let dataplane =
+                settings::dataplane(&session.common.engine)?.unwrap_or_else(Dataplane::kubernetes);
+            let nobody = analysis::declared(&[], dataplane);
+            session.under_contract(nobody, &[])?
+        }
         false => session.declared(&args.manifests)?,
     };
     let (live, counters) = source::open_live(&settings::live(args)?).map_err(refused)?;
