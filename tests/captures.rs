@@ -80,12 +80,33 @@ fn protections_agree_with_the_labels_and_plaintext_is_never_called_encrypted() {
         let Some(flow) = files.get(&file).and_then(|flows| {
             flows.iter().filter(of_flow).max_by_key(|f| f.forward.packets + f.backward.packets)
         }) else {
+            if std::env::var("SHOW").is_ok() {
+                println!("MISSING\t{file}\t{ends:?}\t{label}\t{layers}");
+            }
             missing += 1;
             continue;
         };
         let detection = protocol::detect(flow);
         let word = detection.protection.word();
         *score.entry((label.clone(), word)).or_default() += 1;
+        if word != label && std::env::var("SHOW").is_ok() {
+            let s = &flow.start;
+            println!(
+                "DIFF\t{label}\t{word}\t{layers}\t{}\t{}\t{file}\t{}>{}\tlate={} cut={} holes={} hs={:?}\t{:02x?}|{}\t{:02x?}|{}",
+                detection.protocol,
+                detection.why,
+                flow.initiator.port,
+                flow.responder.port,
+                s.late,
+                s.cut,
+                s.holes,
+                flow.handshake,
+                &s.forward[..s.forward.len().min(24)],
+                s.forward.len(),
+                &s.backward[..s.backward.len().min(24)],
+                s.backward.len()
+            );
+        }
         if word == "unknown" {
             *unknown.entry(format!("{label} {layers}")).or_default() += 1;
         }

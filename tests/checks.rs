@@ -54,7 +54,8 @@ fn flow(line: &str) -> (Flow, Detection) {
     let fact = |word: &&str| word.split_once('=').map(|(name, value)| (known(name), value.to_owned()));
     let facts = words[6..].iter().filter_map(fact).collect();
     let protocol: &'static str = Box::leak(words[4].to_owned().into_boxed_str());
-    (flow, Detection { protocol, protection, why: "as the page says".to_owned(), facts })
+    let why = "as the page says".to_owned();
+    (flow, Detection { protocol, protection, why, facts, names: Vec::new() })
 }
 
 #[test]

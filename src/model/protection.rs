@@ -32,6 +32,10 @@ pub enum Encryption {
     WireGuard,
     /// IPsec: ESP, or IKE that sets it up.
     Ipsec,
+    /// OpenVPN.
+    OpenVpn,
+    /// Messages that the protocol itself encrypts: SMB 3, SNMP 3 with privacy, GSS privacy.
+    Own,
 }
 
 /// What proves that content is readable.

@@ -27,6 +27,16 @@ impl<'a> Cursor<'a> {
         self.take(4).map(|b| u32::from_be_bytes([b[0], b[1], b[2], b[3]]))
     }
 
+    /// Little-endian.
+    pub(super) fn le16(&mut self) -> Option<u16> {
+        self.u16().map(u16::swap_bytes)
+    }
+
+    /// Little-endian.
+    pub(super) fn le32(&mut self) -> Option<u32> {
+        self.u32().map(u32::swap_bytes)
+    }
+
     /// A vector with a length of one byte in front (RFC 8446, section 3.4).
     pub(super) fn vector8(&mut self) -> Option<&'a [u8]> {
         let length = self.u8()?;
@@ -38,6 +48,27 @@ impl<'a> Cursor<'a> {
         let length = self.u16()?;
         self.take(usize::from(length))
     }
+
+    /// A number in groups of seven bits, the lowest first, of at most four bytes.
+    pub(super) fn varint(&mut self) -> Option<u32> {
+        let mut value = 0;
+        for shift in [0, 7, 14, 21] {
+            let byte = self.u8()?;
+            value |= u32::from(byte & 0x7f) << shift;
+            if byte & 0x80 == 0 {
+                return Some(value);
+            }
+        }
+        None
+    }
+
+    /// Text up to a zero byte, which is taken too.
+    pub(super) fn zero_ended(&mut self) -> Option<&'a [u8]> {
+        let end = self.0.iter().position(|b| *b == 0)?;
+        let text = self.take(end)?;
+        self.u8()?;
+        Some(text)
+    }
 }
 
 /// The part of a text protocol's first line that is text.
@@ -47,22 +78,80 @@ pub(super) fn first_line(bytes: &[u8]) -> &[u8] {
     line.strip_suffix(b"\r").unwrap_or(line)
 }
 
+/// What stands behind the first line.
+pub(super) fn after_line(bytes: &[u8]) -> Option<&[u8]> {
+    let end = bytes.iter().position(|b| *b == b'\n')?;
+    bytes.get(end + 1..)
+}
+
+/// Where `needle` first stands, letters of either case alike.
+pub(super) fn find(bytes: &[u8], needle: &[u8]) -> Option<usize> {
+    let first = needle.first()?;
+    let mut from = 0;
+    // Most bytes are not the first one of the needle, and skipping them is what makes this fast.
+    while let Some(at) = bytes.get(from..)?.iter().position(|byte| byte.eq_ignore_ascii_case(first)) {
+        if starts(&bytes[from + at..], needle) {
+            return Some(from + at);
+        }
+        from += at + 1;
+    }
+    None
+}
+
 /// Whether `needle` stands somewhere, letters of either case alike.
 pub(super) fn contains(bytes: &[u8], needle: &[u8]) -> bool {
-    let Some(first) = needle.first() else { return true };
-    let mut rest = bytes;
-    // Most bytes are not the first one of the needle, and skipping them is what makes this fast.
-    while let Some(at) = rest.iter().position(|byte| byte.eq_ignore_ascii_case(first)) {
-        rest = &rest[at..];
-        if starts(rest, needle) {
-            return true;
-        }
-        rest = &rest[1..];
-    }
-    false
+    needle.is_empty() || find(bytes, needle).is_some()
 }
 
 /// Whether bytes begin with `prefix`, letters of either case alike.
 pub(super) fn starts(bytes: &[u8], prefix: &[u8]) -> bool {
     bytes.get(..prefix.len()).is_some_and(|head| head.eq_ignore_ascii_case(prefix))
+}
+
+/// Whether bytes begin with one of several prefixes, letters of either case alike.
+pub(super) fn starts_with_any(bytes: &[u8], prefixes: &[&[u8]]) -> bool {
+    prefixes.iter().any(|prefix| starts(bytes, prefix))
+}
+
+/// Whether one of several needles stands somewhere.
+pub(super) fn contains_any(bytes: &[u8], needles: &[&[u8]]) -> bool {
+    needles.iter().any(|needle| contains(bytes, needle))
+}
+
+/// Whether bytes are there and all of them can be read as text.
+pub(super) fn is_text(bytes: &[u8]) -> bool {
+    let fits = |b: &u8| b.is_ascii_graphic() || b" \t\r\n".contains(b) || *b >= 0x80;
+    !bytes.is_empty() && bytes.iter().all(fits) && std::str::from_utf8(bytes).is_ok_or_cut()
+}
+
+/// A name that is safe to print: of a host, a service, a file.
+pub(super) fn plain_name(bytes: &[u8]) -> Option<String> {
+    let plain = |b: &u8| b.is_ascii_alphanumeric() || b"-._:[]*@/".contains(b);
+    let fits = !bytes.is_empty() && bytes.len() <= 255 && bytes.iter().all(plain);
+    fits.then(|| String::from_utf8_lossy(bytes).into_owned())
+}
+
+/// A valid text, or one whose last character was cut.
+trait OrCut {
+    fn is_ok_or_cut(&self) -> bool;
+}
+
+impl OrCut for Result<&str, std::str::Utf8Error> {
+    fn is_ok_or_cut(&self) -> bool {
+        self.as_ref().err().is_none_or(|error| error.error_len().is_none())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_found_whatever_their_case_and_cut_text_is_text() {
+        assert_eq!(find(b"aab AUTH", b"auth"), Some(4));
+        assert_eq!(find(b"au", b"auth"), None);
+        assert!(is_text("gr\u{fc}n".as_bytes()) && is_text(&"gr\u{fc}".as_bytes()[..3]));
+        assert!(!is_text(&[b'a', 0xff, b'b']) && !is_text(b""));
+        assert_eq!(Cursor(&[0x80, 0x01]).varint(), Some(128));
+    }
 }

@@ -1,11 +1,16 @@
-//! HTTP/1 (RFC 9112): a request line or a status line, with credentials in its headers.
+//! HTTP/1 (RFC 9112): a request line or a status line, WebSocket and tunnels behind it,
+//! credentials in it. Over UDP it is the discovery of SSDP.
 
-use super::bytes::{contains, first_line};
-use super::{Detection, Detector, Probe, tls};
-use crate::capture::{Flow, StreamStart, Transport};
+use super::bytes::{contains, contains_any, find, first_line, plain_name};
+use super::{Detection, Probe, Seen, credentials, detector, judge, tls};
+use crate::capture::Transport;
+use crate::model::{Encryption, Protection};
 
-/// HTTP/1.0 and HTTP/1.1, over TCP or (as discovery does) over UDP.
-pub struct Http;
+detector! {
+    Http: "http", also ["websocket", "ssdp"]; Both, ports [80, 8080, 8000, 3128], Either;
+    "HTTP/1: requests and answers, WebSocket, CONNECT and what is inside, credentials in headers";
+    "RFC 9112, 6455"
+}
 
 const METHODS: &[&str] = &[
     "GET",
@@ -18,84 +23,132 @@ const METHODS: &[&str] = &[
     "TRACE",
     "CONNECT",
     "PROPFIND",
+    "PROPPATCH",
     "MKCOL",
     "COPY",
     "MOVE",
     "LOCK",
     "UNLOCK",
     "REPORT",
+    "SEARCH",
     "NOTIFY",
     "M-SEARCH",
     "SUBSCRIBE",
+    "UNSUBSCRIBE",
+    "RPC_IN_DATA",
+    "RPC_OUT_DATA",
+    "PRI",
 ];
 
-/// Header prefixes that carry credentials, and what to call them.
-const CREDENTIALS: &[(&[u8], &str)] = &[
-    (b"\r\nauthorization: basic ", "http-basic"),
-    (b"\r\nauthorization: bearer ", "http-bearer"),
-    (b"\r\nproxy-authorization: basic ", "http-basic"),
+/// What an answer says about the product behind it.
+const PRODUCTS: &[(&[u8], &str)] = &[
+    (b"\r\nx-elastic-product: elasticsearch", "elasticsearch"),
+    (b"\r\nx-opensearch-version:", "opensearch"),
+    (b"\r\n# HELP ", "prometheus-metrics"),
+    (b"\n# TYPE ", "prometheus-metrics"),
+    (b"\r\nx-consul-index:", "consul"),
+    (b"\r\nx-etcd-cluster-id:", "etcd"),
+    (b"\r\nx-influxdb-version:", "influxdb"),
+    (b"\r\nx-clickhouse-server-display-name:", "clickhouse"),
+    (b"\r\nserver: istio-envoy", "envoy"),
+    (b"\r\nserver: envoy", "envoy"),
 ];
 
-impl Detector for Http {
-    fn name(&self) -> &'static str {
-        "http"
+fn probe(seen: &Seen<'_>) -> Option<Probe> {
+    let (client, server) = (seen.client, seen.server);
+    let method = method(client);
+    let answers = |bytes: &[u8]| bytes.starts_with(b"HTTP/1.") || bytes.starts_with(b"ICY 200 ");
+    // A direction that was guessed wrong shows the request on the other side; that is asked for later.
+    let late = seen.late && (self::late(client) || self::late(server));
+    if method.is_none() && !answers(server) && !late || method == Some("PRI") {
+        return None;
     }
-
-    fn summary(&self) -> &'static str {
-        "HTTP/1: requests and answers, credentials in headers"
+    if method == Some("CONNECT") && answers(server) {
+        if let Some(inner) = tunnelled(seen) {
+            return inner.certain();
+        }
     }
-
-    fn probe(&self, flow: &Flow, start: &StreamStart) -> Probe {
-        if !matches!(flow.transport, Transport::Tcp | Transport::Udp) {
-            return Probe::NotForUs;
-        }
-        let (client, server) = (start.forward.as_slice(), start.backward.as_slice());
-        let method = method(client);
-        let answers = |bytes: &[u8]| bytes.starts_with(b"HTTP/1.");
-        let connects = method == Some("CONNECT") && answers(server);
-        if let Some(inner) = connects.then(|| tunnelled(client, server)).flatten() {
-            return Probe::Certain(inner);
-        }
-        // A direction that was guessed wrong shows the request on the other side.
-        if method.is_none() && self::method(server).is_none() && !answers(server) && !answers(client) {
-            return Probe::NotForUs;
-        }
-        let mut detection = Detection::plain("http", "request or answer in the clear");
-        if let Some(method) = method {
-            detection = detection.with("method", method);
-        }
-        if let Some(host) = host(client) {
-            detection = detection.with("host", host);
-        }
-        for (header, name) in CREDENTIALS {
-            if contains(client, header) {
-                detection = detection.with("credentials", *name);
-                break;
-            }
-        }
-        Probe::Certain(detection)
+    let name = match (seen.transport, is_websocket(client, server)) {
+        (Transport::Udp, _) => "ssdp",
+        (_, true) => "websocket",
+        _ => "http",
+    };
+    let mut detection = Detection::plain(name, "request or answer in the clear");
+    if let Some(method) = method {
+        detection = detection.with("method", method);
     }
+    if let Some(host) = host(client) {
+        detection = detection.with("host", host);
+    }
+    if let Some((_, product)) = PRODUCTS.iter().find(|(mark, _)| contains(server, mark)) {
+        detection = detection.with("product", *product);
+    }
+    detection.with_credentials(credentials::in_exchange(client, server)).certain()
 }
 
 /// `METHOD SP target SP HTTP/1.x` (RFC 9112, section 3); a cut line needs only its beginning.
 fn method(bytes: &[u8]) -> Option<&'static str> {
     let line = first_line(bytes);
-    let end = line.iter().position(|b| *b == b' ')?;
+    let end = line.iter().take(16).position(|b| *b == b' ')?;
     let method = METHODS.iter().find(|method| method.as_bytes() == &line[..end])?;
     let whole = line.len() < bytes.len() && line.len() < 512;
-    (!whole || contains(line, b" HTTP/1.")).then_some(*method)
+    let targets =
+        matches!(line.get(end + 1), Some(b'/' | b'*')) || contains(line, b"://") || *method == "CONNECT";
+    (if whole { contains(line, b" HTTP/1.") || contains(line, b" HTTP/2.0") } else { targets })
+        .then_some(*method)
+}
+
+/// Headers in the middle of a stream that was joined late.
+fn late(bytes: &[u8]) -> bool {
+    let head = &bytes[..bytes.len().min(2_048)];
+    let request = METHODS.iter().take(7).any(|method| {
+        find(head, format!("\r\n{method} /").as_bytes()).is_some() && contains(head, b" HTTP/1.1\r\n")
+    });
+    request || contains(head, b"\r\nHTTP/1.1 ") && contains(head, b"\r\ncontent-")
 }
 
 fn host(client: &[u8]) -> Option<String> {
-    let needle = b"\r\nhost: ";
-    let at = client.windows(needle.len()).position(|w| w.eq_ignore_ascii_case(needle))? + needle.len();
-    let host = first_line(&client[at..]);
-    let plain = |b: &u8| b.is_ascii_alphanumeric() || b"-._:[]".contains(b);
-    (!host.is_empty() && host.iter().all(plain)).then(|| String::from_utf8_lossy(host).into_owned())
+    let mark = b"\r\nhost:";
+    let at = find(client, mark)? + mark.len();
+    plain_name(first_line(&client[at..]).trim_ascii())
 }
 
-/// TLS through a proxy: what follows the empty lines of request and answer.
-fn tunnelled(client: &[u8], server: &[u8]) -> Option<Detection> {
-    let after = |bytes: &[u8]| bytes.windows(4).position(|w| w == b"\r\n\r\n").map(|at| at + 4);
-    tls::upgraded("http", &client[after(client)?..], &server[after(server)?..])
+/// Asked for and agreed (RFC 6455, section 4); masking is no encryption.
+fn is_websocket(client: &[u8], server: &[u8]) -> bool {
+    contains(client, b"\r\nupgrade: websocket") && (server.is_empty() || server.starts_with(b"HTTP/1.1 101"))
+}
+
+/// What goes through a proxy: it stands behind the empty lines of request and answer.
+fn tunnelled(seen: &Seen<'_>) -> Option<Detection> {
+    let after = |bytes: &[u8]| find(bytes, b"\r\n\r\n").map(|at| at + 4);
+    let opened = contains_any(first_line(seen.server), &[b" 200 ", b" 200"]);
+    let (client, server) = (&seen.client[after(seen.client)?..], &seen.server[after(seen.server)?..]);
+    if !opened || client.is_empty() && server.is_empty() {
+        return None;
+    }
+    let detection = through("http", seen, client, server)?;
+    Some(match host(seen.client) {
+        Some(host) => detection.with("host", host),
+        None => detection,
+    })
+}
+
+/// The verdict on what a proxy carries, under the name of the proxy's protocol.
+pub(super) fn through(
+    name: &'static str,
+    seen: &Seen<'_>,
+    client: &[u8],
+    server: &[u8],
+) -> Option<Detection> {
+    if let Some(detection) = tls::upgraded(name, client, server, seen.time) {
+        return Some(detection.with("inner", "tls"));
+    }
+    let seen = Seen { client, server, depth: seen.depth + 1, ..*seen };
+    let inner = (seen.depth <= 4).then(|| judge(&seen))?;
+    let protection = match inner.protection {
+        Protection::Encrypted(Encryption::Tls) => Protection::Encrypted(Encryption::UpgradedTls),
+        other => other,
+    };
+    let why = format!("inside the proxied connection: {}", inner.why);
+    Some(Detection { protocol: name, protection, why, ..inner.clone() }.with("inner", inner.protocol))
 }

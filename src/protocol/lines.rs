@@ -1,109 +1,119 @@
-//! Mail and file transfer: the server greets with a line, the client may ask for TLS.
-//!
-//! SMTP (RFC 5321, 3207), IMAP (RFC 9051), POP3 (RFC 1939, 2595), FTP (RFC 959, 4217). They share
-//! one shape, so they share one file and differ in a table row each.
+//! What the line protocols share: a server that greets, a client that answers with a verb, an
+//! upgrade to TLS inside the connection, and what becomes of it.
 
-use super::bytes::{contains, starts};
-use super::{Detection, Detector, Probe, tls};
-use crate::capture::{Flow, StreamStart, Transport};
+use super::bytes::{contains_any, find, starts_with_any};
+use super::{Detection, Probe, Seen, tls};
+use crate::model::{Proof, Protection, WhyUnknown};
 
 /// What tells one line protocol from the others.
-struct Shape {
-    name: &'static str,
+pub(super) struct Shape {
+    pub(super) name: &'static str,
     /// How the server greets.
-    greetings: &'static [&'static [u8]],
-    /// First words of the client; a greeting alone is not enough where others greet alike.
-    verbs: &'static [&'static [u8]],
-    /// What asks for TLS.
-    upgrade: &'static [&'static [u8]],
-    /// What carries a password in the clear.
-    secrets: &'static [&'static [u8]],
-    credentials: &'static str,
+    pub(super) greetings: &'static [&'static [u8]],
+    /// First words of the client; none where the greeting alone tells.
+    pub(super) verbs: &'static [&'static [u8]],
+    /// Words of the server that tell this protocol even where the client was not seen.
+    pub(super) marks: &'static [&'static [u8]],
+    pub(super) upgrade: Upgrade,
+    /// What carries a password in the clear, and what to call that.
+    pub(super) secrets: &'static [(&'static [u8], &'static str)],
 }
 
-const SMTP: Shape = Shape {
-    name: "smtp",
-    greetings: &[b"220"],
-    verbs: &[b"EHLO", b"HELO", b"LHLO"],
-    upgrade: &[b"STARTTLS\r\n"],
-    secrets: &[b"AUTH PLAIN", b"AUTH LOGIN"],
-    credentials: "smtp-auth",
-};
-const IMAP: Shape = Shape {
-    name: "imap",
-    greetings: &[b"* OK", b"* PREAUTH"],
-    verbs: &[],
-    upgrade: &[b" STARTTLS\r\n"],
-    secrets: &[b" LOGIN ", b" AUTHENTICATE PLAIN"],
-    credentials: "imap-login",
-};
-const POP3: Shape = Shape {
-    name: "pop3",
-    greetings: &[b"+OK"],
-    verbs: &[b"USER", b"CAPA", b"STLS", b"AUTH", b"APOP", b"QUIT"],
-    upgrade: &[b"STLS\r\n"],
-    secrets: &[b"PASS "],
-    credentials: "pop3-pass",
-};
-const FTP: Shape = Shape {
-    name: "ftp",
-    greetings: &[b"220"],
-    verbs: &[b"USER", b"AUTH", b"FEAT", b"SYST", b"OPTS", b"QUIT", b"PASS"],
-    upgrade: &[b"AUTH TLS\r\n", b"AUTH SSL\r\n"],
-    secrets: &[b"PASS "],
-    credentials: "ftp-pass",
-};
-
-macro_rules! line_protocol {
-    ($type:ident, $shape:ident, $summary:literal) => {
-        #[doc = $summary]
-        pub struct $type;
-
-        impl Detector for $type {
-            fn name(&self) -> &'static str {
-                $shape.name
-            }
-
-            fn summary(&self) -> &'static str {
-                $summary
-            }
-
-            fn probe(&self, flow: &Flow, start: &StreamStart) -> Probe {
-                $shape.probe(flow, start)
-            }
-        }
-    };
+/// How a protocol goes over to TLS.
+pub(super) struct Upgrade {
+    /// What the client says.
+    pub(super) asks: &'static [&'static [u8]],
+    /// What the server says when it agrees; what follows is TLS.
+    pub(super) agrees: &'static [&'static [u8]],
 }
 
-line_protocol!(Smtp, SMTP, "SMTP and LMTP: greeting and hello, STARTTLS, AUTH");
-line_protocol!(Imap, IMAP, "IMAP: greeting, STARTTLS, LOGIN");
-line_protocol!(Pop3, POP3, "POP3: greeting, STLS, PASS");
-line_protocol!(Ftp, FTP, "FTP control: greeting, AUTH TLS, PASS");
+/// How far an upgrade came.
+pub(super) enum Upgraded {
+    /// TLS followed.
+    Yes(Detection),
+    /// It was asked for and refused, and clear commands followed.
+    Refused,
+    /// It was asked for, and what became of it was not seen.
+    Open,
+    /// It was not asked for.
+    No,
+}
 
 impl Shape {
-    fn probe(&self, flow: &Flow, start: &StreamStart) -> Probe {
-        let (client, server) = (start.forward.as_slice(), start.backward.as_slice());
-        let greets = self.greetings.iter().any(|greeting| starts(server, greeting));
-        let speaks = self.verbs.is_empty() || self.verbs.iter().any(|verb| starts(client, verb));
-        if flow.transport != Transport::Tcp || !greets || !speaks {
-            return Probe::NotForUs;
+    pub(super) fn probe(&self, seen: &Seen<'_>) -> Option<Probe> {
+        let (client, server) = (seen.client, seen.server);
+        let greets = starts_with_any(server, self.greetings);
+        let speaks = !self.verbs.is_empty() && starts_with_any(client, self.verbs);
+        let marked = contains_any(&server[..server.len().min(2_048)], self.marks);
+        let fits = match (server.is_empty(), client.is_empty()) {
+            (false, false) => {
+                greets && (self.verbs.is_empty() || speaks || marked) || seen.late && speaks && marked
+            }
+            (false, true) => greets && (marked || self.verbs.is_empty()),
+            (true, _) => false,
+        };
+        if !fits {
+            return None;
         }
-        if let Some(detection) = self.upgraded(client, server) {
-            return Probe::Certain(detection);
+        match self.upgrade.follow(self.name, seen) {
+            Upgraded::Yes(detection) => detection.certain(),
+            Upgraded::Refused => self.clear(
+                client,
+                Proof::UpgradeRefused,
+                "TLS was refused, and commands followed in the clear",
+            ),
+            Upgraded::Open => Detection::unclear(
+                self.name,
+                WhyUnknown::HandshakeIncomplete,
+                "TLS was asked for, and no handshake was seen",
+            )
+            .certain(),
+            Upgraded::No => self.clear(client, Proof::Grammar, "greeting and commands in the clear"),
         }
-        let detection = Detection::plain(self.name, "greeting and commands in the clear");
-        let secret = self.secrets.iter().any(|secret| contains(client, secret));
-        Probe::Certain(if secret { detection.with("credentials", self.credentials) } else { detection })
     }
 
-    /// TLS begins right behind the client's request and behind a line of the server.
-    fn upgraded(&self, client: &[u8], server: &[u8]) -> Option<Detection> {
-        let end = self.upgrade.iter().find_map(|word| {
-            client.windows(word.len()).position(|w| w.eq_ignore_ascii_case(word)).map(|at| at + word.len())
-        })?;
-        let handshake = client.get(end..).filter(|rest| tls::begins(rest))?;
-        let lines = server.iter().enumerate().filter(|(_, b)| **b == b'\n').map(|(at, _)| at + 1);
-        let answers = lines.filter_map(|at| server.get(at..)).find(|rest| matches!(rest, [22, 3, ..]));
-        tls::upgraded(self.name, handshake, answers.unwrap_or(&[]))
+    fn clear(&self, client: &[u8], proof: Proof, why: &str) -> Option<Probe> {
+        let secret = self.secrets.iter().find(|(mark, _)| find(client, mark).is_some());
+        let detection = Detection::new(self.name, Protection::Plaintext(proof), why);
+        detection.with_credentials(secret.map(|(_, kind)| *kind)).certain()
     }
+}
+
+impl Upgrade {
+    /// TLS begins right behind the client's request and behind the server's agreement.
+    pub(super) fn follow(&self, protocol: &'static str, seen: &Seen<'_>) -> Upgraded {
+        let (client, server) = (seen.client, seen.server);
+        let end = self.asks.iter().filter_map(|word| find(client, word).map(|at| at + word.len())).min();
+        let answer = tls_in_server(server);
+        let Some(end) = end else {
+            // Of a client that was not seen, the server's handshake tells.
+            return match answer.filter(|_| client.is_empty()) {
+                Some(answer) => {
+                    tls::upgraded(protocol, &[], answer, seen.time).map_or(Upgraded::No, Upgraded::Yes)
+                }
+                None => Upgraded::No,
+            };
+        };
+        // The rest of the request's line or element may stand between.
+        let rest = &client[end..];
+        let handshake = (0..rest.len().min(64)).map(|at| &rest[at..]).find(|rest| tls::begins(rest));
+        if let Some(handshake) = handshake {
+            let found = tls::upgraded(protocol, handshake, answer.unwrap_or(&[]), seen.time);
+            return found.map_or(Upgraded::Open, Upgraded::Yes);
+        }
+        let agreed = contains_any(server, self.agrees);
+        let goes_on = rest.iter().any(|b| b.is_ascii_graphic());
+        match (agreed, goes_on) {
+            (false, true) => Upgraded::Refused,
+            (false, false) if !server.is_empty() && !seen.cut && !seen.holes => Upgraded::No,
+            _ => Upgraded::Open,
+        }
+    }
+}
+
+/// The server's first TLS record behind a line of text.
+fn tls_in_server(server: &[u8]) -> Option<&[u8]> {
+    let behind =
+        |(at, byte): (usize, &u8)| matches!(byte, b'\n' | b'>').then(|| server.get(at + 1..)).flatten();
+    server.iter().enumerate().filter_map(behind).find(|rest| tls::answers(rest))
 }

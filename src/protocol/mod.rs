@@ -1,25 +1,93 @@
 //! What a stream speaks and whether it is protected: one file for each detector, and a table.
 //!
 //! Ports are hints, bytes are proof. A detector sees the first bytes of both directions and says
-//! `Certain`, `Unsure` or `NotForUs`; nothing here keeps or returns payload.
+//! `Certain`, `Unsure` or `NotForUs`; nothing here keeps or returns payload or a secret.
 
+mod ajp;
+mod amqp;
+mod bgp;
+mod bittorrent;
 mod bytes;
+mod cassandra;
+mod ceph;
+mod clickhouse;
+mod coap;
+mod credentials;
+mod dcerpc;
+mod der;
+mod dhcp;
+mod dhcpv6;
+mod diameter;
 mod dns;
+mod dtls;
+mod fastcgi;
+mod ftp;
+mod git;
+mod graphite;
+mod hbone;
+mod hpack;
 mod http;
 mod http2;
+mod imap;
 mod ipsec;
+mod irc;
+mod iscsi;
+mod kafka;
+mod kerberos;
+mod ldap;
 mod lines;
+mod memberlist;
+mod memcached;
+mod mongodb;
+mod mqtt;
 mod mysql;
+mod nats;
+mod netbios;
+mod nntp;
+mod ntp;
+mod openvpn;
+mod openwire;
+mod oracle;
+mod pop3;
 mod postgresql;
+mod proxy;
 mod quic;
+mod radius;
+mod rdp;
 mod redis;
+mod rpc;
+mod rsync;
+mod rtp;
+mod rtsp;
+mod seen;
+mod sieve;
+mod sip;
+mod smb;
+mod smtp;
+mod snmp;
+mod socks;
 mod ssh;
+mod statsd;
+mod stomp;
+mod stun;
+mod syslog;
+mod tds;
+mod telnet;
+mod tftp;
+mod thrift;
 mod tls;
 mod unknown;
+mod vnc;
 mod wireguard;
+mod x11;
+mod xmpp;
+mod zookeeper;
 
-use crate::capture::{Flow, StreamStart};
-use crate::model::{Proof, Protection};
+pub use seen::Seen;
+
+use crate::capture::{Flow, Handshake, Transport};
+use crate::model::{Encryption, Proof, Protection, WhyUnknown};
+use std::net::IpAddr;
 
 /// What a detector found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +100,8 @@ pub struct Detection {
     pub why: String,
     /// Names and values worth a report; never payload and never a secret.
     pub facts: Vec<(&'static str, String)>,
+    /// Addresses that the flow gave a name (DNS answers).
+    pub names: Vec<(IpAddr, String)>,
 }
 
 /// A detector's answer.
@@ -45,59 +115,264 @@ pub enum Probe {
     NotForUs,
 }
 
-/// One protocol.
-pub trait Detector: Sync {
-    /// Lower-case name, as flow records print it.
-    fn name(&self) -> &'static str;
-    /// One line on what is recognised.
-    fn summary(&self) -> &'static str;
-    /// Looks at the first bytes of a flow.
-    fn probe(&self, flow: &Flow, start: &StreamStart) -> Probe;
+/// What carries a protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Over {
+    /// TCP, or SCTP where it is used as a stream.
+    Stream,
+    /// UDP.
+    Datagram,
+    /// TCP and UDP alike.
+    Both,
+    /// Anything above IP, other protocols among it.
+    Any,
 }
 
+/// Which verdicts a protocol can get.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// It has no protection of its own.
+    Clear,
+    /// It is never readable.
+    Encrypted,
+    /// It has both forms, and the bytes tell them apart.
+    Either,
+}
+
+/// One protocol.
+pub trait Detector: Sync {
+    /// Lower-case name, as flow records print it; the name of its file in `fixtures/streams`.
+    fn name(&self) -> &'static str;
+    /// Further names that its flows may get.
+    fn also(&self) -> &'static [&'static str];
+    /// What carries it.
+    fn over(&self) -> Over;
+    /// Ports that are usual: hints, for where the bytes fit more than one protocol.
+    fn ports(&self) -> &'static [u16];
+    /// Which verdicts it can give.
+    fn form(&self) -> Form;
+    /// One line on what is recognised.
+    fn summary(&self) -> &'static str;
+    /// Where the protocol is written down.
+    fn reference(&self) -> &'static str;
+    /// Looks at the first bytes of a conversation.
+    fn probe(&self, seen: &Seen<'_>) -> Probe;
+}
+
+/// The parts that every detector has alike: the row of the table, made from one block. The file
+/// adds `fn probe(&Seen) -> Option<Probe>`, where `None` says that the bytes are something else.
+macro_rules! detector {
+    ($type:ident: $name:literal $(, also [$($also:literal),+])?; $over:ident, ports $ports:expr, $form:ident;
+     $summary:literal; $reference:literal) => {
+        #[doc = $summary]
+        pub struct $type;
+
+        impl crate::protocol::Detector for $type {
+            fn name(&self) -> &'static str {
+                $name
+            }
+
+            fn also(&self) -> &'static [&'static str] {
+                &[$($($also),+)?]
+            }
+
+            fn over(&self) -> crate::protocol::Over {
+                crate::protocol::Over::$over
+            }
+
+            fn ports(&self) -> &'static [u16] {
+                &PORTS
+            }
+
+            fn form(&self) -> crate::protocol::Form {
+                crate::protocol::Form::$form
+            }
+
+            fn summary(&self) -> &'static str {
+                $summary
+            }
+
+            fn reference(&self) -> &'static str {
+                $reference
+            }
+
+            fn probe(&self, seen: &crate::protocol::Seen<'_>) -> crate::protocol::Probe {
+                probe(seen).unwrap_or(crate::protocol::Probe::NotForUs)
+            }
+        }
+
+        const PORTS: &[u16] = &$ports;
+    };
+}
+use detector;
+
 /// All detectors. Those that need one certain mark come first, those that fit a grammar later, so
-/// that a lucky fit never hides a mark.
+/// that a lucky fit never hides a mark; within a group, the frequent ones come first.
 pub const DETECTORS: &[&dyn Detector] = &[
+    // A wrapper is opened before anything else looks at it.
+    &proxy::Proxy,
+    &hbone::Hbone,
     &tls::Tls,
+    &http::Http,
+    &http2::Http2,
+    &dns::Dns,
     &ssh::Ssh,
     &postgresql::Postgresql,
     &mysql::Mysql,
-    &http2::Http2,
-    &http::Http,
     &redis::Redis,
-    &lines::Smtp,
-    &lines::Imap,
-    &lines::Pop3,
-    &lines::Ftp,
+    &mongodb::Mongodb,
+    &amqp::Amqp,
+    &nats::Nats,
+    &mqtt::Mqtt,
+    &smtp::Smtp,
+    &imap::Imap,
+    &pop3::Pop3,
+    &ftp::Ftp,
+    &nntp::Nntp,
+    &sieve::Sieve,
+    &irc::Irc,
+    &xmpp::Xmpp,
+    &ldap::Ldap,
+    &tds::Tds,
+    &rdp::Rdp,
+    &smb::Smb,
+    &vnc::Vnc,
+    &rsync::Rsync,
+    &git::Git,
+    &ceph::Ceph,
+    &iscsi::Iscsi,
+    &bgp::Bgp,
+    &stomp::Stomp,
+    &openwire::Openwire,
+    &clickhouse::Clickhouse,
+    &oracle::Oracle,
+    &bittorrent::Bittorrent,
+    &quic::Quic,
+    &dtls::Dtls,
     &ipsec::Ipsec,
     &wireguard::WireGuard,
-    &quic::Quic,
-    &dns::Dns,
+    &openvpn::Openvpn,
+    &stun::Stun,
+    &dhcp::Dhcp,
+    &sip::Sip,
+    &rtsp::Rtsp,
+    // From here on a grammar, not a mark.
+    &cassandra::Cassandra,
+    &zookeeper::Zookeeper,
+    &memcached::Memcached,
+    &kafka::Kafka,
+    &socks::Socks,
+    &telnet::Telnet,
+    &snmp::Snmp,
+    &kerberos::Kerberos,
+    &rpc::Rpc,
+    &dcerpc::Dcerpc,
+    &thrift::Thrift,
+    &fastcgi::Fastcgi,
+    &ajp::Ajp,
+    &x11::X11,
+    &memberlist::Memberlist,
+    &diameter::Diameter,
+    &radius::Radius,
+    &dhcpv6::Dhcpv6,
+    &netbios::Netbios,
+    &coap::Coap,
+    &tftp::Tftp,
+    &ntp::Ntp,
+    &syslog::Syslog,
+    &statsd::Statsd,
+    &graphite::Graphite,
+    &rtp::Rtp,
 ];
 
 /// What a flow speaks: the first certain answer, else the first unsure one, else an honest unknown.
 pub fn detect(flow: &Flow) -> Detection {
+    judge(&Seen::of(flow))
+}
+
+/// The same for a conversation that is no record of its own, as in a test or inside a proxy.
+///
+/// Where nobody saw who opened the conversation, it is also read the other way round.
+pub fn judge(seen: &Seen<'_>) -> Detection {
     let mut unsure = None;
-    for detector in DETECTORS {
-        match detector.probe(flow, &flow.start) {
-            Probe::Certain(detection) => return detection,
+    if let Some(detection) = ask_all(seen, &mut unsure) {
+        return detection;
+    }
+    let guessed = matches!(seen.handshake, Handshake::GuessedByPort | Handshake::FirstPacket);
+    if guessed && seen.has_payload() {
+        if let Some(detection) = ask_all(&seen.swapped(), &mut unsure) {
+            return detection;
+        }
+    }
+    unsure.unwrap_or_else(|| unknown::detect(seen))
+}
+
+fn ask_all(seen: &Seen<'_>, unsure: &mut Option<Detection>) -> Option<Detection> {
+    for detector in DETECTORS.iter().filter(|detector| detector.over().carries(seen.transport)) {
+        match detector.probe(seen) {
+            Probe::Certain(detection) => return Some(detection),
             Probe::Unsure(detection) => drop(unsure.get_or_insert(detection)),
             Probe::NotForUs => {}
         }
     }
-    unsure.unwrap_or_else(|| unknown::detect(flow))
+    None
+}
+
+impl Over {
+    /// Whether a transport carries it.
+    pub fn carries(self, transport: Transport) -> bool {
+        match self {
+            Over::Stream => matches!(transport, Transport::Tcp | Transport::Sctp),
+            Over::Datagram => transport == Transport::Udp,
+            Over::Both => matches!(transport, Transport::Tcp | Transport::Udp | Transport::Sctp),
+            Over::Any => true,
+        }
+    }
 }
 
 impl Detection {
     /// A clear-text protocol whose grammar fits.
-    fn plain(protocol: &'static str, why: &str) -> Detection {
-        let protection = Protection::Plaintext(Proof::Grammar);
-        Detection { protocol, protection, why: why.to_owned(), facts: Vec::new() }
+    fn plain(protocol: &'static str, why: impl Into<String>) -> Detection {
+        Detection::new(protocol, Protection::Plaintext(Proof::Grammar), why)
+    }
+
+    fn encrypted(protocol: &'static str, by: Encryption, why: impl Into<String>) -> Detection {
+        Detection::new(protocol, Protection::Encrypted(by), why)
+    }
+
+    /// The protocol is known, its protection is not.
+    fn unclear(protocol: &'static str, what: WhyUnknown, why: impl Into<String>) -> Detection {
+        Detection::new(protocol, Protection::Unknown(what), why)
+    }
+
+    fn new(protocol: &'static str, protection: Protection, why: impl Into<String>) -> Detection {
+        Detection { protocol, protection, why: why.into(), facts: Vec::new(), names: Vec::new() }
     }
 
     fn with(mut self, name: &'static str, value: impl Into<String>) -> Detection {
         self.facts.push((name, value.into()));
         self
+    }
+
+    /// Says which kind of secret travelled in the clear, where one did; never the secret.
+    fn with_credentials(self, kind: Option<&'static str>) -> Detection {
+        match kind {
+            Some(kind) => self.with("credentials", kind),
+            None => self,
+        }
+    }
+
+    fn certain(self) -> Option<Probe> {
+        Some(Probe::Certain(self))
+    }
+
+    fn unsure(self) -> Option<Probe> {
+        Some(Probe::Unsure(self))
+    }
+
+    /// Certain where a port hints at the protocol too, else unsure.
+    fn certain_if(self, certain: bool) -> Option<Probe> {
+        if certain { self.certain() } else { self.unsure() }
     }
 }
 
@@ -106,9 +381,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn detectors_have_unique_lower_case_names_and_a_summary() {
-        let names: std::collections::BTreeSet<_> = DETECTORS.iter().map(|d| d.name()).collect();
-        assert_eq!(names.len(), DETECTORS.len());
-        assert!(DETECTORS.iter().all(|d| d.name() == d.name().to_lowercase() && !d.summary().is_empty()));
+    fn detectors_have_unique_lower_case_names_and_say_what_they_recognise() {
+        let mut names = std::collections::BTreeSet::new();
+        for detector in DETECTORS {
+            let fine = |name: &str| name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+            for name in [detector.name()].iter().chain(detector.also()) {
+                assert!(names.insert(*name), "{name} stands twice");
+                assert!(fine(name), "{name} is not lower-case");
+            }
+            assert!(
+                !detector.summary().is_empty() && !detector.reference().is_empty(),
+                "{}",
+                detector.name()
+            );
+        }
+        assert!(DETECTORS.len() >= 50);
     }
 }

@@ -1,43 +1,41 @@
 //! MySQL and MariaDB: the server greets first; the client may ask for TLS before it logs in.
 
-use super::{Detection, Detector, Probe, tls};
-use crate::capture::{Flow, StreamStart, Transport};
-use crate::model::{Protection, WhyUnknown};
+use super::bytes::{contains, is_text};
+use super::{Detection, Probe, Seen, detector, tls};
+use crate::model::WhyUnknown;
 
-/// MySQL.
-pub struct Mysql;
+detector! {
+    Mysql: "mysql"; Stream, ports [3306, 33060], Either;
+    "MySQL and MariaDB: greeting, login, TLS upgrade, queries of a session joined late";
+    "MySQL documentation, Client/Server Protocol"
+}
 
-/// `CLIENT_SSL` in the low half of the client's capabilities.
+/// `CLIENT_SSL` in the low half of the capabilities.
 const CLIENT_SSL: u8 = 0x08;
 
-impl Detector for Mysql {
-    fn name(&self) -> &'static str {
-        "mysql"
+fn probe(seen: &Seen<'_>) -> Option<Probe> {
+    if is_refusal(seen.server) && seen.client.is_empty() {
+        return Detection::plain("mysql", "the server refused the client in the clear").certain();
     }
-
-    fn summary(&self) -> &'static str {
-        "MySQL and MariaDB: greeting, login, TLS upgrade"
-    }
-
-    fn probe(&self, flow: &Flow, start: &StreamStart) -> Probe {
-        if flow.transport != Transport::Tcp {
-            return Probe::NotForUs;
-        }
-        let Some(after) = greeting(&start.backward) else { return Probe::NotForUs };
-        Probe::Certain(match start.forward.as_slice() {
-            // SSLRequest: 32 bytes, number 1, with the capability set.
-            [32, 0, 0, 1, _, flags, ..] if flags & CLIENT_SSL != 0 => {
-                let (client, server) = (&start.forward[start.forward.len().min(36)..], after);
-                tls::upgraded("mysql", client, server).unwrap_or_else(|| Detection {
-                    protocol: "mysql",
-                    protection: Protection::Unknown(WhyUnknown::HandshakeIncomplete),
-                    why: "TLS was asked for, and no handshake followed".to_owned(),
-                    facts: Vec::new(),
+    let Some(after) = greeting(seen.server) else { return session(seen) };
+    match seen.client {
+        // SSLRequest: 32 bytes, number 1, with the capability set.
+        [32, 0, 0, 1, _, flags, ..] if flags & CLIENT_SSL != 0 => {
+            let client = &seen.client[seen.client.len().min(36)..];
+            tls::upgraded("mysql", client, after, seen.time)
+                .unwrap_or_else(|| {
+                    let why = "TLS was asked for, and no handshake followed";
+                    Detection::unclear("mysql", WhyUnknown::HandshakeIncomplete, why)
                 })
-            }
-            [] => Detection::plain("mysql", "server greeting in the clear"),
-            _ => Detection::plain("mysql", "login in the clear").with("user", "present"),
-        })
+                .certain()
+        }
+        [] if tls::answers(after) => tls::upgraded("mysql", &[], after, seen.time)?.certain(),
+        [] => Detection::plain("mysql", "server greeting in the clear").certain(),
+        client => {
+            let secret = contains(client, b"mysql_clear_password").then_some("mysql-password");
+            let detection = Detection::plain("mysql", "login in the clear").with("user", "present");
+            detection.with_credentials(secret).certain()
+        }
     }
 }
 
@@ -46,6 +44,35 @@ fn greeting(server: &[u8]) -> Option<&[u8]> {
     let [a, b, 0, 0, 10, version @ ..] = server else { return None };
     let length = usize::from(*a) | usize::from(*b) << 8;
     let end = version.iter().take(64).position(|byte| *byte == 0)?;
-    let text = version[..end].iter().all(u8::is_ascii_graphic) && version[0].is_ascii_digit();
+    let text = end > 0 && version[..end].iter().all(u8::is_ascii_graphic) && version[0].is_ascii_digit();
     (text && (30..512).contains(&length)).then(|| server.get(4 + length..).unwrap_or(&[]))
+}
+
+/// An error instead of a greeting: number 0, 0xff, a code between 1000 and 4999.
+fn is_refusal(server: &[u8]) -> bool {
+    let [_, _, 0, 0, 0xff, low, high, text @ ..] = server else { return false };
+    let code = u16::from_le_bytes([*low, *high]);
+    (1_000..5_000).contains(&code) && is_text(text)
+}
+
+/// Queries of a session that was joined late: COM_QUERY or COM_STMT_PREPARE with text.
+fn session(seen: &Seen<'_>) -> Option<Probe> {
+    let [low, middle, high, number, command, text @ ..] = seen.client else { return None };
+    let length = usize::from(*low) | usize::from(*middle) << 8 | usize::from(*high) << 16;
+    let text = &text[..text.len().min(length.saturating_sub(1)).min(64)];
+    let words: [&[u8]; 10] = [
+        b"SELECT",
+        b"INSERT",
+        b"UPDATE",
+        b"DELETE",
+        b"SHOW",
+        b"SET ",
+        b"BEGIN",
+        b"COMMIT",
+        b"CREATE",
+        b"ROLLBACK",
+    ];
+    let query = *number == 0 && matches!(command, 3 | 22) && super::bytes::starts_with_any(text, &words);
+    let answers = matches!(seen.server, [] | [_, _, _, 1, ..]);
+    (query && answers).then(|| Detection::plain("mysql", "a query in the clear")).map(Probe::Certain)
 }

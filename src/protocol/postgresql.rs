@@ -1,60 +1,63 @@
-//! PostgreSQL (protocol 3.0): startup in the clear, or an upgrade to TLS and its refusal.
+//! PostgreSQL (protocol 3.0): startup in the clear, an upgrade to TLS and its refusal, or messages
+//! of a session that was joined late.
 
-use super::bytes::Cursor;
-use super::{Detection, Detector, Probe, tls};
-use crate::capture::{Flow, StreamStart, Transport};
-use crate::model::{Proof, Protection, WhyUnknown};
+use super::bytes::{Cursor, contains};
+use super::{Detection, Probe, Seen, detector, tls};
+use crate::model::{Encryption, Proof, Protection, WhyUnknown};
 
-/// PostgreSQL.
-pub struct Postgresql;
+detector! {
+    Postgresql: "postgresql"; Stream, ports [5432, 6432, 5433, 26257], Either;
+    "PostgreSQL: startup, TLS upgrade and its refusal, passwords in the clear";
+    "PostgreSQL documentation, Frontend/Backend Protocol"
+}
 
 /// Request codes of the first message, where a version would stand.
 const SSL_REQUEST: u32 = 80_877_103;
 const GSS_REQUEST: u32 = 80_877_104;
 const CANCEL: u32 = 80_877_102;
-const VERSION_3: u32 = 196_608;
 
-impl Detector for Postgresql {
-    fn name(&self) -> &'static str {
-        "postgresql"
-    }
-
-    fn summary(&self) -> &'static str {
-        "PostgreSQL: startup, TLS upgrade and its refusal, passwords in the clear"
-    }
-
-    fn probe(&self, flow: &Flow, start: &StreamStart) -> Probe {
-        match flow.transport {
-            Transport::Tcp => probe(&start.forward, &start.backward).map_or(Probe::NotForUs, Probe::Certain),
-            _ => Probe::NotForUs,
-        }
+fn probe(seen: &Seen<'_>) -> Option<Probe> {
+    match opening(seen, seen.client, seen.server) {
+        Some(detection) => detection.certain(),
+        None => session(seen),
     }
 }
 
-fn probe(client: &[u8], server: &[u8]) -> Option<Detection> {
+fn opening(seen: &Seen<'_>, client: &[u8], server: &[u8]) -> Option<Detection> {
     let mut cursor = Cursor(client);
     let (length, code) = (cursor.u32()?, cursor.u32()?);
     match code {
         SSL_REQUEST | GSS_REQUEST if length == 8 => match server.first() {
             Some(b'S') if code == SSL_REQUEST => Some(
-                tls::upgraded("postgresql", cursor.0, &server[1..])
+                tls::upgraded("postgresql", cursor.0, &server[1..], seen.time)
                     .unwrap_or_else(|| unfinished("TLS was agreed, and no handshake followed")),
             ),
+            Some(b'G') if code == GSS_REQUEST && wrapped(cursor.0) => {
+                let why = "GSSAPI encryption was agreed, and packets of it followed";
+                Some(Detection::encrypted("postgresql", Encryption::Own, why))
+            }
             Some(b'N') => match cursor.0 {
                 [] => Some(unfinished("TLS was refused, and the client went away")),
                 // A refused GSS request may be followed by one for TLS.
-                rest => probe(rest, &server[1..]).map(|detection| refused(code, detection)),
+                rest => opening(seen, rest, &server[1..]).map(|detection| refused(code, detection)),
             },
+            // An old server answers with an error message in the clear.
+            Some(b'E') => Some(Detection::plain("postgresql", "the request for TLS was met with an error")),
             Some(_) => Some(unfinished("the answer to the request for encryption is no answer")),
             None => Some(unfinished("a request for encryption without an answer")),
         },
         CANCEL if length == 16 => Some(Detection::plain("postgresql", "a cancel request in the clear")),
-        VERSION_3 if (10..10_000).contains(&length) && super::bytes::contains(cursor.0, b"user\0") => {
+        0x0003_0000..=0x0003_0009 if (10..10_000).contains(&length) && contains(cursor.0, b"user\0") => {
             let rest = client.get(length as usize..).unwrap_or(&[]);
             Some(startup(rest, server))
         }
         _ => None,
     }
+}
+
+/// Packets of GSSAPI encryption: a length and a token.
+fn wrapped(client: &[u8]) -> bool {
+    Cursor(client).u32().is_some_and(|length| (1..=16_384).contains(&length))
 }
 
 fn refused(code: u32, detection: Detection) -> Detection {
@@ -69,21 +72,46 @@ fn refused(code: u32, detection: Detection) -> Detection {
 }
 
 fn unfinished(why: &str) -> Detection {
-    Detection {
-        protocol: "postgresql",
-        protection: Protection::Unknown(WhyUnknown::HandshakeIncomplete),
-        why: why.to_owned(),
-        facts: Vec::new(),
-    }
+    Detection::unclear("postgresql", WhyUnknown::HandshakeIncomplete, why)
 }
 
 /// The startup is clear; how the password travels is told by the server's request.
 fn startup(client: &[u8], server: &[u8]) -> Detection {
     let detection = Detection::plain("postgresql", "startup message in the clear").with("user", "present");
-    match (server, client.first()) {
-        ([b'R', 0, 0, 0, 8, 0, 0, 0, 3, ..], Some(b'p')) => {
-            detection.with("credentials", "postgresql-password")
-        }
-        _ => detection,
+    let asked = matches!(server, [b'R', 0, 0, 0, 8, 0, 0, 0, 3, ..]);
+    let sent = asked && client.first() == Some(&b'p');
+    detection.with_credentials(sent.then_some("postgresql-password"))
+}
+
+/// Messages of both sides must chain; of one side alone, several of them.
+fn session(seen: &Seen<'_>) -> Option<Probe> {
+    let asks = chained(seen.client, b"QPBEDSCXFpHdcf");
+    let answers = chained(seen.server, b"RSKZTDCEN12st3nIGWHVdcA");
+    let enough = match (asks, answers) {
+        (Some(_), Some(_)) => true,
+        (Some(count), None) => seen.server.is_empty() && count >= 3,
+        (None, Some(count)) => seen.client.is_empty() && count >= 3,
+        (None, None) => false,
+    };
+    if !enough {
+        return None;
     }
+    Detection::plain("postgresql", "messages of a session in the clear").certain_if(seen.hinted(PORTS))
+}
+
+/// How many messages chain: a known type, and a length that holds itself (four bytes and more).
+fn chained(bytes: &[u8], kinds: &[u8]) -> Option<usize> {
+    let mut cursor = Cursor(bytes);
+    let mut count = 0;
+    while let Some(kind) = cursor.u8() {
+        let Some(length) = cursor.u32() else { break };
+        if !kinds.contains(&kind) || !(4..1 << 24).contains(&length) {
+            return None;
+        }
+        count += 1;
+        if cursor.take(length as usize - 4).is_none() {
+            break;
+        }
+    }
+    (count > 0).then_some(count)
 }

@@ -1,47 +1,44 @@
 //! Redis (RESP 2 and 3): arrays of bulk strings from the client, a type byte from the server.
 
-use super::bytes::contains;
-use super::{Detection, Detector, Probe};
-use crate::capture::{Flow, StreamStart, Transport};
+use super::bytes::{contains, starts_with_any};
+use super::{Detection, Probe, Seen, detector};
 
-/// Redis.
-pub struct Redis;
+detector! {
+    Redis: "redis"; Stream, ports [6379, 6380, 26379], Clear;
+    "Redis and its kin: RESP commands and replies, AUTH in the clear";
+    "Redis documentation, serialization protocol specification"
+}
 
-impl Detector for Redis {
-    fn name(&self) -> &'static str {
-        "redis"
-    }
-
-    fn summary(&self) -> &'static str {
-        "Redis: RESP commands and replies, AUTH in the clear"
-    }
-
-    fn probe(&self, flow: &Flow, start: &StreamStart) -> Probe {
-        if flow.transport != Transport::Tcp {
-            return Probe::NotForUs;
+fn probe(seen: &Seen<'_>) -> Option<Probe> {
+    let (client, server) = (seen.client, seen.server);
+    let inline = starts_with_any(client, &[b"PING\r\n", b"AUTH ", b"INFO\r\n", b"SELECT "]);
+    let asks = is_command(client) || inline && !server.is_empty();
+    let answers = is_reply(server);
+    let fits = match (client.is_empty(), server.is_empty()) {
+        (false, true) => asks && !inline,
+        (true, false) => {
+            is_command(server) || matches!(server.first(), Some(b'$' | b'*')) && answers && seen.hinted(PORTS)
         }
-        let (client, server) = (start.forward.as_slice(), start.backward.as_slice());
-        let inline = client.starts_with(b"PING\r\n") || client.starts_with(b"AUTH ");
-        if !(is_command(client) || inline) || !(server.is_empty() || is_reply(server)) {
-            return Probe::NotForUs;
-        }
-        let detection = Detection::plain("redis", "RESP commands in the clear");
-        let secret = contains(client, b"\r\nAUTH\r\n") || client.starts_with(b"AUTH ");
-        Probe::Certain(if secret { detection.with("credentials", "redis-auth") } else { detection })
+        _ => asks && answers,
+    };
+    if !fits {
+        return None;
     }
+    let secret = contains(client, b"\r\nAUTH\r\n") || client.starts_with(b"AUTH ");
+    let detection = Detection::plain("redis", "RESP commands in the clear");
+    detection.with_credentials(secret.then_some("redis-auth")).certain()
 }
 
 /// `*<count>\r\n$<length>\r\n`.
 fn is_command(bytes: &[u8]) -> bool {
-    let Some(rest) = number_line(bytes, b'*') else { return false };
-    number_line(rest, b'$').is_some()
+    number_line(bytes, b'*').is_some_and(|rest| number_line(rest, b'$').is_some())
 }
 
 fn is_reply(bytes: &[u8]) -> bool {
     match bytes.first() {
         Some(b'+' | b'-') => contains(&bytes[..bytes.len().min(512)], b"\r\n"),
-        Some(kind @ (b'$' | b':' | b'*' | b'%' | b'~')) => number_line(bytes, *kind).is_some(),
-        Some(b'_' | b',' | b'#' | b'>') => true,
+        Some(kind @ (b'$' | b':' | b'*' | b'%' | b'~' | b'>')) => number_line(bytes, *kind).is_some(),
+        Some(b'_' | b',' | b'#' | b'(') => contains(&bytes[..bytes.len().min(64)], b"\r\n"),
         _ => false,
     }
 }

@@ -1,34 +1,41 @@
 //! SSH (RFC 4253): the identification line of either side.
 
-use super::{Detection, Detector, Probe};
-use crate::capture::{Flow, StreamStart, Transport};
-use crate::model::{Encryption, Protection};
+use super::bytes::{first_line, plain_name};
+use super::{Detection, Probe, Seen, detector};
+use crate::model::Encryption;
 
-/// Secure Shell.
-pub struct Ssh;
+detector! {
+    Ssh: "ssh"; Stream, ports [22, 2222], Encrypted;
+    "SSH: the identification of either side";
+    "RFC 4253"
+}
 
-impl Detector for Ssh {
-    fn name(&self) -> &'static str {
-        "ssh"
+fn probe(seen: &Seen<'_>) -> Option<Probe> {
+    let (ahead, back) = (identification(seen.client), identification(seen.server));
+    let why = match (ahead, back) {
+        (Some(_), Some(_)) => "both sides identified themselves",
+        (None, None) => return None,
+        _ => "one side identified itself",
+    };
+    let detection = Detection::encrypted("ssh", Encryption::Ssh, why);
+    match back.and_then(plain_name) {
+        Some(software) => detection.with("server_software", software).certain(),
+        None => detection.certain(),
     }
+}
 
-    fn summary(&self) -> &'static str {
-        "SSH: the identification of either side"
-    }
-
-    fn probe(&self, flow: &Flow, start: &StreamStart) -> Probe {
-        let named = |bytes: &[u8]| bytes.starts_with(b"SSH-2.0-") || bytes.starts_with(b"SSH-1.99-");
-        let (ahead, back) = (named(&start.forward), named(&start.backward));
-        if flow.transport != Transport::Tcp || !(ahead || back) {
-            return Probe::NotForUs;
+/// The software of an identification; a server may send other lines before (section 4.2).
+fn identification(bytes: &[u8]) -> Option<&[u8]> {
+    let mut rest = &bytes[..bytes.len().min(1_024)];
+    for _ in 0..8 {
+        let line = first_line(rest);
+        for version in [b"SSH-2.0-".as_slice(), b"SSH-1.99-", b"SSH-1.5-"] {
+            if let Some(software) = line.strip_prefix(version) {
+                let end = software.iter().position(|b| *b == b' ').unwrap_or(software.len());
+                return Some(&software[..end]);
+            }
         }
-        let why =
-            if ahead && back { "both sides identified themselves" } else { "one side identified itself" };
-        Probe::Certain(Detection {
-            protocol: "ssh",
-            protection: Protection::Encrypted(Encryption::Ssh),
-            why: why.to_owned(),
-            facts: Vec::new(),
-        })
+        rest = rest.get(rest.iter().position(|b| *b == b'\n')? + 1..)?;
     }
+    None
 }

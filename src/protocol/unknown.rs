@@ -3,8 +3,7 @@
 //! Text is readable whatever it means. Random-looking bytes may be encrypted or compressed, and
 //! are never called encrypted.
 
-use super::Detection;
-use crate::capture::Flow;
+use super::{Detection, Seen};
 use crate::model::{Proof, Protection, WhyUnknown};
 
 /// Fewer bytes than this say nothing about their distribution.
@@ -12,35 +11,65 @@ const ENOUGH: usize = 256;
 /// Below this, a chi-square of 256 classes is that of random bytes (99th percentile, measured).
 const RANDOM_BELOW: f64 = 330.0;
 
+/// First bytes of compressed data and of images, which look random and are readable.
+const COMPRESSED: &[(&[u8], &str)] = &[
+    (&[0x1f, 0x8b, 8], "gzip"),
+    (&[0x28, 0xb5, 0x2f, 0xfd], "zstd"),
+    (&[4, 0x22, 0x4d, 0x18], "lz4"),
+    (&[0xfd, b'7', b'z', b'X', b'Z', 0], "xz"),
+    (b"BZh", "bzip2"),
+    (b"PK\x03\x04", "zip"),
+    (&[0xff, 0xd8, 0xff], "jpeg"),
+    (&[0x89, b'P', b'N', b'G'], "png"),
+    (b"GIF8", "gif"),
+    (b"%PDF-", "pdf"),
+    (&[0x7f, b'E', b'L', b'F'], "elf"),
+    (b"MZ\x90\0", "pe"),
+];
+
 /// The verdict of last resort.
-pub(super) fn detect(flow: &Flow) -> Detection {
-    let start = &flow.start;
-    let sides = [&start.forward, &start.backward];
-    let seen: Vec<&Vec<u8>> = sides.into_iter().filter(|bytes| !bytes.is_empty()).collect();
-    let random = |bytes: &&Vec<u8>| bytes.len() >= ENOUGH && chi_square(bytes) < RANDOM_BELOW;
-    let text = |bytes: &&Vec<u8>| bytes.len() >= 24 && printable(bytes) > 90;
-    let (protection, why) = if flow.evicted && seen.is_empty() {
-        (unknown(WhyUnknown::Evicted), "the flow table was full")
-    } else if seen.is_empty() && start.cut {
-        (unknown(WhyUnknown::CutBySnaplen), "the capture cut the payload away")
-    } else if seen.is_empty() {
-        (unknown(WhyUnknown::NoPayload), "no payload was seen")
-    } else if seen.iter().all(text) {
-        (Protection::Plaintext(Proof::Text), "readable text of an unknown protocol")
-    } else if seen.iter().all(random) {
-        (unknown(WhyUnknown::RandomLooking), "random-looking bytes: encrypted or compressed")
-    } else if start.cut || start.holes {
-        (unknown(WhyUnknown::CutBySnaplen), "bytes are missing at the beginning")
-    } else if start.late {
-        (unknown(WhyUnknown::LateStart), "the capture began in the middle of the connection")
-    } else {
-        (unknown(WhyUnknown::NoMatch), "no detector knows these bytes")
+pub(super) fn detect(seen: &Seen<'_>) -> Detection {
+    let sides: Vec<&[u8]> =
+        [seen.client, seen.server].into_iter().filter(|bytes| !bytes.is_empty()).collect();
+    let format = sides.iter().find_map(|bytes| COMPRESSED.iter().find(|(mark, _)| bytes.starts_with(mark)));
+    let random = |bytes: &&[u8]| bytes.len() >= ENOUGH && chi_square(bytes) < RANDOM_BELOW;
+    let looks_encrypted = format.is_none() && !sides.is_empty() && sides.iter().all(random);
+    let (protection, why) = match () {
+        () if seen.evicted && sides.is_empty() => (unknown(WhyUnknown::Evicted), "the flow table was full"),
+        () if sides.is_empty() && seen.cut => {
+            (unknown(WhyUnknown::CutBySnaplen), "the capture cut the payload away")
+        }
+        () if sides.is_empty() => (unknown(WhyUnknown::NoPayload), "no payload was seen"),
+        () if format.is_some() => (Protection::Plaintext(Proof::Text), "a file in a known format"),
+        () if sides.iter().all(|bytes| is_text(bytes)) => {
+            (Protection::Plaintext(Proof::Text), "readable text of an unknown protocol")
+        }
+        () if looks_encrypted => {
+            (unknown(WhyUnknown::RandomLooking), "random-looking bytes: encrypted or compressed")
+        }
+        () if seen.cut || seen.holes => {
+            (unknown(WhyUnknown::CutBySnaplen), "bytes are missing at the beginning")
+        }
+        () if seen.late => {
+            (unknown(WhyUnknown::LateStart), "the capture began in the middle of the connection")
+        }
+        () => (unknown(WhyUnknown::NoMatch), "no detector knows these bytes"),
     };
-    Detection { protocol: "unknown", protection, why: why.to_owned(), facts: Vec::new() }
+    let detection = Detection::new("unknown", protection, why);
+    match (looks_encrypted, format) {
+        (true, _) => detection.with("entropy", "looks-encrypted"),
+        (_, Some((_, name))) => detection.with("format", *name),
+        _ => detection,
+    }
 }
 
 fn unknown(why: WhyUnknown) -> Protection {
     Protection::Unknown(why)
+}
+
+/// Enough bytes, nearly all of them printable.
+fn is_text(bytes: &[u8]) -> bool {
+    bytes.len() >= 24 && printable(bytes) > 90
 }
 
 /// Percentage of printable bytes.

@@ -1,48 +1,42 @@
 //! WireGuard: four message types with three reserved zero bytes and exact lengths.
 
-use super::{Detection, Detector, Probe};
-use crate::capture::{Flow, StreamStart, Transport};
-use crate::model::{Encryption, Protection};
+use super::{Detection, Probe, Seen, detector};
+use crate::model::Encryption;
 
-/// WireGuard.
-pub struct WireGuard;
+detector! {
+    WireGuard: "wireguard"; Datagram, ports [51820, 51821, 51871], Encrypted;
+    "WireGuard: a handshake of both sides, or three data messages of one receiver";
+    "WireGuard: Next Generation Kernel Network Tunnel, section 5.4"
+}
 
-impl Detector for WireGuard {
-    fn name(&self) -> &'static str {
-        "wireguard"
+fn probe(seen: &Seen<'_>) -> Option<Probe> {
+    if !seen.datagrams().all(|datagram| kind(datagram).is_some()) {
+        return None;
     }
-
-    fn summary(&self) -> &'static str {
-        "WireGuard: a handshake, or three data messages of one receiver"
-    }
-
-    fn probe(&self, flow: &Flow, start: &StreamStart) -> Probe {
-        if flow.transport != Transport::Udp {
-            return Probe::NotForUs;
+    let kinds = |wanted: u8| {
+        let has = |mut list: super::seen::Datagrams<'_>| list.any(|d| kind(d) == Some(wanted));
+        (has(seen.client_datagrams()), has(seen.server_datagrams()))
+    };
+    let (initiation, response) = (kinds(1), kinds(2));
+    let handshake = initiation.0 && response.1 || initiation.1 && response.0;
+    let why = match () {
+        () if handshake => "handshake of both sides",
+        () if chained(seen.client_datagrams()) || chained(seen.server_datagrams()) => {
+            "data messages of one receiver"
         }
-        let (ahead, back) = (
-            datagrams(&start.forward, &start.forward_lengths),
-            datagrams(&start.backward, &start.backward_lengths),
-        );
-        let all_fit = ahead.iter().chain(&back).all(|d| kind(d).is_some());
-        let has = |list: &[&[u8]], wanted: u8| list.iter().any(|d| kind(d) == Some(wanted));
-        let handshake = (has(&ahead, 1) && has(&back, 2)) || (has(&back, 1) && has(&ahead, 2));
-        let chained = |list: &[&[u8]]| {
-            let data: Vec<_> =
-                list.iter().filter(|d| kind(d) == Some(4)).filter_map(|d| d.get(4..8)).collect();
-            data.len() >= 3 && data.iter().all(|receiver| *receiver == data[0])
-        };
-        if !all_fit || !(handshake || chained(&ahead) || chained(&back)) {
-            return Probe::NotForUs;
-        }
-        let why = if handshake { "handshake of both sides" } else { "data messages of one receiver" };
-        Probe::Certain(Detection {
-            protocol: "wireguard",
-            protection: Protection::Encrypted(Encryption::WireGuard),
-            why: why.to_owned(),
-            facts: Vec::new(),
-        })
-    }
+        () => return None,
+    };
+    Detection::encrypted("wireguard", Encryption::WireGuard, why).certain()
+}
+
+/// Three data messages and more to one receiver, their counters growing but for some reordering.
+fn chained(datagrams: super::seen::Datagrams<'_>) -> bool {
+    let data: Vec<&[u8]> = datagrams.filter(|d| kind(d) == Some(4)).filter_map(|d| d.get(4..16)).collect();
+    let counter =
+        |message: &[u8]| message[4..].iter().rev().fold(0_u64, |sum, byte| sum << 8 | u64::from(*byte));
+    data.len() >= 3
+        && data.iter().all(|message| message[..4] == data[0][..4])
+        && data.windows(2).all(|pair| counter(pair[1]).abs_diff(counter(pair[0])) < 1 << 16)
 }
 
 /// The type of a message whose length fits it.
@@ -56,18 +50,4 @@ fn kind(datagram: &[u8]) -> Option<u8> {
         _ => false,
     };
     fits.then_some(*kind)
-}
-
-/// The datagrams of one direction that were kept whole.
-pub(super) fn datagrams<'a>(bytes: &'a [u8], lengths: &[u32]) -> Vec<&'a [u8]> {
-    let mut rest = bytes;
-    let mut all = Vec::new();
-    for length in lengths {
-        let Some((datagram, behind)) = rest.split_at_checked(*length as usize) else { break };
-        if !datagram.is_empty() {
-            all.push(datagram);
-        }
-        rest = behind;
-    }
-    all
 }

@@ -1,0 +1,131 @@
+//! DTLS 1.0 to 1.3 (RFC 4347, 6347, 9147) over UDP, also where STUN shares the port (RFC 7983).
+
+use super::bytes::Cursor;
+use super::tls::certificate::{describe, leaf};
+use super::tls::hello::{Carrier, Hello, client_hello, is_null_cipher, server_hello};
+use super::{Detection, Probe, Seen, detector, tls};
+use crate::model::{Encryption, Proof, Protection, WhyUnknown};
+
+detector! {
+    Dtls: "dtls"; Datagram, ports [443, 4433, 5684, 853, 3391], Either;
+    "DTLS: hellos of both sides, or protected records of a session that was joined late";
+    "RFC 9147, 6347, 4347, 7983"
+}
+
+/// One record, its fragment of a message still in it.
+struct Record<'a> {
+    kind: u8,
+    epoch: u16,
+    body: &'a [u8],
+}
+
+fn probe(seen: &Seen<'_>) -> Option<Probe> {
+    let (ahead, back) = (records(seen.client_datagrams()), records(seen.server_datagrams()));
+    if ahead.is_empty() && back.is_empty() {
+        return None;
+    }
+    let (client_messages, server_messages) = (messages(&ahead), messages(&back));
+    // Whoever sent the ClientHello is the client, whatever the ports say.
+    let reversed = find(&server_messages, 1).is_some() && find(&client_messages, 1).is_none();
+    let (client_messages, server_messages) =
+        if reversed { (server_messages, client_messages) } else { (client_messages, server_messages) };
+    let client = find(&client_messages, 1).and_then(|body| client_hello(body, Carrier::Datagram));
+    let server = find(&server_messages, 2).and_then(server_hello);
+    let protected = |list: &[Record<'_>]| list.iter().filter(|r| r.epoch > 0 && r.body.len() >= 8).count();
+    let (sent, answered) = (protected(&ahead), protected(&back));
+    let (protection, why) = verdict(client.as_ref(), server.as_ref(), sent, answered)?;
+    let detection = Detection::new("dtls", protection, why);
+    let mut detection = tls::describe_hellos(detection, client.as_ref(), server.as_ref(), Carrier::Datagram);
+    if let Some(certificate) = find(&server_messages, 11).and_then(leaf) {
+        detection = describe(detection, &certificate, seen.time);
+    }
+    if find(&client_messages, 11).is_some_and(|body| body.len() > 3) {
+        detection = detection.with("client_certificate", "shown");
+    }
+    detection.certain()
+}
+
+fn verdict(
+    client: Option<&Hello>,
+    server: Option<&Hello>,
+    sent: usize,
+    answered: usize,
+) -> Option<(Protection, &'static str)> {
+    let encrypted = Protection::Encrypted(Encryption::Dtls);
+    match (client, server) {
+        (_, Some(hello)) if is_null_cipher(hello.cipher) => {
+            Some((Protection::Plaintext(Proof::NullCipher), "the agreed cipher does not encrypt"))
+        }
+        (_, Some(_)) => Some((encrypted, "handshake seen")),
+        (Some(_), None) if sent + answered > 0 => Some((encrypted, "a ClientHello and protected records")),
+        (Some(_), None) => Some((
+            Protection::Unknown(WhyUnknown::HandshakeIncomplete),
+            "a ClientHello without a finished handshake",
+        )),
+        (None, None) if sent > 0 && answered > 0 || sent >= 2 || answered >= 2 => {
+            Some((encrypted, "protected records, joined after the handshake"))
+        }
+        (None, None) => None,
+    }
+}
+
+/// All records of one direction; datagrams of other protocols on the port are passed over.
+fn records<'a>(datagrams: impl Iterator<Item = &'a [u8]>) -> Vec<Record<'a>> {
+    let mut found = Vec::new();
+    for datagram in datagrams {
+        let mut cursor = Cursor(datagram);
+        let before = found.len();
+        while !cursor.0.is_empty() {
+            match record(&mut cursor) {
+                Some(record) => found.push(record),
+                None => {
+                    // A datagram holds whole records and nothing else.
+                    found.truncate(before);
+                    break;
+                }
+            }
+        }
+    }
+    found
+}
+
+/// RFC 6347, section 4.1: kind, version, epoch, sequence number, length.
+fn record<'a>(cursor: &mut Cursor<'a>) -> Option<Record<'a>> {
+    let kind = cursor.u8()?;
+    let version = cursor.u16()?;
+    let epoch = cursor.u16()?;
+    cursor.take(6)?;
+    let body = cursor.vector16()?;
+    let known = (20..=26).contains(&kind) && matches!(version, 0xfeff | 0xfefd | 0xfefc | 0x0100);
+    (known && epoch < 64).then_some(Record { kind, epoch, body })
+}
+
+/// The clear handshake messages, their fragments put together in order (RFC 6347, section 4.2.3).
+fn messages(records: &[Record<'_>]) -> Vec<(u8, Vec<u8>)> {
+    let mut found: Vec<(u8, u16, Vec<u8>)> = Vec::new();
+    for record in records.iter().filter(|record| record.kind == 22 && record.epoch == 0) {
+        let mut cursor = Cursor(record.body);
+        while let Some((kind, number, offset, fragment)) = fragment(&mut cursor) {
+            match found.iter_mut().find(|(_, known, _)| *known == number) {
+                Some((_, _, body)) if body.len() == offset => body.extend_from_slice(fragment),
+                None if offset == 0 => found.push((kind, number, fragment.to_vec())),
+                _ => {}
+            }
+        }
+    }
+    found.into_iter().map(|(kind, _, body)| (kind, body)).collect()
+}
+
+fn fragment<'a>(cursor: &mut Cursor<'a>) -> Option<(u8, u16, usize, &'a [u8])> {
+    let kind = cursor.u8()?;
+    cursor.u24()?;
+    let number = cursor.u16()?;
+    let offset = cursor.u24()?;
+    let length = cursor.u24()?;
+    cursor.take(length).map(|body| (kind, number, offset, body))
+}
+
+/// The last message of a kind: behind a cookie exchange there are two hellos.
+fn find(messages: &[(u8, Vec<u8>)], kind: u8) -> Option<&[u8]> {
+    messages.iter().rev().find(|(known, _)| *known == kind).map(|(_, body)| body.as_slice())
+}

@@ -1,0 +1,19 @@
+//! iSCSI (RFC 7143): a login request with names in text, or commands of a session.
+
+use super::bytes::contains_any;
+use super::{Detection, Probe, Seen, detector};
+
+detector! {
+    Iscsi: "iscsi"; Stream, ports [3260, 860], Clear;
+    "iSCSI: login with the initiator's name";
+    "RFC 7143"
+}
+
+fn probe(seen: &Seen<'_>) -> Option<Probe> {
+    let login = matches!(seen.client.first(), Some(0x43 | 0x03));
+    let named =
+        contains_any(&seen.client[..seen.client.len().min(1_024)], &[b"InitiatorName=", b"SessionType="]);
+    (login && named && seen.client.len() >= 48)
+        .then(|| Detection::plain("iscsi", "login in the clear"))?
+        .certain()
+}

@@ -1,0 +1,92 @@
+//! LDAP (RFC 4511) over TCP and UDP: messages in BER, simple binds, and TLS inside (section 4.14).
+
+use super::bytes::find;
+use super::der::{Element, Elements, SEQUENCE};
+use super::lines::Upgraded;
+use super::seen::Fit;
+use super::{Detection, Probe, Seen, detector, tls};
+use crate::model::{Proof, Protection, WhyUnknown};
+
+detector! {
+    Ldap: "ldap"; Both, ports [389, 3268], Either;
+    "LDAP: BER messages, StartTLS and its refusal, simple binds with a password";
+    "RFC 4511, 4513"
+}
+
+/// `1.3.6.1.4.1.1466.20037`, as text, the way LDAP writes it.
+const START_TLS: &[u8] = b"1.3.6.1.4.1.1466.20037";
+
+fn probe(seen: &Seen<'_>) -> Option<Probe> {
+    let fits = seen.fits(|bytes| operation(bytes).is_some());
+    if !matches!(fits, Fit::Both | Fit::TheOnlySide) && !(fits == Fit::OneOfTwo && seen.hinted(PORTS)) {
+        return None;
+    }
+    if let Some(at) = find(seen.client, START_TLS) {
+        return upgrade(seen, at + START_TLS.len());
+    }
+    let detection = Detection::plain("ldap", "messages in the clear");
+    detection.with_credentials(simple_bind(seen.client).then_some("ldap-simple-bind")).certain()
+}
+
+/// What follows the extended request; LDAP answers with a message, not with a line.
+fn upgrade(seen: &Seen<'_>, end: usize) -> Option<Probe> {
+    let rest = &seen.client[end..];
+    let answer = (0..seen.server.len()).map(|at| &seen.server[at..]).find(|rest| tls::answers(rest));
+    let handshake = (0..rest.len().min(64)).map(|at| &rest[at..]).find(|rest| tls::begins(rest));
+    let upgraded = match handshake {
+        Some(handshake) => tls::upgraded("ldap", handshake, answer.unwrap_or(&[]), seen.time)
+            .map_or(Upgraded::Open, Upgraded::Yes),
+        None if Elements(rest).any(|message| is_message(message).is_some()) => Upgraded::Refused,
+        None => Upgraded::Open,
+    };
+    match upgraded {
+        Upgraded::Yes(detection) => detection.certain(),
+        Upgraded::Refused => {
+            let why = "TLS was refused, and requests followed in the clear";
+            let detection = Detection::new("ldap", Protection::Plaintext(Proof::UpgradeRefused), why);
+            detection.with_credentials(simple_bind(seen.client).then_some("ldap-simple-bind")).certain()
+        }
+        _ => Detection::unclear(
+            "ldap",
+            WhyUnknown::HandshakeIncomplete,
+            "TLS was asked for, and no handshake was seen",
+        )
+        .certain(),
+    }
+}
+
+/// The operation of the first message: an application tag of RFC 4511, section 4.
+fn operation(bytes: &[u8]) -> Option<u8> {
+    is_message(Elements(bytes).next()?)
+}
+
+fn is_message(message: Element<'_>) -> Option<u8> {
+    if message.tag != SEQUENCE {
+        return None;
+    }
+    let mut parts = message.inside();
+    parts.next()?.number()?;
+    let operation = parts.next()?;
+    let known = matches!(operation.tag, 0x42 | 0x4a | 0x50 | 0x60 | 0x61 | 0x63..=0x6f | 0x73 | 0x77..=0x79);
+    (known && plausible(operation)).then_some(operation.tag)
+}
+
+/// Requests and answers begin with what their definition says.
+fn plausible(operation: Element<'_>) -> bool {
+    let first = operation.inside().next();
+    match operation.tag {
+        0x60 => first.and_then(Element::number).is_some_and(|version| (2..=3).contains(&version)),
+        0x61 | 0x65 | 0x67 | 0x69 | 0x6b | 0x6d | 0x6f | 0x78 => first.is_some_and(|code| code.tag == 0x0a),
+        0x63 | 0x64 | 0x66 | 0x68 | 0x6c | 0x6e => first.is_some_and(|name| name.tag == 4),
+        _ => true,
+    }
+}
+
+/// A bind with the password in the clear (section 4.2), not an anonymous one.
+fn simple_bind(client: &[u8]) -> bool {
+    Elements(client).take(8).any(|message| {
+        let bind = message.inside().nth(1).filter(|operation| operation.tag == 0x60);
+        let choice = bind.and_then(|bind| bind.inside().nth(2));
+        choice.is_some_and(|choice| choice.tag == 0x80 && !choice.body.is_empty())
+    })
+}

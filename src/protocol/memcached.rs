@@ -1,0 +1,109 @@
+//! Memcached: text commands, the binary form, and the frames of UDP.
+
+use super::bytes::{Cursor, contains_any, find, starts_with_any};
+use super::seen::Fit;
+use super::{Detection, Probe, Seen, detector};
+
+detector! {
+    Memcached: "memcached"; Both, ports [11211], Clear;
+    "Memcached: text and binary commands and their answers, SASL PLAIN";
+    "Memcached documentation, protocol.txt and binary protocol"
+}
+
+const COMMANDS: &[&[u8]] = &[
+    b"get ",
+    b"gets ",
+    b"set ",
+    b"add ",
+    b"replace ",
+    b"append ",
+    b"prepend ",
+    b"cas ",
+    b"delete ",
+    b"incr ",
+    b"decr ",
+    b"touch ",
+    b"gat ",
+    b"stats",
+    b"version\r\n",
+    b"verbosity ",
+    b"flush_all",
+    b"mg ",
+    b"ms ",
+    b"md ",
+    b"mn\r\n",
+];
+const ANSWERS: &[&[u8]] = &[
+    b"VALUE ",
+    b"END\r\n",
+    b"STORED\r\n",
+    b"NOT_STORED\r\n",
+    b"DELETED\r\n",
+    b"NOT_FOUND\r\n",
+    b"STAT ",
+    b"VERSION ",
+    b"ERROR\r\n",
+    b"CLIENT_ERROR ",
+    b"SERVER_ERROR ",
+    b"OK\r\n",
+    b"EXISTS\r\n",
+    b"TOUCHED\r\n",
+    b"HD",
+    b"EN\r\n",
+    b"VA ",
+];
+
+fn probe(seen: &Seen<'_>) -> Option<Probe> {
+    let stream = seen.is_stream();
+    let text = |bytes: &[u8], words: &[&[u8]]| {
+        let inner = content(bytes, stream).unwrap_or(&[]);
+        starts_with_any(inner, words) && find(inner, b"\r\n").is_some()
+    };
+    let (asks, answers) = (text(seen.client_first(), COMMANDS), text(seen.server_first(), ANSWERS));
+    let clear = match (seen.client.is_empty(), seen.server.is_empty()) {
+        (false, false) => asks && answers,
+        (false, true) => asks && seen.hinted(PORTS),
+        (true, _) => answers && seen.hinted(PORTS),
+    };
+    if !clear
+        && !matches!(
+            seen.fits(|bytes| content(bytes, stream).is_some_and(is_binary)),
+            Fit::Both | Fit::TheOnlySide
+        )
+    {
+        return None;
+    }
+    let secret = !clear && contains_any(seen.client, &[b"PLAIN\0"]);
+    Detection::plain("memcached", "commands in the clear")
+        .with_credentials(secret.then_some("memcached-plain"))
+        .certain()
+}
+
+/// What a stream or a datagram carries.
+fn content(bytes: &[u8], stream: bool) -> Option<&[u8]> {
+    if stream { Some(bytes) } else { unframed(bytes) }
+}
+
+/// Request id, number, count, and two zero bytes stand in front of a datagram's content.
+fn unframed(bytes: &[u8]) -> Option<&[u8]> {
+    match bytes {
+        [_, _, _, _, _, 1..=16, 0, 0, rest @ ..] => Some(rest),
+        _ => None,
+    }
+}
+
+/// Magic, operation, key length, lengths of extras and body that hold each other.
+fn is_binary(bytes: &[u8]) -> bool {
+    let mut cursor = Cursor(bytes);
+    let (Some(0x80 | 0x81), Some(operation)) = (cursor.u8(), cursor.u8()) else { return false };
+    let (Some(key), Some(extras), Some(kind)) = (cursor.u16(), cursor.u8(), cursor.u8()) else {
+        return false;
+    };
+    let (Some(_), Some(body)) = (cursor.u16(), cursor.u32()) else { return false };
+    let inside = u32::from(key) + u32::from(extras) <= body && body <= 1 << 20 && extras <= 24 && key <= 250;
+    cursor.take(12).is_some()
+        && operation <= 0x48
+        && kind == 0
+        && inside
+        && cursor.0.len() >= (body as usize).min(64)
+}

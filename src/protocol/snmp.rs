@@ -1,0 +1,59 @@
+//! SNMP 1 to 3: a community in the clear, or security whose flags say whether it encrypts.
+
+use super::der::{Element, Elements, OCTETS, SEQUENCE};
+use super::seen::Fit;
+use super::{Detection, Probe, Seen, detector};
+use crate::model::Encryption;
+
+detector! {
+    Snmp: "snmp"; Both, ports [161, 162], Either;
+    "SNMP: versions 1 and 2 with their community, version 3 with and without privacy";
+    "RFC 1157, 3416, 3412"
+}
+
+/// Versions as written.
+const THIRD: u32 = 3;
+
+/// What one message says.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Message {
+    Community,
+    Clear,
+    Private,
+}
+
+fn probe(seen: &Seen<'_>) -> Option<Probe> {
+    let fits = seen.fits(|bytes| message(bytes).is_some());
+    if !(matches!(fits, Fit::Both | Fit::TheOnlySide) || fits == Fit::OneOfTwo && seen.hinted(PORTS)) {
+        return None;
+    }
+    let all: Vec<Message> = seen.datagrams().filter_map(message).collect();
+    if all.contains(&Message::Community) {
+        let detection = Detection::plain("snmp", "community and values in the clear");
+        return detection.with_credentials(Some("snmp-community")).certain();
+    }
+    // Discovery of the engine is always in the clear (RFC 3414, section 4).
+    match all.contains(&Message::Private) {
+        true => Detection::encrypted("snmp", Encryption::Own, "version 3 with privacy").certain(),
+        false => Detection::plain("snmp", "version 3 without privacy").certain(),
+    }
+}
+
+fn message(bytes: &[u8]) -> Option<Message> {
+    let outer = Elements(bytes).next().filter(|element| element.tag == SEQUENCE)?;
+    let mut parts = outer.inside();
+    let version = parts.next()?.number()?;
+    let second = parts.next()?;
+    if version != THIRD {
+        let operation = parts.next()?;
+        let known = version <= 1 && second.tag == OCTETS && (0xa0..=0xa8).contains(&operation.tag);
+        return known.then_some(Message::Community);
+    }
+    // msgGlobalData: id, size, flags, model (RFC 3412, section 6).
+    let global: Vec<Element<'_>> = second.inside().collect();
+    let [id, size, flags, model] = global.as_slice() else { return None };
+    let numbers = id.tag == 2 && size.tag == 2 && model.number()? <= 3 && flags.tag == OCTETS;
+    let flags = *flags.body.first()?;
+    let private = flags & 2 != 0 && parts.nth(1).is_some_and(|content| content.tag == OCTETS);
+    numbers.then_some(if private { Message::Private } else { Message::Clear })
+}

@@ -1,0 +1,112 @@
+//! Tabular Data Stream of SQL Server: PRELOGIN settles encryption, and TLS may be wrapped in it.
+//!
+//! Encryption "off" covers the login only, which is why the answer decides. Version 8 begins with
+//! TLS and is left to `tls`.
+
+use super::bytes::{Cursor, contains};
+use super::{Detection, Probe, Seen, detector};
+use crate::model::{Encryption, Proof, Protection, WhyUnknown};
+
+detector! {
+    Tds: "tds"; Stream, ports [1433], Either;
+    "SQL Server: PRELOGIN and what it agrees on, login and batches in the clear";
+    "MS-TDS sections 2.2.3 and 2.2.6.5"
+}
+
+const BATCH: u8 = 1;
+const RPC: u8 = 3;
+const ANSWER: u8 = 4;
+const LOGIN: u8 = 16;
+const PRELOGIN: u8 = 18;
+
+fn probe(seen: &Seen<'_>) -> Option<Probe> {
+    let (asked, answered) = (packets(seen.client), packets(seen.server));
+    let first = *asked.first()?;
+    match first.0 {
+        PRELOGIN => prelogin(seen, &asked, answered.first().map(|(_, body)| *body)),
+        BATCH | RPC | LOGIN | 2 | 6 | 7 | 14 if seen.server.is_empty() || !answered.is_empty() => {
+            // Passwords of a login are only disguised (section 2.2.6.4).
+            let secret = (first.0 == LOGIN).then_some("tds-login");
+            let hinted = seen.hinted(PORTS) || !answered.is_empty();
+            Detection::plain("tds", "packets in the clear").with_credentials(secret).certain_if(hinted)
+        }
+        _ => None,
+    }
+}
+
+fn prelogin(seen: &Seen<'_>, asked: &[(u8, &[u8])], answer: Option<&[u8]>) -> Option<Probe> {
+    let wanted = encryption(asked[0].1)?;
+    let agreed = answer.and_then(encryption);
+    let handshake = asked.iter().skip(1).any(|(kind, body)| *kind == PRELOGIN && body.starts_with(&[22, 3]));
+    // Behind the handshake, records stand bare; a batch in the clear would be a packet again.
+    let bare = contains(seen.client, &[23, 3, 3]) || contains(seen.client, &[23, 3, 1]);
+    let clear = asked.iter().any(|(kind, _)| matches!(*kind, BATCH | RPC | LOGIN | 14));
+    let detection = match (wanted, agreed, handshake) {
+        (_, Some(0), true) => Detection::new(
+            "tds",
+            Protection::Plaintext(Proof::UpgradeRefused),
+            "encryption covers the login only, what follows is in the clear",
+        ),
+        (_, Some(1 | 3), true) => Detection::encrypted(
+            "tds",
+            Encryption::UpgradedTls,
+            "TLS was agreed on and its handshake followed",
+        ),
+        (_, None, true) if wanted == 1 && bare => Detection::encrypted(
+            "tds",
+            Encryption::UpgradedTls,
+            "the client demanded TLS and went on with it",
+        ),
+        (_, _, false) if clear => {
+            let secret = asked.iter().any(|(kind, _)| *kind == LOGIN).then_some("tds-login");
+            let detection = Detection::new(
+                "tds",
+                Protection::Plaintext(Proof::UpgradeRefused),
+                "no encryption was agreed on, and a login followed in the clear",
+            );
+            detection.with_credentials(secret)
+        }
+        _ => Detection::unclear(
+            "tds",
+            WhyUnknown::HandshakeIncomplete,
+            "PRELOGIN was seen, and not what came of it",
+        ),
+    };
+    detection.certain()
+}
+
+/// The option ENCRYPTION of PRELOGIN: 0 off, 1 on, 2 not supported, 3 required.
+fn encryption(body: &[u8]) -> Option<u8> {
+    let mut cursor = Cursor(body);
+    for _ in 0..16 {
+        match cursor.u8()? {
+            0xff => return None,
+            token => {
+                let (offset, length) = (usize::from(cursor.u16()?), cursor.u16()?);
+                if token == 1 && length == 1 {
+                    return body.get(offset).copied().filter(|value| *value <= 3);
+                }
+            }
+        }
+    }
+    None
+}
+
+/// Packets of a direction as far as they chain: type and content (section 2.2.3).
+fn packets(bytes: &[u8]) -> Vec<(u8, &[u8])> {
+    let mut cursor = Cursor(bytes);
+    let mut found = Vec::new();
+    while let Some(head) = cursor.take(8) {
+        let length = usize::from(u16::from_be_bytes([head[2], head[3]]));
+        let known = matches!(head[0], BATCH | 2 | RPC | ANSWER | 6 | 7 | 14 | LOGIN | 17 | PRELOGIN);
+        if !known || head[1] & 0xe0 != 0 || head[7] != 0 || !(8..=32_767).contains(&length) {
+            break;
+        }
+        let body = &cursor.0[..cursor.0.len().min(length - 8)];
+        found.push((head[0], body));
+        if cursor.take(length - 8).is_none() {
+            break;
+        }
+    }
+    found
+}

@@ -1,0 +1,253 @@
+//! Certificates that travel in the clear (X.509, RFC 5280): whose they are, who vouches, until
+//! when, and how strong the key is. Chains are not verified; that needs roots that a wire does not show.
+
+use crate::protocol::Detection;
+use crate::protocol::bytes::{Cursor, plain_name};
+use crate::protocol::der::{Element, Elements, OCTETS, SEQUENCE, expect};
+
+/// What a certificate says.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(in crate::protocol) struct Certificate {
+    subject: String,
+    issuer: String,
+    self_signed: bool,
+    names: Vec<String>,
+    spiffe: Option<String>,
+    /// Days since 1970.
+    from: i64,
+    until: i64,
+    /// Seconds since 1970.
+    until_seconds: i64,
+    from_seconds: i64,
+    key: String,
+    weak: bool,
+}
+
+/// Object identifiers, as encoded.
+const COMMON_NAME: &[u8] = &[0x55, 4, 3];
+const ORGANISATION: &[u8] = &[0x55, 4, 10];
+const ALTERNATIVE_NAMES: &[u8] = &[0x55, 0x1d, 0x11];
+const RSA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 1];
+const DSA: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x38, 4, 1];
+const ELLIPTIC: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1];
+const CURVES: &[(&[u8], u32)] = &[
+    (&[0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 1], 192),
+    (&[0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7], 256),
+    (&[0x2b, 0x81, 4, 0, 0x21], 224),
+    (&[0x2b, 0x81, 4, 0, 0x22], 384),
+    (&[0x2b, 0x81, 4, 0, 0x23], 521),
+    (&[0x2b, 0x81, 4, 0, 0x0a], 256),
+];
+/// NIST SP 800-131A: fewer bits have been disallowed since 2014.
+const LEAST_RSA_BITS: u32 = 2_048;
+const LEAST_CURVE_BITS: u32 = 224;
+
+/// The first certificate of a Certificate message (RFC 5246, section 7.4.2).
+pub(in crate::protocol) fn leaf(message: &[u8]) -> Option<Certificate> {
+    let mut list = Cursor(message);
+    list.u24()?;
+    let length = list.u24()?;
+    let bytes = list.0;
+    read(&bytes[..bytes.len().min(length)])
+}
+
+/// Adds what a certificate says to what is known of a flow; `time` is the flow's, in nanoseconds.
+pub(in crate::protocol) fn describe(detection: Detection, certificate: &Certificate, time: u64) -> Detection {
+    let now = (time / 1_000_000_000) as i64;
+    let mut detection = detection
+        .with("certificate_subject", certificate.subject.clone())
+        .with("certificate_issuer", certificate.issuer.clone())
+        .with("certificate_from", date(certificate.from))
+        .with("certificate_until", date(certificate.until))
+        .with("certificate_key", certificate.key.clone());
+    if !certificate.names.is_empty() {
+        detection = detection.with("certificate_names", certificate.names.join(","));
+    }
+    if let Some(identity) = &certificate.spiffe {
+        detection = detection.with("certificate_spiffe", identity.clone());
+    }
+    // Without a time nothing can have expired.
+    if now > 0 && now > certificate.until_seconds {
+        detection = detection.with("certificate_expired", date(certificate.until));
+    }
+    if now > 0 && now < certificate.from_seconds {
+        detection = detection.with("certificate_not_yet_valid", date(certificate.from));
+    }
+    if certificate.self_signed {
+        detection = detection.with("certificate_self_signed", certificate.subject.clone());
+    }
+    if certificate.weak {
+        detection = detection.with("certificate_weak_key", certificate.key.clone());
+    }
+    detection
+}
+
+/// Who a client says that it is.
+pub(in crate::protocol) fn describe_client(detection: Detection, certificate: &Certificate) -> Detection {
+    let detection = detection.with("client_subject", certificate.subject.clone());
+    match &certificate.spiffe {
+        Some(identity) => detection.with("client_spiffe", identity.clone()),
+        None => detection,
+    }
+}
+
+/// Certificate ::= SEQUENCE { tbsCertificate, signatureAlgorithm, signature } (RFC 5280, section 4.1).
+fn read(bytes: &[u8]) -> Option<Certificate> {
+    let certificate = expect(bytes, SEQUENCE)?;
+    let mut fields = expect(certificate.body, SEQUENCE)?.inside().peekable();
+    fields.next_if(|field| field.tag == 0xa0);
+    let (_serial, _algorithm) = (fields.next()?, fields.next()?);
+    let (issuer, validity, subject, key) = (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
+    let mut times = validity.inside();
+    let ((from, from_seconds), (until, until_seconds)) = (time(times.next()?)?, time(times.next()?)?);
+    let (key, weak) = public_key(key)?;
+    let mut found = Certificate {
+        subject: name(subject),
+        issuer: name(issuer),
+        self_signed: issuer.body == subject.body,
+        from,
+        until,
+        from_seconds,
+        until_seconds,
+        key,
+        weak,
+        ..Certificate::default()
+    };
+    if let Some(extensions) = fields.find(|field| field.tag == 0xa3) {
+        alternative_names(extensions, &mut found);
+    }
+    Some(found)
+}
+
+/// `CN=…,O=…`, the two parts that people look for.
+fn name(sequence: Element<'_>) -> String {
+    let mut parts = Vec::new();
+    for (wanted, label) in [(COMMON_NAME, "CN"), (ORGANISATION, "O")] {
+        let attributes = sequence.inside().flat_map(Element::inside);
+        let value = attributes.filter_map(|attribute| {
+            let mut pair = attribute.inside();
+            (pair.next()?.body == wanted).then(|| pair.next()).flatten()
+        });
+        parts.extend(value.map(|value| format!("{label}={}", printable(value.body))));
+    }
+    parts.join(",")
+}
+
+/// Text of a certificate without control characters, at most a line of it.
+fn printable(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    text.chars().filter(|letter| !letter.is_control()).take(128).collect()
+}
+
+/// UTCTime or GeneralizedTime (RFC 5280, section 4.1.2.5) → days and seconds since 1970.
+fn time(element: Element<'_>) -> Option<(i64, i64)> {
+    let digits: Vec<i64> =
+        element.body.iter().take_while(|b| b.is_ascii_digit()).map(|b| i64::from(b - b'0')).collect();
+    let two = |at: usize| Some(digits.get(at)? * 10 + digits.get(at + 1)?);
+    let (year, rest) = match element.tag {
+        0x17 => (two(0)? + if two(0)? < 50 { 2000 } else { 1900 }, 2),
+        0x18 => (two(0)? * 100 + two(2)?, 4),
+        _ => return None,
+    };
+    let (month, day) = (two(rest)?, two(rest + 2)?);
+    if !(1..=12).contains(&month) || !(1..=31).contains(&day) {
+        return None;
+    }
+    let days = days_since_1970(year, month, day);
+    let clock = two(rest + 4)? * 3_600 + two(rest + 6)? * 60 + two(rest + 8).unwrap_or(0);
+    Some((days, days * 86_400 + clock))
+}
+
+/// Days between 1970 and a date of the Gregorian calendar.
+fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
+    let year = if month <= 2 { year - 1 } else { year };
+    let era = year.div_euclid(400);
+    let of_era = year.rem_euclid(400);
+    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
+}
+
+/// `YYYY-MM-DD`.
+fn date(days: i64) -> String {
+    let shifted = days + 719_468;
+    let era = shifted.div_euclid(146_097);
+    let of_era = shifted.rem_euclid(146_097);
+    let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year + year / 4 - year / 100);
+    let month = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    format!("{:04}-{month:02}-{day:02}", year + era * 400 + i64::from(month <= 2))
+}
+
+/// Kind and size of the key, and whether that is too little.
+fn public_key(element: Element<'_>) -> Option<(String, bool)> {
+    let mut parts = element.inside();
+    let mut algorithm = parts.next()?.inside();
+    let kind = algorithm.next()?.body;
+    if kind == RSA {
+        let bits = parts.next().and_then(|key| expect(key.body.get(1..)?, SEQUENCE)).and_then(|key| {
+            let modulus = key.inside().next()?;
+            let skipped = modulus.body.iter().take_while(|byte| **byte == 0).count();
+            let first = *modulus.body.get(skipped)?;
+            Some((modulus.length.checked_sub(skipped)?) as u32 * 8 - first.leading_zeros())
+        })?;
+        return Some((format!("RSA {bits}"), bits < LEAST_RSA_BITS));
+    }
+    if kind == ELLIPTIC {
+        let curve = algorithm.next()?.body;
+        let bits = CURVES.iter().find(|(id, _)| *id == curve).map(|(_, bits)| *bits);
+        return Some(match bits {
+            Some(bits) => (format!("EC {bits}"), bits < LEAST_CURVE_BITS),
+            None => ("EC".to_owned(), false),
+        });
+    }
+    Some(match kind {
+        DSA => ("DSA".to_owned(), true),
+        [0x2b, 0x65, 0x70] => ("Ed25519".to_owned(), false),
+        [0x2b, 0x65, 0x71] => ("Ed448".to_owned(), false),
+        _ => ("other".to_owned(), false),
+    })
+}
+
+/// DNS names, addresses and the SPIFFE id (RFC 5280, section 4.2.1.6).
+fn alternative_names(extensions: Element<'_>, found: &mut Certificate) {
+    let list = extensions.inside().flat_map(Element::inside);
+    for extension in list {
+        let fields: Vec<Element<'_>> = extension.inside().collect();
+        let wanted = fields.first().is_some_and(|field| field.body == ALTERNATIVE_NAMES);
+        let Some(value) = fields.iter().find(|field| wanted && field.tag == OCTETS) else { continue };
+        for name in Elements(value.body).flat_map(Element::inside).take(32) {
+            match (name.tag, name.body) {
+                (0x82, dns) => found.names.extend(plain_name(dns)),
+                (0x86, uri) if uri.starts_with(b"spiffe://") => found.spiffe = Some(printable(uri)),
+                (0x87, [a, b, c, d]) => found.names.push(format!("{a}.{b}.{c}.{d}")),
+                _ => {}
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_go_both_ways() {
+        for (year, month, day, text) in
+            [(1970, 1, 1, "1970-01-01"), (2024, 2, 29, "2024-02-29"), (2049, 12, 31, "2049-12-31")]
+        {
+            assert_eq!(date(days_since_1970(year, month, day)), text);
+        }
+        let utc = Element { tag: 0x17, body: b"700101000010Z", length: 13 };
+        assert_eq!(time(utc), Some((0, 10)));
+        let general = Element { tag: 0x18, body: b"20500101000000Z", length: 15 };
+        assert_eq!(time(general).map(|(days, _)| date(days)), Some("2050-01-01".to_owned()));
+    }
+
+    #[test]
+    fn what_is_no_certificate_is_none() {
+        assert_eq!(leaf(&[0, 0, 9, 0, 0, 6, 0x30, 4, 0x30, 2, 2, 0]), None);
+        assert_eq!(leaf(&[]), None);
+    }
+}

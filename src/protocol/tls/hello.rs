@@ -1,0 +1,270 @@
+//! ClientHello and ServerHello (RFC 8446, section 4.1), for TLS, DTLS and QUIC alike, and the
+//! fingerprint of a client.
+
+use crate::protocol::bytes::{Cursor, plain_name};
+use sha2::{Digest, Sha256};
+
+/// What a hello says.
+#[derive(Clone, Debug, Default)]
+pub(in crate::protocol) struct Hello {
+    /// The best version offered, or the one agreed.
+    pub(in crate::protocol) version: u16,
+    /// The cipher agreed; 0 in a ClientHello.
+    pub(in crate::protocol) cipher: u16,
+    pub(in crate::protocol) server_name: Option<String>,
+    pub(in crate::protocol) alpn: Vec<String>,
+    /// A session ticket was taken up (TLS 1.3, extension 41).
+    pub(in crate::protocol) resumed: bool,
+    /// Data may come before the answer (extension 42).
+    pub(in crate::protocol) early_data: bool,
+    /// The name that is seen is not the true one (extension 0xfe0d).
+    pub(in crate::protocol) hidden_name: bool,
+    /// This ServerHello only asks for another ClientHello.
+    pub(in crate::protocol) retry: bool,
+    pub(in crate::protocol) session: Vec<u8>,
+    ciphers: Vec<u16>,
+    extensions: Vec<u16>,
+    signatures: Vec<u16>,
+}
+
+/// What carries a handshake: its fingerprint says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::protocol) enum Carrier {
+    Stream,
+    Datagram,
+    Quic,
+}
+
+/// The random value of a HelloRetryRequest (RFC 8446, section 4.1.3).
+const RETRY: [u8; 8] = [0xcf, 0x21, 0xad, 0x74, 0xe5, 0x9a, 0x61, 0x11];
+
+/// Reads the body of a ClientHello; a cut one as far as its extensions.
+pub(in crate::protocol) fn client_hello(body: &[u8], carrier: Carrier) -> Option<Hello> {
+    let mut cursor = Cursor(body);
+    let version = cursor.u16()?;
+    let expected =
+        if carrier == Carrier::Datagram { matches!(version >> 8, 0xfe | 1) } else { version >> 8 == 3 };
+    if !expected {
+        return None;
+    }
+    cursor.take(32)?;
+    let session = cursor.vector8()?;
+    if session.len() > 32 {
+        return None;
+    }
+    if carrier == Carrier::Datagram {
+        cursor.vector8()?;
+    }
+    let ciphers = cursor.vector16()?;
+    if ciphers.is_empty() || ciphers.len() % 2 != 0 || !cursor.vector8()?.contains(&0) {
+        return None;
+    }
+    let session = session.to_vec();
+    let mut hello = Hello { version, ciphers: pairs(ciphers), session, ..Hello::default() };
+    extensions(cursor, &mut hello);
+    Some(hello)
+}
+
+/// Reads the body of a ServerHello.
+pub(in crate::protocol) fn server_hello(body: &[u8]) -> Option<Hello> {
+    let mut cursor = Cursor(body);
+    let version = cursor.u16()?;
+    if !matches!(version >> 8, 3 | 0xfe | 1) {
+        return None;
+    }
+    let retry = cursor.take(32)?.starts_with(&RETRY);
+    let session = cursor.vector8()?;
+    if session.len() > 32 {
+        return None;
+    }
+    let cipher = cursor.u16()?;
+    cursor.u8()?;
+    let mut hello = Hello { version, cipher, retry, session: session.to_vec(), ..Hello::default() };
+    extensions(cursor, &mut hello);
+    Some(hello)
+}
+
+/// RFC 8446, section 4.2; a cut list is read as far as it goes.
+fn extensions(mut cursor: Cursor<'_>, hello: &mut Hello) {
+    cursor.u16();
+    while let (Some(kind), Some(body)) = (cursor.u16(), cursor.vector16()) {
+        hello.extensions.push(kind);
+        match kind {
+            0 => hello.server_name = server_name(body),
+            13 => hello.signatures = Cursor(body).vector16().map(pairs).unwrap_or_default(),
+            16 => hello.alpn = alpn(body),
+            41 => hello.resumed = true,
+            42 => hello.early_data = true,
+            43 => hello.version = best_version(body).unwrap_or(hello.version),
+            0xfe0d => hello.hidden_name = true,
+            _ => {}
+        }
+    }
+}
+
+fn pairs(bytes: &[u8]) -> Vec<u16> {
+    bytes.chunks_exact(2).map(|pair| u16::from_be_bytes([pair[0], pair[1]])).collect()
+}
+
+fn server_name(body: &[u8]) -> Option<String> {
+    let mut list = Cursor(Cursor(body).vector16()?);
+    list.u8()?;
+    plain_name(list.vector16()?)
+}
+
+fn alpn(body: &[u8]) -> Vec<String> {
+    let mut names = Vec::new();
+    let Some(list) = Cursor(body).vector16() else { return names };
+    let mut list = Cursor(list);
+    while let Some(name) = list.vector8() {
+        if !name.is_empty() && name.iter().all(u8::is_ascii_graphic) {
+            names.push(String::from_utf8_lossy(name).into_owned());
+        }
+    }
+    names
+}
+
+/// The version of a server, or the best of a client's list without the greased ones (RFC 8701).
+/// DTLS counts downwards.
+fn best_version(body: &[u8]) -> Option<u16> {
+    if let [a, b] = body {
+        return Some(u16::from_be_bytes([*a, *b]));
+    }
+    let list = pairs(Cursor(body).vector8()?);
+    let datagram = list.iter().copied().filter(|v| v >> 8 == 0xfe).min();
+    list.iter().copied().filter(|v| v >> 8 == 3).max().or(datagram)
+}
+
+fn is_grease(value: u16) -> bool {
+    value & 0x0f0f == 0x0a0a && value >> 8 == value & 0xff
+}
+
+/// A fingerprint in the form of JA4: what the client's library and configuration are, never who.
+pub(in crate::protocol) fn fingerprint(hello: &Hello, carrier: Carrier) -> String {
+    let own = |list: &[u16]| list.iter().copied().filter(|v| !is_grease(*v)).collect::<Vec<u16>>();
+    let (mut ciphers, mut kinds) = (own(&hello.ciphers), own(&hello.extensions));
+    let letter = match carrier {
+        Carrier::Stream => 't',
+        Carrier::Datagram => 'd',
+        Carrier::Quic => 'q',
+    };
+    let version = match hello.version {
+        0x0304 => "13",
+        0x0303 => "12",
+        0x0302 => "11",
+        0x0301 => "10",
+        0x0300 => "s3",
+        0xfeff => "d1",
+        0xfefd => "d2",
+        0xfefc => "d3",
+        _ => "00",
+    };
+    let name = if kinds.contains(&0) { 'd' } else { 'i' };
+    let alpn = hello.alpn.first().map_or("00".to_owned(), |alpn| {
+        let letters: Vec<char> = alpn.chars().collect();
+        format!("{}{}", letters[0], letters[letters.len() - 1])
+    });
+    let (cipher_count, kind_count) = (ciphers.len().min(99), kinds.len().min(99));
+    ciphers.sort_unstable();
+    kinds.retain(|kind| !matches!(kind, 0 | 16));
+    kinds.sort_unstable();
+    let hex = |list: &[u16]| list.iter().map(|v| format!("{v:04x}")).collect::<Vec<_>>().join(",");
+    let signatures = hex(&own(&hello.signatures));
+    let behind = if signatures.is_empty() { hex(&kinds) } else { format!("{}_{signatures}", hex(&kinds)) };
+    format!(
+        "{letter}{version}{name}{cipher_count:02}{kind_count:02}{alpn}_{}_{}",
+        short_hash(&hex(&ciphers)),
+        short_hash(&behind)
+    )
+}
+
+/// The first twelve hexadecimal digits of SHA-256; zeros for nothing.
+fn short_hash(text: &str) -> String {
+    if text.is_empty() {
+        return "0".repeat(12);
+    }
+    Sha256::digest(text.as_bytes()).iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// How people write a version.
+pub(in crate::protocol) fn version_name(version: u16) -> String {
+    match version {
+        0x0300 => "SSL3".to_owned(),
+        0x0301 => "TLS1.0".to_owned(),
+        0x0302 => "TLS1.1".to_owned(),
+        0x0303 => "TLS1.2".to_owned(),
+        0x0304 => "TLS1.3".to_owned(),
+        0x0100 | 0xfeff => "DTLS1.0".to_owned(),
+        0xfefd => "DTLS1.2".to_owned(),
+        0xfefc => "DTLS1.3".to_owned(),
+        other => format!("0x{other:04x}"),
+    }
+}
+
+/// Suites that authenticate and do not encrypt.
+pub(in crate::protocol) fn is_null_cipher(cipher: u16) -> bool {
+    matches!(cipher, 0x0001 | 0x0002 | 0x003b | 0xc001 | 0xc006 | 0xc00b | 0xc010 | 0xc015 | 0xc0b4 | 0xc0b5)
+        || matches!(cipher, 0x002c..=0x002e | 0x00b0..=0x00b1 | 0x00b4..=0x00b5 | 0x00b8..=0x00b9)
+        || matches!(cipher, 0xc039..=0xc03b)
+}
+
+/// What is known to be weak about a suite that does encrypt.
+pub(in crate::protocol) fn weakness(cipher: u16) -> Option<&'static str> {
+    match cipher {
+        0x0003 | 0x0006 | 0x0008 | 0x000b | 0x000e | 0x0011 | 0x0014 | 0x0017 | 0x0019 | 0x0026..=0x002b => {
+            Some("export")
+        }
+        0x0004 | 0x0005 | 0x0018 | 0x0066 | 0x008a | 0x008e | 0x0092 | 0xc002 | 0xc007 | 0xc00c | 0xc011
+        | 0xc016 | 0xc033 => Some("rc4"),
+        0x0009 | 0x000c | 0x000f | 0x0012 | 0x0015 => Some("des"),
+        0x000a
+        | 0x000d
+        | 0x0010
+        | 0x0013
+        | 0x0016
+        | 0x008b
+        | 0x008f
+        | 0x0093
+        | 0xc003
+        | 0xc008
+        | 0xc00d
+        | 0xc012
+        | 0xc01a..=0xc01c
+        | 0xc034 => Some("3des"),
+        0x001a | 0x001b | 0x0034 | 0x003a | 0x006c | 0x006d | 0x00a6 | 0x00a7 | 0xc017..=0xc019 => {
+            Some("anonymous")
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fingerprints_leave_grease_out_and_hash_what_is_sorted() {
+        let hello = Hello {
+            version: 0x0304,
+            alpn: vec!["h2".to_owned()],
+            ciphers: vec![0x1a1a, 0x1302, 0x1301],
+            extensions: vec![0x2a2a, 0, 16, 43, 13],
+            signatures: vec![0x0403, 0x0804],
+            ..Hello::default()
+        };
+        let print = fingerprint(&hello, Carrier::Stream);
+        assert!(print.starts_with("t13d0204h2_"), "{print}");
+        let other = Hello { ciphers: vec![0x1301, 0x1302, 0x3a3a], ..hello.clone() };
+        assert_eq!(print, fingerprint(&other, Carrier::Stream));
+        assert_ne!(print, fingerprint(&other, Carrier::Quic));
+        // SHA-256 of "1301,1302", computed by another program.
+        assert_eq!(print.split('_').nth(1), Some("62ed6f6ca7ad"));
+    }
+
+    #[test]
+    fn suites_that_do_not_encrypt_are_known_and_strong_ones_are_not_called_weak() {
+        assert!(is_null_cipher(0xc006) && !is_null_cipher(0xc02f));
+        assert_eq!(weakness(0x0005), Some("rc4"));
+        assert_eq!(weakness(0xc02f), None);
+    }
+}

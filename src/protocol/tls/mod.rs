@@ -1,0 +1,254 @@
+//! TLS 1.0 to 1.3 and SSL 3 (RFC 8446, 5246, 6101), from the first byte or joined late.
+//!
+//! Upgrades inside other protocols ask [`upgraded`] about the bytes behind the upgrade; datagrams
+//! are left to `dtls`, and QUIC reads its hellos with [`hello`].
+
+pub(super) mod certificate;
+pub(super) mod hello;
+mod mutual;
+pub(super) mod record;
+
+use super::{Detection, Probe, Seen, detector};
+use crate::model::{Encryption, Proof, Protection, WhyUnknown};
+use certificate::{describe, describe_client, leaf};
+use hello::{Carrier, Hello, fingerprint, is_null_cipher, version_name, weakness};
+use mutual::{ClientCertificate, client_certificate};
+use record::{ALERT, CHANGE_CIPHER, DATA, HANDSHAKE, Record, chain, handshake, messages, records};
+
+detector! {
+    Tls: "tls"; Stream, ports [443, 6443, 8443], Either;
+    "TLS: hellos of both sides, or chained records of a connection that was joined late";
+    "RFC 8446, 5246, 6101"
+}
+
+fn probe(seen: &Seen<'_>) -> Option<Probe> {
+    let (client, server) = (seen.client, seen.server);
+    let handshake = judge(client, server, seen.time).or_else(|| judge(server, client, seen.time));
+    if let Some(detection) = handshake {
+        return detection.certain();
+    }
+    late(client, server)
+}
+
+/// The kinds of handshake messages that are asked for.
+const CERTIFICATE: u8 = 11;
+const CLIENT_KEY: u8 = 16;
+
+/// The verdict on two directions, `client` first; `None` where no hello was seen. `time` is the
+/// flow's, in nanoseconds since 1970.
+pub(super) fn judge(client: &[u8], server: &[u8], time: u64) -> Option<Detection> {
+    let client = behind_old_hello(client, server);
+    let (from_client, from_server) = (records(client), records(server));
+    let (client_flight, server_flight) = (handshake(&from_client), handshake(&from_server));
+    let client_hello = client_hello(&client_flight);
+    let server_hello = server_hello(&server_flight, &from_server);
+    if client_hello.is_none() && server_hello.is_none() {
+        return None;
+    }
+    let early = client_hello.as_ref().is_some_and(|hello| hello.early_data);
+    let shown = client_certificate(
+        server_hello.as_ref(),
+        early,
+        (&from_client, &client_flight),
+        (&from_server, &server_flight),
+    );
+    let (protection, why) = verdict(&Handshake {
+        client: &from_client,
+        server: &from_server,
+        client_flight: &client_flight,
+        hello: server_hello.as_ref(),
+        silent: server.is_empty(),
+        shown,
+    });
+    let mut detection = Detection::new("tls", protection, why);
+    detection = describe_hellos(detection, client_hello.as_ref(), server_hello.as_ref(), Carrier::Stream);
+    detection = detection.with("client_certificate", shown.word());
+    let certificate = |flight| messages(flight).into_iter().find(|(kind, _)| *kind == CERTIFICATE);
+    if let Some(found) = certificate(&server_flight).and_then(|(_, body)| leaf(body)) {
+        detection = describe(detection, &found, time);
+    }
+    if let Some(found) = certificate(&client_flight).and_then(|(_, body)| leaf(body)) {
+        detection = describe_client(detection, &found);
+    }
+    Some(detection)
+}
+
+/// What a verdict on a handshake rests on.
+struct Handshake<'a> {
+    client: &'a [Record<'a>],
+    server: &'a [Record<'a>],
+    client_flight: &'a [u8],
+    hello: Option<&'a Hello>,
+    /// Nothing at all came from the server.
+    silent: bool,
+    shown: ClientCertificate,
+}
+
+fn verdict(seen: &Handshake<'_>) -> (Protection, &'static str) {
+    let data = |records: &[Record<'_>]| records.iter().any(|r| r.kind == DATA && r.length > 0);
+    let has = |records: &[Record<'_>], kind| records.iter().any(|r| r.kind == kind);
+    let keyed = messages(seen.client_flight).iter().any(|(kind, _)| *kind == CLIENT_KEY)
+        && has(seen.client, CHANGE_CIPHER);
+    let flows = data(seen.client) || data(seen.server) || keyed;
+    let incomplete = Protection::Unknown(WhyUnknown::HandshakeIncomplete);
+    match (seen.hello, seen.shown) {
+        (Some(hello), _) if is_null_cipher(hello.cipher) => {
+            (Protection::Plaintext(Proof::NullCipher), "the agreed cipher does not encrypt")
+        }
+        (None, _) if !flows && seen.silent => (incomplete, "a ClientHello without an answer"),
+        (None, _) if !flows => (incomplete, "the handshake failed"),
+        _ if has(seen.server, ALERT) && !flows && !has(seen.client, CHANGE_CIPHER) => {
+            (incomplete, "the handshake ended with an alert")
+        }
+        (_, ClientCertificate::Shown) => {
+            (Protection::Encrypted(Encryption::MutualTls), "handshake with a client certificate seen")
+        }
+        (_, ClientCertificate::ShownByLength) => (
+            Protection::Encrypted(Encryption::MutualTls),
+            "handshake seen, with a client certificate by the lengths of its records",
+        ),
+        (None, _) => (
+            Protection::Encrypted(Encryption::Tls),
+            "a ClientHello and encrypted records; the server's side was not seen",
+        ),
+        _ => (Protection::Encrypted(Encryption::Tls), "handshake seen"),
+    }
+}
+
+/// Facts of the hellos, for every carrier of TLS.
+pub(super) fn describe_hellos(
+    mut detection: Detection,
+    client: Option<&Hello>,
+    server: Option<&Hello>,
+    carrier: Carrier,
+) -> Detection {
+    if let Some(version) = server.or(client).map(|hello| hello.version) {
+        detection = detection.with("version", version_name(version));
+    }
+    if let Some(hello) = client {
+        if let Some(name) = &hello.server_name {
+            detection = detection.with("sni", name.clone());
+        }
+        if hello.hidden_name {
+            detection = detection.with("encrypted_client_hello", "offered");
+        }
+        if !hello.alpn.is_empty() {
+            detection = detection.with("alpn", hello.alpn.join(","));
+        }
+        detection = detection.with("ja4", fingerprint(hello, carrier));
+        if let Some(mesh) = mesh(hello) {
+            detection = detection.with("mesh", mesh);
+        }
+    }
+    if let Some(hello) = server {
+        detection = detection.with("cipher", format!("0x{:04x}", hello.cipher));
+        if let Some(weakness) = weakness(hello.cipher) {
+            detection = detection.with("weak_cipher", weakness);
+        }
+        let offered = client.map(|hello| hello.session.as_slice()).unwrap_or_default();
+        let echoed = hello.version <= 0x0303 && !offered.is_empty() && offered == hello.session;
+        if hello.resumed || echoed {
+            detection = detection.with("resumed", "yes");
+        }
+    }
+    detection
+}
+
+/// Names by which service meshes tell their own TLS from others.
+fn mesh(hello: &Hello) -> Option<&'static str> {
+    const ISTIO: [&str; 5] = ["istio", "istio-peer-exchange", "istio-http/1.0", "istio-http/1.1", "istio-h2"];
+    let name = hello.server_name.as_deref().unwrap_or("");
+    let speaks = |names: &[&str]| hello.alpn.iter().any(|alpn| names.contains(&alpn.as_str()));
+    match () {
+        () if speaks(&ISTIO) || name.starts_with("outbound_.") => Some("istio"),
+        () if speaks(&["transport.l5d.io/v1"]) || name.contains(".serviceaccount.identity.linkerd.") => {
+            Some("linkerd")
+        }
+        () if name.ends_with(".consul") && name.contains(".internal.") => Some("consul"),
+        () => None,
+    }
+}
+
+/// A stream that was joined after its handshake: records must chain.
+fn late(client: &[u8], server: &[u8]) -> Option<Probe> {
+    let why = "chained application-data records, joined after the handshake";
+    let found = |why| Detection::encrypted("tls", Encryption::Tls, why).with("client_certificate", "unknown");
+    let (ahead, back) = (records(client), records(server));
+    // Bytes behind the last record would mean that there was no chain.
+    let pure = |bytes: &[u8], records: &[Record<'_>]| {
+        let ends = records.iter().map(|record| 5 + record.length).sum::<usize>();
+        !records.is_empty() && ends >= bytes.len() && records.iter().any(Record::is_data)
+    };
+    let several = |records: &[Record<'_>]| records.len() >= 2;
+    let (pure_ahead, pure_back) = (pure(client, &ahead), pure(server, &back));
+    if pure_ahead && pure_back
+        || pure_ahead && several(&ahead) && server.is_empty()
+        || pure_back && several(&back) && client.is_empty()
+    {
+        return found(why).certain();
+    }
+    // Elsewhere the chain begins somewhere in the first packet, and others may know better.
+    let within = 1_460;
+    let chains = |bytes| chain(bytes, within).is_some_and(|records| records.iter().any(Record::is_data));
+    (chains(client) || chains(server))
+        .then(|| found("chained records behind a piece of another"))
+        .map(Probe::Unsure)
+}
+
+fn client_hello(flight: &[u8]) -> Option<Hello> {
+    let (kind, body) = messages(flight).into_iter().next()?;
+    (kind == 1).then(|| hello::client_hello(body, Carrier::Stream)).flatten()
+}
+
+/// The ServerHello; behind a request to try again, the second one.
+fn server_hello(flight: &[u8], records: &[Record<'_>]) -> Option<Hello> {
+    let read = |flight: &[u8]| {
+        let (kind, body) = messages(flight).into_iter().next()?;
+        (kind == 2 && body.starts_with(&[3])).then(|| hello::server_hello(body)).flatten()
+    };
+    let first = read(flight)?;
+    if !first.retry {
+        return Some(first);
+    }
+    let behind: Vec<Record<'_>> =
+        records.iter().copied().filter(|r| r.kind != CHANGE_CIPHER).skip(1).collect();
+    read(&handshake(&behind)).or(Some(first))
+}
+
+/// A hello in the form of SSL 2 (RFC 5246, appendix E.2) that is answered in a newer one is passed over.
+fn behind_old_hello<'a>(client: &'a [u8], server: &[u8]) -> &'a [u8] {
+    match client {
+        [high @ 0x80..=0xff, low, 1, 3, 0..=3, ..] if server.starts_with(&[HANDSHAKE, 3]) => {
+            let length = usize::from(high & 0x7f) << 8 | usize::from(*low);
+            client.get(2 + length..).unwrap_or(&[])
+        }
+        _ => client,
+    }
+}
+
+/// Whether bytes begin with a ClientHello, as an upgrade must.
+pub(super) fn begins(bytes: &[u8]) -> bool {
+    client_hello(&handshake(&records(bytes))).is_some()
+}
+
+/// Whether bytes begin with a ServerHello or an alert, as the answer to an upgrade must.
+pub(super) fn answers(bytes: &[u8]) -> bool {
+    matches!(bytes, [HANDSHAKE, 3, 0..=4, _, _, 2, ..] | [ALERT, 3, 0..=4, 0, 2, ..])
+}
+
+/// The verdict behind an upgrade inside another protocol: TLS if both sides go on with it.
+pub(super) fn upgraded(protocol: &'static str, client: &[u8], server: &[u8], time: u64) -> Option<Detection> {
+    let mut detection = judge(client, server, time)?;
+    detection.protocol = protocol;
+    match detection.protection {
+        Protection::Encrypted(Encryption::Tls) => {
+            detection.protection = Protection::Encrypted(Encryption::UpgradedTls);
+            detection.why = "upgraded to TLS inside the connection".to_owned();
+        }
+        Protection::Encrypted(_) => {
+            detection.why = format!("upgraded inside the connection: {}", detection.why)
+        }
+        _ => {}
+    }
+    Some(detection)
+}

@@ -1,0 +1,35 @@
+//! Remote frame buffer of VNC (RFC 6143): both sides name their version, then settle security.
+
+use super::bytes::find;
+use super::{Detection, Probe, Seen, detector, tls};
+use crate::model::WhyUnknown;
+
+detector! {
+    Vnc: "vnc"; Stream, ports [5900, 5901, 5902], Either;
+    "VNC: versions of both sides, the kind of security that was chosen, TLS behind it";
+    "RFC 6143; VeNCrypt"
+}
+
+fn probe(seen: &Seen<'_>) -> Option<Probe> {
+    let named = |bytes: &[u8]| bytes.starts_with(b"RFB 00") && bytes.get(11) == Some(&b'\n');
+    if !named(seen.server) && !named(seen.client) {
+        return None;
+    }
+    // Kinds 18 and 19 go over to TLS.
+    let hello = find(seen.client, &[22, 3, 1]).or_else(|| find(seen.client, &[22, 3, 3]));
+    let handshake = hello.map(|at| &seen.client[at..]).filter(|rest| tls::begins(rest));
+    if let Some(handshake) = handshake {
+        let answer = (0..seen.server.len()).map(|at| &seen.server[at..]).find(|rest| tls::answers(rest));
+        return tls::upgraded("vnc", handshake, answer.unwrap_or(&[]), seen.time)?.certain();
+    }
+    match seen.client.get(12) {
+        Some(5 | 6 | 13 | 18 | 19 | 30 | 129..=134) => {
+            Detection::unclear("vnc", WhyUnknown::Ambiguous, "a kind of security was chosen that may encrypt")
+                .certain()
+        }
+        Some(2) => Detection::plain("vnc", "password challenge, and the screen in the clear")
+            .with("authentication", "vnc-challenge")
+            .certain(),
+        _ => Detection::plain("vnc", "versions in the clear").certain(),
+    }
+}
