@@ -94,8 +94,13 @@ fn method(bytes: &[u8]) -> Option<&'static str> {
     let whole = line.len() < bytes.len() && line.len() < 512;
     let targets =
         matches!(line.get(end + 1), Some(b'/' | b'*')) || contains(line, b"://") || *method == "CONNECT";
-    (if whole { contains(line, b" HTTP/1.") || contains(line, b" HTTP/2.0") } else { targets })
-        .then_some(*method)
+    // Version 0.9 had no version: a word and a path.
+    let oldest = *method == "GET" && !line[end + 1..].contains(&b' ') && line.get(end + 1) == Some(&b'/');
+    let fits = match whole {
+        true => contains(line, b" HTTP/1.") || contains(line, b" HTTP/2.0") || oldest,
+        false => targets,
+    };
+    fits.then_some(*method)
 }
 
 /// Headers in the middle of a stream that was joined late.

@@ -13,19 +13,22 @@ detector! {
 const USER_PASSWORD: u8 = 2;
 
 fn probe(seen: &Seen<'_>) -> Option<Probe> {
-    let fits = seen.fits(|bytes| attributes(bytes).is_some());
-    if !(fits == Fit::Both || matches!(fits, Fit::TheOnlySide | Fit::OneOfTwo) && seen.hinted(PORTS)) {
+    // On its port, a broken attribute behind a right header changes nothing.
+    let hinted = seen.hinted(PORTS);
+    let fits = seen
+        .fits(|bytes| attributes(bytes).is_some_and(|(kinds, whole)| whole || hinted && !kinds.is_empty()));
+    if !(fits == Fit::Both || matches!(fits, Fit::TheOnlySide | Fit::OneOfTwo) && hinted) {
         return None;
     }
     let passwords =
-        seen.client_datagrams().filter_map(attributes).any(|kinds| kinds.contains(&USER_PASSWORD));
+        seen.client_datagrams().filter_map(attributes).any(|(kinds, _)| kinds.contains(&USER_PASSWORD));
     Detection::plain("radius", "attributes in the clear")
         .with_credentials(passwords.then_some("radius-password"))
         .certain()
 }
 
-/// The kinds of all attributes.
-fn attributes(bytes: &[u8]) -> Option<Vec<u8>> {
+/// The kinds of the attributes, and whether they fill the message.
+fn attributes(bytes: &[u8]) -> Option<(Vec<u8>, bool)> {
     let mut cursor = Cursor(bytes);
     let code = cursor.u8()?;
     cursor.u8()?;
@@ -37,10 +40,12 @@ fn attributes(bytes: &[u8]) -> Option<Vec<u8>> {
     cursor.take(16)?;
     let mut rest = Cursor(&cursor.0[..length - 20]);
     let mut kinds = Vec::new();
-    while let Some(kind) = rest.u8() {
-        let length = usize::from(rest.u8()?).checked_sub(2)?;
-        rest.take(length)?;
+    while let (Some(kind), Some(length)) = (rest.u8(), rest.u8()) {
+        let value = usize::from(length).checked_sub(2).and_then(|length| rest.take(length));
+        if value.is_none() {
+            return Some((kinds, false));
+        }
         kinds.push(kind);
     }
-    Some(kinds)
+    Some((kinds, true))
 }

@@ -1,6 +1,6 @@
 //! Redis (RESP 2 and 3): arrays of bulk strings from the client, a type byte from the server.
 
-use super::bytes::{contains, starts_with_any};
+use super::bytes::{contains, is_text, starts_with_any};
 use super::{Detection, Probe, Seen, detector};
 
 detector! {
@@ -19,7 +19,8 @@ fn probe(seen: &Seen<'_>) -> Option<Probe> {
         (true, false) => {
             is_command(server) || matches!(server.first(), Some(b'$' | b'*')) && answers && seen.hinted(PORTS)
         }
-        _ => asks && answers,
+        // On its port, any line that is met with a reply.
+        _ => answers && (asks || seen.hinted(PORTS) && is_text(client)),
     };
     if !fits {
         return None;
@@ -37,7 +38,7 @@ fn is_command(bytes: &[u8]) -> bool {
 fn is_reply(bytes: &[u8]) -> bool {
     match bytes.first() {
         Some(b'+' | b'-') => contains(&bytes[..bytes.len().min(512)], b"\r\n"),
-        Some(kind @ (b'$' | b':' | b'*' | b'%' | b'~' | b'>')) => number_line(bytes, *kind).is_some(),
+        Some(kind @ (b'$' | b':' | b'*' | b'%' | b'~' | b'>' | b'|')) => number_line(bytes, *kind).is_some(),
         Some(b'_' | b',' | b'#' | b'(') => contains(&bytes[..bytes.len().min(64)], b"\r\n"),
         _ => false,
     }

@@ -23,13 +23,14 @@ fn probe(seen: &Seen<'_>) -> Option<Probe> {
         return tls::upgraded("vnc", handshake, answer.unwrap_or(&[]), seen.time)?.certain();
     }
     match seen.client.get(12) {
-        Some(5 | 6 | 13 | 18 | 19 | 30 | 129..=134) => {
+        Some(5 | 6 | 13 | 18 | 19 | 129..=134) => {
             Detection::unclear("vnc", WhyUnknown::Ambiguous, "a kind of security was chosen that may encrypt")
                 .certain()
         }
         Some(2) => Detection::plain("vnc", "password challenge, and the screen in the clear")
             .with("authentication", "vnc-challenge")
             .certain(),
+        // Kind 30 encrypts the password and nothing else.
         _ => Detection::plain("vnc", "versions in the clear").certain(),
     }
 }

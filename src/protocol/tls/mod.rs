@@ -187,6 +187,14 @@ fn late(client: &[u8], server: &[u8]) -> Option<Probe> {
     {
         return found(why).certain();
     }
+    // One record is enough where it fills all that was seen; a clear alert has two bytes.
+    let single = |bytes: &[u8], records: &[Record<'_>]| match records {
+        [record] => record.is_whole() && bytes.len() == 5 + record.length && record.is_sealed(),
+        _ => false,
+    };
+    if single(client, &ahead) && server.is_empty() || single(server, &back) && client.is_empty() {
+        return found("a single protected record that fills all that was seen").certain();
+    }
     // Elsewhere the chain begins somewhere in the first packet, and others may know better.
     let within = 1_460;
     let chains = |bytes| chain(bytes, within).is_some_and(|records| records.iter().any(Record::is_data));

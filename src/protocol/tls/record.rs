@@ -23,6 +23,11 @@ impl Record<'_> {
         self.body.len() == self.length
     }
 
+    /// Data or an alert behind a cipher: a clear alert has two bytes (RFC 5246, section 7.2).
+    pub(super) fn is_sealed(&self) -> bool {
+        self.is_data() || self.kind == ALERT && self.length >= 18
+    }
+
     /// Data behind a cipher: shorter records cannot hold a tag.
     pub(super) fn is_data(&self) -> bool {
         self.kind == DATA && self.length >= 17
