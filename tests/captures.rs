@@ -41,6 +41,14 @@ const HELD_WRONG: &[(&str, u16, &str, &str)] = &[
         "plaintext",
         "an HTTP request in the clear; the server closed after its banner",
     ),
+    (
+        "zeek/rdp/rdp-no-cookie-mstshash.pcap",
+        50_204,
+        "encrypted",
+        "TLS 1.2 handshake and records follow the negotiation",
+    ),
+    ("zeek/rdp/rdp-to-ssl.pcap", 49_206, "encrypted", "TLS 1.0 handshake and records follow the negotiation"),
+    ("zeek/rdp/rdp-to-ssl.pcap", 49_207, "encrypted", "TLS 1.0 handshake and records follow the negotiation"),
     ("zeek/ssh/ssh-on-port-80.pcap", 80, "encrypted", "SSH-2.0 identification of both sides on port 80"),
 ];
 

@@ -233,8 +233,9 @@ pub const DETECTORS: &[&dyn Detector] = &[
     &irc::Irc,
     &xmpp::Xmpp,
     &ldap::Ldap,
-    &tds::Tds,
+    // Before SQL Server, whose remote calls begin with the same two bytes.
     &rdp::Rdp,
+    &tds::Tds,
     &smb::Smb,
     &vnc::Vnc,
     &rsync::Rsync,

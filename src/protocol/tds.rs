@@ -99,7 +99,9 @@ fn packets(bytes: &[u8]) -> Vec<(u8, &[u8])> {
     while let Some(head) = cursor.take(8) {
         let length = usize::from(u16::from_be_bytes([head[2], head[3]]));
         let known = matches!(head[0], BATCH | 2 | RPC | ANSWER | 6 | 7 | 14 | LOGIN | 17 | PRELOGIN);
-        if !known || head[1] & 0xe0 != 0 || head[7] != 0 || !(8..=32_767).contains(&length) {
+        // Only the last packet of a message may be short.
+        let whole = head[1] & 1 == 1 || length >= 512;
+        if !known || !whole || head[1] & 0xe0 != 0 || head[7] != 0 || !(8..=32_767).contains(&length) {
             break;
         }
         let body = &cursor.0[..cursor.0.len().min(length - 8)];

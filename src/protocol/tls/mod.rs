@@ -25,7 +25,9 @@ fn probe(seen: &Seen<'_>) -> Option<Probe> {
     let (client, server) = (seen.client, seen.server);
     let handshake = judge(client, server, seen.time).or_else(|| judge(server, client, seen.time));
     if let Some(detection) = handshake {
-        return detection.certain();
+        // Where one side says something else first, another detector may know what (NATS).
+        let other = |bytes: &[u8]| !bytes.is_empty() && records(bytes).is_empty();
+        return detection.certain_if(!other(server) && !other(behind_old_hello(client, server)));
     }
     late(client, server)
 }
