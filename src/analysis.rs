@@ -12,7 +12,7 @@ use crate::graph::{AllowedGraph, Notes};
 use crate::inventory;
 pub use crate::inventory::{Inventory, Workload};
 use crate::model::{Document, Gap, Problem};
-use crate::observed::{self, Directory, Observed, Witness};
+use crate::observed::{self, Directory, Names, Observed, Party, Witness};
 use crate::policy::{self, Dataplane, DataplaneKind};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
@@ -204,11 +204,16 @@ pub fn observe(
     let limits = FlowLimits { payload_bytes: UNJUDGED_BYTES, ..FlowLimits::default() };
     let mut witnesses: Vec<Witness> = (0..workers.max(1)).map(|_| Witness::default()).collect();
     let (summary, errors) = capture::read_in_parallel(inputs, limits, &mut witnesses);
-    let flows = Witness::flows(witnesses);
+    let directory = Directory::new(inventory);
+    let flows = observed::join(Witness::flows(witnesses), &directory);
+    let nameless = |address| matches!(directory.party(address), Party::Outside | Party::Unknown);
+    let mut learned = Names::default();
+    flows.iter().for_each(|seen| learned.learn(&seen.detection, seen.flow.responder.ip, nameless));
     let bad: BTreeSet<usize> = errors.iter().map(|(number, _)| *number).collect();
     let good = names.iter().enumerate().filter(|(number, _)| !bad.contains(number));
     let observed = Observed {
-        flows: observed::join(flows, &Directory::new(inventory)),
+        flows,
+        names: learned,
         captures: good.map(|(_, name)| name.clone()).collect(),
         copies: summary.copies,
         oddities: summary.oddities,

@@ -26,6 +26,18 @@ fn end(text: &str) -> FlowEnd {
     FlowEnd { ip: ip.parse().expect("an address"), port: port.parse().expect("a port") }
 }
 
+/// Facts that pages may state.
+const FACTS: [&str; 8] = [
+    "credentials",
+    "version",
+    "cipher",
+    "weak_cipher",
+    "certificate_subject",
+    "certificate_expired",
+    "certificate_self_signed",
+    "certificate_weak_key",
+];
+
 /// `10.0.0.5:40000 -> 10.0.1.9:5432 TCP postgresql plaintext credentials=postgresql-password`
 fn flow(line: &str) -> (Flow, Detection) {
     let words: Vec<&str> = line.split_whitespace().collect();
@@ -49,8 +61,7 @@ fn flow(line: &str) -> (Flow, Detection) {
         "encrypted" => Protection::Encrypted(Encryption::Tls),
         _ => Protection::Unknown(WhyUnknown::NoMatch),
     };
-    let known =
-        |name: &str| ["credentials", "version"].into_iter().find(|k| *k == name).expect("a known fact");
+    let known = |name: &str| FACTS.into_iter().find(|k| *k == name).expect("a known fact");
     let fact = |word: &&str| word.split_once('=').map(|(name, value)| (known(name), value.to_owned()));
     let facts = words[6..].iter().filter_map(fact).collect();
     let protocol: &'static str = Box::leak(words[4].to_owned().into_boxed_str());

@@ -10,6 +10,7 @@ mod dataplane_dependent;
 mod dead_selector;
 mod dns_blocked;
 mod egress_to_api_server_by_cluster_ip;
+mod expired_certificate;
 mod expired_exception;
 mod exposed_workload;
 mod ground;
@@ -29,6 +30,7 @@ mod route_to_missing_service;
 mod segment_rule_broken;
 mod segment_without_rule;
 mod selector_typo;
+mod self_signed_certificate;
 mod service_port_in_policy;
 mod settle;
 mod shadowed_rule;
@@ -43,6 +45,7 @@ mod unsegmented_flow;
 mod unsegmented_path;
 mod unselected_workload;
 mod unused_exception;
+mod weak_certificate_key;
 mod weak_tls;
 
 pub use settle::{Excepted, Outcome, run};
@@ -213,6 +216,9 @@ pub const CHECKS: &[&dyn Check] = &[
     &plaintext_flow::PlaintextFlow,
     &plaintext_credentials::PlaintextCredentials,
     &weak_tls::WeakTls,
+    &expired_certificate::ExpiredCertificate,
+    &self_signed_certificate::SelfSignedCertificate,
+    &weak_certificate_key::WeakCertificateKey,
     &allowed_but_unused::AllowedButUnused,
     &unattributed_endpoint::UnattributedEndpoint,
 ];

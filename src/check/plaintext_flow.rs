@@ -30,9 +30,12 @@ fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
     })
 }
 
-/// Proven to be readable; DNS is readable by design and would drown the rest.
+/// Readable by design: names would drown the rest, and Kerberos encrypts what is secret in it.
+const BY_DESIGN: [&str; 4] = ["dns", "mdns", "llmnr", "kerberos"];
+
+/// Proven to be readable, and not by design.
 fn leaks(seen: &ObservedFlow) -> bool {
     let readable = matches!(seen.detection.protection, Protection::Plaintext(_));
     let weak_tls = seen.detection.protection == Protection::Plaintext(Proof::NullCipher);
-    readable && !weak_tls && seen.detection.protocol != "dns"
+    readable && !weak_tls && !BY_DESIGN.contains(&seen.detection.protocol)
 }

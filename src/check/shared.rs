@@ -145,6 +145,11 @@ pub(super) fn is_ours(seen: &ObservedFlow) -> bool {
     !group && seen.initiator != seen.responder && (ours(&seen.initiator) || ours(&seen.responder))
 }
 
+/// A fact that a detector found, by its name.
+pub(super) fn fact<'a>(seen: &'a ObservedFlow, wanted: &str) -> Option<&'a str> {
+    seen.detection.facts.iter().find(|(name, _)| *name == wanted).map(|(_, value)| value.as_str())
+}
+
 /// One finding for each subject and detail; the number of flows goes into its message.
 pub(super) fn by_subject<'a>(
     evidence: &Evidence<'_>,

@@ -1,8 +1,8 @@
-//! `weak-tls`: tLS that is too old or does not encrypt.
+//! `weak-tls`: TLS that is too old or does not encrypt.
 //!
 //! Its page, which is run as a test, says why it matters and what to do.
 
-use super::shared::{by_subject, is_ours};
+use super::shared::{by_subject, fact, is_ours};
 use super::{Evidence, Finding, check};
 use crate::model::{Proof, Protection};
 use crate::observed::ObservedFlow;
@@ -27,16 +27,20 @@ fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
     })
 }
 
-const OLD: [&str; 3] = ["SSL3", "TLS1.0", "TLS1.1"];
+const OLD: [&str; 4] = ["SSL3", "TLS1.0", "TLS1.1", "DTLS1.0"];
 
 fn leaks(seen: &ObservedFlow) -> bool {
     let old = |(name, value): &(&str, String)| *name == "version" && OLD.contains(&value.as_str());
     let failed = matches!(seen.detection.protection, Protection::Unknown(_));
     seen.detection.protection == Protection::Plaintext(Proof::NullCipher)
-        || (!failed && seen.detection.facts.iter().any(old))
+        || (!failed && (seen.detection.facts.iter().any(old) || fact(seen, "weak_cipher").is_some()))
 }
 
-fn version(seen: &ObservedFlow) -> &str {
-    let facts = &seen.detection.facts;
-    facts.iter().find(|(name, _)| *name == "version").map_or("a cipher that does not encrypt", |(_, v)| v)
+fn version(seen: &ObservedFlow) -> String {
+    match (seen.detection.protection, fact(seen, "weak_cipher"), fact(seen, "version")) {
+        (Protection::Plaintext(_), _, _) => "a cipher that does not encrypt".to_owned(),
+        (_, Some(cipher), Some(version)) => format!("{version} with a cipher of the kind {cipher}"),
+        (_, Some(cipher), None) => format!("a cipher of the kind {cipher}"),
+        (_, None, version) => version.unwrap_or("an old version").to_owned(),
+    }
 }

@@ -4,10 +4,12 @@
 
 mod attribute;
 mod legs;
+mod names;
 mod witness;
 
 pub use attribute::{Directory, attribute};
 pub use legs::join;
+pub use names::{NamedBy, Names};
 pub use witness::Witness;
 
 pub use crate::capture::{Flow, FlowEnd, Leg, Place, Transport};
@@ -24,6 +26,8 @@ pub struct Observed {
     pub captures: Vec<String>,
     /// Packets that were met again at another place and not counted twice.
     pub copies: u64,
+    /// Names that flows gave to addresses outside.
+    pub names: Names,
     /// Malformed or surprising bytes, counted.
     pub oddities: std::collections::BTreeMap<String, u64>,
 }

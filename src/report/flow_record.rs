@@ -1,6 +1,6 @@
 //! The shape of a flow record, `watertight/flow/v1`: a line of JSON for each flow.
 
-use super::names::{time_text, transport_name};
+use super::names::{observed_name, time_text, transport_name};
 use crate::analysis::Analysis;
 use crate::observed::{FlowEnd, ObservedFlow, Party};
 use serde::Serialize;
@@ -55,6 +55,9 @@ struct FlowEndShape {
     port: u16,
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
+    /// What the name of an outside address rests on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    named_by: Option<&'static str>,
 }
 
 /// Writes a line for each flow, by way of one buffer.
@@ -73,11 +76,14 @@ fn shape<'a>(analysis: &'a Analysis, seen: &'a ObservedFlow) -> FlowShape<'a> {
     let flow = &seen.flow;
     let end = |end: FlowEnd, party: &Party| {
         let ip = end.ip.to_string();
+        if let Some((name, by)) = observed_name(analysis, party, end.ip) {
+            return FlowEndShape { name: Some(name.to_owned()), named_by: Some(by.word()), ip, port: end.port };
+        }
         // Most ends of most captures have no name, and need not be asked for one.
         let nameless = matches!(party, Party::Outside | Party::Unknown | Party::Group)
             && analysis.contract.networks.is_empty();
         let name = (!nameless).then(|| super::party_name(analysis, party, end.ip));
-        FlowEndShape { name: name.filter(|name| *name != ip), ip, port: end.port }
+        FlowEndShape { name: name.filter(|name| *name != ip), named_by: None, ip, port: end.port }
     };
     let missing = flow.start.cut || flow.start.holes || flow.start.late || flow.evicted;
     FlowShape {

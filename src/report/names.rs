@@ -5,7 +5,8 @@ use crate::contract::{Exception, Kind, SegmentInfo};
 use crate::graph::{Dataplane, DataplaneKind, End, Found};
 use crate::model::{AddressRange, AddressSet, Bend, Origin, TrafficSet};
 use crate::observed::{Flow, Transport};
-use crate::observed::{ObservedFlow, Party};
+use crate::observed::{NamedBy, ObservedFlow, Party};
+use std::net::IpAddr;
 
 /// The name of an end of a connection: `ns/Kind/name` or `ip:first-last`.
 pub(super) fn end_name(analysis: &Analysis, end: &End) -> String {
@@ -16,13 +17,53 @@ pub(super) fn end_name(analysis: &Analysis, end: &End) -> String {
     }
 }
 
-/// The name of an end of a flow; outside addresses are named by themselves, with their network.
-pub fn party_name(analysis: &Analysis, party: &Party, address: std::net::IpAddr) -> String {
+/// The name of an end of a flow; outside addresses are named by themselves, in front of them the
+/// network that the contract declares, or else the name that flows gave them.
+pub fn party_name(analysis: &Analysis, party: &Party, address: IpAddr) -> String {
     let name = party.name(&analysis.inventory, address);
+    let known = match party {
+        Party::Outside | Party::Unknown => network_name(analysis, address),
+        _ => None,
+    };
+    match (known, observed_name(analysis, party, address)) {
+        (Some(known), _) | (None, Some((known, _))) => format!("{known} ({name})"),
+        (None, None) => name,
+    }
+}
+
+/// The network that the contract declares around an address.
+fn network_name(analysis: &Analysis, address: IpAddr) -> Option<&str> {
     let single: AddressSet = [AddressRange::single(address)].into_iter().collect();
-    match (party, analysis.contract.network_of(&single)) {
-        (Party::Outside | Party::Unknown, Some(network)) => format!("{network} ({name})"),
-        _ => name,
+    analysis.contract.network_of(&single)
+}
+
+/// The name that flows gave to an address outside, and what it rests on.
+pub(super) fn observed_name<'a>(
+    analysis: &'a Analysis,
+    party: &Party,
+    address: IpAddr,
+) -> Option<(&'a str, NamedBy)> {
+    // What the user declared goes before what somebody said on the wire.
+    let nameless = || network_name(analysis, address).is_none();
+    let outside = matches!(party, Party::Outside | Party::Unknown) && nameless();
+    outside.then(|| analysis.observed.names.best(address)).flatten()
+}
+
+/// What is known of the addresses that a subject names, a sentence each.
+pub(super) fn named_addresses(analysis: &Analysis, subject: &str) -> Vec<String> {
+    let addresses = subject.split(' ').filter_map(|word| word.parse::<IpAddr>().ok());
+    let named = addresses.filter_map(|address| {
+        let (name, by) = analysis.observed.names.best(address)?;
+        Some(format!("{address} is {name}, by {}", evidence(by)))
+    });
+    named.collect()
+}
+
+fn evidence(by: NamedBy) -> &'static str {
+    match by {
+        NamedBy::ServerName => "the server name in TLS",
+        NamedBy::HttpHost => "the host of an HTTP request",
+        NamedBy::DnsAnswer => "a DNS answer",
     }
 }
 

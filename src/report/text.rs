@@ -1,7 +1,8 @@
 //! Text for people, and the default: what leaks, why, and what to do.
 
 use super::names::{
-    bend_word, dataplane_text, end_name, justification, origin_text, segment_lines, traffic_text,
+    bend_word, dataplane_text, end_name, justification, named_addresses, origin_text, segment_lines,
+    traffic_text,
 };
 use super::{Format, GraphOptions, View, What, exposure, flow_line};
 use crate::analysis::Analysis;
@@ -45,7 +46,7 @@ fn review(analysis: &Analysis, out: &mut dyn Write) -> io::Result<()> {
         if !of.is_empty() {
             writeln!(out, "\n{} ({})", severity.word().to_uppercase(), of.len())?;
         }
-        of.into_iter().try_for_each(|finding| one(finding, out))?;
+        of.into_iter().try_for_each(|finding| one(analysis, finding, out))?;
     }
     excepted(analysis, out)?;
     exposure::section(analysis, out)?;
@@ -98,9 +99,12 @@ pub(super) fn headline(analysis: &Analysis) -> String {
     format!("{} {word}: {}", analysis.findings.len(), parts.join(", "))
 }
 
-fn one(finding: &Finding, out: &mut dyn Write) -> io::Result<()> {
+fn one(analysis: &Analysis, finding: &Finding, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "\n  {}  {}", finding.check, finding.subject)?;
     writeln!(out, "    {}", finding.message)?;
+    for named in named_addresses(analysis, &finding.subject) {
+        writeln!(out, "    name: {named}")?;
+    }
     for origin in &finding.because {
         writeln!(out, "    because: {}", origin_text(origin))?;
     }
