@@ -3,16 +3,20 @@
 
 #![expect(clippy::disallowed_methods, reason = "tests read fixtures")]
 
+#[path = "common/streams.rs"]
+mod streams;
+
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use watertight::analysis;
 use watertight::capture::{
     self, Counters, Flow, FlowEnd, FlowLimits, Handshake, Seen, StreamStart, Transport,
 };
 use watertight::model::Protection;
 use watertight::policy::{Dataplane, DataplaneKind};
-use watertight::protocol;
+use watertight::protocol::{self, DETECTORS};
 use watertight::source;
 
 /// Xorshift: the same numbers in every run.
@@ -110,6 +114,68 @@ fn mutated_captures_and_their_streams_do_no_harm() {
             }
         }
     }
+}
+
+/// `WATERTIGHT_FUZZ_SECONDS` makes it go on for longer, with other numbers.
+#[test]
+fn mutated_streams_stop_no_detector() {
+    let seeds: Vec<streams::Case> = streams::names().iter().flat_map(|name| streams::cases(name)).collect();
+    let seconds: u64 =
+        std::env::var("WATERTIGHT_FUZZ_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(0);
+    let begin = Instant::now();
+    let mut random = Random(0x51_7c_c1_b7_27_22_0a_95 ^ seconds);
+    let (mut rounds, mut slowest) = (0_u64, (Duration::ZERO, String::new()));
+    while rounds < 12_000 || begin.elapsed().as_secs() < seconds {
+        let (seed, other) = (&seeds[random.below(seeds.len())], &seeds[random.below(seeds.len())]);
+        let bent = |bytes: &[u8], strange: &[u8], random: &mut Random| {
+            let mut all = bytes.to_vec();
+            match random.below(8) {
+                // A piece of another protocol, or the same again.
+                0 => all.extend_from_slice(strange),
+                1 => all.extend_from_within(random.below(all.len())..),
+                _ => {}
+            }
+            if all.is_empty() { all } else { mutate(&all, random) }
+        };
+        let ahead = bent(&seed.start.forward, &other.start.forward, &mut random);
+        let back = bent(&seed.start.backward, &other.start.backward, &mut random);
+        let mut flow = flow(ahead, back, seed.transport, seed.port);
+        flow.start.late = random.below(3) == 0;
+        flow.handshake = if flow.start.late { Handshake::FirstPacket } else { Handshake::Seen };
+        if seed.transport != Transport::Tcp {
+            flow.start.forward_lengths = pieces(flow.start.forward.len(), &mut random);
+        }
+        let seen = protocol::Seen::of(&flow);
+        for detector in DETECTORS {
+            let started = Instant::now();
+            std::hint::black_box(detector.probe(&seen));
+            let took = started.elapsed();
+            if took > slowest.0 {
+                slowest = (took, format!("{} on a mutation of {}", detector.name(), seed.title));
+            }
+        }
+        let detection = protocol::judge(&seen);
+        assert!(!detection.why.is_empty(), "{}", seed.title);
+        assert!(!format!("{detection:?}").contains("s3cr3t"), "{}: {detection:?}", seed.title);
+        rounds += 1;
+    }
+    println!(
+        "{rounds} mutations of {} streams through {} detectors, slowest {slowest:?}",
+        seeds.len(),
+        DETECTORS.len()
+    );
+    assert!(slowest.0 < Duration::from_secs(1), "{slowest:?}");
+}
+
+/// Where datagrams end: anywhere.
+fn pieces(length: usize, random: &mut Random) -> Vec<u32> {
+    let (mut rest, mut all) = (length, Vec::new());
+    while rest > 0 && all.len() < 16 {
+        let piece = if random.below(2) == 0 { rest } else { 1 + random.below(rest) };
+        all.push(piece as u32);
+        rest -= piece;
+    }
+    all
 }
 
 #[test]
