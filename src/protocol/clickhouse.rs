@@ -25,7 +25,11 @@ fn probe(seen: &Seen<'_>) -> Option<Probe> {
 fn password(client: &[u8]) -> Option<bool> {
     let mut cursor = Cursor(client.get(1..)?);
     cursor.vector8()?;
-    (cursor.varint()?, cursor.varint()?, cursor.varint()?);
-    (cursor.vector8()?, cursor.vector8()?);
+    for _ in 0..3 {
+        cursor.varint()?;
+    }
+    for _ in 0..2 {
+        cursor.vector8()?;
+    }
     Some(!cursor.vector8()?.is_empty())
 }

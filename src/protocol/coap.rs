@@ -34,7 +34,7 @@ fn is_message(bytes: &[u8]) -> Option<()> {
     let code = cursor.u8()?;
     cursor.u16()?;
     let token = usize::from(head & 15);
-    let known = matches!(code >> 5, 0 | 2 | 4 | 5 | 7) && code & 31 <= 31 && (code >> 5 != 0 || code <= 7);
+    let known = matches!(code >> 5, 0 | 2 | 4 | 5 | 7) && (code >> 5 != 0 || code <= 7);
     if head >> 6 != 1 || token > 8 || !known {
         return None;
     }

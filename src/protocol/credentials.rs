@@ -1,38 +1,68 @@
 //! Secrets that any clear-text protocol may carry: kinds and their marks, never the values.
+//!
+//! Each side is walked once: a header can only begin a line, and all other marks begin or end with
+//! a byte that is rare.
 
-use super::bytes::contains;
+use super::bytes::{find, starts};
 
-/// What is looked for in a request, and what to call it.
-const IN_REQUESTS: &[(&[u8], &str)] = &[
-    (b"\r\nauthorization: basic ", "http-basic"),
-    (b"\r\nauthorization: bearer ", "http-bearer"),
-    (b"\r\nauthorization: token ", "http-token"),
-    (b"\r\nauthorization: apikey ", "api-key"),
-    (b"\r\nproxy-authorization: basic ", "http-basic"),
-    (b"\r\nx-api-key: ", "api-key"),
-    (b"\r\nx-vault-token: ", "vault-token"),
-    (b"\r\nx-consul-token: ", "consul-token"),
-    (b"\r\nx-auth-token: ", "auth-token"),
-    (b"password=", "form-password"),
-    (b"passwd=", "form-password"),
-    (b"access_token=", "url-token"),
-    (b"\"password\":", "json-password"),
+/// Headers of a request that carry a secret, from their beginning on.
+const HEADERS: &[(&[u8], &str)] = &[
+    (b"authorization: basic ", "http-basic"),
+    (b"authorization: bearer ", "http-bearer"),
+    (b"authorization: token ", "http-token"),
+    (b"authorization: apikey ", "api-key"),
+    (b"proxy-authorization: basic ", "http-basic"),
+    (b"x-api-key: ", "api-key"),
+    (b"x-vault-token: ", "vault-token"),
+    (b"x-consul-token: ", "consul-token"),
+    (b"x-auth-token: ", "auth-token"),
     (b"x-aws-ec2-metadata-token: ", "cloud-metadata-token"),
 ];
 
-/// What is looked for on either side.
+/// Fields of a form or of a query, up to their equals sign.
+const FIELDS: &[(&[u8], &str)] =
+    &[(b"password", "form-password"), (b"passwd", "form-password"), (b"access_token", "url-token")];
+
+/// Quoted names in JSON of a request.
+const QUOTED: &[(&[u8], &str)] = &[(b"\"password\":", "json-password")];
+
+/// What is a secret on either side.
 const ANYWHERE: &[(&[u8], &str)] = &[
-    (b"PRIVATE KEY-----", "private-key"),
     (b"\"SecretAccessKey\"", "cloud-credentials"),
     (b"\"client_secret\"", "client-secret"),
+    (b"-----BEGIN PRIVATE KEY-----", "private-key"),
+    (b"-----BEGIN RSA PRIVATE KEY-----", "private-key"),
+    (b"-----BEGIN EC PRIVATE KEY-----", "private-key"),
+    (b"-----BEGIN OPENSSH PRIVATE KEY-----", "private-key"),
 ];
 
 /// The kind of the first secret in a request or its answer.
 pub(super) fn in_exchange(request: &[u8], answer: &[u8]) -> Option<&'static str> {
-    let first = |table: &[(&[u8], &'static str)], bytes| {
-        table.iter().find(|(mark, _)| contains(bytes, mark)).map(|row| row.1)
+    header(request)
+        .or_else(|| mark(request, &[QUOTED, ANYWHERE].concat(), FIELDS))
+        .or_else(|| mark(answer, ANYWHERE, &[]))
+}
+
+fn header(request: &[u8]) -> Option<&'static str> {
+    let end = find(request, b"\r\n\r\n").unwrap_or(request.len());
+    let lines = request[..end].split(|byte| *byte == b'\n').skip(1);
+    lines.flat_map(|line| HEADERS.iter().filter(move |(mark, _)| starts(line, mark))).map(|row| row.1).next()
+}
+
+/// The first of some marks: `opening` ones begin with a quote or a dash, fields end before `=`.
+fn mark(
+    bytes: &[u8],
+    opening: &[(&[u8], &'static str)],
+    fields: &[(&[u8], &'static str)],
+) -> Option<&'static str> {
+    let ends = |before: &[u8], field: &[u8]| {
+        before.len().checked_sub(field.len()).is_some_and(|at| before[at..].eq_ignore_ascii_case(field))
     };
-    first(IN_REQUESTS, request).or_else(|| first(ANYWHERE, request)).or_else(|| first(ANYWHERE, answer))
+    bytes.iter().enumerate().find_map(|(at, byte)| match byte {
+        b'"' | b'-' => opening.iter().find(|(mark, _)| starts(&bytes[at..], mark)).map(|row| row.1),
+        b'=' => fields.iter().find(|(field, _)| ends(&bytes[..at], field)).map(|row| row.1),
+        _ => None,
+    })
 }
 
 /// The kind of a secret that a decoded header carries.
@@ -46,8 +76,24 @@ pub(super) fn in_header(name: &str, value: &str) -> Option<&'static str> {
         ("x-vault-token", _) => Some("vault-token"),
         ("x-consul-token", _) => Some("consul-token"),
         // The token of an etcd session has no scheme in front.
-        ("token" | "x-auth-token", _) => Some("auth-token"),
-        ("authorization", _) => Some("auth-token"),
+        ("token" | "x-auth-token" | "authorization", _) => Some("auth-token"),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_are_found_where_they_may_stand_and_nowhere_else() {
+        let kind = |request: &[u8], answer: &[u8]| in_exchange(request, answer);
+        assert_eq!(kind(b"GET / HTTP/1.1\r\nX-Api-Key: a\r\n\r\n", b""), Some("api-key"));
+        assert_eq!(kind(b"POST / HTTP/1.1\r\n\r\nx-api-key: a", b""), None);
+        assert_eq!(kind(b"POST / HTTP/1.1\r\n\r\nuser=a&Password=b", b""), Some("form-password"));
+        assert_eq!(kind(b"POST / HTTP/1.1\r\n\r\n{\"password\":\"b\"}", b""), Some("json-password"));
+        assert_eq!(kind(b"", b"{\"SecretAccessKey\" : \"b\"}"), Some("cloud-credentials"));
+        assert_eq!(kind(b"", b"-----BEGIN EC PRIVATE KEY-----"), Some("private-key"));
+        assert_eq!(kind(b"", b"-----BEGIN CERTIFICATE-----"), None);
     }
 }

@@ -63,10 +63,9 @@ fn probe(seen: &Seen<'_>) -> Option<Probe> {
     if method.is_none() && !answers(server) && !late || method == Some("PRI") {
         return None;
     }
-    if method == Some("CONNECT") && answers(server) {
-        if let Some(inner) = tunnelled(seen) {
-            return inner.certain();
-        }
+    let tunnel = method == Some("CONNECT") && answers(server);
+    if let Some(inner) = tunnel.then(|| tunnelled(seen)).flatten() {
+        return inner.certain();
     }
     let name = match (seen.transport, is_websocket(client, server)) {
         (Transport::Udp, _) => "ssdp",
@@ -80,7 +79,7 @@ fn probe(seen: &Seen<'_>) -> Option<Probe> {
     if let Some(host) = host(client) {
         detection = detection.with("host", host);
     }
-    if let Some((_, product)) = PRODUCTS.iter().find(|(mark, _)| contains(server, mark)) {
+    if let Some((_, product)) = PRODUCTS.iter().find(|(mark, _)| contains(head(server), mark)) {
         detection = detection.with("product", *product);
     }
     detection.with_credentials(credentials::in_exchange(client, server)).certain()
@@ -112,15 +111,22 @@ fn late(bytes: &[u8]) -> bool {
     request || contains(head, b"\r\nHTTP/1.1 ") && contains(head, b"\r\ncontent-")
 }
 
+/// Where the headers of a first message are; long streams are not searched.
+fn head(bytes: &[u8]) -> &[u8] {
+    &bytes[..bytes.len().min(4_096)]
+}
+
 fn host(client: &[u8]) -> Option<String> {
     let mark = b"\r\nhost:";
+    let client = head(client);
     let at = find(client, mark)? + mark.len();
     plain_name(first_line(&client[at..]).trim_ascii())
 }
 
 /// Asked for and agreed (RFC 6455, section 4); masking is no encryption.
 fn is_websocket(client: &[u8], server: &[u8]) -> bool {
-    contains(client, b"\r\nupgrade: websocket") && (server.is_empty() || server.starts_with(b"HTTP/1.1 101"))
+    contains(head(client), b"\r\nupgrade: websocket")
+        && (server.is_empty() || server.starts_with(b"HTTP/1.1 101"))
 }
 
 /// What goes through a proxy: it stands behind the empty lines of request and answer.

@@ -58,7 +58,7 @@ fn probe(seen: &Seen<'_>) -> Option<Probe> {
 /// The first frame of a server: SETTINGS on stream 0.
 fn is_settings(server: &[u8]) -> bool {
     let Some(frames) = frames(server) else { return false };
-    matches!(frames.first(), Some(Frame { kind: 4, flags: 0, stream: 0, body }) if body.len() % 6 == 0)
+    matches!(frames.first(), Some(Frame { kind: 4, flags: 0, stream: 0, body }) if body.len().is_multiple_of(6))
         && (frames.len() > 1 || server.len() >= 15)
 }
 
@@ -94,7 +94,7 @@ fn fits(kind: u8, length: usize, stream: u32) -> bool {
     match kind {
         2 => length == 5 && stream != 0,
         3 => length == 4 && stream != 0,
-        4 => length % 6 == 0 && stream == 0,
+        4 => length.is_multiple_of(6) && stream == 0,
         6 => length == 8 && stream == 0,
         7 => length >= 8 && stream == 0,
         8 => length == 4,

@@ -18,7 +18,7 @@ const START_TLS: &[u8] = b"1.3.6.1.4.1.1466.20037";
 
 fn probe(seen: &Seen<'_>) -> Option<Probe> {
     let fits = seen.fits(|bytes| operation(bytes).is_some());
-    if !matches!(fits, Fit::Both | Fit::TheOnlySide) && !(fits == Fit::OneOfTwo && seen.hinted(PORTS)) {
+    if !(matches!(fits, Fit::Both | Fit::TheOnlySide) || fits == Fit::OneOfTwo && seen.hinted(PORTS)) {
         return None;
     }
     if let Some(at) = find(seen.client, START_TLS) {

@@ -300,10 +300,9 @@ pub fn judge(seen: &Seen<'_>) -> Detection {
         return detection;
     }
     let guessed = matches!(seen.handshake, Handshake::GuessedByPort | Handshake::FirstPacket);
-    if guessed && seen.has_payload() {
-        if let Some(detection) = ask_all(&seen.swapped(), &mut unsure) {
-            return detection;
-        }
+    let other_way = (guessed && seen.has_payload()).then(|| ask_all(&seen.swapped(), &mut unsure)).flatten();
+    if let Some(detection) = other_way {
+        return detection;
     }
     unsure.unwrap_or_else(|| unknown::detect(seen))
 }

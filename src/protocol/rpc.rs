@@ -73,7 +73,7 @@ fn call(bytes: &[u8]) -> Option<Call> {
     let (id, kind, version) = (cursor.u32()?, cursor.u32()?, cursor.u32()?);
     let (program, _version, _procedure) = (cursor.u32()?, cursor.u32()?, cursor.u32()?);
     let (flavour, length) = (cursor.u32()?, cursor.u32()?);
-    let known = kind == 0 && version == 2 && program < 1 << 31 && program >= 100_000;
+    let known = kind == 0 && version == 2 && (100_000..1 << 31).contains(&program);
     if !known || length > 400 || flavour > 400_000 {
         return None;
     }

@@ -15,7 +15,7 @@ fn probe(seen: &Seen<'_>) -> Option<Probe> {
         true => message(uncounted(first).unwrap_or(first)),
         false => message(first),
     };
-    (fits && seen.server.is_empty() || fits && seen.hinted(PORTS))
+    (fits && (seen.server.is_empty() || seen.hinted(PORTS)))
         .then(|| Detection::plain("syslog", "messages in the clear"))?
         .certain_if(strict || seen.hinted(PORTS))
 }

@@ -86,7 +86,7 @@ impl<'a> Long<'a> {
                 [0, 0, 0, 1] | [0x6b, 0x33, 0x43, 0xcf] | [0xff, 0, 0, _] | [b'Q' | b'T', b'0', ..]
             )
         };
-        rest.len() >= 4 && rest.len() % 4 == 0 && rest.chunks_exact(4).any(known)
+        rest.len() >= 4 && rest.len().is_multiple_of(4) && rest.chunks_exact(4).any(known)
     }
 
     fn version_name(&self) -> &'static str {
