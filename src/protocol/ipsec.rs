@@ -2,6 +2,8 @@
 //!
 //! ESP may carry packets without encrypting them (RFC 2410); a whole inner header gives that away.
 
+use super::bytes::Cursor;
+use super::seen::Datagrams;
 use super::{Detection, Probe, Seen, detector};
 use crate::capture::Transport;
 use crate::model::{Encryption, Proof, Protection};
@@ -22,13 +24,13 @@ fn probe(seen: &Seen<'_>) -> Option<Probe> {
             _ if is_ike(first) => ike("IKE header"),
             [0xff] if seen.hinted(&[4500]) => {
                 let rest = seen.datagrams().find(|datagram| datagram.len() > 1)?;
-                if rest.starts_with(&[0; 4]) {
-                    ike("keep-alives and an IKE header")
-                } else {
-                    esp(seen, "ESP in UDP on its port")
+                match rest {
+                    [0, 0, 0, 0, rest @ ..] if is_ike(rest) => ike("keep-alives and an IKE header"),
+                    _ if seen.hinted(&[4500]) && is_esp(seen) => esp(seen, "ESP in UDP, numbers that go on"),
+                    _ => None,
                 }
             }
-            _ if seen.hinted(&[4500]) && is_esp(seen) => esp(seen, "ESP in UDP on its port"),
+            _ if seen.hinted(&[4500]) && is_esp(seen) => esp(seen, "ESP in UDP, numbers that go on"),
             _ => None,
         },
         _ => None,
@@ -47,22 +49,28 @@ fn esp(seen: &Seen<'_>, why: &str) -> Option<Probe> {
     detection.certain()
 }
 
-/// A SPI that is not reserved (RFC 4303, section 2.1), and sequence numbers that grow.
+/// Packets of one direction that go on: the same SPI, which is not reserved (RFC 4303, section
+/// 2.1), and a sequence number that grows a little. The port alone proves nothing, and one packet
+/// may be anything.
 fn is_esp(seen: &Seen<'_>) -> bool {
-    let grows = |numbers: Vec<(u32, u32)>| {
-        numbers.windows(2).all(|pair| pair[0].0 != pair[1].0 || pair[0].1 < pair[1].1)
+    let heads = |datagrams: Datagrams<'_>| {
+        let all = datagrams.filter(|datagram| datagram.len() > 1).map(spi_and_number);
+        all.collect::<Option<Vec<(u32, u32)>>>()
     };
-    let heads = |datagrams: super::seen::Datagrams<'_>| {
-        let words = |d: &[u8]| {
-            let word = |at: usize| d.get(at..at + 4).map(|w| u32::from_be_bytes([w[0], w[1], w[2], w[3]]));
-            word(0).zip(word(4)).filter(|(spi, _)| *spi >= 256 && d.len() >= 24)
-        };
-        datagrams.filter(|datagram| datagram.len() > 1).map(words).collect::<Option<Vec<_>>>()
+    let (Some(ahead), Some(back)) = (heads(seen.client_datagrams()), heads(seen.server_datagrams())) else {
+        return false;
     };
-    match (heads(seen.client_datagrams()), heads(seen.server_datagrams())) {
-        (Some(ahead), Some(back)) => ahead.len() + back.len() > 0 && grows(ahead) && grows(back),
-        _ => false,
-    }
+    let same = |pair: &&[(u32, u32)]| pair[0].0 == pair[1].0;
+    let grows = |pair: &[(u32, u32)]| (1..=64).contains(&pair[1].1.wrapping_sub(pair[0].1));
+    let goes_on = |heads: &[(u32, u32)]| heads.windows(2).filter(same).all(grows);
+    let some = |heads: &[(u32, u32)]| heads.windows(2).any(|pair| same(&pair));
+    goes_on(&ahead) && goes_on(&back) && (some(&ahead) || some(&back))
+}
+
+fn spi_and_number(datagram: &[u8]) -> Option<(u32, u32)> {
+    let mut cursor = Cursor(datagram);
+    let (spi, number) = (cursor.u32()?, cursor.u32()?);
+    (spi >= 256 && cursor.0.len() >= 16).then_some((spi, number))
 }
 
 /// Behind SPI and sequence number stands an IPv4 header whose checksum is right.

@@ -67,7 +67,10 @@ impl<'a> Long<'a> {
         let known = header.is_known() && first & 0xc0 == 0xc0 && cursor.0.len() > 16;
         // Google's last versions write both lengths into one byte.
         let google = matches!(version, [b'Q' | b'T', b'0', ..]) && first & 0x80 != 0 && header.is_known();
-        ((known || negotiation) && ids || google).then_some(header)
+        // A reserved version is little proof, but only a client's first datagram is this long
+        // (RFC 9000, section 14.1).
+        let reserved = header.version_name() == "reserved" && datagram.len() < 1_200;
+        (((known && !reserved) || negotiation) && ids || google).then_some(header)
     }
 
     fn is_known(&self) -> bool {
