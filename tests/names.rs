@@ -51,7 +51,7 @@ fn observed() -> Analysis {
         tcp((POD.0, 40_001), asked, 1, 2, b""),
         tcp((POD.0, 40_001), asked, 2, 16, request),
     ]);
-    let analysis = analysis::declared(&[], Dataplane::KUBERNETES);
+    let analysis = analysis::declared(&[], Dataplane::kubernetes());
     let mut observed = Observed::default();
     analysis::observe("test", &mut file.as_slice(), &analysis.inventory, &mut observed).expect("a capture");
     analysis::reviewed(analysis, observed)
