@@ -21,6 +21,9 @@ pub(super) const NEED_FLOWS: &[&str] = &[
     "plaintext-flow",
     "plaintext-credentials",
     "weak-tls",
+    "expired-certificate",
+    "self-signed-certificate",
+    "weak-certificate-key",
     "allowed-but-unused",
     "unattributed-endpoint",
 ];
