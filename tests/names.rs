@@ -1,7 +1,7 @@
 //! Addresses outside get names from what was on the wire, in every format, with the evidence.
 
 use watertight::analysis::{self, Analysis};
-use watertight::observed::{NamedBy, Observed};
+use watertight::observed::NamedBy;
 use watertight::policy::Dataplane;
 use watertight::report::flow_line;
 
@@ -52,8 +52,9 @@ fn observed() -> Analysis {
         tcp((POD.0, 40_001), asked, 2, 16, request),
     ]);
     let analysis = analysis::declared(&[], Dataplane::kubernetes());
-    let mut observed = Observed::default();
-    analysis::observe("test", &mut file.as_slice(), &analysis.inventory, &mut observed).expect("a capture");
+    let captures: Vec<analysis::NamedCapture<'_>> = vec![("test".to_owned(), Box::new(file.as_slice()))];
+    let (observed, errors) = analysis::observe(captures, &analysis.inventory, 1);
+    assert!(errors.is_empty(), "{errors:?}");
     analysis::reviewed(analysis, observed)
 }
 

@@ -141,7 +141,13 @@ mod tests {
             seen: Seen { opening: Some(opening), ..Seen::default() },
         };
         let protection = Protection::Unknown(WhyUnknown::NoMatch);
-        let detection = Detection { protocol: "unknown", protection, why: "test".to_owned(), facts: vec![] };
+        let detection = Detection {
+            protocol: "unknown",
+            protection,
+            why: "test".to_owned(),
+            facts: vec![],
+            names: vec![],
+        };
         (flow, Arc::new(detection)).into()
     }
 

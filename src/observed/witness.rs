@@ -28,7 +28,8 @@ impl Witness {
     }
 
     fn number(&mut self, detection: Detection) -> u32 {
-        let hash = |d: &Detection| self.hasher.hash_one((d.protocol, d.protection, &d.why, &d.facts, &d.names));
+        let hash =
+            |d: &Detection| self.hasher.hash_one((d.protocol, d.protection, &d.why, &d.facts, &d.names));
         let found = hash(&detection);
         let verdicts = &mut self.verdicts;
         let equal = |number: &u32| *verdicts[*number as usize] == detection;

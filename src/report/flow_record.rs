@@ -77,7 +77,12 @@ fn shape<'a>(analysis: &'a Analysis, seen: &'a ObservedFlow) -> FlowShape<'a> {
     let end = |end: FlowEnd, party: &Party| {
         let ip = end.ip.to_string();
         if let Some((name, by)) = observed_name(analysis, party, end.ip) {
-            return FlowEndShape { name: Some(name.to_owned()), named_by: Some(by.word()), ip, port: end.port };
+            return FlowEndShape {
+                name: Some(name.to_owned()),
+                named_by: Some(by.word()),
+                ip,
+                port: end.port,
+            };
         }
         // Most ends of most captures have no name, and need not be asked for one.
         let nameless = matches!(party, Party::Outside | Party::Unknown | Party::Group)
