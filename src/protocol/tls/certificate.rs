@@ -190,7 +190,8 @@ fn public_key(element: Element<'_>) -> Option<(String, bool)> {
             let modulus = key.inside().next()?;
             let skipped = modulus.body.iter().take_while(|byte| **byte == 0).count();
             let first = *modulus.body.get(skipped)?;
-            Some((modulus.length.checked_sub(skipped)?) as u32 * 8 - first.leading_zeros())
+            let bytes = u32::try_from(modulus.length.checked_sub(skipped)?).ok()?;
+            bytes.checked_mul(8)?.checked_sub(first.leading_zeros())
         })?;
         return Some((format!("RSA {bits}"), bits < LEAST_RSA_BITS));
     }
