@@ -218,6 +218,13 @@ impl<'a> Packets<'a> {
 
     /// Takes packets that are in the window together.
     fn batch(&mut self, input: u16, records: &[Record], window: &Window<'_>) {
+        if let (Some(record), false) = (records.first(), self.fragments.is_empty()) {
+            while let Some(beginning) = self.fragments.expire(record.nanos) {
+                if let Some(beginning) = beginning {
+                    self.datagram(&beginning, input, record.nanos);
+                }
+            }
+        }
         let mut batch: Vec<Addressed<'_>> = Vec::with_capacity(records.len());
         for record in records {
             let bytes = window.bytes(&record.bytes);

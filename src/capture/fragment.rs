@@ -13,8 +13,9 @@ const MOST_DATAGRAMS: usize = 4_096;
 const MOST_PIECES: usize = 1_024;
 /// The largest datagram (RFC 791).
 const LARGEST: usize = 65_535;
-/// How long pieces wait for others, in nanoseconds (RFC 1122, section 3.3.2, allows 60 to 120 seconds).
-const PATIENCE: u64 = 60_000_000_000;
+/// How long pieces wait for others, in nanoseconds: shorter than a flow table keeps what is over,
+/// so that what is given up still finds its flow.
+const PATIENCE: u64 = 4_000_000_000;
 
 type Key = (Address, Address, u8, u32);
 
@@ -123,6 +124,15 @@ impl Fragments {
             return self.remove(&key).map(Pieces::join);
         }
         None
+    }
+
+    /// Gives up a datagram that has waited for too long; `None` where there is none.
+    pub(super) fn expire(&mut self, nanos: u64) -> Option<Option<Datagram>> {
+        let over = |pieces: &Pieces| nanos.saturating_sub(pieces.last) > PATIENCE;
+        let oldest =
+            self.waiting.iter().filter(|(_, pieces)| over(pieces)).min_by_key(|(k, p)| (p.last, **k));
+        let key = *oldest?.0;
+        Some(self.give_up(key))
     }
 
     /// Whether something must be given up to stay within the budget.
