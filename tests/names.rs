@@ -1,5 +1,7 @@
 //! Addresses outside get names from what was on the wire, in every format, with the evidence.
 
+mod common;
+
 use watertight::analysis::{self, Analysis};
 use watertight::observed::NamedBy;
 use watertight::policy::Dataplane;
@@ -38,6 +40,11 @@ const POD: ([u8; 4], u16) = ([10, 0, 0, 5], 40_000);
 const RESOLVER: ([u8; 4], u16) = ([10, 96, 0, 10], 53);
 
 fn observed() -> Analysis {
+    reviewed(analysis::declared(&[], Dataplane::kubernetes()))
+}
+
+/// A pod asks for a name, calls the address behind it, and another one that nobody named.
+fn reviewed(analysis: Analysis) -> Analysis {
     let name = b"\x03api\x07example\x03com\0\0\x01\0\x01";
     let question = [b"\x12\x34\x01\0\0\x01\0\0\0\0\0\0", &name[..]].concat();
     let record = [b"\xc0\x0c\0\x01\0\x01\0\0\0\x3c\0\x04", &[93, 184, 216, 34][..]].concat();
@@ -51,7 +58,6 @@ fn observed() -> Analysis {
         tcp((POD.0, 40_001), asked, 1, 2, b""),
         tcp((POD.0, 40_001), asked, 2, 16, request),
     ]);
-    let analysis = analysis::declared(&[], Dataplane::kubernetes());
     let captures: Vec<analysis::NamedCapture<'_>> = vec![("test".to_owned(), Box::new(file.as_slice()))];
     let (observed, errors) = analysis::observe(captures, &analysis.inventory, 1);
     assert!(errors.is_empty(), "{errors:?}");
@@ -90,4 +96,25 @@ fn records_and_drawings_show_the_name_and_what_it_rests_on() {
     assert!(json.contains(r#""name":"shop.example","named_by":"http-host""#), "{json}");
     assert!(written("dot").contains("shop.example (198.51.100.7)"));
     assert!(written("csv").contains("api.example.com (93.184.216.34)"));
+}
+
+#[test]
+fn a_rule_for_a_name_covers_the_address_that_dns_gave_it() {
+    let denied = |name: &str| {
+        let manifests = format!(
+            "apiVersion: v1\nkind: Pod\nmetadata: {{name: web, namespace: shop, labels: {{app: web}}}}\n\
+             spec: {{containers: [{{name: c}}]}}\nstatus: {{podIP: 10.0.0.5}}\n---\n\
+             apiVersion: cilium.io/v2\nkind: CiliumNetworkPolicy\nmetadata: {{name: out, namespace: shop}}\n\
+             spec:\n  endpointSelector: {{}}\n  egress:\n  - toCIDR: [10.96.0.0/12]\n    toPorts:\n    \
+             - ports: [{{port: '53'}}]\n      rules: {{dns: [{{matchPattern: '*'}}]}}\n  - toFQDNs: [{{matchName: {name}}}]\n"
+        );
+        let (analysis, problems) = common::analyse(&manifests);
+        assert!(problems.is_empty(), "{problems:?}");
+        let reviewed = reviewed(analysis);
+        let denied = reviewed.findings.iter().filter(|finding| finding.check == "observed-but-denied");
+        denied.map(|finding| finding.detail.clone()).collect::<Vec<_>>()
+    };
+    // The second address was called without a name that DNS gave it.
+    assert_eq!(denied("api.example.com"), ["TCP/80"]);
+    assert_eq!(denied("other.example.com"), ["TCP/80", "TCP/5432"]);
 }

@@ -4,6 +4,7 @@
 
 use super::shared::{paths, protocol_of};
 use super::{Evidence, Finding, check};
+use crate::graph::Direction;
 use std::collections::BTreeMap;
 
 check! {
@@ -25,11 +26,12 @@ fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
         let answered = seen.flow.backward.packets > 0;
         let (from, to, port) = paths[0];
         let edge = evidence.graph.edge(from, to);
-        let sides = [
-            (evidence.graph.row(from, crate::graph::Direction::Egress), edge.egress),
-            (evidence.graph.row(to, crate::graph::Direction::Ingress), edge.ingress),
-        ];
-        let blocking = sides.iter().filter(|(_, decision)| !decision.allowed.contains(protocol, port));
+        let sides = [(from, Direction::Egress, edge.egress), (to, Direction::Ingress, edge.ingress)];
+        // Addresses outside answer to no policy.
+        let inside = sides.iter().filter(|(peer, _, _)| evidence.graph.class(*peer).is_some());
+        let rows =
+            inside.map(|(peer, direction, decision)| (evidence.graph.row(*peer, *direction), decision));
+        let blocking = rows.filter(|(_, decision)| !decision.allowed.contains(protocol, port));
         let because = blocking
             .flat_map(|(row, _)| &row.policies)
             .map(|policy| evidence.graph.policies[*policy as usize].origin.clone())

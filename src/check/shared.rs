@@ -6,8 +6,9 @@ use crate::graph::{
 };
 use crate::inventory::{Inventory, Service};
 use crate::model::{AddressSet, Origin, Protocol};
-use crate::observed::{ObservedFlow, Party, Transport};
+use crate::observed::{NamedBy, ObservedFlow, Party, Transport};
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 /// `namespace/Kind/name` of a workload.
 pub(super) fn workload_name(evidence: &Evidence<'_>, index: usize) -> String {
@@ -99,10 +100,14 @@ pub(super) fn protocol_of(seen: &ObservedFlow) -> Option<Protocol> {
 }
 
 /// A flow as the graph knows it: source, target and port at the target, several where an address
-/// stands for several; none where an end is not known or is outside on both sides.
+/// stands for several; none where an end is not known or both are outside. An address outside is
+/// its atom, and as a target also whoever rules mean by a name that DNS answers gave it.
 pub(super) fn paths(evidence: &Evidence<'_>, seen: &ObservedFlow) -> Vec<(u32, u32, u16)> {
     let port = seen.flow.responder.port;
-    let sources = classes(evidence, &seen.initiator);
+    if seen.initiator == Party::Outside && seen.responder == Party::Outside {
+        return Vec::new();
+    }
+    let sources = peers(evidence, &seen.initiator, seen.flow.initiator.ip);
     let targets: Vec<(u32, u16)> = match &seen.responder {
         Party::Service(index) => {
             let service = &evidence.inventory.services[*index];
@@ -116,13 +121,26 @@ pub(super) fn paths(evidence: &Evidence<'_>, seen: &ObservedFlow) -> Vec<(u32, u
                 })
                 .collect()
         }
-        party => classes(evidence, party).into_iter().map(|class| (class, port)).collect(),
+        party => {
+            let mut targets = peers(evidence, party, seen.flow.responder.ip);
+            if *party == Party::Outside {
+                targets.extend(named(evidence, seen.flow.responder.ip));
+            }
+            targets.into_iter().map(|peer| (peer, port)).collect()
+        }
     };
     sources.iter().flat_map(|from| targets.iter().map(move |(to, port)| (*from, *to, *port))).collect()
 }
 
-fn classes(evidence: &Evidence<'_>, party: &Party) -> Vec<u32> {
+/// The peers that rules mean by names which DNS answers in the captures gave an address.
+fn named(evidence: &Evidence<'_>, address: IpAddr) -> Vec<u32> {
+    let names = evidence.observed.names.of(address).filter(|(by, _)| *by == NamedBy::DnsAnswer);
+    names.flat_map(|(_, name)| evidence.graph.named(name)).collect()
+}
+
+fn peers(evidence: &Evidence<'_>, party: &Party, address: IpAddr) -> Vec<u32> {
     match party {
+        Party::Outside => vec![evidence.graph.atom_of(address)],
         Party::Endpoint { workload, variant } => vec![evidence.graph.class_of(*workload, *variant)],
         Party::Shared(all) => all.iter().flat_map(|w| evidence.graph.classes_of(*w)).copied().collect(),
         _ => Vec::new(),

@@ -55,6 +55,11 @@ impl Names {
         Some((name, *by))
     }
 
+    /// All names of an address, with what each rests on.
+    pub fn of(&self, address: IpAddr) -> impl Iterator<Item = (NamedBy, &str)> {
+        self.0.get(&address).into_iter().flatten().map(|(by, name)| (*by, name.as_str()))
+    }
+
     /// All addresses that have a name, in order, with all their names.
     pub fn iter(&self) -> impl Iterator<Item = (IpAddr, &BTreeSet<(NamedBy, String)>)> {
         self.0.iter().map(|(address, names)| (*address, names))
