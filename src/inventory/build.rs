@@ -6,7 +6,7 @@ use super::calico::{self, Profiles};
 use super::workload::{ContainerPort, Network, Variant};
 use super::{Inventory, NAME_LABEL, Namespace, Node as ClusterNode, Service, ServiceKind, ServicePort};
 use super::{TargetPort, TrafficPolicy};
-use super::{group, network, virtual_machine};
+use super::{doubts, group, network, virtual_machine};
 use crate::model::{
     Document, EndpointName, Labels, Node, Origin, Problem, Protocol, Requirement, Selector, Value,
 };
@@ -37,6 +37,7 @@ pub fn read(documents: &[Document]) -> (Inventory, Vec<Problem>) {
             Err(problem) => problems.push(problem),
         }
     }
+    problems.par_extend(documents.par_iter().flat_map_iter(doubts::of));
     for document in documents {
         builder.inventory.definitions.add(document);
     }
@@ -222,6 +223,10 @@ fn template(document: &Document, path: &[&str]) -> Result<Owned, Problem> {
         name: document.origin.name.to_string(),
     };
     let variant = match document.body.path(path) {
+        Some(template) if !template.is_null() && template.fields().is_empty() => {
+            let hint = "a template has metadata with labels, and spec with containers";
+            return Err(refuse(document, template.line, "template is no pod template".to_owned(), hint));
+        }
         Some(template) => Some(variant(document, template)?),
         None => None,
     };
@@ -309,7 +314,7 @@ fn service(document: &Document) -> Result<Service, Problem> {
         labels: labels(document, &document.body)?,
         annotations: annotations(&document.body),
         kind,
-        selector: service_selector(spec),
+        selector: service_selector(document, spec)?,
         ports: spec.map_or(&[][..], |s| s.items_of("ports")).iter().filter_map(service_port).collect(),
         cluster_ips,
         external_ips,
@@ -323,13 +328,23 @@ fn service(document: &Document) -> Result<Service, Problem> {
     })
 }
 
-fn service_selector(spec: Option<&Node>) -> Option<Selector> {
-    let fields = spec?.get("selector")?.fields();
-    let one = |(key, node): &(Box<str>, Node)| {
-        Some(Requirement::In(key.to_string(), vec![node.text()?.to_owned()]))
+/// The selector; `None` where there is none, so that endpoints are listed by hand.
+fn service_selector(document: &Document, spec: Option<&Node>) -> Result<Option<Selector>, Problem> {
+    let Some(node) = spec.and_then(|spec| spec.get("selector")).filter(|node| !node.is_null()) else {
+        return Ok(None);
     };
-    let requirements: Vec<_> = fields.iter().filter_map(one).collect();
-    (!requirements.is_empty()).then_some(Selector { requirements })
+    let hint = "a selector of a service is a mapping of labels to texts; put values in quotes";
+    let refused =
+        |line: u32| refuse(document, line, "selector has something that is not a string".to_owned(), hint);
+    if !matches!(node.value, Value::Map(_)) {
+        return Err(refused(node.line));
+    }
+    let one = |(key, value): &(Box<str>, Node)| match value.text() {
+        Some(text) => Ok(Requirement::In(key.to_string(), vec![text.to_owned()])),
+        None => Err(refused(value.line)),
+    };
+    let requirements = node.fields().iter().map(one).collect::<Result<Vec<_>, _>>()?;
+    Ok((!requirements.is_empty()).then_some(Selector { requirements }))
 }
 
 fn service_port(node: &Node) -> Option<ServicePort> {

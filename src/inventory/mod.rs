@@ -4,6 +4,7 @@
 
 mod build;
 mod calico;
+mod doubts;
 mod group;
 mod network;
 mod service;

@@ -10,6 +10,7 @@ pub mod domain;
 pub mod endpoint;
 pub mod gap;
 pub mod ip_protocols;
+pub mod names;
 pub mod narrowing;
 pub mod node;
 pub mod problem;

@@ -28,7 +28,7 @@ pub use transport::{
     Acceptance, Accepts, Admission, Dialect, Membership, MeshMode, Sending, Sends, Target, Transport,
 };
 
-use crate::model::{Bend, Document, Gap, Problem};
+use crate::model::{Bend, Document, Gap, Problem, names};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 
@@ -123,6 +123,7 @@ pub fn read(documents: &[Document], dataplane: &Dataplane) -> RuleSet {
         .filter_map(|document| Some((kinds(document)?, document)))
         .flat_map_iter(|(kind, document)| fields::unknown_fields(kind, document))
         .collect();
+    set.problems.extend(documents.iter().filter(|document| kinds(document).is_some()).filter_map(misnamed));
     set.gaps.extend(documents.iter().filter_map(strangers));
     set.tiers = joined(tiers);
     set.unenforced = joined(unenforced);
@@ -137,6 +138,16 @@ pub fn committed(documents: &[Document]) -> Vec<Document> {
 /// What [`read`] would say if all staged policies were put into effect.
 pub fn read_staged(documents: &[Document], dataplane: &Dataplane) -> RuleSet {
     read(&committed(documents), dataplane)
+}
+
+/// A name that the API server would refuse. Such an object counts all the same: it is more likely
+/// named otherwise in the cluster than absent from it.
+fn misnamed(document: &Document) -> Option<Problem> {
+    let name = &*document.origin.name;
+    let line = document.body.path(&["metadata", "name"]).map_or(0, |node| node.line);
+    let hint = "lower-case letters, digits, - and ., at most 253 characters; the object was counted";
+    let message = format!("metadata.name {name:?} is no object name");
+    (!names::is_subdomain(name)).then(|| kubernetes::refusal(&document.origin, line, message, hint))
 }
 
 /// Objects with the kind of a known policy and an API that nobody here reads: another product's kind

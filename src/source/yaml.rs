@@ -183,12 +183,21 @@ fn add_object(file: &Arc<str>, number: u32, mut root: Node, reading: &mut Readin
         }
         return;
     }
-    let Some(api_version) = root.text_of("apiVersion").map(str::to_owned) else {
-        reading.skipped += 1;
-        return;
-    };
-    if kind.is_empty() {
-        reading.skipped += 1;
+    let api_version = root.text_of("apiVersion").unwrap_or_default().to_owned();
+    let missing = if kind.is_empty() { "kind" } else { "apiVersion" };
+    if kind.is_empty() || api_version.is_empty() {
+        // With metadata and one of the two it was meant to be an object; values of charts and the like have neither.
+        let is_half = kind.is_empty() != api_version.is_empty();
+        let is_meant = is_half && root.get("metadata").is_some_and(|metadata| !metadata.fields().is_empty());
+        match is_meant {
+            true => reading.problems.push(Problem {
+                origin: origin_of(file, number, root.line, Some(&root)),
+                message: format!("the object has no {missing}"),
+                hint: "kubectl refuses an object without apiVersion and kind; this one was not read"
+                    .to_owned(),
+            }),
+            false => reading.skipped += 1,
+        }
         return;
     }
     let origin = origin_of(file, number, root.line, Some(&root));

@@ -2,8 +2,8 @@
 //! account and cluster, and which count for an identity at all.
 
 use super::super::{Dataplane, Namespaces, Peer, Peers, Population, Selection, Tier};
+use crate::model::names::{is_label_key, is_label_value};
 use crate::model::{Requirement, Selector, fact};
-use crate::policy::kubernetes::wire::{is_label_key, is_label_value};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement};
 use regex_lite::Regex;
 

@@ -7,7 +7,7 @@ use super::wire::{
     Authentication, DnsName, Effect, Entry, HttpRule, IcmpField, IcmpRule, L7Rules, PortProtocol, PortRule,
     field,
 };
-use crate::model::{Bend, Condition, IpProtocols, Narrowing, PortSet, Problem, Protocol, TrafficSet};
+use crate::model::{Bend, Condition, IpProtocols, Narrowing, PortSet, Problem, Protocol, TrafficSet, names};
 use crate::policy::Direction;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
@@ -227,7 +227,7 @@ fn add_port(
     }
     let protocols = protocols.into_iter().filter(|protocol| sctp || *protocol != Protocol::Sctp);
     let text = port.unwrap_or_else(|| "0".to_owned());
-    if is_service_name(&text) {
+    if names::is_port_name_in_any_case(&text) {
         let text = text.to_ascii_lowercase();
         match name {
             "ANY" => traffic.named.push(PortName::Container(None, text)),
@@ -256,16 +256,6 @@ fn add_port(
         traffic.fixed = traffic.fixed.union(&TrafficSet::of(protocol, ports.clone()));
     }
     Ok(())
-}
-
-/// `IANA_SVC_NAME` in either case: at most 15 letters, digits and single hyphens, one letter at least.
-fn is_service_name(name: &str) -> bool {
-    name.len() <= 15
-        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
-        && name.bytes().any(|b| b.is_ascii_alphabetic())
-        && !name.starts_with('-')
-        && !name.ends_with('-')
-        && !name.contains("--")
 }
 
 fn icmp(context: &Context<'_>, entry: &Entry<'_>, rules: Vec<IcmpRule>) -> Result<Vec<Part>, Problem> {

@@ -9,7 +9,7 @@ use super::super::{
 };
 use super::wire::{self, refusal};
 use crate::model::{AddressRange, AddressSet, Document, Node, Origin, PortSet, Problem, Protocol};
-use crate::model::{Requirement, Selector, TrafficSet};
+use crate::model::{Requirement, Selector, TrafficSet, names};
 use k8s_openapi::api::networking::v1::{
     IPBlock, NetworkPolicyEgressRule, NetworkPolicyIngressRule, NetworkPolicyPeer, NetworkPolicyPort,
     NetworkPolicySpec,
@@ -89,7 +89,7 @@ pub fn policy(document: &Document) -> Result<PolicyPair, Problem> {
         origin.namespace = "default".into();
     }
     let context = Context { origin, body: &document.body };
-    context.check_names()?;
+    context.check_namespace()?;
     let NetworkPolicySpec { pod_selector, policy_types, ingress, egress } = wire::spec(document)?;
     let types = policy_types.unwrap_or_default();
     let ingress = ingress.unwrap_or_default();
@@ -120,19 +120,11 @@ pub fn policy(document: &Document) -> Result<PolicyPair, Problem> {
 }
 
 impl Context<'_> {
-    fn check_names(&self) -> Result<(), Problem> {
-        let hint = "lower-case letters, digits, - and ., at most 253 characters";
-        let namespace = self.body.path(&["metadata", "namespace"]);
-        match namespace {
-            Some(node) if !node.is_null() && node.text().is_none() => Err(refusal(
-                &self.origin,
-                node.line,
-                "metadata.namespace is not a string",
-                "put it in quotes",
-            )),
-            _ if self.origin.name.is_empty() || self.origin.name.len() > 253 => {
-                let message = format!("metadata.name {:?} is no object name", self.origin.name);
-                Err(self.refuse(&["metadata", "name"], message, hint))
+    fn check_namespace(&self) -> Result<(), Problem> {
+        match self.body.path(&["metadata", "namespace"]) {
+            Some(node) if !node.is_null() && node.text().is_none() => {
+                let message = "metadata.namespace is not a string";
+                Err(refusal(&self.origin, node.line, message, "put it in quotes"))
             }
             _ => Ok(()),
         }
@@ -277,7 +269,7 @@ impl Context<'_> {
                 PortSet::range(first, last)
             }
             (Some(IntOrString::String(name)), None) => {
-                if !is_port_name(&name) {
+                if !names::is_port_name(&name) {
                     let hint = "at most 15 characters a-z, 0-9 and -, with one letter at least; \
                                 a port number is written without quotes";
                     return Err(refusal(&self.origin, line, format!("{name:?} is no port name"), hint));
@@ -355,12 +347,12 @@ fn requirement(
 /// Keys and values must be such as labels can have; others match nothing and are refused.
 fn check_labels(origin: &Origin, requirement: &Requirement, line: u32) -> Result<(), Problem> {
     let Some(key) = requirement.key() else { return Ok(()) };
-    if !wire::is_label_key(key) {
+    if !names::is_label_key(key) {
         let hint = "a label key is a name of at most 63 characters, with an optional DNS prefix and /";
         return Err(refusal(origin, line, format!("{key:?} is no label key"), hint));
     }
     let (Requirement::In(_, values) | Requirement::NotIn(_, values)) = requirement else { return Ok(()) };
-    match values.iter().find(|value| !wire::is_label_value(value)) {
+    match values.iter().find(|value| !names::is_label_value(value)) {
         None => Ok(()),
         Some(value) => {
             let hint = "a label value has at most 63 characters A-Z a-z 0-9 - _ . and \
@@ -368,14 +360,4 @@ fn check_labels(origin: &Origin, requirement: &Requirement, line: u32) -> Result
             Err(refusal(origin, line, format!("{value:?} is no label value"), hint))
         }
     }
-}
-
-/// `IANA_SVC_NAME`: at most 15 lower-case letters, digits and single hyphens, one letter at least.
-fn is_port_name(name: &str) -> bool {
-    name.len() <= 15
-        && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-        && name.bytes().any(|b| b.is_ascii_lowercase())
-        && !name.starts_with('-')
-        && !name.ends_with('-')
-        && !name.contains("--")
 }

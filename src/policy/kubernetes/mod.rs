@@ -7,7 +7,7 @@ pub(super) mod wire;
 
 // What other kinds of the same style share with NetworkPolicy.
 pub(super) use lower::{label_selector, policy, twins};
-pub(super) use wire::{is_subdomain, refusal};
+pub(super) use wire::refusal;
 
 use super::fields::full;
 use super::{Dataplane, DataplaneKind, Engine, Field, Kind, Lowered};

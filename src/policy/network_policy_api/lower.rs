@@ -2,7 +2,7 @@
 //!
 //! They isolate nobody: what no rule matches goes on. Their priorities are the order in the tier.
 
-use super::super::kubernetes::{is_subdomain, twins};
+use super::super::kubernetes::twins;
 use super::super::{
     Action, Dataplane, DataplaneKind, Direction, Engine, Isolation, Layer, Lowered, Peer, Peers, Policy,
     PolicyOrder, Rule, Tier, TierRank, TrafficMatch, fields,
@@ -20,7 +20,7 @@ pub fn lower(documents: &[Document], dataplane: &Dataplane) -> Lowered {
     let nodes_known = documents.iter().any(|d| &*d.origin.kind == "Node" && d.api_version == "v1");
     for (document, kind) in objects(documents) {
         let Some(dialect) = kinds::dialect(kind.name) else { continue };
-        lowered.gaps.extend(doubts(kind, document));
+        lowered.gaps.extend(fields::doubts(kind, document));
         lowered.gaps.extend(wire::omissions(document, dialect));
         let shape = match wire::read(document, dialect) {
             Ok(shape) => shape,
@@ -58,18 +58,6 @@ fn tier(stage: Stage, direction: Direction, policies: Vec<Policy>) -> Tier {
         Stage::Baseline => TierRank::declared(TierRank::BASELINE, "kube-baseline"),
     };
     Tier { layer: Layer::Network, direction, rank, unmatched: Action::Pass, policies }
-}
-
-fn doubts(kind: &fields::Kind, document: &Document) -> Vec<Gap> {
-    let mut gaps = fields::doubts(kind, document);
-    if !is_subdomain(&document.origin.name) {
-        gaps.push(Gap {
-            what: "the API server would refuse this name; the policy was counted as if it existed".to_owned(),
-            origin: document.origin.clone(),
-            bends: Bend::MayAllowMore,
-        });
-    }
-    gaps
 }
 
 /// One object on its way.
