@@ -23,6 +23,9 @@ const TEMPLATES: &[(&str, &[&str])] = &[
     ("ReplicationController", &["spec", "template"]),
     ("Job", &["spec", "template"]),
     ("CronJob", &["spec", "jobTemplate", "spec", "template"]),
+    // OpenShift and Argo Rollouts: what their pods belong to, as a Deployment is elsewhere.
+    ("DeploymentConfig", &["spec", "template"]),
+    ("Rollout", &["spec", "template"]),
 ];
 
 /// Builds the inventory; objects that cannot be read are problems, and the rest stands.
@@ -114,7 +117,7 @@ fn read_document(document: &Document) -> Result<Option<Part>, Problem> {
 
 fn is_workload_group(api_version: &str) -> bool {
     api_version == "v1"
-        || ["apps/", "batch/", "extensions/"].iter().any(|group| api_version.starts_with(group))
+        || ["apps/", "batch/", "extensions/", "apps.openshift.io/", "argoproj.io/"].iter().any(|group| api_version.starts_with(group))
 }
 
 pub(super) fn namespace_of(document: &Document) -> String {

@@ -83,7 +83,10 @@ impl Reader<'_> {
         match (given.next(), given.next()) {
             (Some(one), None) => Ok(one),
             _ => {
-                let message = format!("exactly one of {} is needed here", fields.join(", "));
+                let message = match fields {
+                    [only] => format!("{only} is missing"),
+                    several => format!("exactly one of {} is needed here", several.join(", ")),
+                };
                 Err(self.refuse(node, message, "write each condition as a list item of its own"))
             }
         }
