@@ -4,14 +4,14 @@ use crate::capture::{self, CaptureError, FlowLimits};
 use crate::check::replay::{Replay, replay};
 use crate::check::{self, Evidence, Excepted, Finding};
 pub use crate::contract::{Contract, Segmentation};
-use crate::contract::{Date, Knowledge, Subject};
+use crate::contract::{self, Date, Knowledge, PlacedController, Setting, Subject};
 use crate::entry;
 use crate::exposure::{self, Exposures};
 use crate::graph::diff::{self, Diff, Version};
 use crate::graph::{AllowedGraph, Notes};
 use crate::inventory;
 pub use crate::inventory::{Inventory, Workload};
-use crate::model::{Document, Gap, Problem};
+use crate::model::{Document, Gap, Origin, Problem};
 use crate::observed::{self, Directory, Names, Observed, Party, Witness};
 use crate::policy::{self, Dataplane, DataplaneKind};
 use std::collections::{BTreeMap, BTreeSet};
@@ -61,11 +61,59 @@ pub struct SecondaryNetwork {
 
 /// Documents → who exists, and who may talk to whom.
 pub fn declared(documents: &[Document], dataplane: Dataplane) -> Analysis {
+    led_in(documents, dataplane, &[])
+}
+
+/// The same under a contract, as of a day: what people know of controllers counts, and what the
+/// contract names and nobody is, is a problem.
+pub fn declared_under(
+    documents: &[Document],
+    dataplane: Dataplane,
+    contract: Contract,
+    today: Date,
+) -> Analysis {
+    let analysis = led_in(documents, dataplane, &contract.controllers);
+    under(analysis, contract, today)
+}
+
+/// The dataplane with what the contract says of it, which counts more than what the documents show;
+/// settings that nothing reads are problems.
+pub fn set_up(mut dataplane: Dataplane, contract: &Contract) -> (Dataplane, Vec<Problem>) {
+    let given = &contract.dataplane;
+    dataplane.version = given.version.or(dataplane.version);
+    let read = dataplane.kind.settings();
+    let unread = given.settings.iter().filter(|(name, _)| !read.contains(&name.as_str()));
+    let problem = |(name, setting): (&String, &Setting)| Problem {
+        origin: Origin { kind: "".into(), name: "".into(), ..setting.origin.clone() },
+        message: format!("no setting {name} of {} is read", dataplane.kind.name()),
+        hint: hint_for_setting(name, dataplane.kind),
+    };
+    let problems = unread.map(problem).collect();
+    let values = given.settings.iter().map(|(name, setting)| (name.clone(), setting.value.clone()));
+    (dataplane.with_settings(values.collect()), problems)
+}
+
+fn hint_for_setting(name: &str, kind: DataplaneKind) -> String {
+    let own = kind.settings();
+    if let Some(near) = contract::nearest(name, own.iter().copied()) {
+        return format!("did you mean `{near}`?");
+    }
+    if let Some(other) = DataplaneKind::all().find(|other| other.settings().contains(&name)) {
+        return format!("it is one of {}; is `engine` right?", other.name());
+    }
+    match own.is_empty() {
+        true => "nothing about it depends on settings; is `engine` right?".to_owned(),
+        false => format!("there are {}", own.join(", ")),
+    }
+}
+
+fn led_in(documents: &[Document], dataplane: Dataplane, placed: &[PlacedController]) -> Analysis {
     let (inventory, mut problems) = inventory::read(documents);
     let mut rules = policy::read(documents, &dataplane);
     let notes = Notes::of(&mut rules, &inventory, &dataplane);
     problems.extend(rules.problems);
-    let entries = entry::read(documents, &inventory);
+    let mut entries = entry::read(documents, &inventory, placed);
+    problems.append(&mut entries.problems);
     let again = if entries.has_absent_controllers() { rules.tiers.clone() } else { Vec::new() };
     let networks = secondary(documents, &inventory, &dataplane);
     let graph = AllowedGraph::build_with(&inventory, rules.tiers, rules.transport, dataplane);

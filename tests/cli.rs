@@ -402,3 +402,51 @@ fn an_error_names_file_line_and_column() {
     let line = format!("{OPEN}---\n").lines().count() + 8;
     assert!(said(&output).contains(&format!("-:{line}:9: NetworkPolicy y/bad")), "{}", said(&output));
 }
+
+#[test]
+fn what_the_contract_says_of_the_dataplane_counts_for_every_command() {
+    let shut = format!(
+        "{OPEN}---\napiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {{name: shut, namespace: y}}\n\
+         spec: {{podSelector: {{}}, policyTypes: [Ingress, Egress]}}\n"
+    );
+    let idle = "dataplane:\n  engine: cilium\n  settings:\n    enable-policy: never\n";
+    let manifests = folder(&[("shut.yaml", shut.as_bytes()), ("open.yaml", OPEN.as_bytes())]);
+    let contracts = folder(&[("idle.yaml", idle.as_bytes()), ("empty.yaml", b"{}\n")]);
+    let [shut, open] = ["shut.yaml", "open.yaml"].map(|name| text(&manifests.path().join(name)));
+    let code = |contract: &str, arguments: &[&str]| {
+        let config = text(&contracts.path().join(contract));
+        let output = run(&[arguments, &["--config", &config]].concat());
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let explain = ["explain", "x/a", "y/b", &shut];
+    assert_eq!(code("empty.yaml", &explain).0, Some(1));
+    assert_eq!(code("idle.yaml", &explain).0, Some(0));
+    let diff = ["diff", &shut, &open];
+    assert_eq!(code("empty.yaml", &diff).0, Some(1));
+    assert_eq!(code("idle.yaml", &diff).0, Some(0));
+    let connections = |contract| {
+        let json: serde_json::Value =
+            serde_json::from_str(&code(contract, &["graph", "-f", "json", &shut]).1).expect("JSON");
+        json["connections"].as_array().expect("a list").len()
+    };
+    assert!(connections("empty.yaml") < connections("idle.yaml"));
+    let check = ["check", "-f", "json", &shut];
+    assert!(!code("empty.yaml", &check).1.contains("unsegmented-path"));
+    assert!(code("idle.yaml", &check).1.contains("unsegmented-path"));
+}
+
+#[test]
+fn a_setting_that_the_dataplane_does_not_have_is_told_with_a_hint() {
+    let contract = "dataplane:\n  engine: cilium\n  settings:\n    enable-polcy: never\n";
+    let folder = folder(&[("a.yaml", OPEN.as_bytes()), ("watertight.yaml", contract.as_bytes())]);
+    for command in ["check", "graph"] {
+        let output = run(&[command, &text(folder.path())]);
+        assert_eq!(output.status.code(), Some(2), "{command}");
+        let said = said(&output);
+        assert!(said.contains("watertight.yaml:4:5: no setting enable-polcy of cilium is read"), "{said}");
+        assert!(said.contains("hint: did you mean `enable-policy`?"), "{said}");
+    }
+    let path = text(folder.path());
+    let output = run(&["diff", &path, &path]);
+    assert_eq!(said(&output).matches("enable-polcy").count(), 1, "{}", said(&output));
+}

@@ -1,5 +1,6 @@
-//! Runs `docs/reference/contract.md`: each contract is read; where manifests follow, the findings
-//! that the page lists must follow too, and where errors follow, those and no others.
+//! Runs `docs/reference/contract.md`: each contract is read; where manifests follow, the findings,
+//! the connections and the ways in that the page lists must follow too, and where errors follow,
+//! those and no others.
 
 #![expect(clippy::disallowed_methods, reason = "tests read pages")]
 
@@ -19,6 +20,8 @@ struct Section {
     manifests: Option<String>,
     findings: Option<String>,
     excepted: Option<String>,
+    exposures: Option<String>,
+    connections: Option<String>,
     error: Option<String>,
 }
 
@@ -41,6 +44,8 @@ fn sections(page: &str) -> Vec<Section> {
             "yaml" => &mut section.manifests,
             "findings" => &mut section.findings,
             "excepted" => &mut section.excepted,
+            "exposures" => &mut section.exposures,
+            "connections" => &mut section.connections,
             "error" => &mut section.error,
             other => panic!("a block of {other:?} under {}", section.heading),
         };
@@ -95,6 +100,18 @@ fn every_contract_on_the_page_says_what_the_page_says() {
                 if !missing.is_empty() || wanted != said.len() {
                     failures.push(format!("{}: not said {missing:#?} in {said:#?}", section.heading));
                 }
+            }
+        }
+        type Lines = fn(&Analysis) -> Vec<String>;
+        let graphs: [(&Option<String>, Lines); 2] = [
+            (&section.exposures, common::exposure_lines),
+            (&section.connections, |analysis| common::connection_lines(analysis, false)),
+        ];
+        for (wanted, of) in graphs {
+            let (Some(analysis), Some(wanted)) = (&analysis, wanted) else { continue };
+            let (got, want) = (of(analysis), wanted.lines().collect::<Vec<_>>());
+            if got != want {
+                failures.push(format!("{}: want {want:#?}, got {got:#?}", section.heading));
             }
         }
         if let (Some(analysis), Some(findings)) = (&analysis, &section.findings) {

@@ -15,7 +15,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("capture", &["model"]),
     ("protocol", &["model", "capture"]),
     ("graph", &["model", "inventory", "policy"]),
-    ("entry", &["model", "inventory"]),
+    ("entry", &["model", "inventory", "contract"]),
     ("exposure", &["model", "inventory", "entry", "policy", "graph"]),
     ("observed", &["model", "inventory", "capture", "protocol"]),
     ("check", &["model", "inventory", "contract", "exposure", "graph", "observed"]),

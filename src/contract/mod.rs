@@ -1,8 +1,10 @@
-//! What people decided: segments and their sensitivity, rules between them, exceptions, severities.
+//! What people decided: segments and their sensitivity, rules between them, exceptions, severities,
+//! and what they know of the cluster that manifests do not tell.
 //!
 //! A contract is read from `watertight.yaml` and bound to those who exist. It evaluates nothing:
 //! whether a rule holds is found out by the checks.
 
+mod controller;
 mod date;
 mod exception;
 mod pattern;
@@ -11,7 +13,9 @@ mod rule;
 mod sections;
 mod segment;
 mod segmentation;
+mod setup;
 
+pub use controller::{PlacedController, Runs, Served};
 pub use date::Date;
 pub use exception::{About, Exception};
 pub use pattern::{Pattern, nearest};
@@ -38,6 +42,8 @@ pub struct Contract {
     pub sensitive: Vec<SensitivePorts>,
     /// What enforces the policies, and how it is set up.
     pub dataplane: DataplaneSettings,
+    /// Controllers of the ways in from outside, in the order of the file.
+    pub controllers: Vec<PlacedController>,
     /// Severities by check.
     pub severities: BTreeMap<String, Override>,
     /// Exceptions.
@@ -60,8 +66,19 @@ pub struct SensitivePorts {
 pub struct DataplaneSettings {
     /// Name of an engine, as `--engine` takes it.
     pub engine: Option<String>,
-    /// Settings by name, as the engine knows them.
-    pub settings: BTreeMap<String, String>,
+    /// Major and minor version.
+    pub version: Option<(u32, u32)>,
+    /// Settings by the dataplane's own names.
+    pub settings: BTreeMap<String, Setting>,
+}
+
+/// A setting of the dataplane.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Setting {
+    /// As the dataplane's own configuration would write it.
+    pub value: String,
+    /// Where it stands.
+    pub origin: Origin,
 }
 
 /// What becomes of the findings of a check.

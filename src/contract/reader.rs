@@ -9,7 +9,19 @@ use std::sync::Arc;
 
 /// Every place of a contract and the keys that may stand there.
 pub const KEYS: &[(&str, &[&str])] = &[
-    ("", &["segments", "networks", "rules", "sensitivePorts", "dataplane", "severities", "exceptions"]),
+    (
+        "",
+        &[
+            "segments",
+            "networks",
+            "rules",
+            "sensitivePorts",
+            "dataplane",
+            "controllers",
+            "severities",
+            "exceptions",
+        ],
+    ),
     (
         "segments",
         &[
@@ -24,7 +36,22 @@ pub const KEYS: &[(&str, &[&str])] = &[
         ],
     ),
     ("rules", &["from", "to", "allow", "protect", "ways", "why"]),
-    ("dataplane", &["engine", "settings"]),
+    ("dataplane", &["engine", "version", "settings"]),
+    (
+        "controllers",
+        &[
+            "class",
+            "gatewayClass",
+            "ingress",
+            "gateway",
+            "route",
+            "namespace",
+            "labels",
+            "workload",
+            "outside",
+            "cidrs",
+        ],
+    ),
     ("exceptions", &["check", "subject", "from", "to", "ports", "why", "approvedBy", "ticket", "expires"]),
 ];
 

@@ -1,7 +1,7 @@
 //! The sections of a contract, one function each.
 
 use super::reader::{Reader, one_of};
-use super::{About, Allow, Contract, DataplaneSettings, Date, End, Exception, Fit, LabelTest, Network};
+use super::{About, Allow, Contract, Date, End, Exception, Fit, LabelTest, Network, setup};
 use super::{Override, Pattern, Protect, Rule, Segment, SensitivePorts, Sensitivity, Ways};
 use crate::model::{AddressRange, AddressSet, Node};
 
@@ -47,7 +47,10 @@ pub(super) fn fill(reader: &mut Reader<'_>, root: &Node, contract: &mut Contract
     for (name, _) in mapping(reader, root, "severities") {
         severity(reader, section(root, "severities"), name, contract);
     }
-    contract.dataplane = dataplane(reader, root);
+    contract.dataplane = setup::dataplane(reader, root);
+    for (number, node) in list(reader, root, "controllers") {
+        contract.controllers.extend(setup::controller(reader, node, number));
+    }
     for (number, node) in list(reader, root, "rules") {
         contract.rules.extend(rule(reader, node, number));
     }
@@ -218,30 +221,6 @@ fn severity(reader: &mut Reader<'_>, parent: &Node, name: &str, contract: &mut C
     }
 }
 
-fn dataplane(reader: &mut Reader<'_>, root: &Node) -> DataplaneSettings {
-    let mut settings = DataplaneSettings::default();
-    let Some(node) = root.get("dataplane").filter(|node| !node.is_null()) else { return settings };
-    if !reader.keys(node, "dataplane", "`dataplane`") {
-        return settings;
-    }
-    if let Some(engine) = reader.text(node, "engine") {
-        match engine == "auto" || reader.known.engines.contains(&engine.as_str()) {
-            true => settings.engine = Some(engine),
-            false => {
-                let hint = one_of(&engine, &reader.known.engines);
-                reader.refuse(node, "engine", format!("there is no engine {engine:?}"), &hint);
-            }
-        }
-    }
-    let names: Vec<String> = mapping(reader, node, "settings").iter().map(|(n, _)| (*n).to_owned()).collect();
-    for name in names {
-        if let Some(value) = reader.text(section(node, "settings"), &name) {
-            settings.settings.insert(name, value);
-        }
-    }
-    settings
-}
-
 fn exception(reader: &mut Reader<'_>, node: &Node, number: usize) -> Option<Exception> {
     let what = format!("exceptions[{number}]");
     if !reader.keys(node, "exceptions", &what) {
@@ -314,14 +293,14 @@ fn patterns(reader: &mut Reader<'_>, node: &Node, key: &str) -> Vec<Pattern> {
     reader.texts(node, key).iter().map(|(text, _)| Pattern::new(text)).collect()
 }
 
-fn labels(reader: &mut Reader<'_>, node: &Node, key: &str) -> Vec<LabelTest> {
+pub(super) fn labels(reader: &mut Reader<'_>, node: &Node, key: &str) -> Vec<LabelTest> {
     let names: Vec<String> = mapping(reader, node, key).iter().map(|(name, _)| (*name).to_owned()).collect();
     let parent = section(node, key);
     let test = |name: String| LabelTest { values: patterns(reader, parent, &name), key: name };
     names.into_iter().map(test).collect()
 }
 
-fn cidrs(reader: &mut Reader<'_>, parent: &Node, key: &str) -> AddressSet {
+pub(super) fn cidrs(reader: &mut Reader<'_>, parent: &Node, key: &str) -> AddressSet {
     let mut ranges = Vec::new();
     for (text, node) in reader.texts(parent, key) {
         let single = || text.parse().ok().map(AddressRange::single);
@@ -337,7 +316,7 @@ fn cidrs(reader: &mut Reader<'_>, parent: &Node, key: &str) -> AddressSet {
 }
 
 /// The entries of a section that is a mapping.
-fn mapping<'n>(reader: &mut Reader<'_>, parent: &'n Node, key: &str) -> Vec<(&'n str, &'n Node)> {
+pub(super) fn mapping<'n>(reader: &mut Reader<'_>, parent: &'n Node, key: &str) -> Vec<(&'n str, &'n Node)> {
     let Some(node) = parent.get(key).filter(|node| !node.is_null()) else { return Vec::new() };
     if !matches!(node.value, crate::model::Value::Map(_)) {
         reader.refuse_key(
@@ -361,6 +340,6 @@ fn list<'n>(reader: &mut Reader<'_>, root: &'n Node, key: &str) -> Vec<(usize, &
 }
 
 /// A section that is known to be there.
-fn section<'n>(root: &'n Node, key: &str) -> &'n Node {
+pub(super) fn section<'n>(root: &'n Node, key: &str) -> &'n Node {
     root.get(key).unwrap_or(root)
 }

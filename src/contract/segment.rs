@@ -138,7 +138,8 @@ impl Fit {
 }
 
 impl LabelTest {
-    fn holds(&self, labels: &Labels) -> bool {
+    /// Whether some labels have it.
+    pub fn holds(&self, labels: &Labels) -> bool {
         let value = labels.get(&self.key);
         value.is_some_and(|value| self.values.iter().any(|pattern| pattern.matches(value)))
     }

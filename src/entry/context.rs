@@ -1,7 +1,9 @@
 //! What the readers of all languages share: the objects, and how a reference to a service is kept.
 
 use super::controller;
+use super::placed::{self, Placed};
 use super::{Backend, Controller, DeadEnd, Entries, EntryKind, EntryPoint, PortChoice, Tls, WhyDead};
+use crate::contract::{PlacedController, Served};
 use crate::inventory::{Inventory, Service, ServiceKind, TargetPort};
 use crate::model::{Bend, Document, EndpointName, Gap, Node, Origin, Protocol};
 use std::collections::BTreeSet;
@@ -10,6 +12,7 @@ use std::collections::BTreeSet;
 pub(super) struct Context<'a> {
     pub documents: &'a [Document],
     pub inventory: &'a Inventory,
+    placed: Vec<Placed<'a>>,
     entries: Entries,
 }
 
@@ -35,8 +38,22 @@ pub(super) struct Reference<'a> {
 }
 
 impl<'a> Context<'a> {
-    pub fn new(documents: &'a [Document], inventory: &'a Inventory) -> Self {
-        Context { documents, inventory, entries: Entries::default() }
+    pub fn new(
+        documents: &'a [Document],
+        inventory: &'a Inventory,
+        controllers: &'a [PlacedController],
+    ) -> Self {
+        let (placed, problems) = placed::bind(controllers, inventory);
+        Context { documents, inventory, placed, entries: Entries { problems, ..Entries::default() } }
+    }
+
+    /// The controller that the contract places for an object of this kind, or else for its class.
+    pub fn placed(&self, object: (Served, &EndpointName), class: Option<(Served, &str)>) -> Option<Controller> {
+        let (served, name) = object;
+        let name = format!("{}/{}", name.namespace, name.name);
+        let of = |served: Served, text: &str| self.placed.iter().find(|placed| placed.serves(served, text));
+        let found = of(served, &name).or_else(|| class.and_then(|(served, text)| of(served, text)));
+        found.map(|placed| placed.controller.clone())
     }
 
     /// Objects of a kind, in an API group (`networking.k8s.io`) at any version.
@@ -122,6 +139,9 @@ impl<'a> Context<'a> {
     pub fn finish(self) -> Entries {
         let mut entries = self.entries;
         entries.controllers = controller::all(self.inventory);
+        entries.controllers.extend(self.placed.iter().flat_map(|p| p.workloads.iter().copied()));
+        entries.controllers.sort_unstable();
+        entries.controllers.dedup();
         entries.points.sort_by(|a, b| (&a.name, &a.chain, &a.hosts).cmp(&(&b.name, &b.chain, &b.hosts)));
         entries.dead_ends.sort();
         entries.dead_ends.dedup();

@@ -5,7 +5,7 @@
 
 use super::context::Context;
 use crate::inventory::Inventory;
-use crate::model::Labels;
+use crate::model::{AddressSet, Labels};
 
 /// Who takes a connection from outside and opens another one to the backend.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,8 +36,8 @@ pub enum Presence {
     Direct,
     /// In these workloads, by index.
     Inside(Vec<usize>),
-    /// Outside of the cluster, so that it comes from outside addresses.
-    Outside,
+    /// Outside of the cluster, so that it comes from outside addresses: from these, where they are known.
+    Outside(Option<AddressSet>),
     /// Somewhere that the input does not show.
     Absent,
     /// As `Absent`, and the gateway object is not in the input either, so that it is not known
@@ -265,7 +265,7 @@ impl Controller {
     pub fn is_absent(&self) -> bool {
         match self.presence {
             Presence::Absent | Presence::Missing => true,
-            Presence::Direct | Presence::Inside(_) | Presence::Outside => false,
+            Presence::Direct | Presence::Inside(_) | Presence::Outside(_) => false,
         }
     }
 
@@ -294,7 +294,7 @@ impl Controller {
     /// One that is known, with its pods where the input has them.
     pub(super) fn known(known: &'static Known, context: &Context<'_>) -> Controller {
         let presence = match known.place {
-            Place::Cloud => Presence::Outside,
+            Place::Cloud => Presence::Outside(None),
             Place::Dataplane | Place::PodsOfGateway => Presence::Absent,
             Place::Pods => match workloads_of(known, context.inventory) {
                 none if none.is_empty() => Presence::Absent,

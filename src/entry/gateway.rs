@@ -9,6 +9,7 @@ use super::controller::{self, GATEWAY_NAME, Place, Usual, labelled};
 use super::host;
 use super::listener::{Allowed, Listener};
 use super::{Controller, EntryKind, PortChoice, Tls, WhyDead};
+use crate::contract::Served;
 use crate::model::{Document, EndpointName, Labels, Node, Origin, Protocol};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -268,7 +269,7 @@ fn lead(
     context.lead(draft, &Reference { namespace, service, port, protocol, line });
 }
 
-/// The pods that were made for the Gateway, or those of its controller.
+/// Where the contract places it, or the pods that were made for the Gateway, or those of its controller.
 fn controller_of<'a>(
     context: &Context<'_>,
     world: &World<'a>,
@@ -277,6 +278,10 @@ fn controller_of<'a>(
     let class_name =
         gateway.body.path(&["spec", "gatewayClassName"]).and_then(Node::text).unwrap_or_default();
     let class = world.classes.get(class_name).copied();
+    let own = name_of(gateway);
+    if let Some(placed) = context.placed((Served::Gateway, &own), Some((Served::GatewayClass, class_name))) {
+        return (placed, class);
+    }
     let text = class.and_then(|class| class.body.path(&["spec", "controllerName"])).and_then(Node::text);
     let known = match text {
         Some(text) => controller::by_controller(text),
@@ -284,7 +289,6 @@ fn controller_of<'a>(
             .or_else(|| controller::by_class(class_name, |_| true)),
     };
     let name = known.map_or(text.unwrap_or(class_name), |known| known.name);
-    let own = name_of(gateway);
     let envoy = [(ENVOY_OWNER, own.name.as_str())];
     let made = labelled(context.inventory, Some(&own.namespace), &[(GATEWAY_NAME, &own.name)]);
     let made = if made.is_empty() { labelled(context.inventory, None, &envoy) } else { made };

@@ -4,6 +4,7 @@ use super::context::{Context, Draft, Reference, annotation, name_of, origin_of, 
 use super::controller::{self, Place};
 use super::host::certificate_covers;
 use super::{Controller, EntryKind, PortChoice, Tls};
+use crate::contract::Served;
 use crate::model::{Document, Node, Origin, Protocol};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -75,7 +76,7 @@ fn one(context: &mut Context<'_>, document: &Document, classes: &BTreeMap<&str, 
     }
 }
 
-/// The class decides: by annotation, by name, or the default class.
+/// The contract decides, or else the class: by annotation, by name, or the default class.
 fn controller_of<'a>(
     context: &Context<'_>,
     document: &Document,
@@ -92,6 +93,12 @@ fn controller_of<'a>(
             marked.next().filter(|_| marked.next().is_none()).copied()
         }
     };
+    let class_name = class.map(|class| &*class.origin.name).or(named).unwrap_or_default();
+    if let Some(placed) =
+        context.placed((Served::Ingress, &name_of(document)), Some((Served::Class, class_name)))
+    {
+        return (placed, class);
+    }
     let text = class.and_then(|class| class.body.path(&["spec", "controller"])).and_then(Node::text);
     let ingress = |place| place != Place::PodsOfGateway;
     let known = match (text, named) {

@@ -3,6 +3,7 @@
 use super::context::{Context, Draft, Reference, name_of, origin_of, port_in, texts};
 use super::host;
 use super::{Controller, EntryKind, PortChoice, Tls, Usual, WhyDead};
+use crate::contract::Served;
 use crate::model::{Document, Labels, Node, Protocol};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -71,7 +72,8 @@ fn bind(context: &mut Context<'_>, service: &Document, gateway: &Document, all: 
         labels: selector.iter().filter_map(|(k, v)| Some((k.to_string(), v.text()?.to_owned()))).collect(),
     };
     let usual = (pods.is_empty() && !selector.is_empty()).then(usual);
-    let controller = Controller { usual, ..Controller::inside("istio gateway", pods) };
+    let found = Controller { usual, ..Controller::inside("istio gateway", pods) };
+    let controller = context.placed((Served::Gateway, &parent), None).unwrap_or(found);
     let wanted = texts(service.body.path(&["spec", "hosts"]));
     let mut attached = false;
     for server in gateway.body.path(&["spec", "servers"]).map_or(&[][..], Node::items) {

@@ -12,11 +12,13 @@ mod ingress;
 mod istio;
 mod listener;
 mod openshift;
+mod placed;
 
 pub use controller::{Controller, Presence, Usual};
 
+use crate::contract::PlacedController;
 use crate::inventory::{Inventory, TargetPort};
-use crate::model::{Document, EndpointName, Gap, Origin, Protocol};
+use crate::model::{Document, EndpointName, Gap, Origin, Problem, Protocol};
 use context::Context;
 use std::collections::BTreeSet;
 
@@ -31,6 +33,8 @@ pub struct Entries {
     pub controllers: Vec<usize>,
     /// What was not understood.
     pub gaps: Vec<Gap>,
+    /// Controllers that the contract places where nobody is.
+    pub problems: Vec<Problem>,
 }
 
 /// One way from outside to one backend.
@@ -164,9 +168,10 @@ pub enum WhyDead {
     CertificateNotGranted,
 }
 
-/// Reads every object that leads traffic in; the order of the documents does not matter.
-pub fn read(documents: &[Document], inventory: &Inventory) -> Entries {
-    let mut context = Context::new(documents, inventory);
+/// Reads every object that leads traffic in; the order of the documents does not matter. `placed` are
+/// controllers of which people said where they run.
+pub fn read(documents: &[Document], inventory: &Inventory, placed: &[PlacedController]) -> Entries {
+    let mut context = Context::new(documents, inventory, placed);
     direct::read(&mut context);
     ingress::read(&mut context);
     openshift::read(&mut context);

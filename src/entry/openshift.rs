@@ -3,6 +3,7 @@
 use super::context::{Context, Draft, Reference, name_of, origin_of};
 use super::controller::by_controller;
 use super::{Controller, EntryKind, PortChoice, Tls};
+use crate::contract::Served;
 use crate::inventory::TargetPort;
 use crate::model::{Document, Node, Protocol};
 
@@ -16,11 +17,15 @@ pub(super) fn read(context: &mut Context<'_>) {
 
 fn one(context: &mut Context<'_>, document: &Document) {
     let Some(spec) = document.body.get("spec") else { return };
-    let controller = match by_controller("openshift.io/ingress-to-route") {
-        Some(known) => Controller::known(known, context),
-        None => Controller::unknown("openshift-router"),
-    };
     let name = name_of(document);
+    let controller = match (
+        context.placed((Served::Route, &name), None),
+        by_controller("openshift.io/ingress-to-route"),
+    ) {
+        (Some(placed), _) => placed,
+        (None, Some(known)) => Controller::known(known, context),
+        (None, None) => Controller::unknown("openshift-router"),
+    };
     let draft = Draft {
         kind: EntryKind::Route,
         name: name.clone(),

@@ -66,7 +66,13 @@ impl<'a> Judge<'a> {
             };
         }
         match &point.controller.presence {
-            Presence::Direct | Presence::Outside => self.through_nobody(target),
+            Presence::Direct | Presence::Outside(None) => self.through_nobody(target),
+            Presence::Outside(Some(own)) => {
+                let verdict = self.through_addresses(own, target);
+                // Whoever reaches the controller is not known: anybody.
+                let sources = if verdict.sources.is_empty() { AddressSet::none() } else { AddressSet::all() };
+                Verdict { sources, ..verdict }
+            }
             Presence::Inside(controllers) => self.through_controllers(controllers, target),
             Presence::Absent => self.guests.verdict(self.graph, point, target, self),
             Presence::Missing => {
@@ -81,9 +87,18 @@ impl<'a> Judge<'a> {
 
     /// Any outside address; clients that appear as a node count as its address does.
     pub fn through_nobody(&self, target: Target) -> Verdict {
+        self.through_addresses(&AddressSet::all(), target)
+    }
+
+    /// Some of the outside addresses.
+    fn through_addresses(&self, own: &AddressSet, target: Target) -> Verdict {
         let class = self.graph.class_of(target.workload, target.variant);
         let (mut ranges, mut rules, mut governed) = (Vec::new(), Vec::new(), true);
         for (atom, addresses) in self.graph.atoms() {
+            let addresses = addresses.intersection(own);
+            if addresses.is_empty() {
+                continue;
+            }
             let edge = self.graph.edge(atom, class);
             if edge.traffic.contains(target.protocol, target.port) {
                 ranges.extend_from_slice(addresses.ranges());

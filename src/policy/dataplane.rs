@@ -1,6 +1,6 @@
 //! What differs between dataplanes, as values that engines and the graph read.
 
-use super::cilium;
+use super::{calico, cilium};
 use crate::model::Origin;
 use std::collections::BTreeMap;
 
@@ -105,6 +105,20 @@ impl DataplaneKind {
     /// The name.
     pub fn name(self) -> &'static str {
         NAMES.iter().find(|(kind, _)| *kind == self).map_or("", |(_, name)| name)
+    }
+
+    /// The settings that anything is drawn from, by the dataplane's own names.
+    pub fn settings(self) -> Vec<&'static str> {
+        match self {
+            DataplaneKind::Cilium | DataplaneKind::GkeDataplaneV2 => cilium::settings::all().collect(),
+            DataplaneKind::Calico => calico::SETTINGS.to_vec(),
+            DataplaneKind::Kubernetes
+            | DataplaneKind::OvnKubernetes
+            | DataplaneKind::AwsVpcCni
+            | DataplaneKind::Antrea
+            | DataplaneKind::NetworkPolicyOnly
+            | DataplaneKind::None => Vec::new(),
+        }
     }
 
     /// The kind of this name.

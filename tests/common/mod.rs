@@ -79,9 +79,17 @@ pub fn analyse_under(
     dataplane: Option<Dataplane>,
 ) -> (Analysis, Vec<Problem>) {
     let (contract, mut problems) = contract(contract_text);
-    let (analysis, more) = analyse_on(manifests, dataplane);
-    problems.extend(more);
-    let mut analysis = analysis::under(analysis, contract, Date::parse("2027-03-01").expect("a day"));
+    let reading = source::parse(&Arc::from("example.yaml"), manifests);
+    problems.extend(reading.problems);
+    let named = contract.dataplane.engine.as_deref().and_then(DataplaneKind::from_name);
+    let dataplane = match dataplane.or(named.map(Dataplane::new)) {
+        Some(given) => policy::configured(given, &reading.documents),
+        None => policy::detect(&reading.documents),
+    };
+    let (dataplane, unread) = analysis::set_up(dataplane, &contract);
+    problems.extend(unread);
+    let today = Date::parse("2027-03-01").expect("a day");
+    let mut analysis = analysis::declared_under(&reading.documents, dataplane, contract, today);
     problems.append(&mut analysis.problems);
     (analysis, problems)
 }

@@ -12,12 +12,13 @@ use std::process::ExitCode;
 
 /// Reads both versions, compares, reports; 1 where something opens, by `--fail-on`.
 pub(super) fn run(session: &mut Session, args: &Diff) -> Result<ExitCode, Failure> {
-    let old = session.read(std::slice::from_ref(&args.old))?;
-    let new = match &args.new {
+    let mut old = session.read(std::slice::from_ref(&args.old))?;
+    let mut new = match &args.new {
         Some(path) => session.read(std::slice::from_ref(path))?,
         None => committed(&old),
     };
     let [before, after] = dataplanes([&old, &new])?;
+    let (before, after) = set_up(&mut old, &mut new, before, after);
     let old = session.analysed(old, before);
     let new = session.analysed(new, after);
     let observed = session.observed(&args.capture, &new);
@@ -54,6 +55,26 @@ fn committed(old: &Written) -> Written {
         engine: engine.clone(),
         today: *today,
     }
+}
+
+/// What the contracts say of the dataplane. The cluster is one: what only one of them says counts for both.
+fn set_up(
+    old: &mut Written,
+    new: &mut Written,
+    before: Dataplane,
+    after: Dataplane,
+) -> (Dataplane, Dataplane) {
+    let says = |written: &Written| {
+        let given = &written.contract.dataplane;
+        given.version.is_some() || !given.settings.is_empty()
+    };
+    let of_old = if says(old) { &old.contract } else { &new.contract };
+    let of_new = if says(new) { &new.contract } else { &old.contract };
+    let ((before, said), (after, more)) = (analysis::set_up(before, of_old), analysis::set_up(after, of_new));
+    let twice = said == more;
+    old.found.extend(said);
+    new.found.extend(more.into_iter().filter(|_| !twice));
+    (before, after)
 }
 
 /// One cluster has one dataplane: where the versions seem to differ, what runs in one of them, or

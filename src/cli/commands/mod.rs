@@ -81,8 +81,9 @@ impl Session {
 
     /// Reads manifests and builds the graph; problems are printed as they stand.
     fn declared(&mut self, paths: &[PathBuf]) -> Result<Analysis, Failure> {
-        let read = self.read(paths)?;
-        let dataplane = Self::dataplane(&read)?;
+        let mut read = self.read(paths)?;
+        let (dataplane, problems) = analysis::set_up(Self::dataplane(&read)?, &read.contract);
+        read.found.extend(problems);
         Ok(self.analysed(read, dataplane))
     }
 
@@ -124,8 +125,9 @@ impl Session {
     /// Builds the graph of what was read; problems are printed as they stand.
     fn analysed(&mut self, read: Written, dataplane: policy::Dataplane) -> Analysis {
         let Written { manifests: reading, contract, mut found, engine: _, today } = read;
-        let mut analysis = self.timed("analyse", || analysis::declared(&reading.documents, dataplane));
-        analysis = analysis::under(analysis, contract, today);
+        let mut analysis = self.timed("analyse", || {
+            analysis::declared_under(&reading.documents, dataplane, contract, today)
+        });
         // A broken contract lies among the manifests and is read as one of them too.
         let twice = |p: &Problem| {
             found.iter().any(|f| (&f.origin.file, f.origin.line) == (&p.origin.file, p.origin.line))

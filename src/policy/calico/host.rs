@@ -34,9 +34,11 @@ pub fn failsafe(documents: &[&Document], dataplane: &Dataplane) -> Result<Vec<Pl
         let origin = felix.unwrap_or(endpoint).origin.at(field, 0);
         let origin = Origin { line: felix.unwrap_or(endpoint).origin.line, ..origin };
         let configured = felix.map(|document| of_configuration(document, direction, field, &origin));
-        let rules = match configured.transpose()?.flatten() {
-            Some(rules) => rules,
-            None => from_text(dataplane.setting(field, default), &origin),
+        // A setting of the dataplane is what the user says, who knows better.
+        let rules = match (dataplane.settings.get(field), configured.transpose()?.flatten()) {
+            (Some(said), _) => from_text(said, &origin),
+            (None, Some(rules)) => rules,
+            (None, None) => from_text(default, &origin),
         };
         policies.push(placed(direction, joined(rules), origin));
     }

@@ -21,7 +21,7 @@ mod tiers;
 mod traffic;
 mod wire;
 
-pub use settings::settings;
+pub use settings::{SETTINGS, settings};
 
 use super::{Dataplane, Engine, Kind, Lowered};
 use crate::model::Document;

@@ -17,6 +17,21 @@ const KEYS: &[&str] = &[
     "defaultEndpointToHostAction",
 ];
 
+/// Every setting that something is drawn from, and may be given without FelixConfiguration.
+pub const SETTINGS: &[&str] = &[
+    "wireguardEnabled",
+    "wireguardEnabledV6",
+    "wireguardHostEncryptionEnabled",
+    "wireguardListeningPort",
+    "wireguardListeningPortV6",
+    "wireguardInterfaceName",
+    "wireguardInterfaceNameV6",
+    "vxlanPort",
+    "defaultEndpointToHostAction",
+    "failsafeInboundHostPorts",
+    "failsafeOutboundHostPorts",
+];
+
 /// The settings that the FelixConfiguration `default` makes; absent ones have their defaults.
 ///
 /// A setting that an object of a single node (`node.<name>`) turns off is off: what holds on some

@@ -35,6 +35,22 @@ pub const ABOUT_POLICIES: &[&str] = &[
     "policy-cidr-match-mode",
 ];
 
+/// Other keys that something is drawn from.
+const ABOUT_OTHERS: &[&str] = &[
+    "cluster-name",
+    "enable-extended-ip-protocols",
+    "enable-ipsec",
+    "enable-wireguard",
+    "encrypt-node",
+    "mesh-auth-enabled",
+    "mesh-auth-mutual-enabled",
+];
+
+/// Every key that something is drawn from.
+pub fn all() -> impl Iterator<Item = &'static str> {
+    ABOUT_POLICIES.iter().chain(ABOUT_OTHERS).copied()
+}
+
 /// Whether a dataplane is made of Cilium.
 pub fn is_cilium(kind: DataplaneKind) -> bool {
     matches!(kind, DataplaneKind::Cilium | DataplaneKind::GkeDataplaneV2)

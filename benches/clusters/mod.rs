@@ -1,0 +1,186 @@
+//! Manifests of clusters of different shapes, the same at every run.
+
+use std::fmt::Write as _;
+
+/// Namespaces of four pods with a default deny and two policies.
+pub fn small_namespaces(namespaces: usize) -> String {
+    let mut text = String::new();
+    for n in 0..namespaces {
+        namespace(&mut text, n);
+        for number in 0..4 {
+            pod(&mut text, n, number, &format!("app: app-{number}"));
+        }
+        policy(&mut text, n, "deny", "podSelector: {}\n  policyTypes: [Ingress, Egress]");
+        let peer = |app: usize| format!("[{{podSelector: {{matchLabels: {{app: app-{app}}}}}}}]");
+        let (web, out) = (peer(1), peer(0));
+        let spec = format!(
+            "podSelector: {{matchLabels: {{app: app-0}}}}\n  ingress:\n  - from: {web}\n    ports: [{{port: 8080}}]"
+        );
+        policy(&mut text, n, "web", &spec);
+        let spec = format!(
+            "podSelector: {{matchLabels: {{app: app-1}}}}\n  policyTypes: [Egress]\n  egress:\n  - to: {out}\n    ports: [{{port: http}}]"
+        );
+        policy(&mut text, n, "out", &spec);
+    }
+    text
+}
+
+/// As published histograms have it (npinaeva/k8s-netpol-scale): 604 namespaces of which few are
+/// big, 5,413 pods, 13,678 policies; the median policy selects 6 pods, 3,559 have no rules, and
+/// peers hold up to 3,578 pods.
+pub fn profile() -> String {
+    const NAMESPACES: usize = 604;
+    let mut text = String::new();
+    let mut dice = Dice(7);
+    // 2 namespaces of 600 pods, 12 of 100, and the rest of 4 to 7.
+    let size = |n: usize| match n {
+        0 | 1 => 600,
+        2..14 => 100,
+        _ => 4 + n % 4 + usize::from(n.is_multiple_of(2)),
+    };
+    let (mut pods, mut policies) = (0_usize, 0_usize);
+    for n in 0..NAMESPACES {
+        namespace(&mut text, n);
+        for number in 0..size(n).min(5_413 - pods) {
+            // Groups of 6 pods share an application.
+            let labels = format!("app: app-{}, tier: t{}, track: stable", number / 6, number % 3);
+            pod(&mut text, n, number, &labels);
+        }
+        pods += size(n).min(5_413 - pods);
+    }
+    while policies < 13_678 {
+        let n = dice.below(NAMESPACES);
+        let groups = size(n).div_ceil(6);
+        let subject = match dice.below(10) {
+            0 => "{}".to_owned(),
+            1 => format!("{{matchLabels: {{tier: t{}}}}}", dice.below(3)),
+            _ => format!("{{matchLabels: {{app: app-{}}}}}", dice.below(groups)),
+        };
+        let peer = match dice.below(20) {
+            0 => "namespaceSelector: {}, podSelector: {matchLabels: {track: stable, tier: t0}}".to_owned(),
+            1..4 => format!("namespaceSelector: {{matchLabels: {{team: t{}}}}}", dice.below(50)),
+            4..6 => format!("ipBlock: {{cidr: 172.{}.{}.0/24}}", 16 + dice.below(16), dice.below(64)),
+            _ => format!("podSelector: {{matchLabels: {{app: app-{}}}}}", dice.below(groups)),
+        };
+        let port = match dice.below(3) {
+            0 => "http".to_owned(),
+            _ => (8_080 + dice.below(4)).to_string(),
+        };
+        let spec = match policies {
+            // Without rules, as a default deny has none.
+            0..3_559 => format!("podSelector: {subject}\n  policyTypes: [Ingress]"),
+            _ if policies.is_multiple_of(3) => format!(
+                "podSelector: {subject}\n  policyTypes: [Egress]\n  egress:\n  - to: [{{{peer}}}]\n    ports: [{{port: {port}}}]"
+            ),
+            _ => format!(
+                "podSelector: {subject}\n  ingress:\n  - from: [{{{peer}}}]\n    ports: [{{port: {port}}}]"
+            ),
+        };
+        policy(&mut text, n, &format!("p{policies}"), &spec);
+        policies += 1;
+    }
+    text
+}
+
+/// One namespace in which every policy selects all pods and lets all pods in on some port.
+pub fn one_namespace(pods: usize) -> String {
+    let mut text = String::new();
+    namespace(&mut text, 0);
+    for number in 0..pods {
+        pod(&mut text, 0, number, "app: web");
+    }
+    for number in 0..pods {
+        let port = 8_080 + number % 100;
+        let spec = format!(
+            "podSelector: {{}}\n  ingress:\n  - from: [{{podSelector: {{}}}}]\n    ports: [{{port: {port}}}]"
+        );
+        policy(&mut text, 0, &format!("p{number}"), &spec);
+    }
+    text
+}
+
+/// One namespace in which every pod has a policy of its own that lets its neighbour in.
+pub fn policy_for_each_pod(pods: usize) -> String {
+    let mut text = String::new();
+    namespace(&mut text, 0);
+    for number in 0..pods {
+        pod(&mut text, 0, number, &format!("id: i{number}"));
+    }
+    for number in 0..pods {
+        let neighbour = (number + 1) % pods;
+        let spec = format!(
+            "podSelector: {{matchLabels: {{id: i{number}}}}}\n  ingress:\n  - from: [{{podSelector: {{matchLabels: {{id: i{neighbour}}}}}}}]\n    ports: [{{port: 8080}}]"
+        );
+        policy(&mut text, 0, &format!("p{number}"), &spec);
+    }
+    text
+}
+
+/// Policies of the whole cluster, ten for each priority, each from one team of namespaces to another.
+pub fn cluster_scoped(namespaces: usize, pods: usize, policies: usize) -> String {
+    let mut text = String::new();
+    let mut dice = Dice(11);
+    for n in 0..namespaces {
+        namespace(&mut text, n);
+        for number in 0..pods {
+            pod(&mut text, n, number, &format!("app: app-{}", number % 4));
+        }
+    }
+    for number in 0..policies {
+        let action = ["Accept", "Deny", "Pass"][dice.below(3)];
+        let (team, app, from) = (dice.below(50), dice.below(4), dice.below(50));
+        let _ = writeln!(
+            text,
+            "---\napiVersion: policy.networking.k8s.io/v1alpha2\nkind: ClusterNetworkPolicy\nmetadata: {{name: c{number}}}\nspec:\n\
+             \x20 tier: Admin\n  priority: {}\n  subject:\n    pods:\n      namespaceSelector: {{matchLabels: {{team: t{team}}}}}\n      podSelector: {{matchLabels: {{app: app-{app}}}}}\n\
+             \x20 ingress:\n  - action: {action}\n    from: [{{namespaces: {{matchLabels: {{team: t{from}}}}}}}]\n    protocols: [{{tcp: {{destinationPort: {{number: {}}}}}}}]",
+            number % 1_000,
+            8_000 + number / 1_000 * 100 + number % 100,
+        );
+    }
+    // What `diff` changes.
+    let spec = "podSelector: {}\n  ingress:\n  - from: [{podSelector: {}}]\n    ports: [{port: 8080}]";
+    policy(&mut text, 0, "own", spec);
+    text
+}
+
+fn namespace(text: &mut String, n: usize) {
+    let _ = writeln!(
+        text,
+        "---\napiVersion: v1\nkind: Namespace\nmetadata:\n  name: ns-{n}\n  labels: {{team: t{}}}",
+        n % 50
+    );
+}
+
+fn pod(text: &mut String, n: usize, number: usize, labels: &str) {
+    let address = n * 600 + number;
+    let _ = writeln!(
+        text,
+        "---\napiVersion: v1\nkind: Pod\nmetadata:\n  name: pod-{number}\n  namespace: ns-{n}\n  labels: {{{labels}}}\n\
+         spec:\n  containers:\n  - name: main\n    image: example.invalid/app\n    ports:\n    - containerPort: 8080\n      name: http\n\
+         status:\n  phase: Running\n  podIP: 10.{}.{}.{}",
+        address >> 16 & 255,
+        address >> 8 & 255,
+        address & 255
+    );
+}
+
+fn policy(text: &mut String, n: usize, name: &str, spec: &str) {
+    let _ = writeln!(
+        text,
+        "---\napiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata:\n  name: {name}\n  namespace: ns-{n}\nspec:\n  {spec}"
+    );
+}
+
+/// Numbers that look random and are the same at every run (SplitMix64).
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((mixed ^ (mixed >> 31)) % limit as u64) as usize
+    }
+}
