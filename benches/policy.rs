@@ -29,9 +29,10 @@ const SHAPES: &[Shape] = &[
 fn main() {
     let wanted: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
     let chosen = |name: &str| wanted.is_empty() || wanted.iter().any(|word| name.starts_with(word.as_str()));
-    let mut table = "| cluster | pods | policies | MB | parse s | graph s | graph / parse | checks s | diff s |\n\
+    let mut table =
+        "| cluster | pods | policies | MB | parse s | graph s | graph / parse | checks s | diff s |\n\
                      |---|---:|---:|---:|---:|---:|---:|---:|---:|\n"
-        .to_owned();
+            .to_owned();
     for (name, manifests) in SHAPES.iter().filter(|(name, _)| chosen(name)) {
         let row = row(name, &manifests());
         print!("{row}");

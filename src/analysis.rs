@@ -3,8 +3,8 @@
 use crate::capture::{self, CaptureError, FlowLimits};
 use crate::check::replay::{Replay, replay};
 use crate::check::{self, Evidence, Excepted, Finding};
-pub use crate::contract::{Contract, Segmentation};
 use crate::contract::{self, Date, Knowledge, PlacedController, Setting, Subject};
+pub use crate::contract::{Contract, Segmentation};
 use crate::entry;
 use crate::exposure::{self, Exposures};
 use crate::graph::diff::{self, Diff, Version};

@@ -40,7 +40,14 @@ fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
 
 /// Denying and passing rules of earlier policies of the tier for at least the same subjects.
 fn deciding_before(graph: &AllowedGraph, number: usize, policy: &PolicyInfo) -> Vec<u32> {
-    let same_tier = graph.policies[..number].iter().rev().take_while(|other| other.tier == policy.tier);
+    // Who selects at least the same selects the first of them; tiers of meshes are in no row.
+    let row = policy.selected.first().map_or(&[][..], |first| &graph.row(*first, policy.direction).policies);
+    let earlier: Vec<usize> = match row.binary_search(&(number as u32)) {
+        Ok(place) => row[..place].iter().map(|other| *other as usize).collect(),
+        Err(_) => (0..number).collect(),
+    };
+    let others = earlier.into_iter().rev().map(|other| &graph.policies[other]);
+    let same_tier = others.take_while(|other| other.tier == policy.tier);
     let wider =
         same_tier.filter(|other| other.order < policy.order && holds(&other.selected, &policy.selected));
     let decides = |rule: &u32| graph.rules[*rule as usize].rule.action != Action::Allow;

@@ -67,8 +67,7 @@ pub(super) fn controller(reader: &mut Reader<'_>, node: &Node, number: usize) ->
 }
 
 fn served(reader: &mut Reader<'_>, node: &Node, what: &str) -> Option<(Served, Pattern)> {
-    let given: Vec<(Served, &str)> =
-        Served::ALL.into_iter().filter(|(_, key)| is_given(node, key)).collect();
+    let given: Vec<(Served, &str)> = Served::ALL.into_iter().filter(|(_, key)| is_given(node, key)).collect();
     match given.as_slice() {
         [(served, key)] => {
             let text = reader.text(node, key)?;
@@ -127,7 +126,8 @@ fn runs(reader: &mut Reader<'_>, node: &Node, what: &str) -> Option<Runs> {
         }
         (_, workload, pods) => {
             let key = workload.or(pods).unwrap_or("outside");
-            let hint = "its pods by namespace and labels, one workload, or outside: true; not several of them";
+            let hint =
+                "its pods by namespace and labels, one workload, or outside: true; not several of them";
             reader.refuse(node, key, format!("{what} says twice where the controller runs"), hint);
             None
         }

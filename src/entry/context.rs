@@ -48,7 +48,11 @@ impl<'a> Context<'a> {
     }
 
     /// The controller that the contract places for an object of this kind, or else for its class.
-    pub fn placed(&self, object: (Served, &EndpointName), class: Option<(Served, &str)>) -> Option<Controller> {
+    pub fn placed(
+        &self,
+        object: (Served, &EndpointName),
+        class: Option<(Served, &str)>,
+    ) -> Option<Controller> {
         let (served, name) = object;
         let name = format!("{}/{}", name.namespace, name.name);
         let of = |served: Served, text: &str| self.placed.iter().find(|placed| placed.serves(served, text));

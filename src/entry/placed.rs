@@ -43,9 +43,8 @@ pub(super) fn bind<'a>(
             }
             Runs::Pods { namespace, labels } => {
                 let lives = |w: &Workload| namespace.as_ref().is_none_or(|n| n.matches(&w.name.namespace));
-                let looks = |w: &Workload| {
-                    w.variants.iter().any(|v| labels.iter().all(|test| test.holds(&v.labels)))
-                };
+                let looks =
+                    |w: &Workload| w.variants.iter().any(|v| labels.iter().all(|test| test.holds(&v.labels)));
                 let found = chosen(inventory, |w| lives(w) && looks(w));
                 let there = inventory.workloads.iter().filter(|w| lives(w)).collect::<Vec<_>>();
                 match (found.is_empty(), there.is_empty()) {
@@ -126,7 +125,8 @@ fn problem(from: &PlacedController, message: String, hint: String) -> Problem {
 }
 
 fn words(labels: &[LabelTest]) -> String {
-    let value = |test: &LabelTest| test.values.iter().map(|v| v.text().to_owned()).collect::<Vec<_>>().join("|");
+    let value =
+        |test: &LabelTest| test.values.iter().map(|v| v.text().to_owned()).collect::<Vec<_>>().join("|");
     labels.iter().map(|test| format!("{}={}", test.key, value(test))).collect::<Vec<_>>().join(",")
 }
 
@@ -135,9 +135,11 @@ fn near_workload(inventory: &Inventory, text: &str) -> String {
         inventory.workloads.iter().map(|w| format!("{}/{}", w.name.namespace, w.name.name)).collect();
     match nearest(text, short.iter().map(String::as_str)) {
         Some(near) => format!("did you mean {near:?}?"),
-        None => "a controller that is not in the input is placed by the namespace and labels of its pods, or \
+        None => {
+            "a controller that is not in the input is placed by the namespace and labels of its pods, or \
                  by outside: true"
-            .to_owned(),
+                .to_owned()
+        }
     }
 }
 

@@ -199,9 +199,7 @@ fn exposure(inventory: &Inventory, point: &EntryPoint, target: Target, verdict: 
         controller: point.controller.name.clone(),
         controllers: match &point.controller.presence {
             Presence::Inside(workloads) => workloads.clone(),
-            Presence::Direct | Presence::Outside(_) | Presence::Absent | Presence::Missing => {
-                Vec::new()
-            }
+            Presence::Direct | Presence::Outside(_) | Presence::Absent | Presence::Missing => Vec::new(),
         },
         tls: point.tls,
         workload: target.workload,

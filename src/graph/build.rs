@@ -297,9 +297,16 @@ impl<'a> Rows<'a> {
         Rows { classes, tiers, policies, rules }
     }
 
-    /// The row of a class, if these were the policies that select it.
-    pub(super) fn row_of(&self, class: ClassId, policies: Vec<u32>, direction: Direction) -> Row {
-        self.row(self.key_of(class, policies, direction), direction)
+    /// The row of a class, if these were the policies that select it; where `only` some peers (sorted)
+    /// are of interest, its answers for others are not to be used.
+    pub(super) fn row_of(
+        &self,
+        class: ClassId,
+        policies: Vec<u32>,
+        direction: Direction,
+        only: Option<&[PeerId]>,
+    ) -> Row {
+        self.row(self.key_of(class, policies, direction), direction, only)
     }
 
     fn key_of(&self, class: ClassId, policies: Vec<u32>, direction: Direction) -> RowKey<'a> {
@@ -326,7 +333,7 @@ impl<'a> Rows<'a> {
         let kinds: Vec<_> = kinds.into_iter().collect();
         let built: Vec<(Arc<Row>, Vec<ClassId>)> = kinds
             .into_par_iter()
-            .map(|(key, classes)| (Arc::new(self.row(key, direction)), classes))
+            .map(|(key, classes)| (Arc::new(self.row(key, direction, None)), classes))
             .collect();
         let empty = Arc::new(Row { policies: Vec::new(), rest: Arc::new(decide(&[])), named: Vec::new() });
         let mut rows = vec![empty; self.classes.classes.len()];
@@ -344,7 +351,7 @@ impl<'a> Rows<'a> {
         self.rules[rule as usize].own.as_ref().is_none_or(|own| own.binary_search(&class).is_ok())
     }
 
-    fn row(&self, key: RowKey<'_>, direction: Direction) -> Row {
+    fn row(&self, key: RowKey<'_>, direction: Direction, only: Option<&[PeerId]>) -> Row {
         let RowKey { policies, left_out, ports: own } = key;
         let counts = |rule: &u32| left_out.binary_search(rule).is_err();
         let rules: Vec<u32> = self.rules_of(&policies).filter(counts).collect();
@@ -358,12 +365,14 @@ impl<'a> Rows<'a> {
                     everyone.push(*rule);
                     names_for_everyone |= info.rule.traffic.has_names();
                 }
-                Some(peers) => peers.iter().for_each(|peer| by_peer.entry(*peer).or_default().push(*rule)),
+                Some(peers) => common(peers, only, |peer| by_peer.entry(peer).or_default().push(*rule)),
             }
         }
         // Only then do peers differ that no rule names: each has ports of its own.
         if direction == Direction::Egress && names_for_everyone {
-            for peer in (0..self.classes.peers()).filter(|peer| !self.classes.ports_of(*peer).is_empty()) {
+            let asked = |peer: &PeerId| only.is_none_or(|only| only.binary_search(peer).is_ok());
+            let has_ports = |peer: &PeerId| !self.classes.ports_of(*peer).is_empty();
+            for peer in (0..self.classes.peers()).filter(|peer| has_ports(peer) && asked(peer)) {
                 by_peer.entry(peer).or_default();
             }
         }
@@ -475,6 +484,17 @@ impl<'a> Rows<'a> {
     pub(super) fn resolve(&self, rule: u32, ports: &[NamedPort]) -> TrafficSet {
         resolve(&self.rules[rule as usize].rule, ports)
     }
+}
+
+/// Each of some peers that is among the others, both sorted; the shorter list is walked.
+fn common(peers: &[PeerId], only: Option<&[PeerId]>, mut each: impl FnMut(PeerId)) {
+    let (short, long) = match only {
+        None => return peers.iter().copied().for_each(each),
+        Some(only) if only.len() < peers.len() => (only, peers),
+        Some(only) => (peers, only),
+    };
+    let both = short.iter().filter(|peer| long.binary_search(peer).is_ok());
+    both.for_each(|peer| each(*peer));
 }
 
 /// Puts numbers for names: the ports that the destination has under them.

@@ -137,24 +137,33 @@ fn visit(kind: &Kind, document: &Document, seen: &mut dyn FnMut(&str, &Node, Kno
     const COMMON: &[&str] = &["apiVersion", "kind", "metadata", "status"];
     for (name, node) in document.body.fields() {
         if !COMMON.contains(&&**name) {
-            walk(kind, name.to_string(), node, seen);
+            walk(kind, &mut name.to_string(), node, seen);
         }
     }
 }
 
-fn walk(kind: &Kind, path: String, node: &Node, seen: &mut dyn FnMut(&str, &Node, Known)) {
-    match known(kind, &path) {
+/// `path` is lengthened on the way down and is as before afterwards: most fields need no text of their own.
+fn walk(kind: &Kind, path: &mut String, node: &Node, seen: &mut dyn FnMut(&str, &Node, Known)) {
+    let length = path.len();
+    match known(kind, path) {
         Known::Inside => match &node.value {
             Value::List(items) => {
-                items.iter().for_each(|item| walk(kind, format!("{path}[]"), item, seen));
+                path.push_str("[]");
+                items.iter().for_each(|item| walk(kind, path, item, seen));
             }
             Value::Map(fields) => {
-                fields.iter().for_each(|(name, item)| walk(kind, format!("{path}.{name}"), item, seen));
+                for (name, item) in fields {
+                    path.push('.');
+                    path.push_str(name);
+                    walk(kind, path, item, seen);
+                    path.truncate(length);
+                }
             }
             _ => {}
         },
-        leaf_or_nothing => seen(&path, node, leaf_or_nothing),
+        leaf_or_nothing => seen(path, node, leaf_or_nothing),
     }
+    path.truncate(length);
 }
 
 enum Known {

@@ -125,9 +125,8 @@ impl Session {
     /// Builds the graph of what was read; problems are printed as they stand.
     fn analysed(&mut self, read: Written, dataplane: policy::Dataplane) -> Analysis {
         let Written { manifests: reading, contract, mut found, engine: _, today } = read;
-        let mut analysis = self.timed("analyse", || {
-            analysis::declared_under(&reading.documents, dataplane, contract, today)
-        });
+        let mut analysis = self
+            .timed("analyse", || analysis::declared_under(&reading.documents, dataplane, contract, today));
         // A broken contract lies among the manifests and is read as one of them too.
         let twice = |p: &Problem| {
             found.iter().any(|f| (&f.origin.file, f.origin.line) == (&p.origin.file, p.origin.line))
