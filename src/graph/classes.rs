@@ -7,7 +7,7 @@ use super::backing::{Backing, Served};
 use super::mentioned::{Mentioned, SetKey, services_by_choice};
 use crate::inventory::{Inventory, Network, Service, Variant, Workload};
 use crate::model::{AddressSet, DomainPattern, Labels, Protocol, Selector, fact};
-use crate::policy::{Dataplane, Namespaces, Population, PortName, Selection, Services, Tier, Transport};
+use crate::policy::{Dataplane, Namespaces, Population, PortName, Selection, Services, Speech, Tier, Transport};
 use hashbrown::HashMap;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -206,6 +206,7 @@ impl Seen<'_> {
         }
         match key {
             fact::NETWORK => Some(if variant.network == Network::Pod { "pod" } else { "host" }.to_owned()),
+            fact::RUNNING => (!variant.addresses.is_empty()).then(String::new),
             fact::NAMESPACE_KNOWN => {
                 let read = inventory.namespaces.get(namespace).is_some_and(|n| n.origin.is_some());
                 Some(if read { "whole" } else { "name" }.to_owned())
@@ -241,6 +242,14 @@ impl Seen<'_> {
         })
     }
 
+    /// All services that this variant stands behind.
+    fn fronted_by(&self) -> impl Iterator<Item = &Service> {
+        self.inventory.services.iter().filter(|service| {
+            service.namespace == self.workload.name.namespace
+                && service.selector.as_ref().is_some_and(|selector| selector.matches(&self.variant.labels))
+        })
+    }
+
     fn named_ports(&self) -> Vec<NamedPort> {
         let mut ports = Vec::new();
         for name in &self.mentioned.names {
@@ -251,6 +260,14 @@ impl Seen<'_> {
                     };
                     let own = self.variant.ports.iter().filter(fits);
                     ports.extend(own.map(|p| (name.clone(), p.protocol, p.port)));
+                }
+                PortName::Spoken(speech) => {
+                    for port in self.fronted_by().flat_map(|service| &service.ports) {
+                        if Speech::of(&port.name, &port.app_protocol) == *speech {
+                            let targets = port.targets(self.variant);
+                            ports.extend(targets.into_iter().map(|t| (name.clone(), port.protocol, t)));
+                        }
+                    }
                 }
                 PortName::Backend(services) => {
                     for port in self.served(services).flat_map(|service| &service.ports) {

@@ -212,7 +212,7 @@ pub(super) fn services_by_choice<'a>(
     });
     let of_ports = mentioned.names.iter().filter_map(|name| match name {
         PortName::Backend(services) => Some(services),
-        PortName::Container(..) => None,
+        PortName::Container(..) | PortName::Spoken(_) => None,
     });
     of_sets
         .chain(of_ports)

@@ -135,6 +135,10 @@ impl Mesh {
         self.member(class).is_some_and(|member| member.mode != MeshMode::Outside)
     }
 
+    fn is_unclear(&self, class: ClassId) -> bool {
+        self.member(class).is_some_and(|member| member.mode == MeshMode::Unclear)
+    }
+
     /// What a server takes on a port, and the acceptance behind it.
     fn accepted(&self, class: ClassId, port: u16) -> (Accepts, Option<u32>) {
         let list = self.accepts.get(class as usize).map_or(&[][..], Vec::as_slice);
@@ -170,7 +174,7 @@ impl Mesh {
         let whole = |class: &ClassId| {
             let mut list = self.accepts[*class as usize].iter().map(|n| &self.transport.accepts[*n as usize]);
             list.find(|acceptance| acceptance.ports.is_all())
-                .is_some_and(|a| a.accepts.advertises == Some(dialect))
+                .is_some_and(|a| a.accepts.advertises.is_some_and(|own| own.shared_with(dialect).is_some()))
         };
         !classes.is_empty() && classes.iter().all(whole)
     }
@@ -249,11 +253,19 @@ impl AllowedGraph {
         if !client_in && !self.mesh.is_in(to) && !governed_by_mesh {
             return None;
         }
+        let unclear = self.mesh.is_unclear(to) || (self.class(from).is_some() && self.mesh.is_unclear(from));
         let mut edge = MeshEdge::default();
         let (mut proven, mut proxied) = (PortSet::none(), PortSet::none());
         for part in self.mesh.parts(from, to, &server.backs) {
             let Some((port, _)) = part.intervals().first().copied() else { continue };
-            let (meeting, accepts, sends) = self.mesh.carried(from, to, port, &server.backs);
+            let (mut meeting, accepts, sends) = self.mesh.carried(from, to, port, &server.backs);
+            if unclear {
+                // Nobody knows whether the proxies are there: nothing is promised, nothing refused.
+                (meeting.protection, meeting.wire) = (ExpectedProtection::Unknown, None);
+                if client_in {
+                    meeting.identity = Admission::Admitted;
+                }
+            }
             let whole = TrafficSet::of(Protocol::Tcp, part.clone());
             let passing = match meeting.wire {
                 None => whole.intersection(network),

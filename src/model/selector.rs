@@ -68,6 +68,8 @@ pub mod fact {
     pub const CONTAINER: &str = "@container:";
     /// `pod` or `host`: whose network the pod lives in.
     pub const NETWORK: &str = "@network";
+    /// Present where a pod was seen running: its status has an address; the value is empty.
+    pub const RUNNING: &str = "@running";
     /// `whole` where the Namespace object was read, `name` where only its name is known.
     pub const NAMESPACE_KNOWN: &str = "@namespace-known";
 }

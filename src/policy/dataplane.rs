@@ -88,6 +88,19 @@ impl DataplaneKind {
         DataplaneKind::NetworkPolicyOnly,
     ];
 
+    /// All of them: what a mesh enforces does not depend on the network below.
+    pub const ANY: &[DataplaneKind] = &[
+        DataplaneKind::Kubernetes,
+        DataplaneKind::Calico,
+        DataplaneKind::Cilium,
+        DataplaneKind::OvnKubernetes,
+        DataplaneKind::GkeDataplaneV2,
+        DataplaneKind::AwsVpcCni,
+        DataplaneKind::Antrea,
+        DataplaneKind::NetworkPolicyOnly,
+        DataplaneKind::None,
+    ];
+
     /// Those that `--portability` compares with.
     pub const COMPARED: &[DataplaneKind] = &[
         DataplaneKind::Kubernetes,

@@ -8,6 +8,7 @@ pub mod dataplane;
 pub mod detect;
 pub mod evaluate;
 pub mod fields;
+pub mod istio;
 pub mod kubernetes;
 pub mod multi_network;
 pub mod network_policy_api;
@@ -22,7 +23,7 @@ pub use evaluate::{Decision, Event, Extent, Matched, Step, decide, decide_and_te
 pub use fields::{Field, Kind, Support, UnknownField};
 pub use ruleset::{
     Action, Declared, Direction, Isolation, Layer, Namespaces, Order, Peer, Peers, Policy, PolicyOrder,
-    Population, PortName, Rule, Selection, ServiceChoice, Services, Tier, TierRank, TrafficMatch, one_of,
+    Population, PortName, Rule, Selection, ServiceChoice, Services, Speech, Tier, TierRank, TrafficMatch, one_of,
 };
 pub use transport::{
     Acceptance, Accepts, Admission, Dialect, Membership, MeshMode, Sending, Sends, Target, Transport,
@@ -61,6 +62,7 @@ pub const ENGINES: &[&dyn Engine] = &[
     &calico::Calico,
     &cilium::Cilium,
     &ovn::Ovn,
+    &istio::Istio,
     &multi_network::MultiNetwork,
 ];
 

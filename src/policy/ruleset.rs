@@ -230,6 +230,50 @@ pub enum PortName {
     Container(Option<Protocol>, String),
     /// The ports on which the endpoint serves a service.
     Backend(Services),
+    /// The ports whose services declare what is spoken on them.
+    Spoken(Speech),
+}
+
+/// What a service declares of a port, by `appProtocol` or by what its name begins with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Speech {
+    /// HTTP, HTTP/2 or gRPC in the clear, so that a proxy can read requests.
+    Http,
+    /// Something else.
+    Bytes,
+    /// Nothing that proxies know: they look at the first bytes.
+    Undeclared,
+}
+
+impl Speech {
+    /// Reads the declaration of a port; `appProtocol` counts before the name.
+    pub fn of(port_name: &str, app_protocol: &str) -> Speech {
+        const HTTP: &[&str] =
+            &["http", "http2", "grpc", "grpc-web", "kubernetes.io/h2c", "kubernetes.io/ws"];
+        const BYTES: &[&str] =
+            &["tcp", "tls", "https", "mongo", "redis", "mysql", "postgres", "udp", "kubernetes.io/wss"];
+        let declared = match app_protocol.to_ascii_lowercase() {
+            known if HTTP.contains(&known.as_str()) || BYTES.contains(&known.as_str()) => known,
+            _ if port_name.starts_with("grpc-web") => "grpc-web".to_owned(),
+            _ => port_name.split('-').next().unwrap_or_default().to_ascii_lowercase(),
+        };
+        if HTTP.contains(&declared.as_str()) {
+            return Speech::Http;
+        }
+        match BYTES.contains(&declared.as_str()) {
+            true => Speech::Bytes,
+            false => Speech::Undeclared,
+        }
+    }
+
+    /// As explanations name it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Speech::Http => "HTTP",
+            Speech::Bytes => "other than HTTP",
+            Speech::Undeclared => "nothing",
+        }
+    }
 }
 
 impl Direction {

@@ -97,6 +97,9 @@ pub enum Dialect {
     IstioMtls,
     /// Istio's tunnel over HTTP/2, port 15008.
     Hbone,
+    /// Either of Istio's two: what is sent in the end is the one that both ends speak, the first
+    /// where both speak both.
+    IstioEither,
     /// Linkerd's transport header, port 4143.
     LinkerdTransport,
     /// Linkerd on the port of the application.
@@ -144,6 +147,8 @@ pub enum Sends {
     IfAdvertised(Dialect),
     /// The same, decided once for all backends of the service: as-is where one of them does not.
     IfAllAdvertise(Dialect),
+    /// Mesh TLS in this dialect where the server is believed to speak it and no other.
+    IfOnly(Dialect),
     /// Mesh TLS to everybody.
     Always(Dialect),
     /// TLS of its own, not the mesh's.
@@ -206,7 +211,17 @@ impl Dialect {
             Dialect::Hbone => Some(15_008),
             Dialect::LinkerdTransport => Some(4_143),
             Dialect::ConsulMtls => Some(20_000),
-            Dialect::IstioMtls | Dialect::LinkerdMtls | Dialect::EnvoyMtls => None,
+            Dialect::IstioMtls | Dialect::IstioEither | Dialect::LinkerdMtls | Dialect::EnvoyMtls => None,
+        }
+    }
+
+    /// What is spoken with somebody who speaks `other`.
+    pub fn shared_with(self, other: Dialect) -> Option<Dialect> {
+        match (self, other) {
+            (Dialect::IstioEither, Dialect::IstioEither) => Some(Dialect::IstioMtls),
+            (Dialect::IstioEither, one @ (Dialect::IstioMtls | Dialect::Hbone))
+            | (one @ (Dialect::IstioMtls | Dialect::Hbone), Dialect::IstioEither) => Some(one),
+            (one, other) => (one == other).then_some(one),
         }
     }
 }
@@ -223,11 +238,18 @@ impl Accepts {
 
 /// What a client sends in the end, once it knows what is advertised.
 pub fn choose(sends: Sends, advertises: Option<Dialect>, all_advertise: bool) -> Sends {
+    let shared = |dialect: Dialect| advertises.and_then(|advertised| dialect.shared_with(advertised));
     match sends {
-        Sends::IfAdvertised(dialect) if advertises == Some(dialect) => Sends::Always(dialect),
-        Sends::IfAllAdvertise(dialect) if all_advertise => Sends::Always(dialect),
-        Sends::IfAdvertised(_) | Sends::IfAllAdvertise(_) => Sends::AsIs,
-        other => other,
+        Sends::IfAdvertised(dialect) => shared(dialect).map_or(Sends::AsIs, Sends::Always),
+        Sends::IfAllAdvertise(dialect) if all_advertise => {
+            shared(dialect).map_or(Sends::Always(dialect), Sends::Always)
+        }
+        Sends::IfOnly(dialect) if advertises == Some(dialect) => Sends::Always(dialect),
+        Sends::IfAllAdvertise(_) | Sends::IfOnly(_) => Sends::AsIs,
+        Sends::Always(Dialect::IstioEither) => {
+            Sends::Always(shared(Dialect::IstioEither).unwrap_or(Dialect::IstioMtls))
+        }
+        Sends::AsIs | Sends::OtherTls | Sends::Always(_) => sends,
     }
 }
 
@@ -239,11 +261,11 @@ pub fn meet(sends: Sends, accepts: Accepts) -> Meeting {
         Admission::Refused => Refused,
     };
     let (protection, identity, wire) = match sends {
-        Sends::AsIs | Sends::IfAdvertised(_) | Sends::IfAllAdvertise(_) => {
+        Sends::AsIs | Sends::IfAdvertised(_) | Sends::IfAllAdvertise(_) | Sends::IfOnly(_) => {
             (plain(Plaintext), Admission::Refused, None)
         }
         Sends::OtherTls => (plain(Tls), Admission::Refused, None),
-        Sends::Always(dialect) if accepts.terminates == Some(dialect) => {
+        Sends::Always(dialect) if accepts.terminates.and_then(|own| own.shared_with(dialect)).is_some() => {
             let protection = match accepts.plaintext {
                 Admission::Admitted => MtlsPermissive,
                 Admission::Refused => MtlsStrict,
@@ -290,6 +312,24 @@ mod tests {
             ExpectedProtection::Refused
         );
         assert_eq!(protection(Sends::Always(Dialect::IstioMtls), Accepts::BARE), ExpectedProtection::Refused);
+    }
+
+    #[test]
+    fn who_speaks_both_dialects_is_spoken_to_in_the_one_that_is_shared() {
+        let both = Accepts {
+            terminates: Some(Dialect::IstioEither),
+            advertises: Some(Dialect::IstioEither),
+            ..PERMISSIVE
+        };
+        let tunnel =
+            Accepts { terminates: Some(Dialect::Hbone), advertises: Some(Dialect::Hbone), ..PERMISSIVE };
+        let wire = |sends, accepts: Accepts| meet(choose(sends, accepts.advertises, false), accepts).wire;
+        assert_eq!(wire(Sends::IfAdvertised(Dialect::Hbone), both), Some(15_008));
+        assert_eq!(wire(Sends::IfAdvertised(Dialect::IstioEither), both), None);
+        assert_eq!(wire(Sends::IfAdvertised(Dialect::IstioEither), tunnel), Some(15_008));
+        assert_eq!(protection(Sends::IfOnly(Dialect::Hbone), both), ExpectedProtection::Plaintext);
+        assert_eq!(protection(Sends::IfOnly(Dialect::Hbone), tunnel), ExpectedProtection::MtlsPermissive);
+        assert_eq!(protection(Sends::Always(Dialect::IstioEither), Accepts::BARE), ExpectedProtection::Refused);
     }
 
     #[test]

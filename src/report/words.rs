@@ -90,6 +90,7 @@ pub(super) fn port_name(name: &crate::graph::PortName) -> String {
     match name {
         crate::graph::PortName::Container(Some(protocol), name) => format!("{protocol} port {name:?}"),
         crate::graph::PortName::Container(None, name) => format!("port {name:?}"),
+        crate::graph::PortName::Spoken(speech) => format!("the ports declared as {}", speech.word()),
         crate::graph::PortName::Backend(services) => format!("the ports of {}", services_text(services)),
     }
 }

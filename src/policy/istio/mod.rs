@@ -1,0 +1,231 @@
+//! Istio, `security.istio.io` and `networking.istio.io`, with sidecars and in ambient mode: who is in
+//! the mesh, what servers take, what clients send, and whom authorization lets through.
+//!
+//! The exact meaning, case by case, is on the pages `docs/semantics/istio.md` and `ambient.md`.
+
+mod advisory;
+mod authorization;
+mod capture;
+mod clients;
+mod destination_rule;
+mod identity;
+mod kinds;
+mod membership;
+mod mesh_config;
+mod peer_authentication;
+mod rbac;
+
+use super::kubernetes::refusal;
+use super::{Action, Dataplane, Direction, Engine, Kind, Layer, Lowered, Namespaces, Policy, Selection};
+use super::{Tier, TierRank, Transport};
+use crate::model::{Bend, Document, Gap, Node, Origin, Problem, Requirement, Selector, Value};
+use authorization::Authorization;
+use membership::{Known, Members, all, pods};
+use mesh_config::MeshConfig;
+use rbac::Evaluator;
+
+/// PeerAuthentication, DestinationRule, AuthorizationPolicy and what surrounds them.
+pub struct Istio;
+
+impl Engine for Istio {
+    fn name(&self) -> &'static str {
+        "istio"
+    }
+
+    fn summary(&self) -> &'static str {
+        "PeerAuthentication, AuthorizationPolicy, DestinationRule and their kin, with sidecars and in ambient mode"
+    }
+
+    fn kinds(&self) -> &'static [Kind] {
+        kinds::KINDS
+    }
+
+    fn lower(&self, documents: &[Document], _dataplane: &Dataplane) -> Lowered {
+        let members = membership::read(documents);
+        let speaks = documents.iter().any(|d| super::fields::kind_of(kinds::KINDS, d).is_some());
+        if members.known == Known::Assumed && !speaks {
+            return Lowered::default();
+        }
+        let config = mesh_config::read(documents);
+        let modes = peer_authentication::read(documents, &config);
+        let rules = destination_rule::read(documents, &config);
+        let capture = capture::read(documents);
+        let (mut gaps, mut problems) = advisory::read(documents);
+        gaps.extend(assumptions(documents, &members, &config));
+        let clients = clients::Clients {
+            members: &members,
+            modes: &modes,
+            rules: &rules,
+            config: &config,
+            capture: &capture,
+        };
+        let (sends, doubts) = clients.sendings(documents);
+        let transport = Transport {
+            members: membership::list(&members),
+            accepts: modes.acceptances(&members, &capture),
+            sends,
+        };
+        let tiers = tiers(documents, &members, &config, &mut gaps, &mut problems);
+        gaps.extend(doubts.into_iter().chain(modes.gaps).chain(rules.gaps));
+        problems.extend(modes.problems.into_iter().chain(rules.problems));
+        gaps.sort();
+        gaps.dedup();
+        Lowered { tiers, transport, gaps, problems }
+    }
+}
+
+/// Whether a document is one of the mesh, of this kind.
+fn is(document: &Document, kind: &str) -> bool {
+    &*document.origin.kind == kind && super::fields::kind_of(kinds::KINDS, document).is_some()
+}
+
+/// `spec.selector.matchLabels`.
+fn workload_selector(document: &Document) -> Result<Selector, Problem> {
+    match document.body.path(&["spec", "selector"]).filter(|node| !node.is_null()) {
+        Some(selector) => match_labels(&document.origin, selector),
+        None => Ok(Selector::everything()),
+    }
+}
+
+/// `matchLabels` of a WorkloadSelector, which has nothing else (`validateWorkloadSelector`).
+fn match_labels(origin: &Origin, selector: &Node) -> Result<Selector, Problem> {
+    let labels = selector.get("matchLabels").or_else(|| selector.get("labels")).map_or(&[][..], Node::fields);
+    let one = |(key, node): &(Box<str>, Node)| match &node.value {
+        Value::Text(value) if key.contains('*') || value.contains('*') => {
+            let hint = "selectors of Istio compare whole values";
+            Err(refusal(origin, node.line, "a selector cannot have patterns", hint))
+        }
+        Value::Text(value) => Ok(Requirement::In(key.to_string(), vec![value.to_string()])),
+        _ => {
+            let message = format!("the label {key} has a value that is not a text");
+            Err(refusal(origin, node.line, message, "put the value in quotes"))
+        }
+    };
+    let mut requirements = labels.iter().map(one).collect::<Result<Vec<_>, _>>()?;
+    requirements.sort();
+    Ok(Selector { requirements })
+}
+
+/// What was taken for granted and matters here.
+fn assumptions(documents: &[Document], members: &Members, config: &MeshConfig) -> Vec<Gap> {
+    let first = documents.iter().find(|d| super::fields::kind_of(kinds::KINDS, d).is_some());
+    let Some(origin) = config.origin.clone().or_else(|| first.map(|d| d.origin.clone())) else {
+        return Vec::new();
+    };
+    let gap = |what: &str, bends| Gap { what: what.to_owned(), origin: origin.clone(), bends };
+    let mut gaps = Vec::new();
+    if members.known == Known::Assumed {
+        gaps.push(gap(
+            "nothing shows which pods are in the mesh (labels of namespaces or pods, proxies): all are assumed to be, \
+             and no protection is promised",
+            Bend::MayAllowMore,
+        ));
+    }
+    if config.origin.is_none() {
+        gaps.push(gap(
+            "the ConfigMap istio was not read: root namespace istio-system, trust domain cluster.local and automatic \
+             mutual TLS are assumed",
+            Bend::MayAllowMore,
+        ));
+    }
+    if members.known == Known::Shown {
+        gaps.push(gap(
+            "ports 15020, 15021 and 15090 of proxies (metrics, health) answer everybody in the clear, whatever \
+             policies say: they are no ports of workloads and not shown",
+            Bend::MayAllowMore,
+        ));
+    }
+    let waypoint = |d: &&Document| d.body.path(&["metadata", "labels", "istio.io/use-waypoint"]).is_some();
+    for document in documents.iter().filter(waypoint) {
+        gaps.push(Gap {
+            what: "traffic through a waypoint is shown as if it went straight to the pods".to_owned(),
+            origin: document.origin.clone(),
+            bends: Bend::MayAllowLess,
+        });
+    }
+    gaps
+}
+
+/// The steps of authorization (`authz/builder`): external authorizers, what denies, what allows.
+fn tiers(
+    documents: &[Document],
+    members: &Members,
+    config: &MeshConfig,
+    gaps: &mut Vec<Gap>,
+    problems: &mut Vec<Problem>,
+) -> Vec<Tier> {
+    let tier = |order, name: &str, unmatched| Tier {
+        layer: Layer::Mesh,
+        direction: Direction::Ingress,
+        rank: TierRank::declared(order, name),
+        unmatched,
+        policies: Vec::new(),
+    };
+    let mut tiers = vec![
+        tier(5.0, "custom", Action::Pass),
+        tier(10.0, "deny", Action::Pass),
+        tier(20.0, "allow", Action::Deny),
+    ];
+    for document in documents.iter().filter(|d| is(d, authorization::KIND)) {
+        let object = match authorization::object(document) {
+            Ok(object) => object,
+            Err(problem) => {
+                problems.push(problem);
+                continue;
+            }
+        };
+        let number = match object.action {
+            authorization::Action::Custom(_) => 0,
+            authorization::Action::Deny => 1,
+            authorization::Action::Allow | authorization::Action::Audit => 2,
+        };
+        tiers[number].policies.extend(lowered(&object, members, config, gaps));
+    }
+    tiers.retain(|tier| !tier.policies.is_empty());
+    tiers
+}
+
+/// The policy for those who evaluate it as Envoy does, and for those behind ztunnel.
+fn lowered(object: &Authorization, members: &Members, config: &MeshConfig, gaps: &mut Vec<Gap>) -> Vec<Policy> {
+    let mut without_effect = |what: &str| {
+        let (what, origin) = (what.to_owned(), object.origin.clone());
+        gaps.push(Gap { what, origin, bends: Bend::MayAllowLess });
+    };
+    if object.dry_run {
+        without_effect("a dry run changes nothing: the policy is not counted");
+    }
+    if object.action == authorization::Action::Audit {
+        without_effect("AUDIT changes nothing that passes");
+    }
+    let namespaces = match *object.origin.namespace == *config.root {
+        true => Namespaces::any(),
+        false => Namespaces::Named(object.origin.namespace.to_string()),
+    };
+    let of = |who: Selector| -> Vec<Selection> { vec![pods(namespaces.clone(), all([who, object.selector.clone()]))] };
+    if !object.targets.is_empty() {
+        let mut subjects = Vec::new();
+        for (kind, name) in &object.targets {
+            if kind == "Gateway" {
+                subjects.extend(of(Selector::equals(membership::GATEWAY_NAME, name)));
+            } else {
+                without_effect(&format!("the policy is bound to {kind} {name}: waypoints are not modelled"));
+            }
+        }
+        let policy = rbac::policy(object, Evaluator::Envoy, subjects, config, gaps);
+        return policy.into_iter().filter(|policy| !policy.subjects.is_empty()).collect();
+    }
+    let proxied = Selector::any_of(vec![members.sidecar.clone(), members.gateway.clone()]);
+    let mut policies = Vec::new();
+    policies.extend(rbac::policy(object, Evaluator::Envoy, of(proxied), config, gaps));
+    if members.ambient != Selector::nothing() {
+        if let authorization::Action::Custom(_) = object.action {
+            gaps.push(Gap {
+                what: "ztunnel ignores CUSTOM: the policy closes nothing for pods in ambient".to_owned(),
+                origin: object.origin.clone(),
+                bends: Bend::MayAllowLess,
+            });
+        }
+        policies.extend(rbac::policy(object, Evaluator::Ztunnel, of(members.ambient.clone()), config, gaps));
+    }
+    policies
+}

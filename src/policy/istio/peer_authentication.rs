@@ -1,0 +1,296 @@
+//! PeerAuthentication: what a server takes on each of its ports.
+//!
+//! `ComposePeerAuthentication` and `getConfigsForWorkload` of istiod: mesh, namespace and workload
+//! are three scopes, in each the oldest object wins wholly, and UNSET passes on what was above it.
+
+use super::super::kubernetes::refusal;
+use super::super::{Acceptance, Accepts, Admission, Dialect, Namespaces, Selection};
+use super::capture::Capture;
+use super::membership::{Members, all, pods};
+use super::mesh_config::MeshConfig;
+use crate::model::{Bend, Document, Gap, Node, Origin, PortSet, Problem, Requirement, Selector};
+use std::collections::BTreeMap;
+
+/// `kind`.
+pub const KIND: &str = "PeerAuthentication";
+
+/// `mtls.mode`; those that let plaintext in come first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Mode {
+    /// `DISABLE`.
+    Disable,
+    /// `PERMISSIVE`.
+    Permissive,
+    /// `STRICT`.
+    Strict,
+}
+
+/// One object.
+#[derive(Clone, Debug)]
+pub struct PeerAuthentication {
+    /// Where it stands.
+    pub origin: Origin,
+    /// `selector.matchLabels`; empty for a whole namespace or the mesh.
+    pub selector: Selector,
+    /// `mtls.mode`; `None` where it is UNSET.
+    pub mode: Option<Mode>,
+    /// `portLevelMtls`, by the port of the container.
+    pub ports: BTreeMap<u16, Option<Mode>>,
+    created: Option<String>,
+}
+
+/// All objects by scope, with what was found wrong.
+#[derive(Debug, Default)]
+pub struct Modes {
+    mesh: Option<PeerAuthentication>,
+    namespaces: BTreeMap<String, PeerAuthentication>,
+    workloads: BTreeMap<String, Vec<PeerAuthentication>>,
+    /// What depends on more than the documents say.
+    pub gaps: Vec<Gap>,
+    /// Objects that the API server would refuse.
+    pub problems: Vec<Problem>,
+}
+
+/// Reads all objects.
+pub fn read(documents: &[Document], config: &MeshConfig) -> Modes {
+    let mut modes = Modes::default();
+    let mut scopes: BTreeMap<(String, bool), Vec<PeerAuthentication>> = BTreeMap::new();
+    for document in documents.iter().filter(|d| super::is(d, KIND)) {
+        match object(document) {
+            Ok(object) => {
+                let selects = !object.selector.is_everything();
+                let namespace = object.origin.namespace.to_string();
+                if selects && namespace == config.root {
+                    modes.gaps.push(Gap {
+                        what: "a PeerAuthentication of the root namespace with a selector is ignored".to_owned(),
+                        origin: object.origin,
+                        bends: Bend::MayAllowMore,
+                    });
+                    continue;
+                }
+                scopes.entry((namespace, selects)).or_default().push(object);
+            }
+            Err(problem) => modes.problems.push(problem),
+        }
+    }
+    for ((namespace, selects), mut objects) in scopes {
+        let dated = objects.iter().all(|object| object.created.is_some());
+        let key = |o: &PeerAuthentication| (o.created.clone(), o.origin.name.clone());
+        match dated {
+            true => objects.sort_by_key(key),
+            // Nobody knows which is older: the one that lets more in is shown.
+            false => objects.sort_by_key(|o| (o.weakest(), o.origin.name.clone())),
+        }
+        if !dated && objects.len() > 1 && (!selects || overlapping(&objects)) {
+            let names: Vec<&str> = objects.iter().map(|o| &*o.origin.name).collect();
+            modes.gaps.push(Gap {
+                what: format!(
+                    "several PeerAuthentications have one scope ({}): the oldest counts, and manifests do not say \
+                     which that is",
+                    names.join(", ")
+                ),
+                origin: objects[0].origin.clone(),
+                bends: Bend::MayAllowLess,
+            });
+        }
+        if selects {
+            modes.workloads.insert(namespace, objects);
+            continue;
+        }
+        let Some(first) = objects.into_iter().next() else { continue };
+        if namespace == config.root {
+            modes.mesh = Some(first);
+        } else {
+            modes.namespaces.insert(namespace, first);
+        }
+    }
+    modes
+}
+
+fn overlapping(objects: &[PeerAuthentication]) -> bool {
+    let apart = |a: &Requirement, b: &Requirement| match (a, b) {
+        (Requirement::In(key, one), Requirement::In(other, two)) => key == other && one != two,
+        _ => false,
+    };
+    let disjoint = |a: &PeerAuthentication, b: &PeerAuthentication| {
+        a.selector.requirements.iter().any(|x| b.selector.requirements.iter().any(|y| apart(x, y)))
+    };
+    objects.iter().enumerate().any(|(n, a)| objects[n + 1..].iter().any(|b| !disjoint(a, b)))
+}
+
+fn object(document: &Document) -> Result<PeerAuthentication, Problem> {
+    let origin = document.origin.clone();
+    let spec = document.body.get("spec");
+    let selector = super::workload_selector(document)?;
+    let mode = spec.and_then(|s| s.get("mtls")).map_or(Ok(None), |node| mode(&origin, node))?;
+    let mut ports = BTreeMap::new();
+    if let Some(list) = spec.and_then(|s| s.get("portLevelMtls")).filter(|node| !node.is_null()) {
+        if list.fields().is_empty() || selector.is_everything() {
+            let message = "portLevelMtls needs a selector and at least one port";
+            return Err(refusal(&origin, list.line, message, "add selector.matchLabels, or take the ports away"));
+        }
+        for (key, node) in list.fields() {
+            let Some(port) = key.parse::<u16>().ok().filter(|port| *port > 0) else {
+                let message = format!("portLevelMtls has the key {key:?}, which is no port");
+                return Err(refusal(&origin, node.line, message, "write the number of the container's port"));
+            };
+            ports.insert(port, self::mode(&origin, node)?);
+        }
+    }
+    let created = document.body.path(&["metadata", "creationTimestamp"]).and_then(Node::text);
+    Ok(PeerAuthentication { origin, selector, mode, ports, created: created.map(str::to_owned) })
+}
+
+fn mode(origin: &Origin, node: &Node) -> Result<Option<Mode>, Problem> {
+    match node.text_of("mode") {
+        None | Some("UNSET") => Ok(None),
+        Some("DISABLE") => Ok(Some(Mode::Disable)),
+        Some("PERMISSIVE") => Ok(Some(Mode::Permissive)),
+        Some("STRICT") => Ok(Some(Mode::Strict)),
+        Some(other) => {
+            let message = format!("the mode {other:?} is not known");
+            Err(refusal(origin, node.line, message, "write STRICT, PERMISSIVE, DISABLE or UNSET"))
+        }
+    }
+}
+
+impl PeerAuthentication {
+    fn weakest(&self) -> Mode {
+        let modes = self.ports.values().copied().flatten().chain(self.mode);
+        modes.min().unwrap_or(Mode::Permissive)
+    }
+}
+
+impl Modes {
+    /// What holds in a namespace where no workload says otherwise; clients know no more than that
+    /// of a service (`BestEffortInferServiceMTLSMode`).
+    pub fn of_namespace(&self, namespace: &str) -> Mode {
+        let mesh = self.mesh.as_ref().and_then(|object| object.mode);
+        let own = self.namespaces.get(namespace).and_then(|object| object.mode);
+        own.or(mesh).unwrap_or(Mode::Permissive)
+    }
+
+    /// Namespaces in which clients believe that services do without mutual TLS; `None` stands for
+    /// all that are not named.
+    pub fn disabled(&self) -> (Vec<String>, bool) {
+        let named = self.namespaces.keys().filter(|name| self.of_namespace(name) == Mode::Disable);
+        let rest = self.mesh.as_ref().and_then(|object| object.mode) == Some(Mode::Disable);
+        (named.cloned().collect(), rest)
+    }
+
+    /// Namespaces that have an object of their own.
+    pub fn named(&self) -> impl Iterator<Item = &String> {
+        self.namespaces.keys()
+    }
+
+    /// The acceptances, in the order in which they are asked.
+    pub fn acceptances(&self, members: &Members, capture: &Capture) -> Vec<Acceptance> {
+        let mut list = capture.builtin(members);
+        let mut add = |place: &Place<'_>| {
+            list.extend(capture.sidecars(members, place));
+            list.extend(ambient(members, place));
+        };
+        for (namespace, objects) in &self.workloads {
+            let base = self.of_namespace(namespace);
+            for object in objects {
+                let whole = object.mode.unwrap_or(base);
+                let inherits = object.mode.is_none();
+                let (namespaces, selector) = (Namespaces::Named(namespace.clone()), object.selector.clone());
+                for (port, mode) in &object.ports {
+                    let ports = PortSet::range(*port, *port);
+                    let mode = mode.unwrap_or(whole);
+                    let in_ambient = self.at_ztunnel(namespace, object, mode, base, inherits);
+                    let origin = Some(&object.origin);
+                    add(&Place { namespaces: &namespaces, selector: &selector, ports, mode, in_ambient, origin });
+                }
+                let (ports, mode, in_ambient) = (PortSet::all(), whole, whole);
+                let origin = object.mode.map(|_| &object.origin);
+                add(&Place { namespaces: &namespaces, selector: &selector, ports, mode, in_ambient, origin });
+            }
+        }
+        let everything = Selector::everything();
+        for (namespace, object) in &self.namespaces {
+            let mode = self.of_namespace(namespace);
+            let origin = object.mode.map(|_| &object.origin);
+            let namespaces = Namespaces::Named(namespace.clone());
+            let (ports, in_ambient, selector) = (PortSet::all(), mode, &everything);
+            add(&Place { namespaces: &namespaces, selector, ports, mode, in_ambient, origin });
+        }
+        let mode = self.mesh.as_ref().and_then(|object| object.mode).unwrap_or(Mode::Permissive);
+        let origin = self.mesh.as_ref().map(|object| &object.origin);
+        let (ports, in_ambient, namespaces, selector) = (PortSet::all(), mode, &Namespaces::any(), &everything);
+        add(&Place { namespaces, selector, ports, mode, in_ambient, origin });
+        list
+    }
+
+    /// Two quirks of the conversion to ztunnel's policies (`ambient/policies.go`): an exception
+    /// below an inherited STRICT must be PERMISSIVE to count, and a STRICT port below a PERMISSIVE
+    /// workload is lost where the mesh alone is STRICT.
+    fn at_ztunnel(&self, namespace: &str, object: &PeerAuthentication, port: Mode, base: Mode, inherits: bool) -> Mode {
+        let of_namespace = self.namespaces.get(namespace).and_then(|object| object.mode);
+        match (object.mode, port) {
+            _ if inherits && base == Mode::Strict && port == Mode::Disable => Mode::Strict,
+            (Some(Mode::Permissive), Mode::Strict) if of_namespace.is_none() && base == Mode::Strict => {
+                Mode::Permissive
+            }
+            _ => port,
+        }
+    }
+}
+
+/// Where a mode holds.
+#[derive(Debug)]
+pub struct Place<'a> {
+    /// In which namespaces.
+    pub namespaces: &'a Namespaces,
+    /// For which pods.
+    pub selector: &'a Selector,
+    /// On which ports.
+    pub ports: PortSet,
+    /// What a proxy beside the pod makes of it.
+    pub mode: Mode,
+    /// What the proxy of the node makes of it.
+    pub in_ambient: Mode,
+    /// The object that says so; `None` where nothing does.
+    pub origin: Option<&'a Origin>,
+}
+
+impl Place<'_> {
+    /// The pods of the place that a selector leaves.
+    pub fn of(&self, members: &Selector) -> Vec<Selection> {
+        vec![pods(self.namespaces.clone(), all([members.clone(), self.selector.clone()]))]
+    }
+
+    /// The reason, in words.
+    pub fn why(&self, mode: Mode) -> String {
+        let word = match mode {
+            Mode::Disable => "DISABLE",
+            Mode::Permissive => "PERMISSIVE",
+            Mode::Strict => "STRICT",
+        };
+        match self.origin {
+            Some(origin) => format!("mode {word} of PeerAuthentication {}/{}", origin.namespace, origin.name),
+            None => format!("mode {word}, as no PeerAuthentication says otherwise"),
+        }
+    }
+}
+
+fn ambient(members: &Members, place: &Place<'_>) -> Option<Acceptance> {
+    let plaintext = match place.in_ambient {
+        Mode::Strict => Admission::Refused,
+        Mode::Permissive | Mode::Disable => Admission::Admitted,
+    };
+    let accepts = Accepts {
+        plaintext,
+        terminates: Some(Dialect::Hbone),
+        advertises: Some(Dialect::Hbone),
+        proxied: Admission::Admitted,
+    };
+    (members.ambient != Selector::nothing()).then(|| Acceptance {
+        subjects: place.of(&members.ambient),
+        ports: place.ports.clone(),
+        accepts,
+        why: place.why(place.in_ambient),
+        origin: place.origin.cloned(),
+    })
+}
