@@ -4,7 +4,7 @@
 //! alone, and the injector itself, which sees annotations too
 //! (`istio-discovery/templates/mutatingwebhook.yaml`, `pkg/kube/inject/inject.go`).
 
-use super::super::{Membership, MeshMode, Namespaces, Population, Selection};
+use super::super::{Membership, MeshMode, Namespaces, Population, Selection, one_of};
 use crate::model::{Document, Node, Requirement, Selector, fact};
 use std::collections::BTreeSet;
 
@@ -20,7 +20,8 @@ const STATUS: &str = "sidecar.istio.io/status";
 /// Namespaces that the injector never touches (`inject/initializer.go`).
 const IGNORED: &[&str] = &["kube-system", "kube-public", "kube-node-lease", "local-path-storage"];
 
-/// Who is in the mesh; no two of these select the same pod.
+/// Who is in the mesh. Pods of namespaces that were not read and have policies of the mesh are
+/// `unclear`, and treated as those with a sidecar.
 #[derive(Clone, Debug)]
 pub struct Members {
     /// With a proxy of their own.
@@ -40,6 +41,8 @@ pub struct Members {
 pub enum Known {
     /// Something is labelled, annotated or running for the mesh.
     Shown,
+    /// The same, but no Service was read: how clients call is not known.
+    WithoutServices,
     /// Nothing is, but there are policies of the mesh, which mean somebody.
     Assumed,
 }
@@ -115,8 +118,22 @@ pub fn read(documents: &[Document]) -> Members {
         ambient.clone().negated(),
     ]);
     let pending = Selector::equals(&annotation(REDIRECTION), "pending");
+    let assumed = all([free.clone(), unread.clone(), one_of(fact::NAMESPACE, with_policies(documents))]);
     let unclear = all([free, Selector::any_of(vec![pending, unread])]);
-    Members { sidecar, ambient, gateway, unclear, known: Known::Shown }
+    let sidecar = Selector::any_of(vec![sidecar, assumed]);
+    let served = documents.iter().any(|d| &*d.origin.kind == "Service");
+    let known = if served { Known::Shown } else { Known::WithoutServices };
+    Members { sidecar, ambient, gateway, unclear, known }
+}
+
+/// Namespaces that have policies of the mesh: somebody takes their pods for members.
+pub fn with_policies(documents: &[Document]) -> Vec<String> {
+    let is_policy = |d: &&Document| {
+        super::is(d, super::authorization::KIND) || super::is(d, super::peer_authentication::KIND)
+    };
+    let names: BTreeSet<String> =
+        documents.iter().filter(is_policy).map(|d| d.origin.namespace.to_string()).collect();
+    names.into_iter().collect()
 }
 
 /// What both layers of the injector agree on.
@@ -207,12 +224,16 @@ pub fn label_occurs(documents: &[Document], key: &str) -> bool {
 
 /// The lists for reports: the first that selects an endpoint tells how it takes part.
 pub fn list(members: &Members) -> Vec<Membership> {
-    let (shown, assumed) = (members.known == Known::Shown, "nothing tells which pods are in the mesh");
-    let mode = |mode| if shown { mode } else { MeshMode::Unclear };
+    let doubt = match members.known {
+        Known::Shown => None,
+        Known::WithoutServices => Some("no Service was read, so how it is called is not known"),
+        Known::Assumed => Some("nothing tells which pods are in the mesh"),
+    };
+    let mode = |mode| if doubt.is_some() { MeshMode::Unclear } else { mode };
     let entry = |selector: &Selector, mode, why: &str| Membership {
         subjects: vec![pods(Namespaces::any(), selector.clone())],
         mode,
-        why: if shown || mode == MeshMode::Outside { why.to_owned() } else { assumed.to_owned() },
+        why: doubt.filter(|_| mode == MeshMode::Unclear).unwrap_or(why).to_owned(),
         origin: None,
     };
     let host = Selection {
@@ -229,16 +250,16 @@ pub fn list(members: &Members) -> Vec<Membership> {
         },
         entry(&members.gateway, mode(MeshMode::IstioGateway), "its labels are those of a gateway"),
         entry(
+            &members.unclear,
+            MeshMode::Unclear,
+            "its Namespace object was not read, or its redirection is not complete",
+        ),
+        entry(
             &members.sidecar,
             mode(MeshMode::IstioSidecar),
             "it has a proxy beside it, or labels that make the injector add one",
         ),
         entry(&members.ambient, mode(MeshMode::IstioAmbient), "the proxy of its node carries its traffic"),
-        entry(
-            &members.unclear,
-            MeshMode::Unclear,
-            "its Namespace object was not read, or its redirection is not complete",
-        ),
         entry(
             &Selector::everything(),
             MeshMode::Outside,

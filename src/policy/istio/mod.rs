@@ -121,6 +121,27 @@ fn assumptions(documents: &[Document], members: &Members, config: &MeshConfig) -
             Bend::MayAllowMore,
         ));
     }
+    if members.known == Known::WithoutServices {
+        gaps.push(gap(
+            "no Service was read: every call is taken for one through a service, and no protection is promised",
+            Bend::MayAllowMore,
+        ));
+    }
+    let read: Vec<&str> =
+        documents.iter().filter(|d| &*d.origin.kind == "Namespace").map(|d| &*d.origin.name).collect();
+    if members.known != Known::Assumed {
+        for name in membership::with_policies(documents) {
+            if name != config.root && !read.contains(&name.as_str()) {
+                gaps.push(gap(
+                    &format!(
+                        "the Namespace {name} was not read: its pods are assumed to be in the mesh, as policies are \
+                         there, and no protection is promised"
+                    ),
+                    Bend::MayAllowMore,
+                ));
+            }
+        }
+    }
     if config.origin.is_none() {
         gaps.push(gap(
             "the ConfigMap istio was not read: root namespace istio-system, trust domain cluster.local and automatic \
@@ -128,7 +149,7 @@ fn assumptions(documents: &[Document], members: &Members, config: &MeshConfig) -
             Bend::MayAllowMore,
         ));
     }
-    if members.known == Known::Shown {
+    if members.known != Known::Assumed {
         gaps.push(gap(
             "ports 15020, 15021 and 15090 of proxies (metrics, health) answer everybody in the clear, whatever \
              policies say: they are no ports of workloads and not shown",
