@@ -7,7 +7,9 @@ use super::backing::{Backing, Served};
 use super::mentioned::{Mentioned, SetKey, services_by_choice};
 use crate::inventory::{Inventory, Network, Service, Variant, Workload};
 use crate::model::{AddressSet, DomainPattern, Labels, Protocol, Selector, fact};
-use crate::policy::{Dataplane, Namespaces, Population, PortName, Selection, Services, Speech, Tier, Transport};
+use crate::policy::{
+    Dataplane, Namespaces, Population, PortName, Selection, Services, Speech, Tier, Transport,
+};
 use hashbrown::HashMap;
 use std::collections::{BTreeMap, BTreeSet};
 

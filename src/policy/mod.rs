@@ -23,7 +23,8 @@ pub use evaluate::{Decision, Event, Extent, Matched, Step, decide, decide_and_te
 pub use fields::{Field, Kind, Support, UnknownField};
 pub use ruleset::{
     Action, Declared, Direction, Isolation, Layer, Namespaces, Order, Peer, Peers, Policy, PolicyOrder,
-    Population, PortName, Rule, Selection, ServiceChoice, Services, Speech, Tier, TierRank, TrafficMatch, one_of,
+    Population, PortName, Rule, Selection, ServiceChoice, Services, Speech, Tier, TierRank, TrafficMatch,
+    one_of,
 };
 pub use transport::{
     Acceptance, Accepts, Admission, Dialect, Membership, MeshMode, Sending, Sends, Target, Transport,

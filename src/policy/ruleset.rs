@@ -248,8 +248,7 @@ pub enum Speech {
 impl Speech {
     /// Reads the declaration of a port; `appProtocol` counts before the name.
     pub fn of(port_name: &str, app_protocol: &str) -> Speech {
-        const HTTP: &[&str] =
-            &["http", "http2", "grpc", "grpc-web", "kubernetes.io/h2c", "kubernetes.io/ws"];
+        const HTTP: &[&str] = &["http", "http2", "grpc", "grpc-web", "kubernetes.io/h2c", "kubernetes.io/ws"];
         const BYTES: &[&str] =
             &["tcp", "tls", "https", "mongo", "redis", "mysql", "postgres", "udp", "kubernetes.io/wss"];
         let declared = match app_protocol.to_ascii_lowercase() {

@@ -329,7 +329,10 @@ mod tests {
         assert_eq!(wire(Sends::IfAdvertised(Dialect::IstioEither), tunnel), Some(15_008));
         assert_eq!(protection(Sends::IfOnly(Dialect::Hbone), both), ExpectedProtection::Plaintext);
         assert_eq!(protection(Sends::IfOnly(Dialect::Hbone), tunnel), ExpectedProtection::MtlsPermissive);
-        assert_eq!(protection(Sends::Always(Dialect::IstioEither), Accepts::BARE), ExpectedProtection::Refused);
+        assert_eq!(
+            protection(Sends::Always(Dialect::IstioEither), Accepts::BARE),
+            ExpectedProtection::Refused
+        );
     }
 
     #[test]

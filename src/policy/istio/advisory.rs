@@ -1,10 +1,11 @@
 //! Objects that bend traffic without closing anything: their shape is checked, what they touch is said.
 
-use super::super::kubernetes::{is_subdomain, refusal};
 use super::super::fields;
+use super::super::kubernetes::{is_subdomain, refusal};
 use super::kinds::KINDS;
-use crate::model::{Bend, Document, Gap, Node, Origin, Problem};
-use std::collections::BTreeMap;
+use crate::model::{Bend, Document, Gap, Node, Problem};
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// `kind`.
 pub const SIDECAR: &str = "Sidecar";
@@ -12,7 +13,7 @@ pub const SIDECAR: &str = "Sidecar";
 /// Walks all objects of Istio against their tables, and reads the Sidecars.
 pub fn read(documents: &[Document]) -> (Vec<Gap>, Vec<Problem>) {
     let (mut gaps, mut problems) = (Vec::new(), Vec::new());
-    let mut whole: BTreeMap<&str, &Origin> = BTreeMap::new();
+    let mut whole: BTreeSet<Arc<str>> = BTreeSet::new();
     for document in documents {
         let Some(kind) = fields::kind_of(KINDS, document) else { continue };
         gaps.extend(fields::doubts(kind, document));
@@ -23,9 +24,10 @@ pub fn read(documents: &[Document]) -> (Vec<Gap>, Vec<Problem>) {
             problems.push(problem);
             continue;
         }
-        let labels = document.body.path(&["spec", "workloadSelector", "labels"]).map_or(&[][..], Node::fields);
-        let namespace = &*document.origin.namespace;
-        if labels.is_empty() && whole.insert(namespace, &document.origin).is_some() {
+        let labels =
+            document.body.path(&["spec", "workloadSelector", "labels"]).map_or(&[][..], Node::fields);
+        let namespace = super::place(document).namespace;
+        if labels.is_empty() && !whole.insert(namespace.clone()) {
             problems.push(refusal(
                 &document.origin,
                 document.origin.line,
@@ -48,7 +50,12 @@ pub fn read(documents: &[Document]) -> (Vec<Gap>, Vec<Problem>) {
 fn sidecar(document: &Document) -> Result<(), Problem> {
     let origin = &document.origin;
     let Some(spec) = document.body.get("spec").filter(|spec| !spec.is_null()) else {
-        return Err(refusal(origin, document.body.line, "spec is missing", "write spec: {} for the defaults"));
+        return Err(refusal(
+            origin,
+            document.body.line,
+            "spec is missing",
+            "write spec: {} for the defaults",
+        ));
     };
     for listener in spec.items_of("egress") {
         let hosts = listener.items_of("hosts");
@@ -58,10 +65,13 @@ fn sidecar(document: &Document) -> Result<(), Problem> {
         }
         for host in hosts {
             let text = host.text().unwrap_or_default();
-            let text = text.strip_prefix('~').filter(|rest| rest.contains('/') && !rest.starts_with('/')).unwrap_or(text);
-            let fits = text.split_once('/').is_some_and(|(namespace, name)| {
-                is_namespace(namespace) && is_host(name)
-            });
+            let text = text
+                .strip_prefix('~')
+                .filter(|rest| rest.contains('/') && !rest.starts_with('/'))
+                .unwrap_or(text);
+            let fits = text
+                .split_once('/')
+                .is_some_and(|(namespace, name)| is_namespace(namespace) && is_host(name));
             if !fits {
                 let message = format!("the host {text:?} is not NAMESPACE/NAME with a full name");
                 let hint = "write ./*, */*, or NAMESPACE/NAME.NAMESPACE.svc.cluster.local";

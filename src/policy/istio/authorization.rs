@@ -135,7 +135,7 @@ const KEYS: &[(&str, Attribute)] = &[
 /// # Errors
 /// What the webhook would refuse, with its line.
 pub fn object(document: &Document) -> Result<Authorization, Problem> {
-    let origin = document.origin.clone();
+    let origin = super::place(document);
     let none = Node { line: origin.line, column: 0, value: Value::Null };
     let spec = document.body.get("spec").unwrap_or(&none);
     let provider = spec.path(&["provider", "name"]).and_then(Node::text).unwrap_or_default();
@@ -146,7 +146,12 @@ pub fn object(document: &Document) -> Result<Authorization, Problem> {
         Some("CUSTOM") => Action::Custom(provider.to_owned()),
         Some(other) => {
             let message = format!("the action {other:?} is not known");
-            return Err(refusal(&origin, line(spec, "action"), message, "write ALLOW, DENY, AUDIT or CUSTOM"));
+            return Err(refusal(
+                &origin,
+                line(spec, "action"),
+                message,
+                "write ALLOW, DENY, AUDIT or CUSTOM",
+            ));
         }
     };
     let reference = |node: &Node| {
@@ -164,12 +169,22 @@ pub fn object(document: &Document) -> Result<Authorization, Problem> {
     let items = given.map_or(&[][..], Node::items);
     if items.is_empty() && matches!(action, Action::Deny | Action::Custom(_)) {
         let message = "DENY and CUSTOM without rules never match anything";
-        return Err(refusal(&origin, given.unwrap_or(spec).line, message, "write rules: [{}] to match everything"));
+        return Err(refusal(
+            &origin,
+            given.unwrap_or(spec).line,
+            message,
+            "write rules: [{}] to match everything",
+        ));
     }
     let mut rules = Vec::new();
     for (number, node) in items.iter().enumerate() {
         if node.is_null() {
-            return Err(refusal(&origin, node.line, "a rule is null", "write {} for a rule that matches everything"));
+            return Err(refusal(
+                &origin,
+                node.line,
+                "a rule is null",
+                "write {} for a rule that matches everything",
+            ));
         }
         rules.push(rule(&origin, number, node, &action)?);
     }
@@ -263,7 +278,9 @@ fn texts(origin: &Origin, object: &Node, field: &str) -> Result<Vec<String>, Pro
     match &list.value {
         Value::List(items) => items.iter().map(text).collect(),
         Value::Null => Ok(Vec::new()),
-        _ => Err(refusal(origin, list.line, format!("{field} is not a list"), "write a list: [\"a\", \"b\"]")),
+        _ => {
+            Err(refusal(origin, list.line, format!("{field} is not a list"), "write a list: [\"a\", \"b\"]"))
+        }
     }
 }
 
@@ -286,7 +303,12 @@ fn when(origin: &Origin, node: &Node) -> Result<Field, Problem> {
         None if key.starts_with("experimental.envoy.filters.") => Attribute::Filter(key.to_owned()),
         None => {
             let message = format!("the key {key:?} is not known");
-            return Err(refusal(origin, line(node, "key"), message, "see the list of condition keys of Istio"));
+            return Err(refusal(
+                origin,
+                line(node, "key"),
+                message,
+                "see the list of condition keys of Istio",
+            ));
         }
     };
     Ok(Field { of, values, not_values })

@@ -1,7 +1,9 @@
 //! What a proxy beside a pod gets to see: ports and addresses that annotations keep from it, and
 //! what clients are told of the pod by its labels.
 
-use super::super::{Acceptance, Accepts, Admission, Dialect, Namespaces, Sending, Sends, ServiceChoice, Services};
+use super::super::{
+    Acceptance, Accepts, Admission, Dialect, Namespaces, Sending, Sends, ServiceChoice, Services,
+};
 use super::super::{Selection, Target};
 use super::membership::{Members, all, annotation, has, label_occurs, lacks, pods, values_of};
 use super::peer_authentication::{Mode, Place};
@@ -157,8 +159,7 @@ impl Capture {
     pub fn bypasses(&self, members: &Members) -> Vec<Sending> {
         let mut list = Vec::new();
         for (annotated, ports) in &self.outbound {
-            let subjects =
-                vec![pods(Namespaces::any(), all([members.sidecar.clone(), annotated.clone()]))];
+            let subjects = vec![pods(Namespaces::any(), all([members.sidecar.clone(), annotated.clone()]))];
             let mut add = |to| {
                 list.push(Sending {
                     subjects: subjects.clone(),

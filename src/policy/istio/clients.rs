@@ -50,7 +50,13 @@ impl Clients<'_> {
         let differing: BTreeSet<&String> = disabled.iter().chain(self.modes.named()).collect();
         for namespace in differing {
             let (sends, why) = self.automatic(namespace, false);
-            list.push(self.to(None, Target::Service(every_service(Some(namespace.clone())), None), sends, why, None));
+            list.push(self.to(
+                None,
+                Target::Service(every_service(Some(namespace.clone())), None),
+                sends,
+                why,
+                None,
+            ));
         }
         let nowhere = if rest { Mode::Disable } else { Mode::Permissive };
         let (sends, why) = self.automatic_for(nowhere, false);
@@ -71,7 +77,13 @@ impl Clients<'_> {
     }
 
     /// What the rules make of one service, for each namespace of clients that they treat apart.
-    fn by_rules(&self, service: &Called, routed: &BTreeSet<(String, String)>, list: &mut Vec<Sending>, gaps: &mut Vec<Gap>) {
+    fn by_rules(
+        &self,
+        service: &Called,
+        routed: &BTreeSet<(String, String)>,
+        list: &mut Vec<Sending>,
+        gaps: &mut Vec<Gap>,
+    ) {
         if self.rules.is_empty() {
             return;
         }
@@ -115,7 +127,9 @@ impl Clients<'_> {
         for (name, _) in &rule.subsets {
             gaps.push(Gap {
                 what: match subset.is_some_and(|(routed, _)| routed == name) {
-                    true => format!("a route leads to the subset {name:?}, whose TLS was taken for the whole service"),
+                    true => format!(
+                        "a route leads to the subset {name:?}, whose TLS was taken for the whole service"
+                    ),
                     false => format!("the TLS of the subset {name:?} counts only where a route leads to it"),
                 },
                 origin: rule.origin.clone(),
@@ -127,7 +141,8 @@ impl Clients<'_> {
         let mut add = |target: Target, tls: Option<Tls>, lost: Option<Tls>| {
             if tls == Some(Tls::FromSecret) && whom.labels.is_none() {
                 // Gateways may read Secrets; what follows holds for sidecars.
-                let mut sending = self.to(Some(whom), target.clone(), Sends::OtherTls, why(rule, "TLS of its own"), origin);
+                let mut sending =
+                    self.to(Some(whom), target.clone(), Sends::OtherTls, why(rule, "TLS of its own"), origin);
                 sending.subjects = whom.subjects(&self.members.gateway);
                 list.push(sending);
             }
@@ -160,7 +175,9 @@ impl Clients<'_> {
         match (tls, lost) {
             (Some(Tls::Disable), _) => (plain, why(rule, "DISABLE")),
             (Some(Tls::Own), _) => (Sends::OtherTls, why(rule, "TLS of its own")),
-            (Some(Tls::FromSecret), _) if whom.labels.is_some() => (Sends::OtherTls, why(rule, "TLS of its own")),
+            (Some(Tls::FromSecret), _) if whom.labels.is_some() => {
+                (Sends::OtherTls, why(rule, "TLS of its own"))
+            }
             (Some(Tls::FromSecret), _) => {
                 (Sends::AsIs, why(rule, "a Secret that sidecars cannot read, which leaves no TLS"))
             }
@@ -190,9 +207,11 @@ impl Clients<'_> {
         let plain = if self.config.tunnels { Sends::IfOnly(Dialect::Hbone) } else { Sends::AsIs };
         match (self.config.auto_mtls, mode) {
             (false, _) => (plain, "automatic mutual TLS is switched off (enableAutoMtls)".to_owned()),
-            (_, Mode::Disable) => {
-                (plain, "mutual TLS is disabled for the namespace of the service, which is all that clients look at".to_owned())
-            }
+            (_, Mode::Disable) => (
+                plain,
+                "mutual TLS is disabled for the namespace of the service, which is all that clients look at"
+                    .to_owned(),
+            ),
             _ if headless => (
                 Sends::IfAllAdvertise(self.dialect()),
                 "automatic mutual TLS, decided once for all pods of the service".to_owned(),
@@ -201,7 +220,14 @@ impl Clients<'_> {
         }
     }
 
-    fn to(&self, whom: Option<&Whom<'_>>, to: Target, sends: Sends, why: String, origin: Option<&Origin>) -> Sending {
+    fn to(
+        &self,
+        whom: Option<&Whom<'_>>,
+        to: Target,
+        sends: Sends,
+        why: String,
+        origin: Option<&Origin>,
+    ) -> Sending {
         let clients = Selector::any_of(vec![self.members.sidecar.clone(), self.members.gateway.clone()]);
         let subjects = whom.unwrap_or(&Whom::default()).subjects(&clients);
         Sending { subjects, to, ports: PortSet::all(), sends, why, origin: origin.cloned() }
@@ -243,12 +269,8 @@ fn called(document: &Document) -> Option<Called> {
     }
     let spec = document.body.get("spec")?;
     let number = |port: &Node| port.get("port")?.int().and_then(|n| u16::try_from(n).ok());
-    let namespace = match &*document.origin.namespace {
-        "" => "default".to_owned(),
-        name => name.to_owned(),
-    };
     Some(Called {
-        namespace,
+        namespace: super::place(document).namespace.to_string(),
         name: document.origin.name.to_string(),
         ports: spec.items_of("ports").iter().filter_map(number).collect(),
         headless: spec.text_of("clusterIP") == Some("None"),
@@ -262,8 +284,10 @@ fn routed_subsets(documents: &[Document]) -> BTreeSet<(String, String)> {
         let Some(spec) = document.body.get("spec") else { continue };
         for route in ["http", "tcp", "tls"].iter().flat_map(|list| spec.items_of(list)) {
             for destination in route.items_of("route").iter().filter_map(|entry| entry.get("destination")) {
-                if let (Some(host), Some(subset)) = (destination.text_of("host"), destination.text_of("subset")) {
-                    found.insert((expanded(host, &document.origin.namespace), subset.to_owned()));
+                if let (Some(host), Some(subset)) =
+                    (destination.text_of("host"), destination.text_of("subset"))
+                {
+                    found.insert((expanded(host, &super::place(document).namespace), subset.to_owned()));
                 }
             }
         }

@@ -100,7 +100,7 @@ fn is_short(host: &str) -> bool {
 }
 
 fn object(document: &Document, config: &MeshConfig) -> Result<DestinationRule, Problem> {
-    let origin = document.origin.clone();
+    let origin = super::place(document);
     let spec = document.body.get("spec").unwrap_or(&document.body);
     let Some(host) = spec.text_of("host").filter(|host| !host.is_empty()) else {
         return Err(refusal(&origin, spec.line, "host is missing", "name the service under spec.host"));
@@ -212,7 +212,8 @@ impl Rules {
     /// Namespaces whose clients may be treated unlike all others.
     pub fn client_namespaces(&self) -> Vec<String> {
         let named = self.by_namespace.values().flatten().flat_map(|rule| &rule.exported_to);
-        let mut all: Vec<String> = named.filter(|name| *name != "*").chain(self.by_namespace.keys()).cloned().collect();
+        let mut all: Vec<String> =
+            named.filter(|name| *name != "*").chain(self.by_namespace.keys()).cloned().collect();
         all.sort();
         all.dedup();
         all
@@ -225,7 +226,13 @@ impl Rules {
     }
 
     /// The rule that counts for a client of a namespace (`None`: any that is not named anywhere).
-    pub fn find(&self, client: Option<&str>, service: &str, host: &str, root: &str) -> Option<DestinationRule> {
+    pub fn find(
+        &self,
+        client: Option<&str>,
+        service: &str,
+        host: &str,
+        root: &str,
+    ) -> Option<DestinationRule> {
         let of = |namespace: &str, wanted: &dyn Fn(&DestinationRule) -> bool| {
             let list = self.by_namespace.get(namespace)?;
             let general = || list.iter().filter(|rule| rule.clients.is_none());

@@ -120,7 +120,11 @@ fn ending(tail: &str, config: &MeshConfig) -> Vec<Selector> {
         None => with(like(fact::NAMESPACE, &format!("*{front}"))),
         Some((domain, namespace)) => {
             let local = |known: &String| format!("{known}/ns").ends_with(domain);
-            if config.trust_domains.iter().any(local) { with(is(fact::NAMESPACE, namespace)) } else { Vec::new() }
+            if config.trust_domains.iter().any(local) {
+                with(is(fact::NAMESPACE, namespace))
+            } else {
+                Vec::new()
+            }
         }
     }
 }

@@ -100,7 +100,8 @@ pub fn read(documents: &[Document]) -> Members {
         };
     }
     let (injected, running) = (injected(&revisions(documents)), has(fact::RUNNING));
-    let proxied = Selector::any_of(vec![has(&format!("{}{PROXY}", fact::CONTAINER)), has(&annotation(STATUS))]);
+    let proxied =
+        Selector::any_of(vec![has(&format!("{}{PROXY}", fact::CONTAINER)), has(&annotation(STATUS))]);
     let expected = all([injected, running.clone().negated()]);
     let sidecar = all([Selector::any_of(vec![proxied, expected]), gateway.clone().negated()]);
     let free = all([gateway.clone().negated(), sidecar.clone().negated()]);
@@ -132,7 +133,7 @@ pub fn with_policies(documents: &[Document]) -> Vec<String> {
         super::is(d, super::authorization::KIND) || super::is(d, super::peer_authentication::KIND)
     };
     let names: BTreeSet<String> =
-        documents.iter().filter(is_policy).map(|d| d.origin.namespace.to_string()).collect();
+        documents.iter().filter(is_policy).map(|d| super::place(d).namespace.to_string()).collect();
     names.into_iter().collect()
 }
 
@@ -185,7 +186,8 @@ fn has_key(fields: &[(Box<str>, Node)], keys: &[&str]) -> bool {
 /// Whether an object is labelled for ambient.
 pub fn is_ambient(document: &Document) -> bool {
     let own = (&*document.origin.kind == "Namespace").then_some(&document.body);
-    let is = |object: &Node| labels(object).iter().any(|(key, v)| &**key == MODE && v.text() == Some("ambient"));
+    let is =
+        |object: &Node| labels(object).iter().any(|(key, v)| &**key == MODE && v.text() == Some("ambient"));
     own.into_iter().chain(templates(document)).any(is)
 }
 
@@ -202,10 +204,12 @@ fn shows(document: &Document) -> bool {
             items.iter().any(|container| container.text_of("name") == Some(PROXY))
         };
         let wanted = |key: &str| key == MODE || key == REVISION || key == GATEWAY_NAME;
-        let asks = labels(template).iter().any(|(key, value)| {
-            wanted(key) || (&**key == INJECT && value.text() == Some("true"))
-        });
-        asks || has_key(annotations, &[STATUS, REDIRECTION]) || containers("containers") || containers("initContainers")
+        let asks = labels(template)
+            .iter()
+            .any(|(key, value)| wanted(key) || (&**key == INJECT && value.text() == Some("true")));
+        asks || has_key(annotations, &[STATUS, REDIRECTION])
+            || containers("containers")
+            || containers("initContainers")
     })
 }
 

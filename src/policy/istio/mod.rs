@@ -79,6 +79,15 @@ fn is(document: &Document, kind: &str) -> bool {
     &*document.origin.kind == kind && super::fields::kind_of(kinds::KINDS, document).is_some()
 }
 
+/// Where an object stands; one that names no namespace is in `default`.
+fn place(document: &Document) -> Origin {
+    let origin = document.origin.clone();
+    match &*origin.namespace {
+        "" => Origin { namespace: "default".into(), ..origin },
+        _ => origin,
+    }
+}
+
 /// `spec.selector.matchLabels`.
 fn workload_selector(document: &Document) -> Result<Selector, Problem> {
     match document.body.path(&["spec", "selector"]).filter(|node| !node.is_null()) {
@@ -207,7 +216,12 @@ fn tiers(
 }
 
 /// The policy for those who evaluate it as Envoy does, and for those behind ztunnel.
-fn lowered(object: &Authorization, members: &Members, config: &MeshConfig, gaps: &mut Vec<Gap>) -> Vec<Policy> {
+fn lowered(
+    object: &Authorization,
+    members: &Members,
+    config: &MeshConfig,
+    gaps: &mut Vec<Gap>,
+) -> Vec<Policy> {
     let mut without_effect = |what: &str| {
         let (what, origin) = (what.to_owned(), object.origin.clone());
         gaps.push(Gap { what, origin, bends: Bend::MayAllowLess });
@@ -222,7 +236,9 @@ fn lowered(object: &Authorization, members: &Members, config: &MeshConfig, gaps:
         true => Namespaces::any(),
         false => Namespaces::Named(object.origin.namespace.to_string()),
     };
-    let of = |who: Selector| -> Vec<Selection> { vec![pods(namespaces.clone(), all([who, object.selector.clone()]))] };
+    let of = |who: Selector| -> Vec<Selection> {
+        vec![pods(namespaces.clone(), all([who, object.selector.clone()]))]
+    };
     if !object.targets.is_empty() {
         let mut subjects = Vec::new();
         for (kind, name) in &object.targets {

@@ -62,7 +62,8 @@ pub fn read(documents: &[Document], config: &MeshConfig) -> Modes {
                 let namespace = object.origin.namespace.to_string();
                 if selects && namespace == config.root {
                     modes.gaps.push(Gap {
-                        what: "a PeerAuthentication of the root namespace with a selector is ignored".to_owned(),
+                        what: "a PeerAuthentication of the root namespace with a selector is ignored"
+                            .to_owned(),
                         origin: object.origin,
                         bends: Bend::MayAllowMore,
                     });
@@ -119,7 +120,7 @@ fn overlapping(objects: &[PeerAuthentication]) -> bool {
 }
 
 fn object(document: &Document) -> Result<PeerAuthentication, Problem> {
-    let origin = document.origin.clone();
+    let origin = super::place(document);
     let spec = document.body.get("spec");
     let selector = super::workload_selector(document)?;
     let mode = spec.and_then(|s| s.get("mtls")).map_or(Ok(None), |node| mode(&origin, node))?;
@@ -127,7 +128,12 @@ fn object(document: &Document) -> Result<PeerAuthentication, Problem> {
     if let Some(list) = spec.and_then(|s| s.get("portLevelMtls")).filter(|node| !node.is_null()) {
         if list.fields().is_empty() || selector.is_everything() {
             let message = "portLevelMtls needs a selector and at least one port";
-            return Err(refusal(&origin, list.line, message, "add selector.matchLabels, or take the ports away"));
+            return Err(refusal(
+                &origin,
+                list.line,
+                message,
+                "add selector.matchLabels, or take the ports away",
+            ));
         }
         for (key, node) in list.fields() {
             let Some(port) = key.parse::<u16>().ok().filter(|port| *port > 0) else {
@@ -201,7 +207,14 @@ impl Modes {
                     let mode = mode.unwrap_or(whole);
                     let in_ambient = self.at_ztunnel(namespace, object, mode, base, inherits);
                     let origin = Some(&object.origin);
-                    add(&Place { namespaces: &namespaces, selector: &selector, ports, mode, in_ambient, origin });
+                    add(&Place {
+                        namespaces: &namespaces,
+                        selector: &selector,
+                        ports,
+                        mode,
+                        in_ambient,
+                        origin,
+                    });
                 }
                 let (ports, mode, in_ambient) = (PortSet::all(), whole, whole);
                 let origin = object.mode.map(|_| &object.origin);
@@ -218,7 +231,8 @@ impl Modes {
         }
         let mode = self.mesh.as_ref().and_then(|object| object.mode).unwrap_or(Mode::Permissive);
         let origin = self.mesh.as_ref().map(|object| &object.origin);
-        let (ports, in_ambient, namespaces, selector) = (PortSet::all(), mode, &Namespaces::any(), &everything);
+        let (ports, in_ambient, namespaces, selector) =
+            (PortSet::all(), mode, &Namespaces::any(), &everything);
         add(&Place { namespaces, selector, ports, mode, in_ambient, origin });
         list
     }
@@ -226,7 +240,14 @@ impl Modes {
     /// Two quirks of the conversion to ztunnel's policies (`ambient/policies.go`): an exception
     /// below an inherited STRICT must be PERMISSIVE to count, and a STRICT port below a PERMISSIVE
     /// workload is lost where the mesh alone is STRICT.
-    fn at_ztunnel(&self, namespace: &str, object: &PeerAuthentication, port: Mode, base: Mode, inherits: bool) -> Mode {
+    fn at_ztunnel(
+        &self,
+        namespace: &str,
+        object: &PeerAuthentication,
+        port: Mode,
+        base: Mode,
+        inherits: bool,
+    ) -> Mode {
         let of_namespace = self.namespaces.get(namespace).and_then(|object| object.mode);
         match (object.mode, port) {
             _ if inherits && base == Mode::Strict && port == Mode::Disable => Mode::Strict,

@@ -61,7 +61,8 @@ fn at_envoy(
 ) -> Vec<Rule> {
     let mut clauses = rule.clauses.clone();
     let misnamed = |field: &Field| field.of == Attribute::Port && !unreadable(field).is_empty();
-    let wrong: Vec<String> = clauses.iter().flatten().flatten().filter(|f| misnamed(f)).flat_map(unreadable).collect();
+    let wrong: Vec<String> =
+        clauses.iter().flatten().flatten().filter(|f| misnamed(f)).flat_map(unreadable).collect();
     if !wrong.is_empty() {
         gaps.push(Gap {
             what: match action {
@@ -124,7 +125,9 @@ fn at_ztunnel(
     if unseen {
         gaps.push(Gap {
             what: match action {
-                Action::Allow => "ztunnel cannot see requests: it drops this rule, which allows nothing in ambient",
+                Action::Allow => {
+                    "ztunnel cannot see requests: it drops this rule, which allows nothing in ambient"
+                }
                 _ => "ztunnel cannot see requests: what this rule asks of them is dropped in ambient",
             }
             .to_owned(),
