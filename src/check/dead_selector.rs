@@ -15,7 +15,7 @@ fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
     let graph = evidence.graph;
     let mut findings: Vec<Finding> = objects(graph)
         .into_iter()
-        .filter(|policy| policy.selected.is_empty())
+        .filter(|policy| policy.selected.is_empty() && !graph.is_of_mesh(policy))
         .map(|policy| {
             DeadSelector.finding(
                 policy_name(&policy.origin),

@@ -5,6 +5,7 @@
 
 mod allow_from_load_balancer_snat;
 mod allowed_but_unused;
+mod authorization_without_identity;
 mod contradicting_priority;
 mod dataplane_dependent;
 mod dead_selector;
@@ -15,11 +16,20 @@ mod expired_exception;
 mod exposed_workload;
 mod ground;
 mod host_network_bypass;
+mod ineffective_mesh_policy;
+mod mesh_excluded_port;
+mod mesh_ground;
+mod mtls_conflict;
+mod mtls_disabled;
 mod namespace_without_default_deny;
+mod network_policy_blocks_mesh;
 mod observed_but_denied;
 mod one_sided_allow;
+mod outside_mesh;
 mod overlapping_cidr_covers_pods;
+mod permissive_mtls;
 mod plaintext_credentials;
+mod plaintext_edge;
 mod plaintext_flow;
 mod policy_in_missing_namespace;
 mod policy_not_enforced;
@@ -211,6 +221,15 @@ pub const CHECKS: &[&dyn Check] = &[
     &dns_blocked::DnsBlocked,
     &one_sided_allow::OneSidedAllow,
     &contradicting_priority::ContradictingPriority,
+    &permissive_mtls::PermissiveMtls,
+    &mtls_disabled::MtlsDisabled,
+    &mesh_excluded_port::MeshExcludedPort,
+    &outside_mesh::OutsideMesh,
+    &mtls_conflict::MtlsConflict,
+    &network_policy_blocks_mesh::NetworkPolicyBlocksMesh,
+    &authorization_without_identity::AuthorizationWithoutIdentity,
+    &ineffective_mesh_policy::IneffectiveMeshPolicy,
+    &plaintext_edge::PlaintextEdge,
     &observed_but_denied::ObservedButDenied,
     &unsegmented_flow::UnsegmentedFlow,
     &plaintext_flow::PlaintextFlow,

@@ -15,7 +15,8 @@ check! {
 
 fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
     let graph = evidence.graph;
-    let policed: BTreeSet<&str> = graph.policies.iter().map(|p| &*p.origin.namespace).collect();
+    let of_network = graph.policies.iter().filter(|policy| !graph.is_of_mesh(policy));
+    let policed: BTreeSet<&str> = of_network.map(|policy| &*policy.origin.namespace).collect();
     let mut findings = Vec::new();
     for (id, class) in graph.classes().iter().enumerate() {
         let selected = Direction::BOTH.iter().any(|d| graph.row(id as ClassId, *d).is_governed());

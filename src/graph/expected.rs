@@ -78,6 +78,9 @@ impl AllowedGraph {
         let transport = self.transport();
         let sent = sends.and_then(|n| transport.sends.get(n as usize)).map(|sending| sending.why.as_str());
         let taken = accepts.and_then(|n| transport.accepts.get(n as usize)).map(|accept| accept.why.as_str());
+        if expected.protection == ExpectedProtection::Unknown && sends.is_none() && accepts.is_none() {
+            return "proxies carry TCP alone".to_owned();
+        }
         let (bare_client, bare_server) = ("the client has no proxy", "the server has no proxy");
         format!("{}; {}", sent.unwrap_or(bare_client), taken.unwrap_or(bare_server))
     }

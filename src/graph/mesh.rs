@@ -2,14 +2,15 @@
 //! mesh authorization lets it through. Nothing here names a mesh; `policy/transport` decides.
 
 use super::backing::Backing;
-use super::build::{AllowedGraph, Rows};
+use super::build::{AllowedGraph, PolicyInfo, Rows};
 use super::classes::{ClassId, Classes, PeerId};
 use super::mentioned::chosen_services;
 use crate::inventory::{Inventory, Service};
 use crate::model::{ExpectedProtection, PortSet, Protocol, TrafficSet};
 use crate::policy::transport::{Meeting, choose, meet};
 use crate::policy::{
-    Accepts, Admission, Decision, Dialect, Direction, Layer, Membership, MeshMode, Sends, Target, Transport,
+    Acceptance, Accepts, Admission, Decision, Dialect, Direction, Layer, Membership, MeshMode, Sends, Target,
+    Transport,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -235,6 +236,17 @@ impl AllowedGraph {
     /// Numbers of the policies of mesh layers that select an endpoint.
     pub(super) fn mesh_policies(&self, class: ClassId) -> &[u32] {
         self.mesh.policies.get(class as usize).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether proxies enforce a policy, and not the network.
+    pub fn is_of_mesh(&self, policy: &PolicyInfo) -> bool {
+        self.tiers[policy.tier as usize].layer == Layer::Mesh
+    }
+
+    /// The acceptances that select an endpoint, in the order in which they are asked.
+    pub fn acceptances(&self, class: ClassId) -> impl Iterator<Item = &Acceptance> {
+        let numbers = self.mesh.accepts.get(class as usize).map_or(&[][..], Vec::as_slice);
+        numbers.iter().map(|number| &self.mesh.transport.accepts[*number as usize])
     }
 
     /// What meshes say on transport, for the reasons of a leg.

@@ -35,6 +35,7 @@ pub use remedy::{Change, Effect, Remedy, remedies};
 
 // The words of the rule set that edges and policies carry, for rooms that do not know policies.
 pub use crate::policy::{
-    Action, Dataplane, DataplaneKind, Decision, Direction, Found, Isolation, Layer, Namespaces, Peer, Peers,
-    Population, PortName, Rule, Selection, ServiceChoice, Services, TierRank, TrafficMatch, UnknownField,
+    Acceptance, Action, Admission, Dataplane, DataplaneKind, Decision, Direction, Found, Isolation, Layer,
+    Membership, MeshMode, Namespaces, Peer, Peers, Population, PortName, Rule, Selection, ServiceChoice,
+    Services, TierRank, TrafficMatch, UnknownField,
 };

@@ -20,7 +20,8 @@ impl AllowedGraph {
                 && rules.into_iter().all(|r| self.rules[r as usize].rule.action == Action::Allow)
         };
         let all = 0..self.policies.len() as u32;
-        all.filter(|policy| !needed.contains(policy) && allows(policy))
+        all.filter(|policy| !self.is_of_mesh(&self.policies[*policy as usize]))
+            .filter(|policy| !needed.contains(policy) && allows(policy))
             .filter(|policy| self.is_needless(*policy))
             .collect()
     }

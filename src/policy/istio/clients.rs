@@ -124,7 +124,7 @@ impl Clients<'_> {
         let policy = rule.policy.clone().unwrap_or_default();
         let host = expanded(&service.name, &service.namespace);
         let subset = rule.subsets.iter().find(|(name, _)| routed.contains(&(host.clone(), (*name).clone())));
-        for (name, _) in &rule.subsets {
+        for name in rule.subsets.keys() {
             gaps.push(Gap {
                 what: match subset.is_some_and(|(routed, _)| routed == name) {
                     true => format!(

@@ -112,6 +112,8 @@ pub fn read(documents: &[Document]) -> Members {
     let redirected = Selector::equals(&annotation(REDIRECTION), "enabled");
     let enrolled = Selector::any_of(vec![redirected, all([asked, running.clone().negated()])]);
     let ambient = all([free.clone(), enrolled, is_not(&annotation(REDIRECTION), "pending")]);
+    let occurs = documents.iter().any(is_ambient) || !values_of(documents, REDIRECTION).is_empty();
+    let ambient = if occurs { ambient } else { Selector::nothing() };
     let unread = all([
         Selector::equals(fact::NAMESPACE_KNOWN, "name"),
         running.negated(),

@@ -1,0 +1,58 @@
+//! `authorization-without-identity`: a rule of mesh authorization that clients without an identity satisfy.
+//!
+//! Its page, which is run as a test, says why it matters and what to do.
+
+use super::shared::policy_name;
+use super::{Evidence, Finding, check};
+use crate::graph::{Action, Admission, Peer};
+
+check! {
+    AuthorizationWithoutIdentity, "authorization-without-identity", Medium, "A rule of mesh authorization that clients without an identity satisfy.",
+    ["NIST-800-204A", "PCI-DSS-4.0-4.2.1"]
+}
+
+fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
+    let graph = evidence.graph;
+    let mut findings = Vec::new();
+    for info in &graph.rules {
+        let policy = &graph.policies[info.policy as usize];
+        if !graph.is_of_mesh(policy) || info.rule.action != Action::Allow {
+            continue;
+        }
+        // A rule that is satisfied only by a proven identity matches nobody without one.
+        let proves = |peer: &Peer| match peer {
+            Peer::Authenticated => true,
+            Peer::All(parts) => parts.iter().any(|part| match part {
+                Peer::Authenticated => true,
+                Peer::All(inner) => inner.contains(&Peer::Authenticated),
+                _ => false,
+            }),
+            _ => false,
+        };
+        let named = info.rule.peers.named();
+        if !named.is_empty() && named.iter().all(proves) {
+            continue;
+        }
+        let takes_plaintext = |class: &u32| {
+            let mut list = graph.acceptances(*class);
+            list.any(|a| {
+                a.accepts.plaintext == Admission::Admitted && a.accepts.proxied == Admission::Admitted
+            })
+        };
+        if !policy.selected.iter().any(takes_plaintext) {
+            continue;
+        }
+        let origin = &info.rule.origin;
+        let mut finding = AuthorizationWithoutIdentity.finding(
+            policy_name(origin),
+            format!("{} lets in clients that prove no identity, in plaintext.", origin.rule),
+            vec![origin.clone()],
+            "Name principals, namespaces or serviceAccounts in the rule, or set mode STRICT for its workloads.",
+        );
+        finding.detail = origin.rule.to_string();
+        findings.push(finding);
+    }
+    findings.sort();
+    findings.dedup();
+    findings
+}
