@@ -10,11 +10,13 @@ pub mod evaluate;
 pub mod fields;
 pub mod istio;
 pub mod kubernetes;
+pub mod linkerd;
 pub mod multi_network;
 pub mod network_policy_api;
 pub mod node_encryption;
 pub mod ovn;
 pub mod ruleset;
+mod shapes;
 pub mod transport;
 
 pub use dataplane::{Dataplane, DataplaneKind, Found};
@@ -65,6 +67,7 @@ pub const ENGINES: &[&dyn Engine] = &[
     &ovn::Ovn,
     &istio::Istio,
     &multi_network::MultiNetwork,
+    &linkerd::Linkerd,
 ];
 
 /// What an engine makes of its objects.

@@ -1,0 +1,57 @@
+//! What the page `docs/semantics/linkerd.md` cannot show in a word: narrowed connections, and the
+//! words of the reasons.
+
+mod common;
+
+use watertight::model::Protocol;
+
+const ROUTE: &str = "
+apiVersion: v1
+kind: Namespace
+metadata: {name: m, annotations: {linkerd.io/inject: enabled}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: client, namespace: m}
+spec: {containers: [{name: c}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: server, namespace: m, labels: {app: server}}
+spec: {containers: [{name: c, ports: [{containerPort: 8080}]}]}
+---
+apiVersion: policy.linkerd.io/v1beta3
+kind: Server
+metadata: {name: web, namespace: m}
+spec: {podSelector: {matchLabels: {app: server}}, port: 8080, accessPolicy: all-unauthenticated}
+---
+apiVersion: policy.linkerd.io/v1beta3
+kind: HTTPRoute
+metadata: {name: ok, namespace: m}
+spec: {parentRefs: [{group: policy.linkerd.io, kind: Server, name: web}], rules: RULES}
+";
+
+fn narrowed(rules: &str, port: u16) -> (bool, Vec<String>) {
+    let (analysis, problems) = common::analyse(&ROUTE.replace("RULES", rules));
+    assert!(problems.is_empty(), "{problems:?}");
+    let class = |name: &str| {
+        let index =
+            analysis.inventory.workloads.iter().position(|w| w.name.name == name).expect("a workload");
+        analysis.graph.class_of(index, 0)
+    };
+    let edge = analysis.graph.edge(class("client"), class("server"));
+    let decision = edge.mesh.expect("a mesh").decision;
+    let words = decision.because.iter().filter_map(|rule| {
+        analysis.graph.rules[*rule as usize].rule.narrowed.as_ref().map(ToString::to_string)
+    });
+    (decision.narrowed.contains(Protocol::Tcp, port), words.collect())
+}
+
+#[test]
+fn a_route_narrows_what_its_server_lets_in_and_nothing_else() {
+    let rules = "[{matches: [{path: {type: Exact, value: /ok}, method: GET}]}]";
+    assert_eq!(narrowed(rules, 8080), (true, vec!["methods GET, paths /ok".to_owned()]));
+    assert!(!narrowed(rules, 9090).0);
+    let everything = "[{matches: [{path: {value: /a}}, {method: GET}]}, {}]";
+    assert_eq!(narrowed(everything, 8080), (false, vec![]), "its last rule matches every request");
+}
