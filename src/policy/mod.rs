@@ -4,6 +4,7 @@
 
 pub mod calico;
 pub mod cilium;
+pub mod consul;
 pub mod dataplane;
 pub mod detect;
 pub mod evaluate;
@@ -68,6 +69,7 @@ pub const ENGINES: &[&dyn Engine] = &[
     &istio::Istio,
     &multi_network::MultiNetwork,
     &linkerd::Linkerd,
+    &consul::Consul,
 ];
 
 /// What an engine makes of its objects.

@@ -2,6 +2,7 @@
 //! namespace's, labels and declared ports. Who exists is left to `inventory`; here are only the
 //! values that occur, so that engines can make selections of them.
 
+use super::{ServiceChoice, Services};
 use crate::model::{Document, Labels, Node, Origin, PortSet, Requirement, Selector, fact};
 use std::collections::BTreeMap;
 
@@ -99,6 +100,49 @@ pub fn choices(documents: &[Document], shapes: &[Shape<'_>], key: &str, carrier:
     }
     let unset = Choice { pods: unset, value: None, origin: None };
     values.into_iter().map(of).chain([unset]).collect()
+}
+
+/// A port of a service as clients dial it.
+#[derive(Clone, Debug)]
+pub struct Dialled {
+    /// The service.
+    pub services: Services,
+    /// Its port.
+    pub port: u16,
+    /// Whether it is among the ports that were asked for; the ports of pods behind others are.
+    pub passes: Passes,
+}
+
+/// Whether what a client dials is among some ports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Passes {
+    /// It is, so it passes by the proxy.
+    By,
+    /// It is not, though the port of the pods may be: the proxy takes it.
+    Through,
+}
+
+/// Ports of services about which a list of ports says something else than the ports of their pods
+/// do: redirection in a client's pod sees the port that is dialled.
+pub fn dialled(documents: &[Document], listed: &PortSet) -> Vec<Dialled> {
+    let mut found = Vec::new();
+    for service in documents.iter().filter(|d| &*d.origin.kind == "Service" && d.api_version == "v1") {
+        let name = ServiceChoice::Named(service.origin.name.to_string());
+        let services = Services { namespace: Some(service.origin.namespace.to_string()), chosen: name };
+        for port in service.body.get("spec").map_or(&[][..], |spec| spec.items_of("ports")) {
+            let number = |field| port.get(field).and_then(Node::int).and_then(|n| u16::try_from(n).ok());
+            let Some(dialled) = number("port") else { continue };
+            // A named target may be any port.
+            let lands = number("targetPort").or((port.get("targetPort").is_none()).then_some(dialled));
+            let passes = match listed.contains(dialled) {
+                true => Passes::By,
+                false if lands.is_none_or(|port| listed.contains(port)) => Passes::Through,
+                false => continue,
+            };
+            found.push(Dialled { services: services.clone(), port: dialled, passes });
+        }
+    }
+    found
 }
 
 /// The fact that is an annotation of a pod.

@@ -1,15 +1,13 @@
 //! What proxies of Linkerd accept and send: ports that bypass them, ports where an identity is
 //! needed, and on which port of the wire connections travel.
 
-use super::super::shapes::{self, Carrier, Choice, Shape, all};
-use super::super::{
-    Acceptance, Accepts, Admission, Dialect, Peer, Sending, Sends, ServiceChoice, Services, Target, Transport,
-};
+use super::super::shapes::{self, Carrier, Choice, Dialled, Passes, Shape, all};
+use super::super::{Acceptance, Accepts, Admission, Dialect, Peer, Sending, Sends, Target, Transport};
 use super::access::Access;
 use super::membership::{Members, pods_of};
 use super::server::Numbers;
 use super::settings::{Settings, TransportMode};
-use crate::model::{Bend, Document, Gap, Node, Origin, PortSet, Selector};
+use crate::model::{Bend, Document, Gap, Origin, PortSet, Selector};
 
 /// Ports of the proxy itself, which its own traffic does not pass (`proxy-init` skips them).
 const OF_THE_PROXY: (u16, u16) = (4_190, 4_191);
@@ -247,22 +245,17 @@ fn bypassing<'a>(
     if skipped.is_empty() {
         return list;
     }
-    let is_service = |d: &&Document| &*d.origin.kind == "Service" && d.api_version == "v1";
     let dialect = match ground.settings.mode {
         TransportMode::TransportHeader => Dialect::LinkerdTransport,
         TransportMode::Transparent => Dialect::LinkerdMtls,
     };
-    for service in ground.documents.iter().filter(is_service) {
-        let name = ServiceChoice::Named(service.origin.name.to_string());
-        let services = Services { namespace: Some(service.origin.namespace.to_string()), chosen: name };
-        for port in service.body.get("spec").map_or(&[][..], |spec| spec.items_of("ports")) {
-            let number = |field| port.get(field).and_then(Node::int).and_then(|n| u16::try_from(n).ok());
-            let Some(dialled) = number("port") else { continue };
-            let target = Target::Service(services.clone(), Some(dialled));
-            let lands = number("targetPort").or((port.get("targetPort").is_none()).then_some(dialled));
-            if skipped.contains(dialled) {
-                list.push(sending(target, PortSet::all(), Sends::AsIs, bypasses));
-            } else if ground.members.planes.len() == 1 && lands.is_none_or(|port| skipped.contains(port)) {
+    for Dialled { services, port, passes } in shapes::dialled(ground.documents, skipped) {
+        let target = Target::Service(services, Some(port));
+        match passes {
+            Passes::By => list.push(sending(target, PortSet::all(), Sends::AsIs, bypasses)),
+            // Several control planes are told apart by the pods behind the service, further down.
+            Passes::Through if ground.members.planes.len() > 1 => {}
+            Passes::Through => {
                 let why = "the service's own port is not among those that bypass the proxy";
                 list.push(sending(target, PortSet::all(), Sends::IfAdvertised(dialect), why));
             }
