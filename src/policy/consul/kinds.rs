@@ -87,12 +87,17 @@ pub const KINDS: &[Kind] = &[
             no_effect("spec.peering.*"),
         ],
     },
-    Kind { api_versions: VERSIONS, name: "IngressGateway", enforced_by: &[], fields: &[no_effect("spec.*")] },
+    Kind {
+        api_versions: VERSIONS,
+        name: "IngressGateway",
+        enforced_by: &[],
+        fields: &[gap("spec.*", Bend::MayMissTraffic)],
+    },
     Kind {
         api_versions: VERSIONS,
         name: "TerminatingGateway",
         enforced_by: &[],
-        fields: &[no_effect("spec.*")],
+        fields: &[gap("spec.*", Bend::MayMissTraffic)],
     },
     Kind {
         api_versions: VERSIONS,

@@ -23,8 +23,8 @@ const LAST: f64 = 100.0;
 /// Lowers all objects of the engine, and the annotations of pods.
 pub fn lower(documents: &[Document], dataplane: &Dataplane) -> Lowered {
     let mut lowered = Lowered::default();
-    let settings = Settings::read(documents, dataplane);
     let shapes = shapes::shapes(documents);
+    let settings = Settings::read(documents, &shapes, dataplane);
     let Some(members) = membership::read(documents, &shapes, &settings) else { return lowered };
     let names = Names::read(documents, &shapes);
     let ground = Ground { documents, shapes: &shapes, members: &members, names: &names };

@@ -12,8 +12,8 @@ const NOT_MODELLED: &[&str] = &[
     "consul.hashicorp.com/connect-proxy-port",
 ];
 
-/// Kinds of gateways, whose pods and legs are not modelled.
-const GATEWAYS: &[&str] = &["IngressGateway", "TerminatingGateway", "GatewayClassConfig", "MeshGateway"];
+/// Kinds of gateways that are not in the table of kinds, whose pods and legs are not modelled.
+const GATEWAYS: &[&str] = &["GatewayClassConfig", "MeshGateway"];
 
 /// Everything that is to be said where the mesh is in use.
 pub fn of_the_mesh(
@@ -32,9 +32,14 @@ pub fn of_the_mesh(
         };
         let what = format!(
             "the configuration of the servers was not read: what no intention decides is taken for {word}, as it \
-             is without ACLs, and the injector's settings are those of the chart"
+             is without ACLs"
         );
         say(&members.origin, what, Bend::MayAllowLess);
+    }
+    if settings.injector == Switch::Off {
+        let what = "the injector was not read: as in the chart, pods get a proxy only where they ask for one, and that \
+                    proxy is transparent";
+        say(&members.origin, what.to_owned(), Bend::MayAllowMore);
     }
     for shape in shapes {
         for key in NOT_MODELLED.iter().filter(|key| shapes::annotation(shape.body, key).is_some()) {

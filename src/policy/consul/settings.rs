@@ -2,6 +2,7 @@
 //! the documented defaults otherwise (`charts/consul/values.yaml`).
 
 use super::super::Dataplane;
+use super::super::shapes::Shape;
 use crate::model::{Document, Node, Origin};
 
 /// What the ConfigMap of the servers ends with.
@@ -18,8 +19,10 @@ pub struct Settings {
     pub default: DefaultPolicy,
     /// Where that stands; `None` where it is assumed.
     pub default_origin: Option<Origin>,
-    /// Whether it is known at all.
+    /// Whether the default policy is known.
     pub known: Switch,
+    /// Whether the switches of the injector are.
+    pub injector: Switch,
 }
 
 /// Whether something is so.
@@ -62,23 +65,45 @@ impl DefaultPolicy {
 impl Settings {
     /// What is given as `consul.…`, else the ConfigMap of the servers, else the defaults: without
     /// ACLs everything that no intention decides is allowed.
-    pub fn read(documents: &[Document], dataplane: &Dataplane) -> Settings {
+    pub fn read(documents: &[Document], shapes: &[Shape<'_>], dataplane: &Dataplane) -> Settings {
         let given = dataplane.settings.get("consul.default_intention_policy");
         let given = given.and_then(|text| DefaultPolicy::parse(text));
         let managed = (dataplane.setting("consul.global.acls.manageSystemACLs", "false") == "true")
             .then_some(DefaultPolicy::Deny);
         let written = written(documents);
         let default = given.or(managed).or(written.as_ref().map(|(policy, _)| *policy));
+        let switch = |setting: &str, flag: &str| {
+            let given = dataplane.settings.get(setting).cloned();
+            given.or_else(|| flag_of_injector(shapes, flag)).map(|text| Switch::of(&text))
+        };
+        let inject = switch("consul.connectInject.default", "-default-inject=");
+        let transparent = switch(
+            "consul.connectInject.transparentProxy.defaultEnabled",
+            "-default-enable-transparent-proxy=",
+        );
         Settings {
-            inject: Switch::of(dataplane.setting("consul.connectInject.default", "false")),
-            transparent: Switch::of(
-                dataplane.setting("consul.connectInject.transparentProxy.defaultEnabled", "true"),
-            ),
+            inject: inject.unwrap_or(Switch::Off),
+            transparent: transparent.unwrap_or(Switch::On),
+            injector: if transparent.is_some() { Switch::On } else { Switch::Off },
             default: default.unwrap_or(DefaultPolicy::Allow),
             default_origin: given.or(managed).is_none().then(|| written.map(|(_, origin)| origin)).flatten(),
             known: if default.is_some() { Switch::On } else { Switch::Off },
         }
     }
+}
+
+/// A flag of the injector, which its Deployment has in the text of its command.
+fn flag_of_injector(shapes: &[Shape<'_>], flag: &str) -> Option<String> {
+    let containers =
+        shapes.iter().flat_map(|shape| shape.body.path(&["spec", "containers"]).map_or(&[][..], Node::items));
+    let texts = containers.flat_map(|c| c.items_of("command").iter().chain(c.items_of("args")));
+    texts
+        .filter_map(Node::text)
+        .filter(|text| text.contains("inject-connect") || text.starts_with(flag))
+        .find_map(|text| {
+            let (_, rest) = text.split_once(flag)?;
+            rest.split(|c: char| c.is_whitespace() || c == '\\').next().map(str::to_owned)
+        })
 }
 
 /// The policy that the configuration of the servers has: each value of the ConfigMap is JSON.

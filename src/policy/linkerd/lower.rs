@@ -25,8 +25,8 @@ const DEFAULTS: f64 = 30.0;
 /// Lowers all objects of the engine, and the annotations of pods and namespaces.
 pub fn lower(documents: &[Document], dataplane: &Dataplane) -> Lowered {
     let mut lowered = Lowered::default();
-    let settings = Settings::read(documents, dataplane);
     let shapes = shapes::shapes(documents);
+    let settings = Settings::read(documents, &shapes, dataplane);
     let Some(members) = membership::read(documents, &shapes, &settings) else { return lowered };
     let objects = Objects::read(documents, &settings, &mut lowered);
     let ground = carriage::Ground { documents, shapes: &shapes, settings: &settings, members: &members };

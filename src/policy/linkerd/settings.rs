@@ -1,10 +1,12 @@
 //! The settings of the control plane: what its ConfigMap `linkerd-config` says, the chart's
 //! documented defaults where it is not there (`charts/linkerd-control-plane/values.yaml`).
 
-use super::super::{Dataplane, shapes};
+use super::super::Dataplane;
+use super::super::shapes::{self, Shape};
 use super::access::Access;
+use super::membership::CONTROL_PLANE;
 use crate::model::{AddressRange, AddressSet, Document, Node, Origin, PortSet};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The ConfigMap that keeps the chart's values.
 const CONFIG_MAP: &str = "linkerd-config";
@@ -58,7 +60,7 @@ pub enum TransportMode {
 
 impl Settings {
     /// What the user says, else the ConfigMap, else the chart's defaults.
-    pub fn read(documents: &[Document], dataplane: &Dataplane) -> Settings {
+    pub fn read(documents: &[Document], shapes: &[Shape<'_>], dataplane: &Dataplane) -> Settings {
         let map = documents.iter().find(|d| &*d.origin.kind == "ConfigMap" && &*d.origin.name == CONFIG_MAP);
         let written = map.and_then(|d| d.body.path(&["data", "values"])).and_then(Node::text);
         let values = flatten(written.unwrap_or_default());
@@ -79,7 +81,7 @@ impl Settings {
             skip_outbound: ports(SKIP_OUTBOUND),
             networks: blocks.split(',').filter_map(|block| AddressRange::from_cidr(block.trim())).collect(),
             trust_domain: text(TRUST_DOMAIN),
-            home: map.map_or("linkerd".to_owned(), |d| d.origin.namespace.to_string()),
+            home: map.map_or_else(|| home(shapes), |d| d.origin.namespace.to_string()),
             egress_namespace: text(EGRESS_NAMESPACE),
             origin: map.map(|d| d.origin.clone()),
         }
@@ -88,6 +90,17 @@ impl Settings {
     /// What every identity ends with: `serviceaccount.identity.linkerd.cluster.local`.
     pub fn identity_suffix(&self) -> String {
         format!("serviceaccount.identity.{}.{}", self.home, self.trust_domain)
+    }
+}
+
+/// The namespace of the control plane where its settings were not read: the one that running pods
+/// name, where there is one, else that of the installation guide.
+fn home(shapes: &[Shape<'_>]) -> String {
+    let named: BTreeSet<&String> =
+        shapes.iter().filter_map(|shape| shape.labels.get(CONTROL_PLANE)).collect();
+    match named.first() {
+        Some(name) if named.len() == 1 => (*name).clone(),
+        _ => "linkerd".to_owned(),
     }
 }
 
