@@ -117,7 +117,9 @@ fn read_document(document: &Document) -> Result<Option<Part>, Problem> {
 
 fn is_workload_group(api_version: &str) -> bool {
     api_version == "v1"
-        || ["apps/", "batch/", "extensions/", "apps.openshift.io/", "argoproj.io/"].iter().any(|group| api_version.starts_with(group))
+        || ["apps/", "batch/", "extensions/", "apps.openshift.io/", "argoproj.io/"]
+            .iter()
+            .any(|group| api_version.starts_with(group))
 }
 
 pub(super) fn namespace_of(document: &Document) -> String {

@@ -1,8 +1,9 @@
 //! Objects that bend traffic without closing anything: their shape is checked, what they touch is said.
 
 use super::super::fields;
-use super::super::kubernetes::{is_subdomain, refusal};
+use super::super::kubernetes::refusal;
 use super::kinds::KINDS;
+use crate::model::names::is_subdomain;
 use crate::model::{Bend, Document, Gap, Node, Problem};
 use std::collections::BTreeSet;
 use std::sync::Arc;
