@@ -4,6 +4,7 @@ use super::classes::{Class, ClassId, Classes, NamedPort, PeerId};
 use super::edge::{Edge, Exemption, Row};
 use super::gaps;
 use super::mesh::{Mesh, is_mesh};
+use super::without::common;
 use crate::inventory::{Inventory, Network};
 use crate::model::{AddressSet, DomainPattern, Gap, Origin, TrafficSet};
 use crate::policy::{Action, Dataplane, Decision, Direction, Isolation, Layer, Policy, PolicyOrder, Rule};
@@ -297,8 +298,7 @@ impl<'a> Rows<'a> {
         Rows { classes, tiers, policies, rules }
     }
 
-    /// The row of a class, if these were the policies that select it; where `only` some peers (sorted)
-    /// are of interest, its answers for others are not to be used.
+    /// The row of a class, if these were the policies that select it; right for `only` these peers, sorted.
     pub(super) fn row_of(
         &self,
         class: ClassId,
@@ -484,17 +484,6 @@ impl<'a> Rows<'a> {
     pub(super) fn resolve(&self, rule: u32, ports: &[NamedPort]) -> TrafficSet {
         resolve(&self.rules[rule as usize].rule, ports)
     }
-}
-
-/// Each of some peers that is among the others, both sorted; the shorter list is walked.
-fn common(peers: &[PeerId], only: Option<&[PeerId]>, mut each: impl FnMut(PeerId)) {
-    let (short, long) = match only {
-        None => return peers.iter().copied().for_each(each),
-        Some(only) if only.len() < peers.len() => (only, peers),
-        Some(only) => (peers, only),
-    };
-    let both = short.iter().filter(|peer| long.binary_search(peer).is_ok());
-    both.for_each(|peer| each(*peer));
 }
 
 /// Puts numbers for names: the ports that the destination has under them.

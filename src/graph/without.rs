@@ -94,3 +94,14 @@ impl AllowedGraph {
         Some(peers)
     }
 }
+
+/// Each of some peers that is among the others, both sorted; the shorter list is walked.
+pub(super) fn common(peers: &[PeerId], only: Option<&[PeerId]>, mut each: impl FnMut(PeerId)) {
+    let (short, long) = match only {
+        None => return peers.iter().copied().for_each(each),
+        Some(only) if only.len() < peers.len() => (only, peers),
+        Some(only) => (peers, only),
+    };
+    let both = short.iter().filter(|peer| long.binary_search(peer).is_ok());
+    both.for_each(|peer| each(*peer));
+}

@@ -82,29 +82,31 @@ impl Session {
     /// Reads manifests and builds the graph; problems are printed as they stand.
     fn declared(&mut self, paths: &[PathBuf]) -> Result<Analysis, Failure> {
         let mut read = self.read(paths)?;
-        let (dataplane, problems) = analysis::set_up(Self::dataplane(&read)?, &read.contract);
-        read.found.extend(problems);
+        let dataplane = Self::dataplane(&mut read)?;
         Ok(self.analysed(read, dataplane))
     }
 
     /// The same, with the graphs that other dataplanes would make of the manifests.
     fn declared_elsewhere(&mut self, paths: &[PathBuf]) -> Result<Analysis, Failure> {
-        let read = self.read(paths)?;
+        let mut read = self.read(paths)?;
         let documents = read.manifests.documents.clone();
-        let dataplane = Self::dataplane(&read)?;
+        let dataplane = Self::dataplane(&mut read)?;
         let mut analysis = self.analysed(read, dataplane);
         let elsewhere = self.timed("portability", || analysis::elsewhere(&analysis, &documents));
         analysis.notes.elsewhere = elsewhere;
         Ok(analysis)
     }
 
-    /// The dataplane that was named, or the one that the documents show.
-    fn dataplane(read: &Written) -> Result<policy::Dataplane, Failure> {
+    /// The dataplane that was named, or the one that the documents show, set up as the contract says.
+    fn dataplane(read: &mut Written) -> Result<policy::Dataplane, Failure> {
         let documents = &read.manifests.documents;
-        Ok(match settings::dataplane(&read.engine)? {
+        let dataplane = match settings::dataplane(&read.engine)? {
             Some(chosen) => policy::configured(chosen, documents),
             None => policy::detect(documents),
-        })
+        };
+        let (dataplane, problems) = analysis::set_up(dataplane, &read.contract);
+        read.found.extend(problems);
+        Ok(dataplane)
     }
 
     /// Reads manifests and the contract beside them; nothing is worked out yet.
