@@ -14,7 +14,8 @@ check! {
 fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
     let graph = evidence.graph;
     let loose = |info: &&RuleInfo| {
-        graph.policies[info.policy as usize].direction == Direction::Ingress && opens_to_everyone(&info.rule)
+        let policy = &graph.policies[info.policy as usize];
+        policy.direction == Direction::Ingress && !graph.is_of_mesh(policy) && opens_to_everyone(&info.rule)
     };
     let finding = |info: &RuleInfo| {
         let origin = &info.rule.origin;
