@@ -13,6 +13,9 @@ const TLS_MODE: &str = "security.istio.io/tlsMode";
 const TUNNEL: &str = "networking.istio.io/tunnel";
 const INTERCEPTION: &str = "sidecar.istio.io/interceptionMode";
 
+/// Where an annotation lists more ports than this, all of them are taken to go past the proxy.
+const MOST_PORTS: usize = 64;
+
 /// What annotations and labels of the documents' pods make of the capture.
 #[derive(Debug, Default)]
 pub struct Capture {
@@ -170,7 +173,9 @@ impl Capture {
                     origin: None,
                 });
             };
-            if ports.is_all() {
+            let listed: usize =
+                ports.intervals().iter().map(|(first, last)| usize::from(last - first) + 1).sum();
+            if listed > MOST_PORTS {
                 add(Target::Anything);
                 continue;
             }

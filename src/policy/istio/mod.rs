@@ -165,6 +165,17 @@ fn assumptions(documents: &[Document], members: &Members, config: &MeshConfig) -
             Bend::MayAllowMore,
         ));
     }
+    for key in ["excludeOutboundIPRanges", "includeOutboundIPRanges"] {
+        let values = membership::values_of(documents, &format!("traffic.sidecar.istio.io/{key}"));
+        if values.iter().any(|value| !["", "*"].contains(&value.trim())) {
+            gaps.push(gap(
+                &format!(
+                    "the annotation {key} lets addresses past the proxies of clients, which is not modelled"
+                ),
+                Bend::MayMissTraffic,
+            ));
+        }
+    }
     let waypoint = |d: &&Document| d.body.path(&["metadata", "labels", "istio.io/use-waypoint"]).is_some();
     for document in documents.iter().filter(waypoint) {
         gaps.push(Gap {
