@@ -271,8 +271,10 @@ impl AllowedGraph {
         for part in self.mesh.parts(from, to, &server.backs) {
             let Some((port, _)) = part.intervals().first().copied() else { continue };
             let (mut meeting, accepts, sends) = self.mesh.carried(from, to, port, &server.backs);
-            if unclear {
-                // Nobody knows whether the proxies are there: nothing is promised, nothing refused.
+            let strict = meeting.protection == ExpectedProtection::MtlsStrict && !self.mesh.is_unclear(to);
+            // Nobody knows whether the proxies are there: nothing is promised, nothing refused. What a
+            // strict server lets in is mutual TLS whoever calls.
+            if unclear && !strict {
                 (meeting.protection, meeting.wire) = (ExpectedProtection::Unknown, None);
                 if client_in {
                     meeting.identity = Admission::Admitted;
