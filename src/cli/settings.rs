@@ -5,6 +5,7 @@ use super::args::{By, Common, FailOn, What};
 use crate::analysis::Analysis;
 use crate::check::{CHECKS, Severity};
 use crate::contract::{Date, Known};
+use crate::model::closest;
 use crate::policy::{Dataplane, DataplaneKind, Found};
 use crate::report::{self, FORMATS, Format};
 use crate::source::LiveOptions;
@@ -144,6 +145,11 @@ pub fn graph_options(
     })
 }
 
+/// Whether a word is rather a file or folder than a workload.
+fn looks_like_path(text: &str) -> bool {
+    text.starts_with(['/', '.']) || [".yaml", ".yml", ".json"].iter().any(|ending| text.ends_with(ending))
+}
+
 /// The workload behind `namespace/name` or `namespace/Kind/name`.
 pub fn workload(analysis: &Analysis, text: &str) -> Result<usize, Failure> {
     let parts: Vec<&str> = text.split('/').collect();
@@ -161,8 +167,14 @@ pub fn workload(analysis: &Analysis, text: &str) -> Result<usize, Failure> {
         [] => {
             let last = parts.last().copied().unwrap_or_default();
             let near = workloads.iter().map(|w| w.name.to_string()).filter(|n| n.contains(last)).take(5);
-            let near: Vec<String> = near.collect();
+            let mut near: Vec<String> = near.collect();
+            if near.is_empty() {
+                let slip = closest(last, workloads.iter().map(|w| w.name.name.as_str()));
+                let meant = workloads.iter().filter(|w| Some(w.name.name.as_str()) == slip).take(5);
+                near.extend(meant.map(|w| w.name.to_string()));
+            }
             let hint = match near.is_empty() {
+                true if looks_like_path(text) => "name the workloads first, then the files".to_owned(),
                 true => "workloads are written namespace/name or namespace/Kind/name".to_owned(),
                 false => format!("did you mean {}?", near.join(", ")),
             };

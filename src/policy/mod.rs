@@ -19,6 +19,7 @@ pub mod ovn;
 pub mod ruleset;
 mod shapes;
 pub mod transport;
+mod unread;
 
 pub use dataplane::{Dataplane, DataplaneKind, Found};
 pub use detect::{configured, detect};
@@ -133,6 +134,7 @@ pub fn read(documents: &[Document], dataplane: &Dataplane) -> RuleSet {
         .collect();
     set.problems.extend(documents.iter().filter(|document| kinds(document).is_some()).filter_map(misnamed));
     set.gaps.extend(documents.iter().filter_map(strangers));
+    set.gaps.extend(documents.iter().filter(|document| kinds(document).is_none()).filter_map(unread::gap));
     set.tiers = joined(tiers);
     set.unenforced = joined(unenforced);
     set
