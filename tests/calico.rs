@@ -142,7 +142,7 @@ fn failsafe_ports_may_be_a_setting_of_the_dataplane() {
 fn lists_of_calicoctl_are_read_as_they_are_written() {
     let text = r#"[{"kind": "WorkloadEndpointList", "apiVersion": "projectcalico.org/v3", "items": [
         {"metadata": {"name": "n-k8s-a-eth0", "namespace": "x"}, "spec": {"orchestrator": "k8s", "pod": "a", "ipNetworks": ["10.0.0.1/32"]}}]},
-        {"kind": "HostEndpointList", "apiVersion": "projectcalico.org/v3", "items": [{"metadata": {"name": "h"}, "spec": {"node": "n"}}]}]"#;
+        {"kind": "HostEndpointList", "apiVersion": "projectcalico.org/v3", "items": [{"metadata": {"name": "h"}, "spec": {"node": "n", "interfaceName": "eth0"}}]}]"#;
     let (analysis, problems) = common::analyse(text);
     assert!(problems.is_empty(), "{problems:?}");
     let names: Vec<String> = analysis.inventory.workloads.iter().map(|w| w.name.to_string()).collect();
