@@ -157,7 +157,9 @@ fn misnamed(document: &Document) -> Option<Problem> {
     let line = document.body.path(&["metadata", "name"]).map_or(0, |node| node.line);
     let hint = "lower-case letters, digits, - and ., at most 253 characters; the object was counted";
     let message = format!("metadata.name {name:?} is no object name");
-    (!names::is_subdomain(name)).then(|| kubernetes::refusal(&document.origin, line, message, hint))
+    // Without any name an object is nothing, which its engine says.
+    (!name.is_empty() && !names::is_subdomain(name))
+        .then(|| kubernetes::refusal(&document.origin, line, message, hint))
 }
 
 /// Objects with the kind of a known policy and an API that nobody here reads: another product's kind

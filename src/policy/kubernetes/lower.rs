@@ -89,7 +89,7 @@ pub fn policy(document: &Document) -> Result<PolicyPair, Problem> {
         origin.namespace = "default".into();
     }
     let context = Context { origin, body: &document.body };
-    context.check_namespace()?;
+    context.check_names()?;
     let NetworkPolicySpec { pod_selector, policy_types, ingress, egress } = wire::spec(document)?;
     let types = policy_types.unwrap_or_default();
     let ingress = ingress.unwrap_or_default();
@@ -120,11 +120,16 @@ pub fn policy(document: &Document) -> Result<PolicyPair, Problem> {
 }
 
 impl Context<'_> {
-    fn check_namespace(&self) -> Result<(), Problem> {
+    fn check_names(&self) -> Result<(), Problem> {
         match self.body.path(&["metadata", "namespace"]) {
             Some(node) if !node.is_null() && node.text().is_none() => {
                 let message = "metadata.namespace is not a string";
                 Err(refusal(&self.origin, node.line, message, "put it in quotes"))
+            }
+            _ if self.origin.name.is_empty() => {
+                let hint = "every object has metadata.name; a name that is a number stands in quotes";
+                let message = "metadata.name \"\" is no object name".to_owned();
+                Err(self.refuse(&["metadata", "name"], message, hint))
             }
             _ => Ok(()),
         }
