@@ -3,10 +3,11 @@
 //! It is told by the evaluator itself (`policy::decide_and_tell`), on the steps that made the row,
 //! so it cannot say something else than the graph does. Sentences are made in `report`.
 
-use super::build::{AllowedGraph, Rows};
+use super::build::AllowedGraph;
 use super::classes::{Member, PeerId};
 use super::edge::Exemption;
 use super::mesh::MeshEdge;
+use super::rows::Rows;
 use crate::model::{AddressSet, DomainPattern, TrafficSet};
 use crate::policy::{Action, Decision, Direction, Event, Isolation, Layer, decide, decide_and_tell};
 

@@ -2,9 +2,10 @@
 //! mesh authorization lets it through. Nothing here names a mesh; `policy/transport` decides.
 
 use super::backing::Backing;
-use super::build::{AllowedGraph, PolicyInfo, Rows};
+use super::build::{AllowedGraph, PolicyInfo};
 use super::classes::{ClassId, Classes, PeerId};
 use super::mentioned::chosen_services;
+use super::rows::Rows;
 use crate::inventory::{Inventory, Service};
 use crate::model::{ExpectedProtection, PortSet, Protocol, TrafficSet};
 use crate::policy::transport::{Meeting, choose, meet};

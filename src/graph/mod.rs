@@ -18,6 +18,7 @@ mod notes;
 mod path;
 mod potential;
 mod remedy;
+mod rows;
 mod without;
 
 pub use backing::Backing;

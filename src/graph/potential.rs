@@ -4,8 +4,9 @@
 //! pod that the peer may turn out to be, and a policy governs it where it selects all of those.
 //! What may deny some of them denies nothing here, so more is shown rather than less.
 
-use super::build::{AllowedGraph, Rows};
+use super::build::AllowedGraph;
 use super::classes::{ClassId, NamedPort};
+use super::rows::Rows;
 use crate::inventory::Inventory;
 use crate::model::{AddressSet, Requirement, Selector, TrafficSet};
 use crate::policy::{Decision, Direction, Namespaces, Peer, Peers, Population, PortName, Selection, decide};

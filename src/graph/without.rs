@@ -1,8 +1,9 @@
 //! What would be decided if one policy were not there.
 
-use super::build::{AllowedGraph, Rows};
+use super::build::AllowedGraph;
 use super::classes::{ClassId, PeerId};
 use super::edge::Row;
+use super::rows::Rows;
 use crate::policy::{Action, Decision, Direction};
 use std::collections::BTreeSet;
 
