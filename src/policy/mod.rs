@@ -162,6 +162,9 @@ fn misnamed(document: &Document) -> Option<Problem> {
         .then(|| kubernetes::refusal(&document.origin, line, message, hint))
 }
 
+/// An API whose kinds share names with those of policies and are read as ways in (`entry`).
+const READ_AS_WAYS_IN: &str = "gateway.networking.k8s.io/";
+
 /// Objects with the kind of a known policy and an API that nobody here reads: another product's kind
 /// of the same name, a version that is too new, or a mistake.
 fn strangers(document: &Document) -> Option<Gap> {
@@ -171,7 +174,8 @@ fn strangers(document: &Document) -> Option<Gap> {
         .flat_map(|kind| kind.api_versions.iter().copied())
         .collect();
     let api_version = document.api_version.as_str();
-    let stranger = !known.is_empty() && !known.contains(&api_version);
+    let elsewhere = api_version.starts_with(READ_AS_WAYS_IN);
+    let stranger = !known.is_empty() && !known.contains(&api_version) && !elsewhere;
     let what = || {
         let kind = &document.origin.kind;
         format!("{kind} of {api_version:?} is not read, only that of {}", known.join(", "))
