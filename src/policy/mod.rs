@@ -35,6 +35,7 @@ pub use transport::{
 };
 
 use crate::model::{Bend, Document, Gap, Problem, names};
+use hashbrown::HashMap;
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 
@@ -126,15 +127,12 @@ pub fn read(documents: &[Document], dataplane: &Dataplane) -> RuleSet {
         set.gaps.extend(gaps);
         set.problems.extend(problems);
     }
-    let kinds = |document| ENGINES.iter().find_map(|engine| fields::kind_of(engine.kinds(), document));
-    set.unknown_fields = documents
-        .par_iter()
-        .filter_map(|document| Some((kinds(document)?, document)))
-        .flat_map_iter(|(kind, document)| fields::unknown_fields(kind, document))
-        .collect();
-    set.problems.extend(documents.iter().filter(|document| kinds(document).is_some()).filter_map(misnamed));
-    set.gaps.extend(documents.iter().filter_map(strangers));
-    set.gaps.extend(documents.iter().filter(|document| kinds(document).is_none()).filter_map(unread::gap));
+    let kinds = kinds_by_name();
+    for noted in documents.par_iter().map(|document| note(document, &kinds)).collect::<Vec<_>>() {
+        set.unknown_fields.extend(noted.unknown_fields);
+        set.problems.extend(noted.problem);
+        set.gaps.extend(noted.gap);
+    }
     set.tiers = joined(tiers);
     set.unenforced = joined(unenforced);
     set
@@ -148,6 +146,40 @@ pub fn committed(documents: &[Document]) -> Vec<Document> {
 /// What [`read`] would say if all staged policies were put into effect.
 pub fn read_staged(documents: &[Document], dataplane: &Dataplane) -> RuleSet {
     read(&committed(documents), dataplane)
+}
+
+/// Every kind that some engine reads, by its name.
+type KindsByName = HashMap<&'static str, Vec<&'static Kind>>;
+
+fn kinds_by_name() -> KindsByName {
+    let mut by_name = KindsByName::new();
+    for kind in ENGINES.iter().flat_map(|engine| engine.kinds()) {
+        by_name.entry(kind.name).or_default().push(kind);
+    }
+    by_name
+}
+
+/// What is said of one document beside what its engine says.
+#[derive(Default)]
+struct Noted {
+    unknown_fields: Vec<UnknownField>,
+    problem: Option<Problem>,
+    gap: Option<Gap>,
+}
+
+fn note(document: &Document, kinds: &KindsByName) -> Noted {
+    let namesakes = kinds.get(&*document.origin.kind).map_or(&[][..], Vec::as_slice);
+    let api_version = document.api_version.as_str();
+    match namesakes.iter().find(|kind| kind.api_versions.contains(&api_version)) {
+        Some(kind) => Noted {
+            unknown_fields: fields::unknown_fields(kind, document),
+            problem: misnamed(document),
+            gap: None,
+        },
+        None => {
+            Noted { gap: stranger(document, namesakes).or_else(|| unread::gap(document)), ..Noted::default() }
+        }
+    }
 }
 
 /// A name that the API server would refuse. Such an object counts all the same: it is more likely
@@ -167,20 +199,15 @@ const READ_AS_WAYS_IN: &str = "gateway.networking.k8s.io/";
 
 /// Objects with the kind of a known policy and an API that nobody here reads: another product's kind
 /// of the same name, a version that is too new, or a mistake.
-fn strangers(document: &Document) -> Option<Gap> {
-    let kinds = || ENGINES.iter().flat_map(|engine| engine.kinds());
-    let known: Vec<&str> = kinds()
-        .filter(|kind| kind.name == &*document.origin.kind)
-        .flat_map(|kind| kind.api_versions.iter().copied())
-        .collect();
+fn stranger(document: &Document, namesakes: &[&Kind]) -> Option<Gap> {
     let api_version = document.api_version.as_str();
-    let elsewhere = api_version.starts_with(READ_AS_WAYS_IN);
-    let stranger = !known.is_empty() && !known.contains(&api_version) && !elsewhere;
-    let what = || {
-        let kind = &document.origin.kind;
-        format!("{kind} of {api_version:?} is not read, only that of {}", known.join(", "))
-    };
-    stranger.then(|| Gap { what: what(), origin: document.origin.clone(), bends: Bend::MayAllowMore })
+    if namesakes.is_empty() || api_version.starts_with(READ_AS_WAYS_IN) {
+        return None;
+    }
+    let known: Vec<&str> = namesakes.iter().flat_map(|kind| kind.api_versions.iter().copied()).collect();
+    let kind = &document.origin.kind;
+    let what = format!("{kind} of {api_version:?} is not read, only that of {}", known.join(", "));
+    Some(Gap { what, origin: document.origin.clone(), bends: Bend::MayAllowMore })
 }
 
 /// One tier for each layer, direction and rank, in that order, its policies in theirs.
