@@ -183,6 +183,11 @@ pub(super) fn by_subject<'a>(
         let key = (finding.subject.clone(), finding.detail.clone());
         found.entry(key).or_insert((finding, 0)).1 += 1;
     }
+    with_counts(found)
+}
+
+/// Findings by subject and detail, each with the number of flows behind it in its message.
+pub(super) fn with_counts(found: BTreeMap<(String, String), (Finding, usize)>) -> Vec<Finding> {
     let counted = |(mut finding, count): (Finding, usize)| {
         let word = if count == 1 { "flow" } else { "flows" };
         finding.message.push_str(&format!(" Seen in {count} {word}."));

@@ -1,7 +1,7 @@
 //! Flows on the wire that break a rule: what should not have been, or not in the clear.
 
 use super::super::ground::segments_of_flow;
-use super::super::shared::{flow_subject, is_ours, paths, protocol_of};
+use super::super::shared::{flow_subject, is_ours, paths, protocol_of, with_counts};
 use super::{Evidence, Finding, SegmentRuleBroken, pair, severity, words};
 use crate::contract::{Protect, Rule, SegmentId};
 use crate::model::{Encryption, IpProtocols, Origin, Protection, TrafficSet};
@@ -27,12 +27,7 @@ pub(super) fn of(evidence: &Evidence<'_>) -> Vec<Finding> {
             found.entry(key).or_insert((finding, 0)).1 += 1;
         }
     }
-    let counted = |(mut finding, count): (Finding, usize)| {
-        let word = if count == 1 { "flow" } else { "flows" };
-        finding.message.push_str(&format!(" Seen in {count} {word}."));
-        finding
-    };
-    found.into_values().map(counted).collect()
+    with_counts(found)
 }
 
 /// How a flow breaks a rule.
