@@ -11,7 +11,7 @@ use crate::graph::diff::{self, Diff, Version};
 use crate::graph::{AllowedGraph, Notes};
 use crate::inventory;
 pub use crate::inventory::{Inventory, Workload};
-use crate::model::{Document, Gap, Origin, Problem};
+use crate::model::{Document, Gap, Origin, Problem, SnapshotHead};
 use crate::observed::{self, Directory, Names, Observed, Party, Witness};
 use crate::policy::{self, Dataplane, DataplaneKind};
 use std::collections::{BTreeMap, BTreeSet};
@@ -120,6 +120,12 @@ fn led_in(documents: &[Document], dataplane: Dataplane, placed: &[PlacedControll
     let exposures = exposure::find(&inventory, &graph, entries, again);
     let mut gaps = rules.gaps;
     problems.iter_mut().for_each(|problem| find_column(problem, documents));
+    for head in documents.iter().filter_map(SnapshotHead::of) {
+        match head {
+            Ok(head) => gaps.extend(head.gaps()),
+            Err(problem) => problems.push(problem),
+        }
+    }
     gaps.extend(graph.gaps.iter().cloned());
     gaps.extend(exposures.gaps.iter().cloned());
     gaps.sort();

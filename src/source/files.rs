@@ -33,12 +33,7 @@ const LARGEST_CONTRACT: u64 = 16 << 20;
 /// `.yml` or `.json`, plain or with `.gz` or `.zst`.
 pub fn read_manifests(paths: &[PathBuf]) -> Reading {
     let mut reading = Reading::default();
-    let mut files = Vec::new();
-    for path in paths {
-        find(path, is_manifest, &mut files, &mut reading.problems);
-    }
-    files.sort();
-    files.dedup();
+    let files = find_manifests(paths, &mut reading.problems);
     if files.is_empty() && reading.problems.is_empty() {
         let named = paths.iter().map(|p| p.display().to_string()).collect::<Vec<_>>().join(" ");
         let hint = "manifests end in .yaml, .yml or .json (.gz and .zst are unpacked); \
@@ -54,6 +49,17 @@ pub fn read_manifests(paths: &[PathBuf]) -> Reading {
         reading.bytes += part.bytes;
     }
     reading
+}
+
+/// The files of manifests at the given paths, sorted, each once.
+pub(super) fn find_manifests(paths: &[PathBuf], problems: &mut Vec<Problem>) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for path in paths {
+        find(path, is_manifest, &mut files, problems);
+    }
+    files.sort();
+    files.dedup();
+    files
 }
 
 /// The captures at the given paths: files as they are named, in folders those that end in `.pcap`,
@@ -132,7 +138,8 @@ fn plain_name(path: &Path) -> String {
     name.strip_suffix(".gz").or_else(|| name.strip_suffix(".zst")).unwrap_or(&name).to_owned()
 }
 
-fn read_file(path: &Path) -> Reading {
+/// Reads the documents of one file.
+pub(super) fn read_file(path: &Path) -> Reading {
     let name = path.display().to_string();
     let failed = |message: String, hint: &str| Reading {
         problems: vec![problem(&name, &message, hint)],

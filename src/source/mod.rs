@@ -3,9 +3,11 @@
 mod contract;
 mod files;
 mod live;
+mod snapshots;
 mod yaml;
 
 pub use contract::{CONTRACT, ContractFile, read_contract};
 pub use files::{Reading, find_captures, open_capture, peak_memory_bytes, problem, read_manifests};
 pub use live::{Live, LiveCounters, LiveOptions, open_live};
+pub use snapshots::read_snapshots;
 pub use yaml::{parse, parse_one};
