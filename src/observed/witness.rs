@@ -27,7 +27,9 @@ impl Witness {
         all
     }
 
-    fn number(&mut self, detection: Detection) -> u32 {
+    fn number(&mut self, mut detection: Detection) -> u32 {
+        // Equal names stay in their order: the last one is what is shown.
+        detection.facts.sort_by_key(|(name, _)| *name);
         let hash =
             |d: &Detection| self.hasher.hash_one((d.protocol, d.protection, &d.why, &d.facts, &d.names));
         let found = hash(&detection);

@@ -1,5 +1,7 @@
 //! Reading untrusted bytes: nothing here can panic.
 
+use memchr::{memchr, memchr2};
+
 /// A position in a slice that only moves forward.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Cursor<'a>(pub(super) &'a [u8]);
@@ -71,26 +73,35 @@ impl<'a> Cursor<'a> {
     }
 }
 
+/// Lines are cut here.
+const LONGEST_LINE: usize = 512;
+
 /// The part of a text protocol's first line that is text.
 pub(super) fn first_line(bytes: &[u8]) -> &[u8] {
-    let end = bytes.iter().position(|b| *b == b'\n').unwrap_or(bytes.len());
-    let line = &bytes[..end.min(512)];
+    let head = &bytes[..bytes.len().min(LONGEST_LINE)];
+    let line = &head[..memchr(b'\n', head).unwrap_or(head.len())];
     line.strip_suffix(b"\r").unwrap_or(line)
 }
 
 /// What stands behind the first line.
 pub(super) fn after_line(bytes: &[u8]) -> Option<&[u8]> {
-    let end = bytes.iter().position(|b| *b == b'\n')?;
+    let end = memchr(b'\n', bytes)?;
     bytes.get(end + 1..)
 }
 
 /// Where `needle` first stands, letters of either case alike.
 pub(super) fn find(bytes: &[u8], needle: &[u8]) -> Option<usize> {
-    let first = needle.first()?;
+    let (first, rest) = needle.split_first()?;
+    let places = bytes.get(..=bytes.len().checked_sub(needle.len())?)?;
+    let (lower, upper) = (first.to_ascii_lowercase(), first.to_ascii_uppercase());
+    let next = |from: usize| match lower == upper {
+        true => memchr(lower, &places[from..]),
+        false => memchr2(lower, upper, &places[from..]),
+    };
     let mut from = 0;
     // Most bytes are not the first one of the needle, and skipping them is what makes this fast.
-    while let Some(at) = bytes.get(from..)?.iter().position(|byte| byte.eq_ignore_ascii_case(first)) {
-        if starts(&bytes[from + at..], needle) {
+    while let Some(at) = next(from) {
+        if starts(&bytes[from + at + 1..], rest) {
             return Some(from + at);
         }
         from += at + 1;
@@ -104,13 +115,24 @@ pub(super) fn contains(bytes: &[u8], needle: &[u8]) -> bool {
 }
 
 /// Whether bytes begin with `prefix`, letters of either case alike.
+#[inline]
 pub(super) fn starts(bytes: &[u8], prefix: &[u8]) -> bool {
-    bytes.get(..prefix.len()).is_some_and(|head| head.eq_ignore_ascii_case(prefix))
+    bytes.len() >= prefix.len()
+        && bytes.iter().zip(prefix).all(|(byte, wanted)| byte.eq_ignore_ascii_case(wanted))
+}
+
+/// What follows each line feed, with whether a carriage return stood before it.
+pub(super) fn line_ends(bytes: &[u8]) -> impl Iterator<Item = (bool, &[u8])> {
+    let returned = |at: usize| at.checked_sub(1).is_some_and(|before| bytes[before] == b'\r');
+    memchr::memchr_iter(b'\n', bytes).map(move |at| (returned(at), &bytes[at + 1..]))
 }
 
 /// Whether bytes begin with one of several prefixes, letters of either case alike.
 pub(super) fn starts_with_any(bytes: &[u8], prefixes: &[&[u8]]) -> bool {
-    prefixes.iter().any(|prefix| starts(bytes, prefix))
+    let Some(first) = bytes.first().map(u8::to_ascii_lowercase) else { return false };
+    // Nearly all prefixes fail at their first byte.
+    let begins = |prefix: &&[u8]| prefix.first().is_some_and(|byte| byte.to_ascii_lowercase() == first);
+    prefixes.iter().filter(|prefix| begins(prefix)).any(|prefix| starts(bytes, prefix))
 }
 
 /// Whether one of several needles stands somewhere.

@@ -3,7 +3,8 @@
 //! Each side is walked once: a header can only begin a line, and all other marks begin or end with
 //! a byte that is rare.
 
-use super::bytes::{find, starts};
+use super::bytes::{line_ends, starts};
+use memchr::memchr3_iter;
 
 /// Headers of a request that carry a secret, from their beginning on.
 const HEADERS: &[(&[u8], &str)] = &[
@@ -24,7 +25,11 @@ const FIELDS: &[(&[u8], &str)] =
     &[(b"password", "form-password"), (b"passwd", "form-password"), (b"access_token", "url-token")];
 
 /// Quoted names in JSON of a request.
-const QUOTED: &[(&[u8], &str)] = &[(b"\"password\":", "json-password")];
+const QUOTED: (&[u8], &str) = (b"\"password\":", "json-password");
+
+/// Everything quoted or dashed that is a secret in a request.
+const IN_REQUEST: &[(&[u8], &str)] =
+    &[QUOTED, ANYWHERE[0], ANYWHERE[1], ANYWHERE[2], ANYWHERE[3], ANYWHERE[4], ANYWHERE[5]];
 
 /// What is a secret on either side.
 const ANYWHERE: &[(&[u8], &str)] = &[
@@ -38,15 +43,21 @@ const ANYWHERE: &[(&[u8], &str)] = &[
 
 /// The kind of the first secret in a request or its answer.
 pub(super) fn in_exchange(request: &[u8], answer: &[u8]) -> Option<&'static str> {
-    header(request)
-        .or_else(|| mark(request, &[QUOTED, ANYWHERE].concat(), FIELDS))
-        .or_else(|| mark(answer, ANYWHERE, &[]))
+    header(request).or_else(|| mark(request, IN_REQUEST, FIELDS)).or_else(|| mark(answer, ANYWHERE, &[]))
 }
 
 fn header(request: &[u8]) -> Option<&'static str> {
-    let end = find(request, b"\r\n\r\n").unwrap_or(request.len());
-    let lines = request[..end].split(|byte| *byte == b'\n').skip(1);
-    lines.flat_map(|line| HEADERS.iter().filter(move |(mark, _)| starts(line, mark))).map(|row| row.1).next()
+    for (returned, line) in line_ends(request) {
+        match line.first()? {
+            b'\r' if returned && line.starts_with(b"\r\n") => return None,
+            b'a' | b'A' | b'p' | b'P' | b'x' | b'X' => {}
+            _ => continue,
+        }
+        if let Some((_, kind)) = HEADERS.iter().find(|(mark, _)| starts(line, mark)) {
+            return Some(kind);
+        }
+    }
+    None
 }
 
 /// The first of some marks: `opening` ones begin with a quote or a dash, fields end before `=`.
@@ -58,7 +69,7 @@ fn mark(
     let ends = |before: &[u8], field: &[u8]| {
         before.len().checked_sub(field.len()).is_some_and(|at| before[at..].eq_ignore_ascii_case(field))
     };
-    bytes.iter().enumerate().find_map(|(at, byte)| match byte {
+    memchr3_iter(b'"', b'-', b'=', bytes).find_map(|at| match bytes[at] {
         b'"' | b'-' => opening.iter().find(|(mark, _)| starts(&bytes[at..], mark)).map(|row| row.1),
         b'=' => fields.iter().find(|(field, _)| ends(&bytes[..at], field)).map(|row| row.1),
         _ => None,

@@ -1,7 +1,7 @@
 //! HTTP/1 (RFC 9112): a request line or a status line, WebSocket and tunnels behind it,
 //! credentials in it. Over UDP it is the discovery of SSDP.
 
-use super::bytes::{contains, contains_any, find, first_line, plain_name};
+use super::bytes::{contains, contains_any, find, first_line, line_ends, plain_name, starts};
 use super::{Detection, Probe, Seen, credentials, detector, judge, tls};
 use crate::capture::Transport;
 use crate::model::{Encryption, Protection};
@@ -41,18 +41,27 @@ const METHODS: &[&str] = &[
 ];
 
 /// What an answer says about the product behind it.
-const PRODUCTS: &[(&[u8], &str)] = &[
-    (b"\r\nx-elastic-product: elasticsearch", "elasticsearch"),
-    (b"\r\nx-opensearch-version:", "opensearch"),
-    (b"\r\n# HELP ", "prometheus-metrics"),
-    (b"\n# TYPE ", "prometheus-metrics"),
-    (b"\r\nx-consul-index:", "consul"),
-    (b"\r\nx-etcd-cluster-id:", "etcd"),
-    (b"\r\nx-influxdb-version:", "influxdb"),
-    (b"\r\nx-clickhouse-server-display-name:", "clickhouse"),
-    (b"\r\nserver: istio-envoy", "envoy"),
-    (b"\r\nserver: envoy", "envoy"),
+///
+/// Each begins a line: behind a carriage return where the first column says so.
+const PRODUCTS: &[(Before, &[u8], &str)] = &[
+    (Before::Return, b"x-elastic-product: elasticsearch", "elasticsearch"),
+    (Before::Return, b"x-opensearch-version:", "opensearch"),
+    (Before::Return, b"# HELP ", "prometheus-metrics"),
+    (Before::Anything, b"# TYPE ", "prometheus-metrics"),
+    (Before::Return, b"x-consul-index:", "consul"),
+    (Before::Return, b"x-etcd-cluster-id:", "etcd"),
+    (Before::Return, b"x-influxdb-version:", "influxdb"),
+    (Before::Return, b"x-clickhouse-server-display-name:", "clickhouse"),
+    (Before::Return, b"server: istio-envoy", "envoy"),
+    (Before::Return, b"server: envoy", "envoy"),
 ];
+
+/// What stands before the line feed in front of a mark.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Before {
+    Return,
+    Anything,
+}
 
 fn probe(seen: &Seen<'_>) -> Option<Probe> {
     let (client, server) = (seen.client, seen.server);
@@ -79,8 +88,8 @@ fn probe(seen: &Seen<'_>) -> Option<Probe> {
     if let Some(host) = host(client) {
         detection = detection.with("host", host);
     }
-    if let Some((_, product)) = PRODUCTS.iter().find(|(mark, _)| contains(head(server), mark)) {
-        detection = detection.with("product", *product);
+    if let Some(product) = product(server) {
+        detection = detection.with("product", product);
     }
     detection.with_credentials(credentials::in_exchange(client, server)).certain()
 }
@@ -102,13 +111,33 @@ fn method(bytes: &[u8]) -> Option<&'static str> {
     fits.then_some(*method)
 }
 
+/// The first product of the table that the head of an answer names.
+fn product(server: &[u8]) -> Option<&'static str> {
+    let rows = line_ends(head(server)).filter_map(|(returned, line)| {
+        let begins = matches!(line.first()?, b'x' | b'X' | b's' | b'S' | b'#');
+        let fits = |(before, mark, _): &(Before, &[u8], &str)| {
+            (returned || *before == Before::Anything) && starts(line, mark)
+        };
+        begins.then(|| PRODUCTS.iter().position(fits)).flatten()
+    });
+    rows.min().map(|row| PRODUCTS[row].2)
+}
+
 /// Headers in the middle of a stream that was joined late.
 fn late(bytes: &[u8]) -> bool {
     let head = &bytes[..bytes.len().min(2_048)];
-    let request = METHODS.iter().take(7).any(|method| {
-        find(head, format!("\r\n{method} /").as_bytes()).is_some() && contains(head, b" HTTP/1.1\r\n")
-    });
-    request || contains(head, b"\r\nHTTP/1.1 ") && contains(head, b"\r\ncontent-")
+    let asks = |line: &[u8]| {
+        METHODS[..7]
+            .iter()
+            .any(|method| starts(line, method.as_bytes()) && line[method.len()..].starts_with(b" /"))
+    };
+    let (mut request, mut answer, mut content) = (false, false, false);
+    for (_, line) in line_ends(head).filter(|(returned, _)| *returned) {
+        request |= asks(line);
+        answer |= starts(line, b"HTTP/1.1 ");
+        content |= starts(line, b"content-");
+    }
+    request && contains(head, b" HTTP/1.1\r\n") || answer && content
 }
 
 /// Where the headers of a first message are; long streams are not searched.

@@ -10,10 +10,9 @@ detector! {
 }
 
 fn probe(seen: &Seen<'_>) -> Option<Probe> {
-    let login = matches!(seen.client.first(), Some(0x43 | 0x03));
-    let named =
-        contains_any(&seen.client[..seen.client.len().min(1_024)], &[b"InitiatorName=", b"SessionType="]);
-    (login && named && seen.client.len() >= 48)
+    let login = matches!(seen.client.first(), Some(0x43 | 0x03)) && seen.client.len() >= 48;
+    let head = &seen.client[..seen.client.len().min(1_024)];
+    (login && contains_any(head, &[b"InitiatorName=", b"SessionType="]))
         .then(|| Detection::plain("iscsi", "login in the clear"))?
         .certain()
 }

@@ -44,12 +44,12 @@ impl Shape {
         let (client, server) = (seen.client, seen.server);
         let greets = starts_with_any(server, self.greetings);
         let speaks = !self.verbs.is_empty() && starts_with_any(client, self.verbs);
-        let marked = contains_any(&server[..server.len().min(2_048)], self.marks);
+        let marked = || contains_any(&server[..server.len().min(2_048)], self.marks);
         let fits = match (server.is_empty(), client.is_empty()) {
             (false, false) => {
-                greets && (self.verbs.is_empty() || speaks || marked) || seen.late && speaks && marked
+                greets && (self.verbs.is_empty() || speaks || marked()) || seen.late && speaks && marked()
             }
-            (false, true) => greets && (marked || self.verbs.is_empty()),
+            (false, true) => greets && (self.verbs.is_empty() || marked()),
             (true, _) => false,
         };
         if !fits {
@@ -113,7 +113,5 @@ impl Upgrade {
 
 /// The server's first TLS record behind a line of text.
 fn tls_in_server(server: &[u8]) -> Option<&[u8]> {
-    let behind =
-        |(at, byte): (usize, &u8)| matches!(byte, b'\n' | b'>').then(|| server.get(at + 1..)).flatten();
-    server.iter().enumerate().filter_map(behind).find(|rest| tls::answers(rest))
+    memchr::memchr2_iter(b'\n', b'>', server).map(|at| &server[at + 1..]).find(|rest| tls::answers(rest))
 }

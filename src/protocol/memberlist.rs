@@ -23,8 +23,8 @@ fn probe(seen: &Seen<'_>) -> Option<Probe> {
         };
         let kind = body.first().is_some_and(|kind| *kind <= 13 || *kind == 244);
         let head = &body[..body.len().min(64)];
-        kind && FIELDS.iter().any(|field| contains(head, field))
-            && (head.get(1).is_some_and(|b| b & 0xf0 == 0x80) || matches!(body[0], 7 | 244))
+        kind && (head.get(1).is_some_and(|b| b & 0xf0 == 0x80) || matches!(body[0], 7 | 244))
+            && FIELDS.iter().any(|field| contains(head, field))
     };
     seen.datagrams().any(fits).then(|| Detection::plain("memberlist", "gossip in the clear"))?.certain()
 }

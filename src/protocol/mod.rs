@@ -88,6 +88,7 @@ pub use seen::Seen;
 use crate::capture::{Flow, Handshake, Transport};
 use crate::model::{Encryption, Proof, Protection, WhyUnknown};
 use std::net::IpAddr;
+use std::sync::LazyLock;
 
 /// What a detector found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -307,8 +308,24 @@ pub fn judge(seen: &Seen<'_>) -> Detection {
     unsure.unwrap_or_else(|| unknown::detect(seen))
 }
 
+/// The detectors that a transport can carry, in the order of the table.
+fn carried_by(transport: Transport) -> &'static [&'static dyn Detector] {
+    type Carried = Vec<&'static dyn Detector>;
+    static CARRIED: LazyLock<[Carried; 3]> = LazyLock::new(|| {
+        let of = |transport| {
+            DETECTORS.iter().copied().filter(|detector| detector.over().carries(transport)).collect()
+        };
+        [of(Transport::Tcp), of(Transport::Udp), of(Transport::Icmp)]
+    });
+    match transport {
+        Transport::Tcp | Transport::Sctp => &CARRIED[0],
+        Transport::Udp => &CARRIED[1],
+        Transport::Icmp | Transport::Other(_) => &CARRIED[2],
+    }
+}
+
 fn ask_all(seen: &Seen<'_>, unsure: &mut Option<Detection>) -> Option<Detection> {
-    for detector in DETECTORS.iter().filter(|detector| detector.over().carries(seen.transport)) {
+    for detector in carried_by(seen.transport) {
         match detector.probe(seen) {
             Probe::Certain(detection) => return Some(detection),
             Probe::Unsure(detection) => drop(unsure.get_or_insert(detection)),

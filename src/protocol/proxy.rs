@@ -26,7 +26,7 @@ fn probe(seen: &Seen<'_>) -> Option<Probe> {
 
 /// `PROXY TCP4 source target port port`, a line of at most 107 bytes.
 fn first(client: &[u8]) -> Option<(&[u8], Option<&[u8]>)> {
-    let line = first_line(client);
+    let line = first_line(client.starts_with(b"PROXY ").then_some(client)?);
     let words: Vec<&[u8]> = line.split(|b| *b == b' ').collect();
     let known =
         words.len() >= 2 && words[0] == b"PROXY" && matches!(words[1], b"TCP4" | b"TCP6" | b"UNKNOWN");

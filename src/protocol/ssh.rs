@@ -1,6 +1,6 @@
 //! SSH (RFC 4253): the identification line of either side.
 
-use super::bytes::{first_line, plain_name};
+use super::bytes::{after_line, first_line, plain_name};
 use super::{Detection, Probe, Seen, detector};
 use crate::model::Encryption;
 
@@ -35,7 +35,7 @@ fn identification(bytes: &[u8]) -> Option<&[u8]> {
                 return Some(&software[..end]);
             }
         }
-        rest = rest.get(rest.iter().position(|b| *b == b'\n')? + 1..)?;
+        rest = after_line(rest)?;
     }
     None
 }

@@ -14,7 +14,7 @@ fn probe(seen: &Seen<'_>) -> Option<Probe> {
         (Some(sent), Some(answered)) => sent + answered >= 2,
         (Some(sent), None) => sent >= 2 || seen.hinted(PORTS),
         (None, Some(answered)) => answered >= 2 || seen.hinted(PORTS),
-        (None, None) => prompts(seen.server) && seen.hinted(PORTS),
+        (None, None) => seen.hinted(PORTS) && prompts(seen.server),
     };
     if !fits {
         return None;

@@ -29,11 +29,17 @@ const COMPRESSED: &[(&[u8], &str)] = &[
 
 /// The verdict of last resort.
 pub(super) fn detect(seen: &Seen<'_>) -> Detection {
-    let sides: Vec<&[u8]> =
-        [seen.client, seen.server].into_iter().filter(|bytes| !bytes.is_empty()).collect();
+    let both = [seen.client, seen.server];
+    let sides: &[&[u8]] = match both.map(<[u8]>::is_empty) {
+        [true, true] => &[],
+        [false, true] => &both[..1],
+        [true, false] => &both[1..],
+        [false, false] => &both,
+    };
     let format = sides.iter().find_map(|bytes| COMPRESSED.iter().find(|(mark, _)| bytes.starts_with(mark)));
     let random = |bytes: &&[u8]| bytes.len() >= ENOUGH && chi_square(bytes) < RANDOM_BELOW;
-    let looks_encrypted = format.is_none() && !sides.is_empty() && sides.iter().all(random);
+    let readable = sides.iter().all(|bytes| is_text(bytes));
+    let looks_encrypted = format.is_none() && !sides.is_empty() && !readable && sides.iter().all(random);
     let (protection, why) = match () {
         () if seen.evicted && sides.is_empty() => (unknown(WhyUnknown::Evicted), "the flow table was full"),
         () if sides.is_empty() && seen.cut => {
@@ -41,9 +47,7 @@ pub(super) fn detect(seen: &Seen<'_>) -> Detection {
         }
         () if sides.is_empty() => (unknown(WhyUnknown::NoPayload), "no payload was seen"),
         () if format.is_some() => (Protection::Plaintext(Proof::Text), "a file in a known format"),
-        () if sides.iter().all(|bytes| is_text(bytes)) => {
-            (Protection::Plaintext(Proof::Text), "readable text of an unknown protocol")
-        }
+        () if readable => (Protection::Plaintext(Proof::Text), "readable text of an unknown protocol"),
         () if looks_encrypted => {
             (unknown(WhyUnknown::RandomLooking), "random-looking bytes: encrypted or compressed")
         }
@@ -74,7 +78,7 @@ fn is_text(bytes: &[u8]) -> bool {
 
 /// Percentage of printable bytes.
 fn printable(bytes: &[u8]) -> usize {
-    let fits = |b: &&u8| b.is_ascii_graphic() || b" \t\r\n".contains(b);
+    let fits = |b: &&u8| matches!(b, b' '..=b'~' | b'\t' | b'\r' | b'\n');
     bytes.iter().filter(fits).count() * 100 / bytes.len()
 }
 

@@ -54,8 +54,13 @@ pub(super) fn records(bytes: &[u8]) -> Vec<Record<'_>> {
 
 /// The clear handshake messages of one direction, put together over records.
 pub(super) fn handshake(records: &[Record<'_>]) -> Vec<u8> {
-    let clear = records.iter().take_while(|r| r.kind == HANDSHAKE || r.kind == ALERT);
-    clear.filter(|r| r.kind == HANDSHAKE).flat_map(|r| r.body.iter().copied()).collect()
+    let mut flight = Vec::new();
+    for record in records.iter().take_while(|r| r.kind == HANDSHAKE || r.kind == ALERT) {
+        if record.kind == HANDSHAKE {
+            flight.extend_from_slice(record.body);
+        }
+    }
+    flight
 }
 
 /// Messages of a flight: type and body; the last may be cut.
@@ -74,7 +79,7 @@ pub(super) fn messages(flight: &[u8]) -> Vec<(u8, &[u8])> {
 /// Where in the first `within` bytes chained records begin: two of them, the second one at the very
 /// place where the first one ends. A chance of this is one in 2^40 for each byte that is tried.
 pub(super) fn chain(bytes: &[u8], within: usize) -> Option<Vec<Record<'_>>> {
-    for at in 0..bytes.len().min(within) {
+    for at in memchr::memchr_iter(DATA, &bytes[..bytes.len().min(within)]) {
         if bytes[at..].starts_with(&[DATA, 3]) {
             let found = records(&bytes[at..]);
             let whole = found.iter().filter(|record| record.is_whole()).count();
