@@ -12,7 +12,7 @@ pub use legs::join;
 pub use names::{NamedBy, Names};
 pub use witness::Witness;
 
-pub use crate::capture::{Flow, FlowEnd, Leg, Place, Transport};
+pub use crate::capture::{Flow, FlowEnd, Leg, Place, Seen, Transport};
 use crate::inventory::Inventory;
 use crate::protocol::Detection;
 use std::sync::Arc;

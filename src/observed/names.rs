@@ -2,7 +2,8 @@
 //! hosts. A name is what somebody on the wire said, so its evidence goes with it.
 
 use crate::protocol::Detection;
-use std::collections::{BTreeMap, BTreeSet};
+use hashbrown::HashMap;
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 /// What a name rests on, the closest to the flow first.
@@ -18,7 +19,7 @@ pub enum NamedBy {
 
 /// Addresses and their names; the same whatever the order of flows, as long as nothing overflows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Names(BTreeMap<IpAddr, BTreeSet<(NamedBy, String)>>);
+pub struct Names(HashMap<IpAddr, BTreeSet<(NamedBy, String)>>);
 
 /// Names kept for one address: content networks have thousands behind one.
 const MOST_NAMES: usize = 8;
@@ -62,7 +63,9 @@ impl Names {
 
     /// All addresses that have a name, in order, with all their names.
     pub fn iter(&self) -> impl Iterator<Item = (IpAddr, &BTreeSet<(NamedBy, String)>)> {
-        self.0.iter().map(|(address, names)| (*address, names))
+        let mut all: Vec<_> = self.0.iter().map(|(address, names)| (*address, names)).collect();
+        all.sort_unstable_by_key(|(address, _)| *address);
+        all.into_iter()
     }
 
     fn add(&mut self, address: IpAddr, by: NamedBy, name: &str) {

@@ -1,129 +1,164 @@
 //! The shape of a flow record, `watertight/flow/v1`: a line of JSON for each flow.
 
-use super::names::{observed_name, time_text, transport_name};
+use super::line::Line;
+use super::names::{observed_name, put_time, transport_name};
 use crate::analysis::Analysis;
 use crate::observed::{FlowEnd, ObservedFlow, Party};
-use serde::Serialize;
-use std::collections::BTreeMap;
+use crate::protocol::Detection;
 use std::io::{self, Write};
-
-/// One flow.
-#[derive(Serialize)]
-struct FlowShape<'a> {
-    schema: &'static str,
-    initiator: FlowEndShape,
-    responder: FlowEndShape,
-    transport: String,
-    protocol: &'static str,
-    protection: &'static str,
-    why: &'a str,
-    facts: BTreeMap<&'static str, &'a str>,
-    packets: [u64; 2],
-    bytes: [u64; 2],
-    first: String,
-    last: String,
-    via: &'a [String],
-    complete: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    tunnel: Option<[String; 2]>,
-    #[serde(skip_serializing_if = "is_zero")]
-    copies: u64,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    places: Vec<PlaceShape<'a>>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    joined: Vec<LegShape>,
-}
-
-/// Where a flow was met, where it was met at several places.
-#[derive(Serialize)]
-struct PlaceShape<'a> {
-    capture: &'a str,
-    interface: u32,
-    via: &'a [String],
-}
-
-/// One face of a connection that address translation shows several times.
-#[derive(Serialize)]
-struct LegShape {
-    initiator: String,
-    responder: String,
-}
-
-#[derive(Serialize)]
-struct FlowEndShape {
-    ip: String,
-    port: u16,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    name: Option<String>,
-    /// What the name of an outside address rests on.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    named_by: Option<&'static str>,
-}
 
 /// Writes a line for each flow, by way of one buffer.
 pub(super) fn write(analysis: &Analysis, out: &mut dyn Write) -> io::Result<()> {
-    let mut line = Vec::with_capacity(1_024);
+    let mut line = Line::default();
     for seen in &analysis.observed.flows {
         line.clear();
-        serde_json::to_writer(&mut line, &shape(analysis, seen))?;
-        line.push(b'\n');
-        out.write_all(&line)?;
+        record(&mut line, analysis, seen);
+        out.write_all(line.bytes())?;
     }
     Ok(())
 }
 
-fn shape<'a>(analysis: &'a Analysis, seen: &'a ObservedFlow) -> FlowShape<'a> {
+/// All fields in their order; those at the end only where there is something to say.
+fn record(line: &mut Line, analysis: &Analysis, seen: &ObservedFlow) {
     let flow = &seen.flow;
-    let end = |end: FlowEnd, party: &Party| {
-        let ip = end.ip.to_string();
-        if let Some((name, by)) = observed_name(analysis, party, end.ip) {
-            return FlowEndShape {
-                name: Some(name.to_owned()),
-                named_by: Some(by.word()),
-                ip,
-                port: end.port,
-            };
-        }
-        // Most ends of most captures have no name, and need not be asked for one.
-        let nameless = matches!(party, Party::Outside | Party::Unknown | Party::Group)
-            && analysis.contract.networks.is_empty();
-        let name = (!nameless).then(|| super::party_name(analysis, party, end.ip));
-        FlowEndShape { name: name.filter(|name| *name != ip), named_by: None, ip, port: end.port }
-    };
+    line.put("{\"schema\":\"watertight/flow/v1\",\"initiator\":{\"ip\":\"");
+    end(line, analysis, flow.initiator, &seen.initiator);
+    line.put("},\"responder\":{\"ip\":\"");
+    end(line, analysis, flow.responder, &seen.responder);
+    line.put("},\"transport\":\"");
+    line.put(&transport_name(flow));
+    line.put("\",\"protocol\":\"");
+    line.put(seen.detection.protocol);
+    line.put("\",\"protection\":\"");
+    line.put(seen.detection.protection.word());
+    line.put("\",\"why\":");
+    line.text(&seen.detection.why);
+    line.put(",\"facts\":{");
+    facts(line, &seen.detection);
+    line.put("},\"packets\":[");
+    pair(line, flow.forward.packets, flow.backward.packets);
+    line.put("],\"bytes\":[");
+    pair(line, flow.forward.bytes, flow.backward.bytes);
+    line.put("],\"first\":\"");
+    put_time(line, flow.first);
+    line.put("\",\"last\":\"");
+    put_time(line, flow.last);
+    line.put("\",\"via\":[");
+    texts(line, &flow.via);
     let missing = flow.start.cut || flow.start.holes || flow.start.late || flow.evicted;
-    FlowShape {
-        schema: "watertight/flow/v1",
-        initiator: end(flow.initiator, &seen.initiator),
-        responder: end(flow.responder, &seen.responder),
-        transport: transport_name(flow),
-        protocol: seen.detection.protocol,
-        protection: seen.detection.protection.word(),
-        why: &seen.detection.why,
-        facts: seen.detection.facts.iter().map(|(name, value)| (*name, value.as_str())).collect(),
-        packets: [flow.forward.packets, flow.backward.packets],
-        bytes: [flow.forward.bytes, flow.backward.bytes],
-        first: time_text(flow.first),
-        last: time_text(flow.last),
-        via: &flow.via,
-        complete: !missing,
-        tunnel: flow.seen.tunnel().map(|(low, high)| [low.to_string(), high.to_string()]),
-        copies: flow.seen.copies(),
-        places: flow.seen.places().iter().map(|place| place_shape(analysis, place)).collect(),
-        joined: flow.seen.legs().iter().map(leg_shape).collect(),
+    line.put(if missing { "],\"complete\":false" } else { "],\"complete\":true" });
+    if flow.seen.more.is_some() {
+        more(line, analysis, &flow.seen);
+    }
+    line.put("}\n");
+}
+
+/// What few flows have: a tunnel, several places, several faces.
+fn more(line: &mut Line, analysis: &Analysis, seen: &crate::observed::Seen) {
+    if let Some((low, high)) = seen.tunnel() {
+        line.put(",\"tunnel\":[\"");
+        line.address(low);
+        line.put("\",\"");
+        line.address(high);
+        line.put("\"]");
+    }
+    if seen.copies() > 0 {
+        line.put(",\"copies\":");
+        line.number(seen.copies());
+    }
+    let mut before = ",\"places\":[";
+    for place in seen.places() {
+        line.put(before);
+        line.put("{\"capture\":");
+        line.text(analysis.observed.captures.get(place.input).map_or("", String::as_str));
+        line.put(",\"interface\":");
+        line.number(u64::from(place.interface));
+        line.put(",\"via\":[");
+        texts(line, &place.via);
+        line.put("]}");
+        before = ",";
+    }
+    line.put(if seen.places().is_empty() { "" } else { "]" });
+    before = ",\"joined\":[";
+    for leg in seen.legs() {
+        line.put(before);
+        line.put("{\"initiator\":\"");
+        socket(line, leg.initiator);
+        line.put("\",\"responder\":\"");
+        socket(line, leg.responder);
+        line.put("\"}");
+        before = ",";
+    }
+    line.put(if seen.legs().is_empty() { "" } else { "]" });
+}
+
+/// An end from its address on: the port, and who that is, where anybody said.
+fn end(line: &mut Line, analysis: &Analysis, end: FlowEnd, party: &Party) {
+    line.address(end.ip);
+    line.put("\",\"port\":");
+    line.number(u64::from(end.port));
+    if let Some((name, by)) = observed_name(analysis, party, end.ip) {
+        line.put(",\"name\":");
+        line.text(name);
+        line.put(",\"named_by\":\"");
+        line.put(by.word());
+        line.put("\"");
+        return;
+    }
+    // Most ends of most captures have no name, and need not be asked for one.
+    let nameless = matches!(party, Party::Outside | Party::Unknown | Party::Group)
+        && analysis.contract.networks.is_empty();
+    if nameless {
+        return;
+    }
+    let name = super::party_name(analysis, party, end.ip);
+    if name != end.ip.to_string() {
+        line.put(",\"name\":");
+        line.text(&name);
     }
 }
 
-fn place_shape<'a>(analysis: &'a Analysis, place: &'a crate::observed::Place) -> PlaceShape<'a> {
-    let capture = analysis.observed.captures.get(place.input).map_or("", String::as_str);
-    PlaceShape { capture, interface: place.interface, via: &place.via }
+/// `address:port`, an IPv6 address in brackets.
+fn socket(line: &mut Line, end: FlowEnd) {
+    let (open, close) = if end.ip.is_ipv6() { ("[", "]:") } else { ("", ":") };
+    line.put(open);
+    line.address(end.ip);
+    line.put(close);
+    line.number(u64::from(end.port));
 }
 
-fn leg_shape(leg: &crate::observed::Leg) -> LegShape {
-    let end = |end: FlowEnd| std::net::SocketAddr::new(end.ip, end.port).to_string();
-    LegShape { initiator: end(leg.initiator), responder: end(leg.responder) }
+/// Facts sorted by their names; of those that have one name, the last.
+fn facts(line: &mut Line, detection: &Detection) {
+    // A witness keeps them in order; whoever else made them pays for the sorting.
+    let mut sorted = Vec::new();
+    let mut all = detection.facts.as_slice();
+    if !all.is_sorted_by_key(|(name, _)| *name) {
+        sorted.extend_from_slice(all);
+        sorted.sort_by_key(|(name, _)| *name);
+        all = &sorted;
+    }
+    let mut before = "\"";
+    for (at, (name, value)) in all.iter().enumerate() {
+        if all.get(at + 1).is_some_and(|(next, _)| next == name) {
+            continue;
+        }
+        line.put(before);
+        line.put(name);
+        line.put("\":");
+        line.text(value);
+        before = ",\"";
+    }
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
-fn is_zero(count: &u64) -> bool {
-    *count == 0
+fn pair(line: &mut Line, ahead: u64, back: u64) {
+    line.number(ahead);
+    line.put(",");
+    line.number(back);
+}
+
+fn texts(line: &mut Line, all: &[String]) {
+    for (number, text) in all.iter().enumerate() {
+        line.put(if number == 0 { "" } else { "," });
+        line.text(text);
+    }
 }

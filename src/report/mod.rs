@@ -9,6 +9,7 @@ pub mod explain;
 mod exposure;
 mod flow_record;
 pub mod json;
+mod line;
 mod markdown;
 mod names;
 mod potential;

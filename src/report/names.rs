@@ -1,11 +1,13 @@
 //! Names and small phrases that several formats share.
 
+use super::line::Line;
 use crate::analysis::Analysis;
 use crate::contract::{Exception, Kind, SegmentInfo};
 use crate::graph::{Dataplane, DataplaneKind, End, Found};
 use crate::model::{AddressRange, AddressSet, Bend, Origin, TrafficSet};
 use crate::observed::{Flow, Transport};
 use crate::observed::{NamedBy, ObservedFlow, Party};
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 /// The name of an end of a connection: `ns/Kind/name` or `ip:first-last`.
@@ -33,6 +35,9 @@ pub fn party_name(analysis: &Analysis, party: &Party, address: IpAddr) -> String
 
 /// The network that the contract declares around an address.
 fn network_name(analysis: &Analysis, address: IpAddr) -> Option<&str> {
+    if analysis.contract.networks.is_empty() {
+        return None;
+    }
     let single: AddressSet = [AddressRange::single(address)].into_iter().collect();
     analysis.contract.network_of(&single)
 }
@@ -85,13 +90,13 @@ pub fn flow_line(analysis: &Analysis, seen: &ObservedFlow) -> String {
     )
 }
 
-pub(super) fn transport_name(flow: &Flow) -> String {
+pub(super) fn transport_name(flow: &Flow) -> Cow<'static, str> {
     match flow.transport {
-        Transport::Tcp => "TCP".to_owned(),
-        Transport::Udp => "UDP".to_owned(),
-        Transport::Sctp => "SCTP".to_owned(),
-        Transport::Icmp => "ICMP".to_owned(),
-        Transport::Other(number) => format!("IP{number}"),
+        Transport::Tcp => "TCP".into(),
+        Transport::Udp => "UDP".into(),
+        Transport::Sctp => "SCTP".into(),
+        Transport::Icmp => "ICMP".into(),
+        Transport::Other(number) => format!("IP{number}").into(),
     }
 }
 
@@ -184,21 +189,33 @@ pub(super) fn bend_word(bend: Bend) -> &'static str {
 
 /// A time as RFC 3339 in UTC with microseconds.
 pub(super) fn time_text(nanos: u64) -> String {
+    let mut line = Line::default();
+    put_time(&mut line, nanos);
+    String::from_utf8_lossy(line.bytes()).into_owned()
+}
+
+/// The same into a line: there are two of them in each flow record.
+pub(super) fn put_time(line: &mut Line, nanos: u64) {
     let (seconds, micros) = (nanos / 1_000_000_000, nanos % 1_000_000_000 / 1_000);
     let (days, rest) = (seconds / 86_400, seconds % 86_400);
     let (year, month, day) = civil(days as i64);
-    let (hour, minute, second) = (rest / 3_600, rest % 3_600 / 60, rest % 60);
-    // Two for each flow: digits are put one by one, which is ten times as fast as a format string.
-    let mut text = String::with_capacity(27);
     let year = u64::try_from(year).unwrap_or_default();
-    let parts = [(year, 4, '-'), (month as u64, 2, '-'), (day as u64, 2, 'T'), (hour, 2, ':')];
-    let rest = [(minute, 2, ':'), (second, 2, '.'), (micros, 6, 'Z')];
-    for (value, width, behind) in parts.into_iter().chain(rest) {
-        let digit = |place: u32| char::from(b'0' + (value / 10_u64.pow(place) % 10) as u8);
-        text.extend((0..width).rev().map(digit));
-        text.push(behind);
+    let parts = [
+        (year / 100, ""),
+        (year, "-"),
+        (month as u64, "-"),
+        (day as u64, "T"),
+        (rest / 3_600, ":"),
+        (rest % 3_600 / 60, ":"),
+        (rest % 60, "."),
+        (micros / 10_000, ""),
+        (micros / 100, ""),
+        (micros, "Z"),
+    ];
+    for (value, behind) in parts {
+        line.two(value);
+        line.put(behind);
     }
-    text
 }
 
 /// Days since 1970 → year, month, day of the Gregorian calendar.
