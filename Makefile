@@ -23,6 +23,7 @@ demo: install
 	  echo "drawn: target/demo/overlay.svg"; else echo "written: target/demo/overlay.dot (install Graphviz to draw it)"; fi
 
 test: install
+	@.ci/apiserver >/dev/null
 	$(CARGO) test --quiet --no-run
 	$(CARGO) test
 

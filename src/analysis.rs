@@ -1,5 +1,7 @@
 //! The pipeline on one screen, one line a stage. Same input, same answer; it cannot fail.
 
+pub mod drift;
+
 use crate::capture::{self, CaptureError, FlowLimits};
 use crate::check::replay::{Replay, replay};
 use crate::check::{self, Evidence, Excepted, Finding};
@@ -11,7 +13,7 @@ use crate::graph::diff::{self, Diff, Version};
 use crate::graph::{AllowedGraph, Notes};
 use crate::inventory;
 pub use crate::inventory::{Inventory, Workload};
-use crate::model::{Document, Gap, Origin, Problem, SnapshotHead};
+use crate::model::{Document, Gap, Origin, Problem, SnapshotHead, WantedKind};
 use crate::observed::{self, Directory, Names, Observed, Party, Witness};
 use crate::policy::{self, Dataplane, DataplaneKind};
 use std::collections::{BTreeMap, BTreeSet};
@@ -57,6 +59,17 @@ pub struct SecondaryNetwork {
     pub name: String,
     /// The same questions, answered for it alone; gaps and problems stand with the cluster.
     pub analysis: Analysis,
+}
+
+/// Every kind that some room reads, each once, in the order of their names.
+pub fn kinds() -> Vec<WantedKind> {
+    let all = inventory::KINDS.iter().chain(entry::KINDS).copied().chain(policy::kinds());
+    let mut by_name: BTreeMap<(&str, &str), WantedKind> = BTreeMap::new();
+    for api in all {
+        let versions = policy::versions(api.group, api.kind);
+        by_name.entry((api.group, api.kind)).or_insert(WantedKind { api, versions });
+    }
+    by_name.into_values().collect()
 }
 
 /// Documents → who exists, and who may talk to whom.

@@ -22,6 +22,7 @@ pub mod analysis;
 pub mod capture;
 pub mod check;
 pub mod cli;
+pub mod cluster;
 pub mod contract;
 pub mod entry;
 pub mod exposure;

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("model", &[]),
     ("source", &["model"]),
+    ("cluster", &["model", "source"]),
     ("inventory", &["model"]),
     ("contract", &["model"]),
     ("policy", &["model"]),
@@ -41,8 +42,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "model", "source", "contract", "analysis", "report", "policy", "protocol", "check", "graph",
-            "observed",
+            "model", "source", "cluster", "contract", "analysis", "report", "policy", "protocol", "check",
+            "graph", "observed",
         ],
     ),
 ];

@@ -15,6 +15,9 @@ Examples:
   watertight diff before/ after/                       what a change opens and closes
   watertight flows node.pcapng                         what a capture holds, a line a flow
   watertight capture -i any --duration 60s             the same, live
+  watertight check --cluster                           review the cluster of the kubeconfig
+  watertight drift manifests/ --cluster                what is live and was declared otherwise
+  watertight snapshot -o cluster.yaml.zst              keep what that takes, without secrets
 
 Exit codes: 0 nothing at or above --fail-on, 1 findings, 2 could not do it.";
 
@@ -47,6 +50,10 @@ pub enum Command {
     Reach(Reach),
     /// What a change opens, closes, or leaves without a guard
     Diff(Diff),
+    /// What the analysis needs of a live cluster, in one file, without secrets
+    Snapshot(Snapshot),
+    /// What differs in effect between the declared and the live configuration
+    Drift(Drift),
     /// The checks and their pages
     Rules(Rules),
 }
@@ -66,6 +73,15 @@ pub struct Common {
     /// Which dataplane enforces the policies
     #[arg(long, global = true, value_name = "NAME", default_value = "auto")]
     pub engine: String,
+    /// Read the live cluster of the kubeconfig, or the one around this pod, instead of manifests
+    #[arg(long, global = true)]
+    pub cluster: bool,
+    /// The context of the kubeconfig; by default its current one
+    #[arg(long, global = true, value_name = "NAME")]
+    pub context: Option<String>,
+    /// The kubeconfig; by default $KUBECONFIG or ~/.kube/config
+    #[arg(long, global = true, value_name = "FILE")]
+    pub kubeconfig: Option<PathBuf>,
     /// The contract; by default watertight.yaml in the first folder or beside the first file
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -156,7 +172,7 @@ pub struct CaptureLive {
     #[arg(long, value_name = "PATH", num_args = 1..)]
     pub manifests: Vec<PathBuf>,
     /// Review against the manifests instead of listing flows
-    #[arg(long, requires = "manifests")]
+    #[arg(long)]
     pub check: bool,
     /// A BPF filter, as in pcap-filter(7)
     #[arg(long, value_name = "BPF", default_value = "")]
@@ -183,7 +199,7 @@ pub struct Explain {
     /// `namespace/name`, `namespace/Kind/name`, an address, a block, or `dns:name`
     pub to: String,
     /// `tcp/5432`, `tcp/8000-8100`, `udp`, `icmp` (all traffic where it is left out), then files or folders of manifests
-    #[arg(value_name = "[PROTO/PORT] PATH", required = true)]
+    #[arg(value_name = "[PROTO/PORT] PATH")]
     pub rest: Vec<String>,
 }
 
@@ -211,6 +227,25 @@ pub struct Diff {
     /// Captures: which observed flows would break, and which newly open paths are in use already
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub capture: Vec<PathBuf>,
+}
+
+/// `snapshot`
+#[derive(Debug, ClapArgs)]
+pub struct Snapshot {
+    /// Print the ClusterRole that reading a cluster takes, and read nothing
+    #[arg(long)]
+    pub rbac: bool,
+}
+
+/// `drift`
+#[derive(Debug, ClapArgs)]
+pub struct Drift {
+    /// Files or folders of the declared manifests, or `-` for standard input
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// Instead of `--cluster`: a snapshot, or other manifests that say what is live
+    #[arg(long, value_name = "FILE")]
+    pub snapshot: Option<PathBuf>,
 }
 
 /// `rules`

@@ -95,6 +95,15 @@ pub fn today(common: &Common) -> Result<Date, Failure> {
     }
 }
 
+/// The time of the clock, as RFC 3339 in UTC to the second.
+#[expect(clippy::disallowed_methods, reason = "snapshots and events say when they were taken")]
+pub fn now() -> String {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let seconds = since.map_or(0, |since| since.as_secs());
+    let (day, rest) = (Date::from_unix_days(seconds / 86_400), seconds % 86_400);
+    format!("{day}T{:02}:{:02}:{:02}Z", rest / 3_600, rest / 60 % 60, rest % 60)
+}
+
 /// Whether an analysis reaches the threshold.
 pub fn fails(common: &Common, analysis: &Analysis) -> bool {
     let gaps = common.strict && common.fail_on != FailOn::Never && !analysis.gaps.is_empty();

@@ -18,9 +18,29 @@ pub use controller::{Controller, Presence, Usual};
 
 use crate::contract::PlacedController;
 use crate::inventory::{Inventory, TargetPort};
-use crate::model::{Document, EndpointName, Gap, Origin, Problem, Protocol};
+use crate::model::api_kind::of;
+use crate::model::{ApiKind, Document, EndpointName, Gap, Origin, Problem, Protocol};
 use context::Context;
 use std::collections::BTreeSet;
+
+/// The kinds that lead in; those of Istio stand in the table of its engine.
+pub const KINDS: &[ApiKind] = &[
+    of("networking.k8s.io", "Ingress"),
+    of("extensions", "Ingress"),
+    of("networking.k8s.io", "IngressClass"),
+    of("route.openshift.io", "Route"),
+    of("gateway.networking.k8s.io", "Gateway"),
+    of("gateway.networking.k8s.io", "GatewayClass"),
+    of("gateway.networking.k8s.io", "HTTPRoute"),
+    of("gateway.networking.k8s.io", "GRPCRoute"),
+    of("gateway.networking.k8s.io", "TLSRoute"),
+    of("gateway.networking.k8s.io", "TCPRoute"),
+    of("gateway.networking.k8s.io", "UDPRoute"),
+    of("gateway.networking.k8s.io", "ReferenceGrant"),
+    of("gateway.networking.k8s.io", "BackendTLSPolicy"),
+    of("gateway.networking.k8s.io", "ListenerSet"),
+    of("gateway.networking.x-k8s.io", "XListenerSet"),
+];
 
 /// Everything that leads in, and what should but does not.
 #[derive(Clone, Debug, Default)]

@@ -16,11 +16,37 @@ pub use network::{AttachmentName, Attachments, Definitions};
 pub use service::{Node, Service, ServiceKind, ServicePort, TargetPort, TrafficPolicy};
 pub use workload::{ContainerPort, Network, Variant, Workload};
 
-use crate::model::{Labels, Origin};
+use crate::model::api_kind::of;
+use crate::model::{ApiKind, Labels, Origin};
 use std::collections::BTreeMap;
 
 /// The label that the control plane puts on every namespace.
 pub const NAME_LABEL: &str = "kubernetes.io/metadata.name";
+
+/// The kinds that say who exists; those of policies that do so too stand in the tables of the engines.
+pub const KINDS: &[ApiKind] = &[
+    of("", "Namespace"),
+    of("", "Pod"),
+    of("", "Service"),
+    of("", "Node"),
+    of("", "ServiceAccount"),
+    of("", "ReplicationController"),
+    of("discovery.k8s.io", "EndpointSlice"),
+    of("", "Endpoints"),
+    of("apps", "Deployment"),
+    of("apps", "ReplicaSet"),
+    of("apps", "StatefulSet"),
+    of("apps", "DaemonSet"),
+    of("batch", "Job"),
+    of("batch", "CronJob"),
+    of("apps.openshift.io", "DeploymentConfig"),
+    of("argoproj.io", "Rollout"),
+    of("kubevirt.io", "VirtualMachine"),
+    of("kubevirt.io", "VirtualMachineInstance"),
+    of("projectcalico.org", "WorkloadEndpoint"),
+    of("crd.projectcalico.org", "WorkloadEndpoint"),
+    of("k8s.cni.cncf.io", "NetworkAttachmentDefinition"),
+];
 
 /// Who exists.
 #[derive(Clone, Debug, Default)]

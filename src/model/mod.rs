@@ -4,6 +4,7 @@
 //! policy language is decided where that language is lowered (`policy/*`).
 
 pub mod address;
+pub mod api_kind;
 pub mod closest;
 pub mod document;
 pub mod domain;
@@ -21,6 +22,7 @@ pub mod snapshot;
 pub mod traffic;
 
 pub use address::{AddressRange, AddressSet};
+pub use api_kind::{ApiKind, Objects, WantedKind};
 pub use closest::closest;
 pub use document::{Document, Origin};
 pub use domain::DomainPattern;

@@ -50,6 +50,8 @@ pub struct Forbidden {
     pub kind: String,
     /// What the API server said; empty where it is not known.
     pub reason: String,
+    /// Which way the answer bends without it.
+    pub bends: Bend,
 }
 
 impl SnapshotHead {
@@ -66,7 +68,8 @@ impl SnapshotHead {
         SnapshotHead::is_head(document).then(|| read(document))
     }
 
-    /// What could not be read is not known: more may be allowed, and somebody may be missing.
+    /// What could not be read is not known: more may be allowed, and somebody may be missing, unless
+    /// it is said that what is missing can only restrict.
     pub fn gaps(&self) -> Vec<Gap> {
         let gap = |forbidden: &Forbidden| {
             let because = match forbidden.reason.as_str() {
@@ -75,7 +78,7 @@ impl SnapshotHead {
             };
             let kind = &forbidden.kind;
             let what = format!("objects of kind {kind} could not be read for this snapshot{because}");
-            Gap { what, origin: self.origin.clone(), bends: Bend::MayAllowMore }
+            Gap { what, origin: self.origin.clone(), bends: forbidden.bends }
         };
         self.forbidden.iter().map(gap).collect()
     }
@@ -112,7 +115,11 @@ fn read(document: &Document) -> Result<SnapshotHead, Problem> {
         let kind = node.text_of("kind").or(node.text());
         let kind = kind.ok_or_else(|| refuse(node.line, "forbidden names no kind".to_owned(), hint))?;
         let reason = node.text_of("reason").unwrap_or_default();
-        Ok(Forbidden { kind: kind.to_owned(), reason: reason.to_owned() })
+        let bends = match node.text_of("bends") {
+            Some("may-allow-less") => Bend::MayAllowLess,
+            _ => Bend::MayAllowMore,
+        };
+        Ok(Forbidden { kind: kind.to_owned(), reason: reason.to_owned(), bends })
     };
     Ok(SnapshotHead {
         taken_at,

@@ -20,6 +20,7 @@ pub mod ruleset;
 mod shapes;
 pub mod transport;
 mod unread;
+mod wanted;
 
 pub use dataplane::{Dataplane, DataplaneKind, Found};
 pub use detect::{configured, detect};
@@ -33,6 +34,7 @@ pub use ruleset::{
 pub use transport::{
     Acceptance, Accepts, Admission, Dialect, Membership, MeshMode, Sending, Sends, Target, Transport,
 };
+pub use wanted::{kinds, versions};
 
 use crate::model::{Bend, Document, Gap, Problem, names};
 use hashbrown::HashMap;

@@ -2,7 +2,7 @@
 //!
 //! Kinds that an engine knows are left to it, so a language leaves this table by getting an engine.
 
-use crate::model::{Bend, Document, Gap};
+use crate::model::{ApiKind, Bend, Document, Gap, Objects};
 
 /// A kind that decides about connections and is not read.
 struct Unread {
@@ -32,6 +32,15 @@ const UNREAD: &[Unread] = &[
     Unread { group: "security.istio.io/", kinds: &["AuthorizationPolicy"], bends: Bend::MayAllowLess },
     Unread { group: "vpcresources.k8s.aws/", kinds: &["SecurityGroupPolicy"], bends: Bend::MayAllowLess },
 ];
+
+/// The kinds, for whoever reads a cluster.
+pub fn kinds() -> impl Iterator<Item = ApiKind> {
+    let of_one = |one: &'static Unread| {
+        let group = one.group.trim_end_matches('/');
+        one.kinds.iter().map(move |kind| ApiKind { group, kind, objects: Objects::All, unread: one.bends })
+    };
+    UNREAD.iter().flat_map(of_one)
+}
 
 /// The gap that an object of such a kind leaves.
 pub fn gap(document: &Document) -> Option<Gap> {

@@ -31,6 +31,7 @@ impl Format for Json {
             View::Flows(analysis) => flow_record::write(analysis, out),
             View::Potential(analysis, options) => super::potential::write_json(analysis, options, out),
             View::Diff(comparison) => super::diff::write_json(comparison, out),
+            View::Drift(drift) => super::drift::write_json(drift, out),
             View::Explain(analysis, answer) => super::explain::write_json(analysis, answer, out),
         }
     }

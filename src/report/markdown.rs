@@ -1,6 +1,6 @@
 //! Markdown for a comment on a pull request.
 
-use super::names::{bend_word, justification, origin_text, segment_lines};
+use super::names::{bend_word, justification, origin_text, place_text, segment_lines};
 use super::{Format, View, text, unsupported};
 use crate::analysis::Analysis;
 use std::io::{self, Write};
@@ -21,6 +21,7 @@ impl Format for Markdown {
         match view {
             View::Review(analysis) => review(analysis, out),
             View::Diff(comparison) => super::diff::write_markdown(comparison, out),
+            View::Drift(drift) => super::drift::write_markdown(drift, out),
             other => Err(unsupported(self.name(), other.kind())),
         }
     }
@@ -32,7 +33,7 @@ fn review(analysis: &Analysis, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "| severity | check | subject | why | where |\n|---|---|---|---|---|")?;
     }
     for finding in &analysis.findings {
-        let place = finding.because.first().map(|o| format!("`{}:{}`", o.file, o.line)).unwrap_or_default();
+        let place = finding.because.first().map(|o| format!("`{}`", place_text(o))).unwrap_or_default();
         let (severity, check) = (finding.severity.word(), finding.check);
         let (subject, message) = (cell(&finding.subject), cell(&finding.message));
         writeln!(out, "| {severity} | `{check}` | `{subject}` | {message} | {} |", cell(&place))?;

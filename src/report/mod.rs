@@ -5,6 +5,7 @@
 mod csv;
 pub mod diff;
 mod dot;
+pub mod drift;
 pub mod explain;
 mod exposure;
 mod flow_record;
@@ -52,6 +53,8 @@ pub enum View<'a> {
     Potential(&'a Analysis, &'a GraphOptions),
     /// What a change of configuration does.
     Diff(&'a diff::Comparison<'a>),
+    /// What differs between the declared and the live configuration.
+    Drift(&'a drift::Drift<'a>),
 }
 
 impl View<'_> {
@@ -64,6 +67,7 @@ impl View<'_> {
             View::Explain(..) => "explain",
             View::Potential(..) => "potential",
             View::Diff(_) => "diff",
+            View::Drift(_) => "drift",
         }
     }
 }

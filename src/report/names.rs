@@ -112,10 +112,18 @@ pub(super) fn is_all_ports(traffic: &TrafficSet) -> bool {
     traffic.has_all_ports()
 }
 
+/// `file:line`; what comes from a live cluster has no line.
+pub(super) fn place_text(origin: &Origin) -> String {
+    match origin.line {
+        0 => origin.file.to_string(),
+        line => format!("{}:{line}", origin.file),
+    }
+}
+
 /// `file:line` with the object and the rule.
 pub(super) fn origin_text(origin: &Origin) -> String {
     let rule = if origin.rule.is_empty() { String::new() } else { format!(" {}", origin.rule) };
-    let place = format!("{}:{}", origin.file, origin.line);
+    let place = place_text(origin);
     match origin.namespace.is_empty() {
         true => format!("{place} {} {}{rule}", origin.kind, origin.name),
         false => format!("{place} {} {}/{}{rule}", origin.kind, origin.namespace, origin.name),

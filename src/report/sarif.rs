@@ -29,6 +29,7 @@ impl Format for Sarif {
                 out.write_all(b"\n")
             }
             View::Diff(comparison) => super::diff::write_sarif(comparison, out),
+            View::Drift(drift) => super::drift::write_sarif(drift, out),
             other => Err(unsupported(self.name(), other.kind())),
         }
     }

@@ -34,6 +34,7 @@ impl Format for Text {
             View::Flows(analysis) => flows(analysis, out),
             View::Potential(analysis, options) => super::potential::write_text(analysis, options, out),
             View::Diff(comparison) => super::diff::write_text(comparison, out),
+            View::Drift(drift) => super::drift::write_text(drift, out),
             View::Explain(analysis, answer) => super::explain::write_text(analysis, answer, out),
         }
     }

@@ -1,6 +1,6 @@
 //! `capture`: what goes over an interface of this machine, a line a flow; with manifests, the review.
 
-use super::Session;
+use super::{Session, need_input};
 use crate::analysis::{self, Analysis};
 use crate::cli::args::CaptureLive;
 use crate::cli::{Failure, settings};
@@ -13,7 +13,10 @@ use std::process::ExitCode;
 /// Captures until the time, the count or a signal ends it; then everything is judged and written.
 pub(super) fn run(session: &mut Session, args: &CaptureLive) -> Result<ExitCode, Failure> {
     settings::targets(&session.common)?;
-    let declared = match args.manifests.is_empty() {
+    if args.check {
+        need_input(&session.common, &args.manifests)?;
+    }
+    let declared = match args.manifests.is_empty() && !session.common.cluster {
         true => {
             let dataplane =
                 settings::dataplane(&session.common.engine)?.unwrap_or_else(Dataplane::kubernetes);

@@ -1,6 +1,6 @@
 //! `check`: the review, which is the main job.
 
-use super::{Session, need_paths};
+use super::{Session, need_input};
 use crate::analysis;
 use crate::cli::Failure;
 use crate::cli::args::Check;
@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 /// Reads, reviews, reports; the exit code says whether there are findings.
 pub(super) fn run(session: &mut Session, args: &Check) -> Result<ExitCode, Failure> {
-    need_paths(&args.paths)?;
+    need_input(&session.common, &args.paths)?;
     let declared = match args.portability {
         false => session.declared(&args.paths)?,
         true => session.declared_elsewhere(&args.paths)?,

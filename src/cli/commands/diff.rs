@@ -12,6 +12,10 @@ use std::process::ExitCode;
 
 /// Reads both versions, compares, reports; 1 where something opens, by `--fail-on`.
 pub(super) fn run(session: &mut Session, args: &Diff) -> Result<ExitCode, Failure> {
+    if session.common.cluster {
+        let hint = "`watertight drift manifests/ --cluster` compares manifests with the cluster";
+        return Err(Failure::usage("diff compares two versions of manifests", hint));
+    }
     let mut old = session.read(std::slice::from_ref(&args.old))?;
     let mut new = match &args.new {
         Some(path) => session.read(std::slice::from_ref(path))?,
@@ -39,7 +43,7 @@ pub(super) fn run(session: &mut Session, args: &Diff) -> Result<ExitCode, Failur
 
 /// The same with its staged policies put into effect; what is wrong with it was said already.
 fn committed(old: &Written) -> Written {
-    let Written { manifests, contract, found: _, engine, today } = old;
+    let Written { manifests, contract, found: _, gaps, engine, today } = old;
     let Reading { documents, problems: _, files, bytes, skipped } = manifests;
     let documents = policy::committed(documents);
     Written {
@@ -52,13 +56,14 @@ fn committed(old: &Written) -> Written {
         },
         contract: contract.clone(),
         found: Vec::new(),
+        gaps: gaps.clone(),
         engine: engine.clone(),
         today: *today,
     }
 }
 
 /// What the contracts say of the dataplane. The cluster is one: what only one of them says counts for both.
-fn set_up(
+pub(super) fn set_up(
     old: &mut Written,
     new: &mut Written,
     before: Dataplane,
@@ -79,7 +84,7 @@ fn set_up(
 
 /// One cluster has one dataplane: where the versions seem to differ, what runs in one of them, or
 /// else what the new one suggests, counts for both.
-fn dataplanes(both: [&Written; 2]) -> Result<[Dataplane; 2], Failure> {
+pub(super) fn dataplanes(both: [&Written; 2]) -> Result<[Dataplane; 2], Failure> {
     // What was typed, or else what the contract of the new version says.
     let engine = if both[1].engine == "auto" { &both[0].engine } else { &both[1].engine };
     if let Some(named) = settings::dataplane(engine)? {

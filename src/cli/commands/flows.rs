@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 /// Reads captures; with manifests, addresses get names.
 pub(super) fn run(session: &mut Session, args: &Flows) -> Result<ExitCode, Failure> {
-    let mut analysis = match args.manifests.is_empty() {
+    let mut analysis = match args.manifests.is_empty() && !session.common.cluster {
         true => {
             let dataplane =
                 settings::dataplane(&session.common.engine)?.unwrap_or_else(Dataplane::kubernetes);

@@ -1,6 +1,6 @@
 //! `graph`: who may talk to whom, who does, or one over the other.
 
-use super::{Session, need_paths};
+use super::{Session, need_input};
 use crate::cli::args::{Graph, What};
 use crate::cli::{Failure, settings};
 use crate::report::View;
@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 /// Reads, builds and writes the graph; findings are not looked for.
 pub(super) fn run(session: &mut Session, args: &Graph) -> Result<ExitCode, Failure> {
-    need_paths(&args.paths)?;
+    need_input(&session.common, &args.paths)?;
     if matches!(args.what, What::Observed | What::Overlay) && args.capture.is_empty() {
         return Err(Failure::usage("this needs a capture", "add --capture FILE"));
     }

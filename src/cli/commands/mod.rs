@@ -3,11 +3,14 @@
 mod capture;
 mod check;
 mod diff;
+mod drift;
 mod explain;
 mod flows;
 mod graph;
+mod live;
 mod reach;
 mod rules;
+mod snapshot;
 
 use super::Failure;
 use super::args::{Args, Command, Common, Timings};
@@ -15,7 +18,7 @@ use super::failure::print_problem;
 use super::settings::{self, Drawing, Target};
 use crate::analysis::{self, Analysis};
 use crate::contract::{self, Contract};
-use crate::model::Problem;
+use crate::model::{Gap, Problem};
 use crate::observed::Observed;
 use crate::policy;
 use crate::report::View;
@@ -39,6 +42,8 @@ pub fn run(args: Args) -> Result<ExitCode, Failure> {
         Command::Explain(args) => explain::run(&mut session, &args),
         Command::Reach(args) => reach::run(&mut session, &args),
         Command::Diff(args) => diff::run(&mut session, &args),
+        Command::Drift(args) => drift::run(&mut session, &args),
+        Command::Snapshot(args) => snapshot::run(&mut session, &args),
         Command::Rules(args) => rules::run(&args),
     }?;
     session.print_timings();
@@ -58,6 +63,8 @@ struct Written {
     contract: Contract,
     /// Problems of the contract.
     found: Vec<Problem>,
+    /// What could not be read of a cluster.
+    gaps: Vec<Gap>,
     /// What `--engine` or the contract says.
     engine: String,
     today: contract::Date,
@@ -118,15 +125,21 @@ impl Session {
             ("auto", Some(engine)) => engine.clone(),
             (typed, _) => typed.to_owned(),
         };
-        let bar = self.progress("reading manifests");
-        let reading = self.timed("parse", || source::read_manifests(paths));
-        bar.finish_and_clear();
-        Ok(Written { manifests: reading, contract, found, engine, today })
+        let (reading, gaps) = match self.common.cluster && paths.is_empty() {
+            true => live::reading(self)?,
+            false => {
+                let bar = self.progress("reading manifests");
+                let reading = self.timed("parse", || source::read_manifests(paths));
+                bar.finish_and_clear();
+                (reading, Vec::new())
+            }
+        };
+        Ok(Written { manifests: reading, contract, found, gaps, engine, today })
     }
 
     /// Builds the graph of what was read; problems are printed as they stand.
     fn analysed(&mut self, read: Written, dataplane: policy::Dataplane) -> Analysis {
-        let Written { manifests: reading, contract, mut found, engine: _, today } = read;
+        let Written { manifests: reading, contract, mut found, gaps, engine: _, today } = read;
         let mut analysis = self
             .timed("analyse", || analysis::declared_under(&reading.documents, dataplane, contract, today));
         // A broken contract lies among the manifests and is read as one of them too.
@@ -136,6 +149,8 @@ impl Session {
         let others: Vec<Problem> = reading.problems.iter().filter(|p| !twice(p)).cloned().collect();
         found.extend(others);
         analysis.problems.splice(0..0, found);
+        analysis.gaps.extend(gaps);
+        analysis.gaps.sort();
         self.report_problems(&analysis.problems);
         if analysis.inventory.workloads.is_empty() {
             eprintln!("warning: no workloads were found, so there is nobody who could talk");
@@ -255,13 +270,18 @@ impl Session {
     }
 }
 
-/// At least one path must be named; nothing is guessed.
-fn need_paths(paths: &[PathBuf]) -> Result<(), Failure> {
-    match paths.is_empty() {
-        false => Ok(()),
-        true => Err(Failure::usage(
+/// Manifests must be named, or the cluster, and not both; nothing is guessed.
+fn need_input(common: &Common, paths: &[PathBuf]) -> Result<(), Failure> {
+    match (paths.is_empty(), common.cluster) {
+        (false, false) | (true, true) => Ok(()),
+        (false, true) => Err(Failure::usage(
+            "manifests and --cluster are two things",
+            "name one of them; `watertight drift manifests/ --cluster` compares them",
+        )),
+        (true, false) => Err(Failure::usage(
             "no manifests were named",
-            "name files or folders, or `-` for standard input: helm template chart | watertight check -",
+            "name files or folders, `-` for standard input (helm template chart | watertight check -), \
+             or --cluster",
         )),
     }
 }

@@ -1,6 +1,6 @@
 //! `reach`: what a taken-over workload reaches, step by step.
 
-use super::{Session, need_paths};
+use super::{Session, need_input};
 use crate::cli::args::Reach;
 use crate::cli::{Failure, settings};
 use crate::report::reach;
@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 /// Answers for one workload, in text or JSON.
 pub(super) fn run(session: &mut Session, args: &Reach) -> Result<ExitCode, Failure> {
-    need_paths(&args.paths)?;
+    need_input(&session.common, &args.paths)?;
     let json = match session.common.format.as_deref() {
         None | Some("text") => false,
         Some("json") => true,

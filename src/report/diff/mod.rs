@@ -14,7 +14,7 @@ pub(super) use markdown::write as write_markdown;
 pub(super) use sarif::write as write_sarif;
 pub(super) use text::write as write_text;
 
-use super::names::origin_text;
+use super::names::{origin_text, place_text};
 use super::words::{asked_text, outside_text};
 use crate::analysis::Analysis;
 use crate::check::Severity;
@@ -186,7 +186,7 @@ impl Comparison<'_> {
     }
 
     /// Policies that do not say what they did, and that no change rests on.
-    fn without_effect(&self) -> Vec<&Origin> {
+    pub(in crate::report) fn without_effect(&self) -> Vec<&Origin> {
         let causes = self.diff.pairs.iter().flat_map(|pair| &pair.causes);
         let causes = causes.chain(self.diff.isolation.iter().flat_map(|change| &change.causes));
         let key = |origin: &Origin| (origin.kind.clone(), origin.namespace.clone(), origin.name.clone());
@@ -312,7 +312,7 @@ fn cause_text(cause: &Cause) -> String {
     match (&cause.old, &cause.new) {
         (None, None) => word.to_owned(),
         (None, Some(origin)) | (Some(origin), None) => format!("{word}: {}", origin_text(origin)),
-        (Some(old), Some(new)) => format!("{word}: {}, was {}:{}", origin_text(new), old.file, old.line),
+        (Some(old), Some(new)) => format!("{word}: {}, was {}", origin_text(new), place_text(old)),
     }
 }
 

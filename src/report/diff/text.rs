@@ -4,7 +4,7 @@ use super::{Comparison, by_kind, cause_text, end_text, headline, isolation_text,
 use crate::check::replay::Replayed;
 use crate::graph::diff::{Cause, Presence};
 use crate::model::EndpointName;
-use crate::report::names::origin_text;
+use crate::report::names::{origin_text, place_text};
 use std::io::{self, Write};
 
 pub(in crate::report) fn write(comparison: &Comparison<'_>, out: &mut dyn Write) -> io::Result<()> {
@@ -40,7 +40,7 @@ pub(in crate::report) fn write(comparison: &Comparison<'_>, out: &mut dyn Write)
     for other in comparison.other_conditions() {
         let ((old, before), (new, after)) = (&other.old, &other.new);
         writeln!(out, "\nmedium: {} passes under other conditions", origin_text(new))?;
-        writeln!(out, "    only where: {after}, was {before} ({}:{})", old.file, old.line)?;
+        writeln!(out, "    only where: {after}, was {before} ({})", place_text(old))?;
     }
     for origin in comparison.without_effect() {
         writeln!(out, "\nchanged without effect on who may talk: {}", origin_text(origin))?;

@@ -1,0 +1,204 @@
+//! What of an object is kept: what the analysis reads. The rest never leaves this room, so that no
+//! snapshot and no report can hold a secret that somebody wrote where it does not belong.
+//!
+//! Kept are whole policies; of pods, their identity, addresses, ports and the names of their
+//! variables; of annotations, those that say how traffic goes. `tests/cluster.rs` holds that no page
+//! and no world gives another answer for it.
+
+use crate::model::{Document, Node, Value};
+
+/// Fields of `metadata` that are kept.
+const METADATA: &[&str] = &[
+    "annotations",
+    "creationTimestamp",
+    "deletionTimestamp",
+    "generateName",
+    "labels",
+    "name",
+    "namespace",
+    "ownerReferences",
+    "uid",
+];
+
+/// What begins the keys of annotations that are read. Others often hold a whole object
+/// (`last-applied-configuration`) or tokens.
+const ANNOTATIONS: &[&str] = &[
+    "alb.ingress.kubernetes.io/backend-protocol",
+    "ambient.istio.io/",
+    "config.linkerd.io/",
+    "consul.hashicorp.com/",
+    "haproxy.org/ssl-passthrough",
+    "ingress.kubernetes.io/ssl-passthrough",
+    "ingressclass.kubernetes.io/",
+    "inject.istio.io/",
+    "istio.io/",
+    "k8s.v1.cni.cncf.io/",
+    "kubernetes.io/ingress.class",
+    "linkerd.io/",
+    "networking.istio.io/",
+    "nginx.ingress.kubernetes.io/backend-protocol",
+    "nginx.ingress.kubernetes.io/ssl-passthrough",
+    "projectcalico.org/",
+    "cni.projectcalico.org/",
+    "proxy.istio.io/",
+    "route.openshift.io/",
+    "sidecar.istio.io/",
+    "traffic.sidecar.istio.io/",
+    "v1.multus-cni.io/",
+];
+
+/// Fields of a pod's `spec` that are kept.
+const POD_SPEC: &[&str] =
+    &["containers", "hostNetwork", "initContainers", "nodeName", "serviceAccount", "serviceAccountName"];
+/// Fields of a container that are kept.
+const CONTAINER: &[&str] = &[
+    "args",
+    "command",
+    "env",
+    "image",
+    "livenessProbe",
+    "name",
+    "ports",
+    "readinessProbe",
+    "restartPolicy",
+    "startupProbe",
+];
+/// Variables whose value says how traffic goes.
+const VARIABLES: &[&str] = &["PILOT_ENABLE_AMBIENT"];
+/// What an argument must hold to be kept: switches of dataplanes and meshes.
+const ARGUMENTS: &[&str] = &["--enable-network-policy=", "inject-connect"];
+/// Fields of a probe that are kept, and of the request that it makes.
+const PROBE: &[&str] = &["grpc", "httpGet", "tcpSocket"];
+const REQUEST: &[&str] = &["path", "port", "scheme"];
+/// What is kept of the insides of kinds that hold more than is read: kind, where, and which fields.
+const KEPT: &[(&[&str], &[&str], &[&str])] = &[
+    (&["Pod"], &["status"], &["hostIP", "hostIPs", "phase", "podIP", "podIPs", "startTime"]),
+    (&["Node"], &["status"], &["addresses"]),
+    (OWNERS, &["status"], &[]),
+    (OWNERS, &["spec"], &["jobTemplate", "replicas", "selector", "template"]),
+    (&["CronJob"], &["spec", "jobTemplate", "spec"], &["template"]),
+    (&["VirtualMachine"], &["spec"], &["runStrategy", "running", "template"]),
+    (&["VirtualMachine"], &["spec", "template", "spec"], &["domain", "networks"]),
+    (&["VirtualMachine"], &["spec", "template", "spec", "domain"], &["devices"]),
+    (&["VirtualMachine"], &["spec", "template", "spec", "domain", "devices"], &["interfaces"]),
+    (&["VirtualMachineInstance"], &["spec"], &["domain", "networks"]),
+    (&["VirtualMachineInstance"], &["spec", "domain"], &["devices"]),
+    (&["VirtualMachineInstance"], &["spec", "domain", "devices"], &["interfaces"]),
+    (&["MutatingWebhookConfiguration"], &["webhooks"], &["name", "namespaceSelector", "objectSelector"]),
+    (&["EnvoyFilter", "WasmPlugin"], &["spec"], &["match", "selector", "targetRefs", "workloadSelector"]),
+];
+/// Kinds that own pods.
+const OWNERS: &[&str] = &[
+    "CronJob",
+    "DaemonSet",
+    "Deployment",
+    "DeploymentConfig",
+    "Job",
+    "ReplicaSet",
+    "ReplicationController",
+    "Rollout",
+    "StatefulSet",
+];
+/// Where pods and their templates stand.
+const PODS: &[(&[&str], &[&str])] = &[
+    (&["Pod"], &[]),
+    (OWNERS, &["spec", "template"]),
+    (&["CronJob"], &["spec", "jobTemplate", "spec", "template"]),
+];
+
+/// The object without what the analysis does not read.
+pub fn clean(mut document: Document) -> Document {
+    let kind = document.origin.kind.clone();
+    let body = &mut document.body;
+    metadata(body);
+    for (_, path, fields) in KEPT.iter().filter(|(kinds, ..)| kinds.contains(&&*kind)) {
+        match at(body, path) {
+            Some(Node { value: Value::List(items), .. }) => items.iter_mut().for_each(|i| keep(i, fields)),
+            Some(node) => keep(node, fields),
+            None => {}
+        }
+    }
+    for (_, path) in PODS.iter().filter(|(kinds, _)| kinds.contains(&&*kind)) {
+        at(body, path).into_iter().for_each(pod);
+    }
+    without_empty(body, &["status"]);
+    document
+}
+
+fn pod(object: &mut Node) {
+    metadata(object);
+    let Some(spec) = field(object, "spec") else { return };
+    keep(spec, POD_SPEC);
+    for list in ["containers", "initContainers"] {
+        field(spec, list).into_iter().for_each(|list| each(list, container));
+    }
+}
+
+fn metadata(object: &mut Node) {
+    let Some(metadata) = field(object, "metadata") else { return };
+    keep(metadata, METADATA);
+    if let Some(Value::Map(annotations)) = field(metadata, "annotations").map(|node| &mut node.value) {
+        annotations.retain(|(key, _)| ANNOTATIONS.iter().any(|prefix| key.starts_with(prefix)));
+    }
+    without_empty(metadata, &["annotations"]);
+}
+
+fn container(node: &mut Node) {
+    keep(node, CONTAINER);
+    let Value::Map(fields) = &mut node.value else { return };
+    for (name, node) in fields.iter_mut() {
+        match &**name {
+            "env" => each(node, variable),
+            "args" | "command" => arguments(node),
+            name if name.ends_with("Probe") => {
+                keep(node, PROBE);
+                field(node, "httpGet").into_iter().for_each(|request| keep(request, REQUEST));
+            }
+            _ => {}
+        }
+    }
+    without_empty(node, &["args", "command", "livenessProbe", "readinessProbe", "startupProbe"]);
+}
+
+fn variable(node: &mut Node) {
+    let known = node.text_of("name").is_some_and(|name| VARIABLES.contains(&name));
+    keep(node, if known { &["name", "value"] } else { &["name"] });
+}
+
+fn arguments(node: &mut Node) {
+    let kept = |node: &Node| node.text().is_some_and(|text| ARGUMENTS.iter().any(|part| text.contains(part)));
+    if let Value::List(items) = &mut node.value {
+        items.retain(kept);
+    }
+}
+
+fn keep(node: &mut Node, names: &[&str]) {
+    if let Value::Map(fields) = &mut node.value {
+        fields.retain(|(name, _)| names.contains(&&**name));
+    }
+}
+
+fn each(node: &mut Node, change: fn(&mut Node)) {
+    if let Value::List(items) = &mut node.value {
+        items.iter_mut().for_each(change);
+    }
+}
+
+/// Takes fields out that hold nothing any more.
+fn without_empty(node: &mut Node, names: &[&str]) {
+    let empty = |node: &Node| node.fields().is_empty() && node.items().is_empty();
+    if let Value::Map(fields) = &mut node.value {
+        fields.retain(|(name, node)| !names.contains(&&**name) || !empty(node));
+    }
+}
+
+fn at<'a>(node: &'a mut Node, path: &[&str]) -> Option<&'a mut Node> {
+    path.iter().try_fold(node, |node, name| field(node, name))
+}
+
+fn field<'a>(node: &'a mut Node, name: &str) -> Option<&'a mut Node> {
+    match &mut node.value {
+        Value::Map(fields) => fields.iter_mut().find(|(key, _)| &**key == name).map(|(_, node)| node),
+        _ => None,
+    }
+}
