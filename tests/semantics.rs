@@ -2,7 +2,8 @@
 //!
 //! A `connections` block lists every allowed connection between workloads (with `# external` as
 //! its first line also those with the outside); an `error` block holds a part of the message.
-//! An `edges` block says of single connections (`from -> to PORT: word`) what becomes of them.
+//! An `edges` block says of single connections (`from -> to PORT: word`) what becomes of them; where
+//! somebody is in between, each way stands for itself (`word + word via SOMEBODY`).
 //! A `protection` block lists how each allowed connection is expected to be protected.
 //! A `networks` block lists the connections on networks beside that of the cluster: `name: line`.
 //! A `gaps` block holds lines each of which must be part of a gap. A `dataplane` block names the

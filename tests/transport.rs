@@ -73,6 +73,7 @@ fn transport(plaintext: Admission, dialect: Dialect) -> Transport {
             why,
             origin,
         }],
+        relays: Vec::new(),
     }
 }
 

@@ -55,6 +55,7 @@ mod unsegmented_flow;
 mod unsegmented_path;
 mod unselected_workload;
 mod unused_exception;
+mod waypoint_bypass;
 mod weak_certificate_key;
 mod weak_tls;
 
@@ -229,6 +230,7 @@ pub const CHECKS: &[&dyn Check] = &[
     &network_policy_blocks_mesh::NetworkPolicyBlocksMesh,
     &authorization_without_identity::AuthorizationWithoutIdentity,
     &ineffective_mesh_policy::IneffectiveMeshPolicy,
+    &waypoint_bypass::WaypointBypass,
     &plaintext_edge::PlaintextEdge,
     &observed_but_denied::ObservedButDenied,
     &unsegmented_flow::UnsegmentedFlow,

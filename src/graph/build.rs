@@ -3,10 +3,10 @@
 use super::classes::{Class, ClassId, Classes, NamedPort, PeerId};
 use super::edge::{Edge, Exemption, Row};
 use super::gaps;
-use super::mesh::{Mesh, is_mesh};
+use super::mesh::Mesh;
 use super::rows::Rows;
 use crate::inventory::{Inventory, Network};
-use crate::model::{AddressSet, DomainPattern, Gap, Origin};
+use crate::model::{AddressSet, DomainPattern, Gap, Origin, TrafficSet};
 use crate::policy::{Action, Dataplane, Decision, Direction, Isolation, Layer, Policy, PolicyOrder, Rule};
 use crate::policy::{Admission, Peer, Selection, Tier, TierRank, Transport, decide};
 use std::sync::Arc;
@@ -173,22 +173,25 @@ impl AllowedGraph {
 
     /// What may travel from one peer to another.
     pub fn edge(&self, from: PeerId, to: PeerId) -> Edge<'_> {
-        let egress = match self.class(from) {
-            Some(_) => self.row(from, Direction::Egress).decision(to),
-            None => &self.open,
-        };
-        let ingress = match self.class(to) {
-            Some(_) => self.row(to, Direction::Ingress).decision(from),
-            None => &self.open,
-        };
+        let (network, egress, ingress) = self.network(from, to);
         let exemption = self.exemption(from, to);
-        let network = match ingress.allowed.is_all() {
-            true => egress.allowed.clone(),
-            false => egress.allowed.intersection(&ingress.allowed),
-        };
         let mesh = self.mesh_edge(from, to, &network);
         let traffic = mesh.as_ref().map_or(network, |mesh| mesh.allowed.clone());
         Edge { traffic, egress, ingress, mesh, exemption }
+    }
+
+    /// What the network lets through between two peers, with the decisions at both ends.
+    pub(super) fn network(&self, from: PeerId, to: PeerId) -> (TrafficSet, &Decision, &Decision) {
+        let at = |end: PeerId, direction, other| match self.class(end) {
+            Some(_) => self.row(end, direction).decision(other),
+            None => &self.open,
+        };
+        let (egress, ingress) = (at(from, Direction::Egress, to), at(to, Direction::Ingress, from));
+        let both = match ingress.allowed.is_all() {
+            true => egress.allowed.clone(),
+            false => egress.allowed.intersection(&ingress.allowed),
+        };
+        (both, egress, ingress)
     }
 
     /// A node's own traffic reaches its pods whatever the policies say
@@ -216,11 +219,13 @@ fn govern_by_mesh(
     rules: &[RuleInfo],
 ) {
     for (number, policy) in (0..).zip(policies) {
-        let tier = &tiers[policy.tier as usize];
-        if !is_mesh(tier.layer, tier.direction) {
-            continue;
+        match tiers[policy.tier as usize].layer {
+            Layer::Mesh => {
+                policy.selected.iter().for_each(|class| mesh.policies[*class as usize].push(number));
+            }
+            Layer::Relay => mesh.guard(number, &policy.origin),
+            Layer::Isolation | Layer::Network | Layer::Firewall => continue,
         }
-        policy.selected.iter().for_each(|class| mesh.policies[*class as usize].push(number));
         for rule in policy.rules.clone() {
             let peers = &rules[rule as usize].rule.peers;
             let asks = |part: &Peer| matches!(part, Peer::Authenticated);

@@ -1,7 +1,7 @@
 //! Rows and edges: what one class may send or take, and where two rows meet.
 
 use super::classes::PeerId;
-use super::mesh::MeshEdge;
+use super::mesh_edge::MeshEdge;
 use crate::model::{ExpectedProtection, TrafficSet};
 use crate::policy::Decision;
 use std::sync::Arc;

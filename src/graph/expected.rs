@@ -1,7 +1,7 @@
 //! How an allowed connection is expected to be protected, and what that rests on.
 
 use super::build::AllowedGraph;
-use super::mesh::Leg;
+use super::mesh_edge::{Leg, Via};
 use crate::inventory::{Network, Variant, Workload};
 use crate::model::ExpectedProtection;
 use crate::policy::Dataplane;
@@ -26,6 +26,8 @@ pub enum WhyExpected {
         sends: Option<u32>,
         /// What the server takes.
         accepts: Option<u32>,
+        /// Who is in between; then the two are those of the weaker stretch.
+        via: Option<Via>,
     },
     /// The ends are on different nodes, and traffic between nodes is encrypted.
     BetweenNodes(NodeCipher),
@@ -74,7 +76,9 @@ fn between(encryption: NodeEncryption, source: &Variant, target: &Variant) -> Ex
 impl AllowedGraph {
     /// What an expectation rests on, in words.
     pub fn reason(&self, expected: &Expected) -> String {
-        let WhyExpected::Mesh { sends, accepts } = expected.why else { return expected.why.to_string() };
+        let WhyExpected::Mesh { sends, accepts, via } = expected.why else {
+            return expected.why.to_string();
+        };
         let transport = self.transport();
         let sent = sends.and_then(|n| transport.sends.get(n as usize)).map(|sending| sending.why.as_str());
         let taken = accepts.and_then(|n| transport.accepts.get(n as usize)).map(|accept| accept.why.as_str());
@@ -82,14 +86,18 @@ impl AllowedGraph {
             return "proxies carry TCP alone".to_owned();
         }
         let (bare_client, bare_server) = ("the client has no proxy", "the server has no proxy");
-        format!("{}; {}", sent.unwrap_or(bare_client), taken.unwrap_or(bare_server))
+        let ends = format!("{}; {}", sent.unwrap_or(bare_client), taken.unwrap_or(bare_server));
+        let Some(Via { relay, stretches: [to, from], .. }) = via else { return ends };
+        let between =
+            transport.relays.get(relay as usize).map_or("somebody is in between", |r| r.why.as_str());
+        format!("{between}: {} as far as there, {} from there; {ends}", to.word(), from.word())
     }
 }
 
 impl Leg {
     /// The expectation for what travels this way.
     pub fn expected(&self) -> Expected {
-        let why = WhyExpected::Mesh { sends: self.sends, accepts: self.accepts };
+        let why = WhyExpected::Mesh { sends: self.sends, accepts: self.accepts, via: self.via };
         Expected { protection: self.protection, why }
     }
 }

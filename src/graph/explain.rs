@@ -6,7 +6,7 @@
 use super::build::AllowedGraph;
 use super::classes::{Member, PeerId};
 use super::edge::Exemption;
-use super::mesh::MeshEdge;
+use super::mesh_edge::MeshEdge;
 use super::rows::Rows;
 use crate::model::{AddressSet, DomainPattern, TrafficSet};
 use crate::policy::{Action, Decision, Direction, Event, Isolation, Layer, decide, decide_and_tell};

@@ -3,7 +3,7 @@
 
 use crate::inventory::{Inventory, Network, Service, Variant};
 use crate::model::{AddressSet, DomainPattern, Selector, address};
-use crate::policy::{Dataplane, Peer, PortName, Selection, ServiceChoice, Services, Target, Tier, Transport};
+use crate::policy::{Dataplane, Peer, PortName, Selection, ServiceChoice, Services, Tier, Transport};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
@@ -69,15 +69,11 @@ impl Mentioned {
         transport.for_each_selection(&mut |selection| {
             selections.insert(selection);
         });
-        for sending in &transport.sends {
-            if let Target::Peer(peer) = &sending.to {
-                peer.for_each(&mut |part| match part {
-                    Peer::Endpoints(selection) => drop(selections.insert(selection)),
-                    Peer::Addresses(set) => drop(sets.insert(SetKey::Block(set.clone()))),
-                    _ => {}
-                });
-            }
-        }
+        transport.for_each_peer(&mut |part| match part {
+            Peer::Endpoints(selection) => drop(selections.insert(selection)),
+            Peer::Addresses(set) => drop(sets.insert(SetKey::Block(set.clone()))),
+            _ => {}
+        });
         if !dataplane.ipblock_matches_nodes {
             sets.insert(SetKey::Nodes(Selector::everything()));
         }

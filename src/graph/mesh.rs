@@ -1,16 +1,18 @@
-//! What meshes make of an allowed connection: how it is carried, who the server sees, and whether
-//! mesh authorization lets it through. Nothing here names a mesh; `policy/transport` decides.
+//! What meshes say, resolved to classes: who is in, who takes, sends and relays what, and whose
+//! policies count. What comes of it for one connection is left to `mesh_edge`.
+//!
+//! Nothing here names a mesh; `policy/transport` decides.
 
 use super::backing::Backing;
 use super::build::{AllowedGraph, PolicyInfo};
 use super::classes::{ClassId, Classes, PeerId};
 use super::mentioned::chosen_services;
-use super::rows::Rows;
+use super::mesh_edge::Way;
 use crate::inventory::{Inventory, Service};
-use crate::model::{ExpectedProtection, PortSet, Protocol, TrafficSet};
+use crate::model::{Origin, PortSet, Protocol, TrafficSet};
 use crate::policy::transport::{Meeting, choose, meet};
 use crate::policy::{
-    Acceptance, Accepts, Admission, Decision, Dialect, Direction, Layer, Membership, MeshMode, Sends, Target,
+    Acceptance, Accepts, Admission, Dialect, Layer, Membership, MeshMode, Relay, Selection, Sends, Target,
     Transport,
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,6 +27,7 @@ pub(super) struct Mesh {
     sends: Vec<Vec<u32>>,
     /// For each sending: the services or peers that it means.
     targets: Vec<Meant>,
+    relays: Vec<Relayed>,
     /// For each class: the policies of mesh layers that select it, by number.
     pub policies: Vec<Vec<u32>>,
     /// For rules that ask who calls: whom they match where nobody knows.
@@ -33,48 +36,50 @@ pub(super) struct Mesh {
     backends: BTreeMap<u32, Vec<ClassId>>,
 }
 
-/// Whom a sending means.
+/// Whom a sending or a relay means.
 #[derive(Debug)]
 enum Meant {
     Everybody,
     Services(BTreeSet<u32>, Option<u16>),
     Peers(Vec<PeerId>),
+    /// The same, where they are called by an address of their own.
+    Addressed(Vec<PeerId>),
 }
 
-/// A part of what may travel, and how it is carried.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Leg {
-    /// What travels this way, by the ports of the application.
-    pub traffic: TrafficSet,
-    /// The protection; `Refused` where client and server do not understand each other.
-    pub protection: ExpectedProtection,
-    /// Whether the server sees who calls.
-    pub identity: Admission,
-    /// The port on the wire, where it is not the application's.
-    pub wire: Option<u16>,
-    /// The acceptance that decided, by position in `Transport::accepts`.
-    pub accepts: Option<u32>,
-    /// The sending that decided, by position in `Transport::sends`.
-    pub sends: Option<u32>,
+/// A relay: its clients, the calls that it means, who carries them on, and the policies that are
+/// held against them there, by number.
+#[derive(Debug)]
+struct Relayed {
+    clients: BTreeSet<ClassId>,
+    calls: Meant,
+    by: BTreeSet<ClassId>,
+    guards: Vec<u32>,
 }
 
-/// What meshes make of one edge.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub struct MeshEdge {
-    /// How it is carried, part by part; what the network keeps from passing is left out.
-    pub legs: Vec<Leg>,
-    /// What gets through in the end.
-    pub allowed: TrafficSet,
-    /// What the ends refuse because they do not understand each other.
-    pub refused: TrafficSet,
-    /// What would be carried if network policy let the port of the tunnel through.
-    pub blocked: TrafficSet,
-    /// What authorization keeps out.
-    pub unauthorized: TrafficSet,
-    /// The part of the allowed traffic that mesh authorization governs.
-    pub governed: TrafficSet,
-    /// The answer of authorization, with its reasons.
-    pub decision: Decision,
+impl Meant {
+    fn of(target: &Target, classes: &Classes, inventory: &Inventory) -> Meant {
+        match target {
+            Target::Anything => Meant::Everybody,
+            Target::Peer(peer) => Meant::Peers(classes.peer(peer, Admission::Refused)),
+            Target::Address(peer) => Meant::Addressed(classes.peer(peer, Admission::Refused)),
+            Target::Service(services, port) => {
+                let chosen = chosen_services(inventory, services).map(|service| number(inventory, service));
+                Meant::Services(chosen.collect(), *port)
+            }
+        }
+    }
+
+    /// Whether it is meant when it is called through a service, or by its address.
+    fn fits(&self, to: ClassId, call: Option<Backing>) -> bool {
+        match self {
+            Meant::Everybody => true,
+            Meant::Peers(peers) => peers.binary_search(&to).is_ok(),
+            Meant::Addressed(peers) => call.is_none() && peers.binary_search(&to).is_ok(),
+            Meant::Services(services, wanted) => call.is_some_and(|call| {
+                services.contains(&call.service) && wanted.is_none_or(|port| port == call.service_port)
+            }),
+        }
+    }
 }
 
 impl Mesh {
@@ -83,7 +88,7 @@ impl Mesh {
         let mut mesh =
             Mesh { members: vec![None; count], policies: vec![Vec::new(); count], ..Mesh::default() };
         (mesh.accepts, mesh.sends) = (vec![Vec::new(); count], vec![Vec::new(); count]);
-        let selected = |subjects: &[crate::policy::Selection]| -> BTreeSet<ClassId> {
+        let selected = |subjects: &[Selection]| -> BTreeSet<ClassId> {
             subjects.iter().flat_map(|selection| classes.selected(selection)).copied().collect()
         };
         for (number, member) in (0..).zip(&transport.members) {
@@ -101,19 +106,15 @@ impl Mesh {
                 mesh.sends[class as usize].push(number);
             }
         }
-        mesh.targets = transport
-            .sends
-            .iter()
-            .map(|sending| match &sending.to {
-                Target::Anything => Meant::Everybody,
-                Target::Peer(peer) => Meant::Peers(classes.peer(peer, Admission::Refused)),
-                Target::Service(services, port) => {
-                    let chosen =
-                        chosen_services(inventory, services).map(|service| number(inventory, service));
-                    Meant::Services(chosen.collect(), *port)
-                }
-            })
-            .collect();
+        let meant = |target: &Target| Meant::of(target, classes, inventory);
+        mesh.targets = transport.sends.iter().map(|sending| meant(&sending.to)).collect();
+        let relays = transport.relays.iter().map(|relay| Relayed {
+            clients: selected(&relay.subjects),
+            calls: meant(&relay.to),
+            by: selected(&relay.by),
+            guards: Vec::new(),
+        });
+        mesh.relays = relays.collect();
         for (class, one) in (0..).zip(&classes.classes) {
             for backing in &one.backs {
                 mesh.backends.entry(backing.service).or_default().push(class);
@@ -133,16 +134,59 @@ impl Mesh {
         self.transport.members.get(number as usize)
     }
 
-    fn is_in(&self, class: ClassId) -> bool {
+    /// Notes a policy of `Layer::Relay` at the relays that hold it against what they carry.
+    pub fn guard(&mut self, policy: u32, origin: &Origin) {
+        for (relayed, relay) in self.relays.iter_mut().zip(&self.transport.relays) {
+            if relay.guards.contains(origin) {
+                relayed.guards.push(policy);
+            }
+        }
+    }
+
+    /// The policies that a relay holds against what it carries, by number.
+    pub fn guards(&self, relay: u32) -> &[u32] {
+        &self.relays[relay as usize].guards
+    }
+
+    /// Who carries on what a relay means.
+    pub fn intermediaries(&self, relay: u32) -> &BTreeSet<ClassId> {
+        &self.relays[relay as usize].by
+    }
+
+    /// The relay of a call; `None` where it goes straight to the server. Who is in between for
+    /// others has nobody before itself.
+    fn relay(&self, from: PeerId, to: ClassId, call: Option<Backing>) -> Option<u32> {
+        let between = |class: &ClassId| self.relays.iter().any(|relay| relay.by.contains(class));
+        let means = |relay: &Relayed| relay.clients.contains(&from) && relay.calls.fits(to, call);
+        let found = self.relays.iter().position(means)?;
+        (!self.relays[found].by.is_empty() && !between(&to)).then_some(found as u32)
+    }
+
+    /// The ways to call a port of a server: through each service in front of it, and by address where
+    /// there is none. Where somebody carries calls on and clients may go around, that is a way too.
+    pub fn ways(&self, from: PeerId, to: ClassId, port: u16, backs: &[Backing]) -> Vec<Way> {
+        let way = |call| Way { call, relay: self.relay(from, to, call) };
+        let through =
+            backs.iter().filter(|backing| backing.target == port).map(|backing| way(Some(*backing)));
+        let (mut ways, by_address): (Vec<Way>, Way) = (through.collect(), way(None));
+        let around = |relay: u32| self.transport.relays[relay as usize].around == Admission::Admitted;
+        let avoidable = ways.iter().chain([&by_address]).filter_map(|way| way.relay).any(around);
+        if ways.is_empty() || avoidable {
+            ways.push(by_address);
+        }
+        ways
+    }
+
+    pub fn is_in(&self, class: ClassId) -> bool {
         self.member(class).is_some_and(|member| member.mode != MeshMode::Outside)
     }
 
-    fn is_unclear(&self, class: ClassId) -> bool {
+    pub fn is_unclear(&self, class: ClassId) -> bool {
         self.member(class).is_some_and(|member| member.mode == MeshMode::Unclear)
     }
 
     /// What a server takes on a port, and the acceptance behind it.
-    fn accepted(&self, class: ClassId, port: u16) -> (Accepts, Option<u32>) {
+    pub fn accepted(&self, class: ClassId, port: u16) -> (Accepts, Option<u32>) {
         let list = self.accepts.get(class as usize).map_or(&[][..], Vec::as_slice);
         let fits = |number: &&u32| self.transport.accepts[**number as usize].ports.contains(port);
         match list.iter().find(fits) {
@@ -152,17 +196,11 @@ impl Mesh {
     }
 
     /// What a client sends to a server's port when it calls it through a service, or by its address.
-    fn sent(&self, from: PeerId, to: ClassId, port: u16, way: Option<Backing>) -> (Sends, Option<u32>) {
+    fn sent(&self, from: PeerId, to: ClassId, port: u16, call: Option<Backing>) -> (Sends, Option<u32>) {
         let list = self.sends.get(from as usize).map_or(&[][..], Vec::as_slice);
         let fits = |number: &&u32| {
-            let meant = match &self.targets[**number as usize] {
-                Meant::Everybody => true,
-                Meant::Peers(peers) => peers.binary_search(&to).is_ok(),
-                Meant::Services(services, wanted) => way.is_some_and(|way| {
-                    services.contains(&way.service) && wanted.is_none_or(|port| port == way.service_port)
-                }),
-            };
-            meant && self.transport.sends[**number as usize].ports.contains(port)
+            self.targets[**number as usize].fits(to, call)
+                && self.transport.sends[**number as usize].ports.contains(port)
         };
         match list.iter().find(fits) {
             Some(number) => (self.transport.sends[*number as usize].sends, Some(*number)),
@@ -182,23 +220,18 @@ impl Mesh {
     }
 
     /// How one port is carried: the weakest over the ways to call it, refused where all are.
-    fn carried(
+    pub fn carried(
         &self,
         from: PeerId,
         to: ClassId,
         port: u16,
-        backs: &[Backing],
+        calls: &[Option<Backing>],
     ) -> (Meeting, Option<u32>, Option<u32>) {
         let (accepts, acceptance) = self.accepted(to, port);
-        let mut ways: Vec<Option<Backing>> =
-            backs.iter().filter(|b| b.target == port).copied().map(Some).collect();
-        if ways.is_empty() {
-            ways.push(None);
-        }
-        let meetings = ways.into_iter().map(|way| {
-            let (sends, sending) = self.sent(from, to, port, way);
-            let all = match (sends, way) {
-                (Sends::IfAllAdvertise(dialect), Some(way)) => self.all_advertise(way.service, dialect),
+        let meetings = calls.iter().map(|call| {
+            let (sends, sending) = self.sent(from, to, port, *call);
+            let all = match (sends, call) {
+                (Sends::IfAllAdvertise(dialect), Some(call)) => self.all_advertise(call.service, dialect),
                 _ => false,
             };
             (meet(choose(sends, accepts.advertises, all), accepts), acceptance, sending)
@@ -207,10 +240,12 @@ impl Mesh {
         meetings.reduce(weaker).unwrap_or((meet(Sends::AsIs, accepts), acceptance, None))
     }
 
-    /// The ports of a pair, cut so that each part is carried in one way.
-    fn parts(&self, from: PeerId, to: ClassId, backs: &[Backing]) -> Vec<PortSet> {
+    /// The ports of a pair, cut so that each part is carried in one way by whoever may carry it.
+    pub fn parts(&self, from: PeerId, to: ClassId, backs: &[Backing]) -> Vec<PortSet> {
         let accepts = self.accepts.get(to as usize).into_iter().flatten();
-        let sends = self.sends.get(from as usize).into_iter().flatten();
+        let relays = self.relays.iter().filter(|relay| relay.clients.contains(&from));
+        let between: BTreeSet<PeerId> = relays.flat_map(|relay| &relay.by).copied().chain([from]).collect();
+        let sends = between.iter().filter_map(|peer| self.sends.get(*peer as usize)).flatten();
         let single = |backing: &Backing| PortSet::range(backing.target, backing.target);
         let mut cuts: BTreeSet<PortSet> = backs.iter().map(single).collect();
         cuts.extend(accepts.map(|n| self.transport.accepts[*n as usize].ports.clone()));
@@ -229,6 +264,36 @@ impl AllowedGraph {
         self.mesh.member(class)
     }
 
+    /// What somebody in between, who holds policies against it, carries to a server, with the first
+    /// relay that says so; `None` where there is nobody.
+    pub fn guarded(&self, server: ClassId) -> Option<(TrafficSet, &Relay)> {
+        let mesh = &self.mesh;
+        let backs = &self.class(server)?.backs;
+        let mut found: Option<(PortSet, &Relay)> = None;
+        for (relayed, relay) in mesh.relays.iter().zip(&mesh.transport.relays) {
+            if relayed.guards.is_empty() || relayed.by.is_empty() || relayed.by.contains(&server) {
+                continue;
+            }
+            let through = backs.iter().filter(|backing| relayed.calls.fits(server, Some(**backing)));
+            let ports = match relayed.calls.fits(server, None) {
+                true => PortSet::all(),
+                false => through.fold(PortSet::none(), |all, backing| {
+                    all.union(&PortSet::range(backing.target, backing.target))
+                }),
+            };
+            if !ports.is_empty() {
+                let (known, first) = found.unwrap_or((PortSet::none(), relay));
+                found = Some((known.union(&ports), first));
+            }
+        }
+        found.map(|(ports, relay)| (TrafficSet::of(Protocol::Tcp, ports), relay))
+    }
+
+    /// Whether an endpoint carries on what others call.
+    pub fn is_intermediary(&self, class: ClassId) -> bool {
+        self.mesh.relays.iter().any(|relay| relay.by.contains(&class))
+    }
+
     /// Whether a mesh has a say in what an endpoint sends or takes.
     pub(super) fn is_meshed(&self, class: ClassId) -> bool {
         self.mesh.is_in(class) || self.mesh.policies.get(class as usize).is_some_and(|all| !all.is_empty())
@@ -241,7 +306,7 @@ impl AllowedGraph {
 
     /// Whether proxies enforce a policy, and not the network.
     pub fn is_of_mesh(&self, policy: &PolicyInfo) -> bool {
-        self.tiers[policy.tier as usize].layer == Layer::Mesh
+        is_of_proxies(self.tiers[policy.tier as usize].layer)
     }
 
     /// The acceptances that select an endpoint, in the order in which they are asked.
@@ -254,106 +319,6 @@ impl AllowedGraph {
     pub fn transport(&self) -> &Transport {
         &self.mesh.transport
     }
-
-    /// What meshes make of what the network lets through; `None` where they say nothing.
-    pub(super) fn mesh_edge(&self, from: PeerId, to: PeerId, network: &TrafficSet) -> Option<MeshEdge> {
-        if self.mesh.is_empty() {
-            return None;
-        }
-        let server = self.class(to)?;
-        let client_in = self.class(from).is_some() && self.mesh.is_in(from);
-        let governed_by_mesh = !self.mesh.policies[to as usize].is_empty();
-        if !client_in && !self.mesh.is_in(to) && !governed_by_mesh {
-            return None;
-        }
-        let unclear = self.mesh.is_unclear(to) || (self.class(from).is_some() && self.mesh.is_unclear(from));
-        let mut edge = MeshEdge::default();
-        let (mut proven, mut proxied) = (PortSet::none(), PortSet::none());
-        for part in self.mesh.parts(from, to, &server.backs) {
-            let Some((port, _)) = part.intervals().first().copied() else { continue };
-            let (mut meeting, accepts, sends) = self.mesh.carried(from, to, port, &server.backs);
-            let strict = meeting.protection == ExpectedProtection::MtlsStrict && !self.mesh.is_unclear(to);
-            // Nobody knows whether the proxies are there: nothing is promised, nothing refused. What a
-            // strict server lets in is mutual TLS whoever calls.
-            if unclear && !strict {
-                (meeting.protection, meeting.wire) = (ExpectedProtection::Unknown, None);
-                if client_in {
-                    meeting.identity = Admission::Admitted;
-                }
-            }
-            let whole = TrafficSet::of(Protocol::Tcp, part.clone());
-            let passing = match meeting.wire {
-                None => whole.intersection(network),
-                Some(wire) if network.tcp.contains(wire) => whole.clone(),
-                Some(_) => TrafficSet::none(),
-            };
-            if meeting.wire.is_some() {
-                edge.blocked = edge.blocked.union(&whole.difference(&passing));
-            }
-            if self.mesh.accepted(to, port).0.proxied == Admission::Admitted {
-                proxied = proxied.union(&part);
-            }
-            if meeting.identity == Admission::Admitted {
-                proven = proven.union(&part);
-            }
-            let Meeting { protection, identity, wire } = meeting;
-            edge.add(Leg { traffic: passing, protection, identity, wire, accepts, sends });
-        }
-        let without_tcp = TrafficSet { tcp: PortSet::none(), ..network.clone() };
-        let unknown = ExpectedProtection::Unknown;
-        let (identity, wire) = (Admission::Refused, None);
-        edge.add(Leg {
-            traffic: without_tcp,
-            protection: unknown,
-            identity,
-            wire,
-            accepts: None,
-            sends: None,
-        });
-        self.authorize(from, to, &proven, &proxied, &mut edge);
-        Some(edge)
-    }
-
-    fn authorize(&self, from: PeerId, to: ClassId, proven: &PortSet, proxied: &PortSet, edge: &mut MeshEdge) {
-        let policies = &self.mesh.policies[to as usize];
-        let proven = TrafficSet::of(Protocol::Tcp, proven.clone());
-        let proxied = TrafficSet::of(Protocol::Tcp, proxied.clone());
-        let decision = Rows::of(self).decide_mesh(&self.mesh, from, to, policies, &proven);
-        edge.governed = proxied.difference(&decision.ungoverned);
-        edge.unauthorized = edge.allowed.intersection(&proxied).difference(&decision.allowed);
-        edge.allowed = edge.allowed.difference(&edge.unauthorized);
-        for leg in &mut edge.legs {
-            leg.traffic = leg.traffic.difference(&edge.unauthorized);
-        }
-        edge.legs.retain(|leg| !leg.traffic.is_empty());
-        edge.decision = decision;
-    }
-}
-
-impl MeshEdge {
-    fn add(&mut self, leg: Leg) {
-        if leg.traffic.is_empty() {
-            return;
-        }
-        if leg.protection == ExpectedProtection::Refused {
-            self.refused = self.refused.union(&leg.traffic);
-            return;
-        }
-        self.allowed = self.allowed.union(&leg.traffic);
-        let alike = |other: &&mut Leg| {
-            (other.protection, other.identity, other.wire, other.accepts, other.sends)
-                == (leg.protection, leg.identity, leg.wire, leg.accepts, leg.sends)
-        };
-        match self.legs.iter_mut().find(alike) {
-            Some(other) => other.traffic = other.traffic.union(&leg.traffic),
-            None => self.legs.push(leg),
-        }
-    }
-
-    /// The weakest protection of what gets through, with the leg that has it.
-    pub fn weakest(&self) -> Option<&Leg> {
-        self.legs.iter().max_by_key(|leg| leg.protection)
-    }
 }
 
 /// The position of a service in the inventory, which is sorted by namespace and name.
@@ -362,7 +327,7 @@ fn number(inventory: &Inventory, service: &Service) -> u32 {
     inventory.services.partition_point(|other| (&other.namespace, &other.name) < key) as u32
 }
 
-/// Whether a tier is asked by meshes and not by the network.
-pub(super) fn is_mesh(layer: Layer, direction: Direction) -> bool {
-    layer == Layer::Mesh && direction == Direction::Ingress
+/// Whether proxies ask the tiers of a layer, for single connections, and not the network.
+pub(super) fn is_of_proxies(layer: Layer) -> bool {
+    matches!(layer, Layer::Mesh | Layer::Relay)
 }

@@ -14,6 +14,7 @@ mod gaps;
 mod matching;
 mod mentioned;
 mod mesh;
+mod mesh_edge;
 mod notes;
 mod path;
 mod potential;
@@ -28,7 +29,7 @@ pub use connections::{Connection, End, connections};
 pub use edge::{Edge, Exemption, Row};
 pub use expected::{Expected, WhyExpected, expected};
 pub use explain::{Explanation, Ground, LayerWalk, Outcome, RuleWalk, Spot, TierWalk, Walk, explain, walk};
-pub use mesh::{Leg, MeshEdge};
+pub use mesh_edge::{Leg, MeshEdge, Via};
 pub use notes::Notes;
 pub use path::{GroupId, Links, Reached, Search};
 pub use potential::{Link, Potential, potentials};
@@ -37,6 +38,6 @@ pub use remedy::{Change, Effect, Remedy, remedies};
 // The words of the rule set that edges and policies carry, for rooms that do not know policies.
 pub use crate::policy::{
     Acceptance, Action, Admission, Dataplane, DataplaneKind, Decision, Direction, Found, Isolation, Layer,
-    Membership, MeshMode, Namespaces, Peer, Peers, Population, PortName, Rule, Selection, ServiceChoice,
-    Services, TierRank, TrafficMatch, UnknownField,
+    Membership, MeshMode, Namespaces, Peer, Peers, Population, PortName, Relay, Rule, Selection,
+    ServiceChoice, Services, TierRank, TrafficMatch, UnknownField,
 };

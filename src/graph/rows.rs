@@ -3,12 +3,13 @@
 //! What is numbered and which classes there are was settled in `build`; what meshes add for single
 //! connections is left to `mesh`.
 
+use super::backing::Backing;
 use super::build::{AllowedGraph, PolicyInfo, RuleInfo, TierInfo};
 use super::classes::{ClassId, Classes, NamedPort, PeerId};
 use super::edge::Row;
-use super::mesh::{Mesh, is_mesh};
+use super::mesh::{Mesh, is_of_proxies};
 use super::without::common;
-use crate::model::TrafficSet;
+use crate::model::{Protocol, TrafficSet};
 use crate::policy::{Action, Decision, Direction, Extent, Isolation, Matched, PortName, Rule, Step, decide};
 use hashbrown::HashMap;
 use rayon::prelude::*;
@@ -64,7 +65,7 @@ impl<'a> Rows<'a> {
         let mut selecting: Vec<Vec<u32>> = vec![Vec::new(); self.classes.classes.len()];
         for (number, policy) in self.policies.iter().enumerate() {
             let tier = &self.tiers[policy.tier as usize];
-            if policy.direction == direction && !is_mesh(tier.layer, tier.direction) {
+            if policy.direction == direction && !is_of_proxies(tier.layer) {
                 policy.selected.iter().for_each(|class| selecting[*class as usize].push(number as u32));
             }
         }
@@ -191,24 +192,65 @@ impl<'a> Rows<'a> {
         policies: &[u32],
         proven: &TrafficSet,
     ) -> Decision {
+        let about = |rule: u32| {
+            let traffic = self.resolve(rule, self.classes.ports_of(to));
+            self.is_about(rule, to).then_some((traffic, Extent::Whole))
+        };
+        self.decide_proxied(mesh, from, policies, proven, about)
+    }
+
+    /// What an intermediary lets one peer send on to a class that it calls in this way. Whether it
+    /// compares ports of the service or of the server is not told, so what holds for one of the two
+    /// alone holds in part.
+    pub(super) fn decide_relay(
+        &self,
+        mesh: &Mesh,
+        from: PeerId,
+        (to, call): (ClassId, Option<Backing>),
+        guards: &[u32],
+        proven: &TrafficSet,
+    ) -> Decision {
+        let about = |rule: u32| {
+            let traffic = self.resolve(rule, self.classes.ports_of(to));
+            let fixed = &self.rules[rule as usize].rule.traffic.fixed.tcp;
+            Some(match call {
+                Some(call) if fixed.contains(call.service_port) != fixed.contains(call.target) => {
+                    (traffic.union(&TrafficSet::port(Protocol::Tcp, call.target)), Extent::Part)
+                }
+                _ => (traffic, Extent::Whole),
+            })
+        };
+        self.decide_proxied(mesh, from, guards, proven, about)
+    }
+
+    /// Asks the policies of a proxy. `about` says what a rule is about, if anything.
+    fn decide_proxied(
+        &self,
+        mesh: &Mesh,
+        from: PeerId,
+        policies: &[u32],
+        proven: &TrafficSet,
+        about: impl Fn(u32) -> Option<(TrafficSet, Extent)>,
+    ) -> Decision {
         let holds = |peers: &[PeerId]| peers.binary_search(&from).is_ok();
         let reach = |rule: u32| {
-            let info = &self.rules[rule as usize];
-            let traffic = self.resolve(rule, self.classes.ports_of(to));
-            let known = info.matches.as_deref().is_none_or(holds);
+            let (traffic, extent) = about(rule)?;
+            let known = self.rules[rule as usize].matches.as_deref().is_none_or(holds);
             let unknown = mesh.unproven.get(&rule).map_or(known, |peers| holds(peers));
             let part =
                 |matches: bool, traffic: TrafficSet| if matches { traffic } else { TrafficSet::none() };
-            part(known, traffic.intersection(proven)).union(&part(unknown, traffic.difference(proven)))
+            let reached =
+                part(known, traffic.intersection(proven)).union(&part(unknown, traffic.difference(proven)));
+            Some((rule, reached, extent))
         };
-        let rules: Vec<u32> = self.rules_of(policies).filter(|rule| self.is_about(*rule, to)).collect();
-        let reaches: Vec<TrafficSet> = rules.iter().map(|rule| reach(*rule)).collect();
-        let step = |(tier, unmatched): &(u32, Action)| Step {
-            unmatched: *unmatched,
-            rules: (rules.iter().zip(&reaches))
-                .filter(|(rule, _)| self.tier_of(**rule) == *tier)
-                .map(|(rule, traffic)| self.matched(*rule, traffic))
-                .collect(),
+        let reaches: Vec<(u32, TrafficSet, Extent)> = self.rules_of(policies).filter_map(reach).collect();
+        let step = |(tier, unmatched): &(u32, Action)| {
+            let of_tier = reaches.iter().filter(|(rule, ..)| self.tier_of(*rule) == *tier);
+            let rules = of_tier.map(|(rule, traffic, extent)| {
+                let own = self.matched(*rule, traffic);
+                Matched { extent: if *extent == Extent::Part { Extent::Part } else { own.extent }, ..own }
+            });
+            Step { unmatched: *unmatched, rules: rules.collect() }
         };
         decide(&self.tiers_of(policies).iter().map(step).collect::<Vec<_>>())
     }

@@ -6,7 +6,7 @@ use super::calico::{self, Profiles};
 use super::workload::{ContainerPort, Network, Variant};
 use super::{Inventory, NAME_LABEL, Namespace, Node as ClusterNode, Service, ServiceKind, ServicePort};
 use super::{TargetPort, TrafficPolicy};
-use super::{doubts, group, network, virtual_machine};
+use super::{doubts, group, made, network, virtual_machine};
 use crate::model::{
     Document, EndpointName, Labels, Node, Origin, Problem, Protocol, Requirement, Selector, Value,
 };
@@ -40,6 +40,7 @@ pub fn read(documents: &[Document]) -> (Inventory, Vec<Problem>) {
             Err(problem) => problems.push(problem),
         }
     }
+    builder.owned.extend(made::waypoints(documents, &builder.owned));
     problems.par_extend(documents.par_iter().flat_map_iter(doubts::of));
     for document in documents {
         builder.inventory.definitions.add(document);

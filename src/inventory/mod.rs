@@ -6,6 +6,7 @@ mod build;
 mod calico;
 mod doubts;
 mod group;
+mod made;
 mod network;
 mod service;
 mod virtual_machine;

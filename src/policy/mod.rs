@@ -32,7 +32,7 @@ pub use ruleset::{
     one_of,
 };
 pub use transport::{
-    Acceptance, Accepts, Admission, Dialect, Membership, MeshMode, Sending, Sends, Target, Transport,
+    Acceptance, Accepts, Admission, Dialect, Membership, MeshMode, Relay, Sending, Sends, Target, Transport,
 };
 pub use wanted::{kinds, versions};
 

@@ -64,6 +64,9 @@ pub enum Layer {
     Network,
     /// What leaves the cluster, by a firewall of its own.
     Firewall,
+    /// Connections and requests on their way, by a proxy between client and server (`Relay`); its
+    /// policies select those proxies, and relays say which calls each policy is about.
+    Relay,
     /// Connections and requests, by the proxies of a mesh.
     Mesh,
 }
@@ -186,7 +189,8 @@ pub enum Peer {
     Domains(Vec<DomainPattern>),
     /// What stands behind services.
     Backends(Services),
-    /// Whoever proves an identity of the mesh on the connection at hand; only in `Layer::Mesh`.
+    /// Whoever proves an identity of the mesh on the connection at hand; only in `Layer::Mesh` and
+    /// `Layer::Relay`.
     Authenticated,
     /// All of these at once.
     All(Vec<Peer>),
@@ -295,6 +299,7 @@ impl Layer {
             Layer::Isolation => "network isolation",
             Layer::Network => "network policy",
             Layer::Firewall => "egress firewall",
+            Layer::Relay => "authorization on the way",
             Layer::Mesh => "mesh authorization",
         }
     }

@@ -17,6 +17,9 @@ pub struct Transport {
     pub accepts: Vec<Acceptance>,
     /// What clients send; the first that selects the client and means the target decides.
     pub sends: Vec<Sending>,
+    /// Which calls somebody in between carries on; the first that selects the client and means the
+    /// call decides.
+    pub relays: Vec<Relay>,
 }
 
 /// Endpoints that take part in a mesh, or are kept out of it.
@@ -127,7 +130,29 @@ pub struct Sending {
     pub origin: Option<Origin>,
 }
 
-/// Whom a sending is about.
+/// Calls that somebody in between carries on: one connection from the client to an intermediary, a
+/// second from there to the server. Each of the two is carried like any other, by what its own ends
+/// send and accept, so the server sees who the intermediary is and not who the client is.
+#[derive(Clone, Debug)]
+pub struct Relay {
+    /// Which clients.
+    pub subjects: Vec<Selection>,
+    /// Which calls.
+    pub to: Target,
+    /// Through whom. Nobody there is nobody in between: such calls go straight to the server.
+    pub by: Vec<Selection>,
+    /// Whether its clients may go around it, by calling the server by its address.
+    pub around: Admission,
+    /// The policies of `Layer::Relay` that the intermediary holds against such calls, by where they
+    /// stand.
+    pub guards: Vec<Origin>,
+    /// In words.
+    pub why: String,
+    /// Where that stands.
+    pub origin: Option<Origin>,
+}
+
+/// Whom a sending or a relay is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
     /// Everybody, however called.
@@ -136,6 +161,8 @@ pub enum Target {
     Service(Services, Option<u16>),
     /// These endpoints or addresses, however called.
     Peer(Peer),
+    /// These endpoints or addresses, called by an address of their own and through no service.
+    Address(Peer),
 }
 
 /// What a client sends.
@@ -169,15 +196,17 @@ pub struct Meeting {
 impl Transport {
     /// Whether no mesh says anything.
     pub fn is_empty(&self) -> bool {
-        self.members.is_empty() && self.accepts.is_empty() && self.sends.is_empty()
+        let Transport { members, accepts, sends, relays } = self;
+        members.is_empty() && accepts.is_empty() && sends.is_empty() && relays.is_empty()
     }
 
     /// Appends what another engine says; each side keeps its order.
     pub fn extend(&mut self, other: Transport) {
-        let Transport { members, accepts, sends } = other;
+        let Transport { members, accepts, sends, relays } = other;
         self.members.extend(members);
         self.accepts.extend(accepts);
         self.sends.extend(sends);
+        self.relays.extend(relays);
     }
 
     /// Calls `visit` with every selection that is made.
@@ -185,6 +214,18 @@ impl Transport {
         self.members.iter().flat_map(|member| &member.subjects).for_each(&mut *visit);
         self.accepts.iter().flat_map(|acceptance| &acceptance.subjects).for_each(&mut *visit);
         self.sends.iter().flat_map(|sending| &sending.subjects).for_each(&mut *visit);
+        self.relays.iter().flat_map(|relay| relay.subjects.iter().chain(&relay.by)).for_each(&mut *visit);
+    }
+
+    /// Calls `visit` with every peer that a target names.
+    pub fn for_each_peer<'a>(&'a self, visit: &mut impl FnMut(&'a Peer)) {
+        let sent = self.sends.iter().map(|sending| &sending.to);
+        for target in sent.chain(self.relays.iter().map(|relay| &relay.to)) {
+            match target {
+                Target::Peer(peer) | Target::Address(peer) => peer.for_each(visit),
+                Target::Anything | Target::Service(..) => {}
+            }
+        }
     }
 }
 

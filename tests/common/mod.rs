@@ -155,19 +155,30 @@ pub fn edge_word(analysis: &Analysis, from: &str, to: &str, port: u16) -> String
         let edge = analysis.graph.edge(a, b);
         let holds = |set: &TrafficSet| set.contains(Protocol::Tcp, port);
         let Some(mesh) = edge.mesh.as_ref() else {
-            return if holds(&edge.traffic) { "unknown" } else { "denied" };
+            return if holds(&edge.traffic) { "unknown".to_owned() } else { "denied".to_owned() };
         };
-        let leg = mesh.legs.iter().find(|leg| holds(&leg.traffic));
-        match leg {
-            Some(leg) => leg.protection.word(),
-            None if holds(&mesh.refused) => "refused",
-            None if holds(&mesh.unauthorized) => "unauthorized",
-            None if holds(&mesh.blocked) => "blocked",
-            None => "denied",
+        // Each way on its own, those through somebody with their name.
+        let ways: std::collections::BTreeSet<String> = (mesh.legs.iter())
+            .filter(|leg| holds(&leg.traffic))
+            .map(|leg| match leg.via {
+                None => leg.protection.word().to_owned(),
+                Some(via) => {
+                    let member = analysis.graph.classes()[via.by as usize].members[0];
+                    let between = &analysis.inventory.workloads[member.workload as usize].name;
+                    format!("{} via {between}", leg.protection.word())
+                }
+            })
+            .collect();
+        match () {
+            () if !ways.is_empty() => ways.into_iter().collect::<Vec<_>>().join(" + "),
+            () if holds(&mesh.refused) => "refused".to_owned(),
+            () if holds(&mesh.unauthorized) => "unauthorized".to_owned(),
+            () if holds(&mesh.blocked) => "blocked".to_owned(),
+            () => "denied".to_owned(),
         }
     };
     let targets = classes(to);
-    let words: std::collections::BTreeSet<&str> =
+    let words: std::collections::BTreeSet<String> =
         sources.iter().flat_map(|a| targets.iter().map(|b| word(*a, *b))).collect();
     words.into_iter().collect::<Vec<_>>().join("/")
 }

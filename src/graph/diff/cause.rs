@@ -91,6 +91,8 @@ impl Causes<'_> {
                     let accepts = leg.accepts.map(|n| &graph.transport().accepts[n as usize]);
                     reasons.extend(sends.map(|sending| (sending.why.as_str(), sending.origin.clone())));
                     reasons.extend(accepts.map(|accept| (accept.why.as_str(), accept.origin.clone())));
+                    let relay = leg.via.map(|via| &graph.transport().relays[via.relay as usize]);
+                    reasons.extend(relay.map(|relay| (relay.why.as_str(), relay.origin.clone())));
                 }
             }
             reasons

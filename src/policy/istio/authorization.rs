@@ -18,12 +18,23 @@ pub struct Authorization {
     pub action: Action,
     /// `selector.matchLabels`.
     pub selector: Selector,
-    /// `targetRef` and `targetRefs`: kind and name.
-    pub targets: Vec<(String, String)>,
+    /// `targetRef` and `targetRefs`.
+    pub targets: Vec<TargetRef>,
     /// Whether `istio.io/dry-run` is true.
     pub dry_run: bool,
     /// `rules`.
     pub rules: Vec<AuthRule>,
+}
+
+/// What a policy is bound to (`PolicyTargetReference`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TargetRef {
+    /// `kind`.
+    pub kind: String,
+    /// `name`.
+    pub name: String,
+    /// `namespace`, which must be that of the policy where it is given.
+    pub namespace: Option<String>,
 }
 
 /// `action`.
@@ -156,7 +167,11 @@ pub fn object(document: &Document) -> Result<Authorization, Problem> {
     };
     let reference = |node: &Node| {
         let text = |field: &str| node.text_of(field).unwrap_or_default().to_owned();
-        (text("kind"), text("name"))
+        TargetRef {
+            kind: text("kind"),
+            name: text("name"),
+            namespace: node.text_of("namespace").map(str::to_owned),
+        }
     };
     let single = spec.get("targetRef").filter(|node| !node.is_null());
     let targets: Vec<_> = single.into_iter().chain(spec.items_of("targetRefs")).map(reference).collect();

@@ -98,6 +98,16 @@ impl Capture {
             origin: None,
         };
         let mut list = Vec::new();
+        let waypoint = Accepts {
+            plaintext: Admission::Refused,
+            terminates: Some(Dialect::Hbone),
+            advertises: Some(Dialect::Hbone),
+            proxied: Admission::Admitted,
+        };
+        if members.waypoint != Selector::nothing() {
+            let why = "a waypoint takes the tunnel alone";
+            list.push(acceptance(everywhere(members.waypoint.clone()), PortSet::all(), waypoint, why));
+        }
         let gateway = Accepts { proxied: Admission::Admitted, ..Accepts::BARE };
         let why = "a gateway takes what its servers say";
         list.push(acceptance(everywhere(members.gateway.clone()), PortSet::all(), gateway, why));

@@ -7,6 +7,7 @@ use super::destination_rule::{DestinationRule, Rules, Tls, expanded};
 use super::membership::{Members, all, pods};
 use super::mesh_config::MeshConfig;
 use super::peer_authentication::{Mode, Modes};
+use super::waypoint::Waypoints;
 use crate::model::{Bend, Document, Gap, Node, Origin, PortSet, Selector};
 use std::collections::BTreeSet;
 
@@ -30,6 +31,8 @@ pub struct Clients<'a> {
     pub config: &'a MeshConfig,
     /// What leaves past proxies.
     pub capture: &'a Capture,
+    /// Who is between clients and servers.
+    pub waypoints: &'a Waypoints,
 }
 
 impl Clients<'_> {
@@ -37,6 +40,7 @@ impl Clients<'_> {
     pub fn sendings(&self, documents: &[Document]) -> (Vec<Sending>, Vec<Gap>) {
         let mut gaps = Vec::new();
         let mut list = self.capture.bypasses(self.members);
+        list.extend(self.waypoints.sendings(self.members));
         let services: Vec<Called> = documents.iter().filter_map(called).collect();
         let routed = routed_subsets(documents);
         for service in &services {

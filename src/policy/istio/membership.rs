@@ -5,6 +5,7 @@
 //! (`istio-discovery/templates/mutatingwebhook.yaml`, `pkg/kube/inject/inject.go`).
 
 use super::super::{Membership, MeshMode, Namespaces, Population, Selection, one_of};
+use super::waypoint::Waypoints;
 use crate::model::{Document, Node, Requirement, Selector, fact};
 use std::collections::BTreeSet;
 
@@ -30,6 +31,8 @@ pub struct Members {
     pub ambient: Selector,
     /// Gateways.
     pub gateway: Selector,
+    /// Waypoints.
+    pub waypoint: Selector,
     /// Whether some are, nobody knows.
     pub unclear: Selector,
     /// How that is known.
@@ -80,8 +83,9 @@ fn ns(key: &str) -> String {
 }
 
 /// Reads who takes part.
-pub fn read(documents: &[Document]) -> Members {
-    let gateway = Selector::any_of(vec![
+pub fn read(documents: &[Document], waypoints: &Waypoints) -> Members {
+    let waypoint = waypoints.selector();
+    let labelled = Selector::any_of(vec![
         has(GATEWAY_NAME),
         one(Requirement::In(
             "istio".to_owned(),
@@ -89,12 +93,14 @@ pub fn read(documents: &[Document]) -> Members {
         )),
         Selector::equals(&annotation("inject.istio.io/templates"), "gateway"),
     ]);
+    let gateway = all([labelled.clone(), waypoint.clone().negated()]);
     if !documents.iter().any(shows) {
-        let (refused, free) = (Selector::equals(INJECT, "false"), gateway.clone().negated());
+        let (refused, free) = (Selector::equals(INJECT, "false"), labelled.negated());
         return Members {
             sidecar: all([free, refused.negated(), is_not(&annotation(INJECT), "false")]),
             ambient: Selector::nothing(),
             gateway,
+            waypoint,
             unclear: Selector::nothing(),
             known: Known::Assumed,
         };
@@ -103,8 +109,8 @@ pub fn read(documents: &[Document]) -> Members {
     let proxied =
         Selector::any_of(vec![has(&format!("{}{PROXY}", fact::CONTAINER)), has(&annotation(STATUS))]);
     let expected = all([injected, running.clone().negated()]);
-    let sidecar = all([Selector::any_of(vec![proxied, expected]), gateway.clone().negated()]);
-    let free = all([gateway.clone().negated(), sidecar.clone().negated()]);
+    let sidecar = all([Selector::any_of(vec![proxied, expected]), labelled.clone().negated()]);
+    let free = all([labelled.negated(), sidecar.clone().negated()]);
     let asked = Selector::any_of(vec![
         Selector::equals(MODE, "ambient"),
         all([Selector::equals(&ns(MODE), "ambient"), is_not(MODE, "none")]),
@@ -126,7 +132,7 @@ pub fn read(documents: &[Document]) -> Members {
     let sidecar = Selector::any_of(vec![sidecar, assumed]);
     let served = documents.iter().any(|d| &*d.origin.kind == "Service");
     let known = if served { Known::Shown } else { Known::WithoutServices };
-    Members { sidecar, ambient, gateway, unclear, known }
+    Members { sidecar, ambient, gateway, waypoint, unclear, known }
 }
 
 /// Namespaces that have policies of the mesh: somebody takes their pods for members.
@@ -254,6 +260,7 @@ pub fn list(members: &Members) -> Vec<Membership> {
             why: "pods on the network of their node get no proxy".to_owned(),
             origin: None,
         },
+        entry(&members.waypoint, mode(MeshMode::IstioGateway), "a Gateway declares it as a waypoint"),
         entry(&members.gateway, mode(MeshMode::IstioGateway), "its labels are those of a gateway"),
         entry(
             &members.unclear,

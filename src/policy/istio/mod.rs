@@ -8,21 +8,20 @@ mod authorization;
 mod capture;
 mod clients;
 mod destination_rule;
+mod enforcement;
 mod identity;
 mod kinds;
 mod membership;
 mod mesh_config;
 mod peer_authentication;
 mod rbac;
+mod waypoint;
 
 use super::kubernetes::refusal;
-use super::{Action, Dataplane, Direction, Engine, Kind, Layer, Lowered, Namespaces, Policy, Selection};
-use super::{Tier, TierRank, Transport};
+use super::{Dataplane, Engine, Kind, Lowered, Transport};
 use crate::model::{Bend, Document, Gap, Node, Origin, Problem, Requirement, Selector, Value};
-use authorization::Authorization;
-use membership::{Known, Members, all, pods};
+use membership::{Known, Members};
 use mesh_config::MeshConfig;
-use rbac::Evaluator;
 
 /// PeerAuthentication, DestinationRule, AuthorizationPolicy and what surrounds them.
 pub struct Istio;
@@ -41,7 +40,8 @@ impl Engine for Istio {
     }
 
     fn lower(&self, documents: &[Document], _dataplane: &Dataplane) -> Lowered {
-        let members = membership::read(documents);
+        let mut waypoints = waypoint::read(documents);
+        let members = membership::read(documents, &waypoints);
         let speaks = documents.iter().any(|d| super::fields::kind_of(kinds::KINDS, d).is_some());
         if members.known == Known::Assumed && !speaks {
             return Lowered::default();
@@ -51,6 +51,8 @@ impl Engine for Istio {
         let rules = destination_rule::read(documents, &config);
         let capture = capture::read(documents);
         let (mut gaps, mut problems) = advisory::read(documents);
+        let (policies, refused) = enforcement::read(documents);
+        problems.extend(refused);
         gaps.extend(assumptions(documents, &members, &config));
         let clients = clients::Clients {
             members: &members,
@@ -58,15 +60,18 @@ impl Engine for Istio {
             rules: &rules,
             config: &config,
             capture: &capture,
+            waypoints: &waypoints,
         };
         let (sends, doubts) = clients.sendings(documents);
         let transport = Transport {
             members: membership::list(&members),
             accepts: modes.acceptances(&members, &capture),
             sends,
+            relays: waypoints.relays(&members, &policies, &config),
         };
-        let tiers = tiers(documents, &members, &config, &mut gaps, &mut problems);
+        let tiers = enforcement::tiers(&policies, &members, &waypoints, &config, &mut gaps);
         gaps.extend(doubts.into_iter().chain(modes.gaps).chain(rules.gaps));
+        gaps.append(&mut waypoints.gaps);
         problems.extend(modes.problems.into_iter().chain(rules.problems));
         gaps.sort();
         gaps.dedup();
@@ -176,104 +181,5 @@ fn assumptions(documents: &[Document], members: &Members, config: &MeshConfig) -
             ));
         }
     }
-    let waypoint = |d: &&Document| d.body.path(&["metadata", "labels", "istio.io/use-waypoint"]).is_some();
-    for document in documents.iter().filter(waypoint) {
-        gaps.push(Gap {
-            what: "traffic through a waypoint is shown as if it went straight to the pods".to_owned(),
-            origin: document.origin.clone(),
-            bends: Bend::MayAllowLess,
-        });
-    }
     gaps
-}
-
-/// The steps of authorization (`authz/builder`): external authorizers, what denies, what allows.
-fn tiers(
-    documents: &[Document],
-    members: &Members,
-    config: &MeshConfig,
-    gaps: &mut Vec<Gap>,
-    problems: &mut Vec<Problem>,
-) -> Vec<Tier> {
-    let tier = |order, name: &str, unmatched| Tier {
-        layer: Layer::Mesh,
-        direction: Direction::Ingress,
-        rank: TierRank::declared(order, name),
-        unmatched,
-        policies: Vec::new(),
-    };
-    let mut tiers = vec![
-        tier(5.0, "custom", Action::Pass),
-        tier(10.0, "deny", Action::Pass),
-        tier(20.0, "allow", Action::Deny),
-    ];
-    for document in documents.iter().filter(|d| is(d, authorization::KIND)) {
-        let object = match authorization::object(document) {
-            Ok(object) => object,
-            Err(problem) => {
-                problems.push(problem);
-                continue;
-            }
-        };
-        let number = match object.action {
-            authorization::Action::Custom(_) => 0,
-            authorization::Action::Deny => 1,
-            authorization::Action::Allow | authorization::Action::Audit => 2,
-        };
-        tiers[number].policies.extend(lowered(&object, members, config, gaps));
-    }
-    tiers.retain(|tier| !tier.policies.is_empty());
-    tiers
-}
-
-/// The policy for those who evaluate it as Envoy does, and for those behind ztunnel.
-fn lowered(
-    object: &Authorization,
-    members: &Members,
-    config: &MeshConfig,
-    gaps: &mut Vec<Gap>,
-) -> Vec<Policy> {
-    let mut without_effect = |what: &str| {
-        let (what, origin) = (what.to_owned(), object.origin.clone());
-        gaps.push(Gap { what, origin, bends: Bend::MayAllowLess });
-    };
-    if object.dry_run {
-        without_effect("a dry run changes nothing: the policy is not counted");
-    }
-    if object.action == authorization::Action::Audit {
-        without_effect("AUDIT changes nothing that passes");
-    }
-    let namespaces = match *object.origin.namespace == *config.root {
-        true => Namespaces::any(),
-        false => Namespaces::Named(object.origin.namespace.to_string()),
-    };
-    let of = |who: Selector| -> Vec<Selection> {
-        vec![pods(namespaces.clone(), all([who, object.selector.clone()]))]
-    };
-    if !object.targets.is_empty() {
-        let mut subjects = Vec::new();
-        for (kind, name) in &object.targets {
-            if kind == "Gateway" {
-                subjects.extend(of(Selector::equals(membership::GATEWAY_NAME, name)));
-            } else {
-                without_effect(&format!("the policy is bound to {kind} {name}: waypoints are not modelled"));
-            }
-        }
-        let policy = rbac::policy(object, Evaluator::Envoy, subjects, config, gaps);
-        return policy.into_iter().filter(|policy| !policy.subjects.is_empty()).collect();
-    }
-    let proxied = Selector::any_of(vec![members.sidecar.clone(), members.gateway.clone()]);
-    let mut policies = Vec::new();
-    policies.extend(rbac::policy(object, Evaluator::Envoy, of(proxied), config, gaps));
-    if members.ambient != Selector::nothing() {
-        if let authorization::Action::Custom(_) = object.action {
-            gaps.push(Gap {
-                what: "ztunnel ignores CUSTOM: the policy closes nothing for pods in ambient".to_owned(),
-                origin: object.origin.clone(),
-                bends: Bend::MayAllowLess,
-            });
-        }
-        policies.extend(rbac::policy(object, Evaluator::Ztunnel, of(members.ambient.clone()), config, gaps));
-    }
-    policies
 }

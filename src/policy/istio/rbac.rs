@@ -18,6 +18,8 @@ use crate::model::{
 pub enum Evaluator {
     /// Envoy beside the pod, or as a gateway.
     Envoy,
+    /// Envoy as a waypoint: as above, but what is called is the address of a service.
+    Waypoint,
     /// The proxy of the node.
     Ztunnel,
 }
@@ -33,7 +35,7 @@ pub fn policy(
     let action = match &object.action {
         authorization::Action::Allow => Action::Allow,
         authorization::Action::Deny => Action::Deny,
-        authorization::Action::Custom(_) if evaluator == Evaluator::Envoy => Action::Deny,
+        authorization::Action::Custom(_) if evaluator != Evaluator::Ztunnel => Action::Deny,
         authorization::Action::Custom(_) | authorization::Action::Audit => return None,
     };
     if object.dry_run {
@@ -41,6 +43,7 @@ pub fn policy(
     }
     let rules = object.rules.iter().flat_map(|rule| match evaluator {
         Evaluator::Envoy => at_envoy(object, rule, action, config, gaps),
+        Evaluator::Waypoint => at_envoy(object, &on_the_way(rule), action, config, gaps),
         Evaluator::Ztunnel => at_ztunnel(object, rule, action, config, gaps),
     });
     Some(Policy {
@@ -50,6 +53,18 @@ pub fn policy(
         order: PolicyOrder::new(0.0, ""),
         origin: object.origin.clone(),
     })
+}
+
+/// A rule with what a waypoint sees: the address that it compares is that of a service, which is
+/// kept as a condition.
+fn on_the_way(rule: &AuthRule) -> AuthRule {
+    let mut rule = rule.clone();
+    for field in rule.clauses.iter_mut().flatten().flatten() {
+        if field.of == Attribute::DestinationIp {
+            field.of = Attribute::Filter("the address that is called is".to_owned());
+        }
+    }
+    rule
 }
 
 fn at_envoy(

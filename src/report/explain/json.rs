@@ -1,9 +1,9 @@
 //! `explain` for programs: `watertight/explain/v1`.
 
-use super::{Answer, Case, Verdict, change_text, packet, protection, spot_name};
+use super::{Answer, Case, Verdict, between_name, change_text, packet, protection, spot_name};
 use crate::analysis::Analysis;
-use crate::graph::{Change, Effect, Ground, Outcome, TierWalk, Walk};
-use crate::model::TrafficSet;
+use crate::graph::{Change, Effect, Explanation, Ground, Leg, MeshEdge, Outcome, TierWalk, Walk};
+use crate::model::{ExpectedProtection, TrafficSet};
 use crate::report::json::{Because, GapShape, Traffic, because_shape, gap_shape, whole_traffic};
 use crate::report::words::{action_word, peers_text};
 use serde::Serialize;
@@ -43,6 +43,21 @@ struct MeshShape {
     refused: Traffic,
     blocked: Traffic,
     unauthorized: Traffic,
+    /// The ways that get through, where somebody is in between on one of them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    ways: Vec<WayShape>,
+}
+
+#[derive(Serialize)]
+struct WayShape {
+    traffic: Traffic,
+    protection: &'static str,
+    /// Who is in between; absent on the straight way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    via: Option<String>,
+    /// The protection as far as there, and from there.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    stretches: Vec<&'static str>,
 }
 
 #[derive(Serialize)]
@@ -142,12 +157,25 @@ fn case_shape<'a>(analysis: &'a Analysis, case: &'a Case) -> CaseShape<'a> {
                 refused: part(&mesh.refused),
                 blocked: part(&mesh.blocked),
                 unauthorized: part(&mesh.unauthorized),
+                ways: ways(analysis, walk, mesh),
             }
         }),
         packets: shown.collect(),
         walks: walk.walks.iter().map(|end| walk_shape(analysis, end, &walk.asked)).collect(),
         remedies: case.remedies.iter().map(|remedy| remedy_shape(analysis, remedy)).collect(),
     }
+}
+
+fn ways(analysis: &Analysis, walk: &Explanation, mesh: &MeshEdge) -> Vec<WayShape> {
+    let between = mesh.legs.iter().any(|leg| leg.via.is_some());
+    let asked = |leg: &&Leg| between && !leg.traffic.intersection(&walk.asked).is_empty();
+    let way = |leg: &Leg| WayShape {
+        traffic: whole_traffic(&leg.traffic.intersection(&walk.asked)),
+        protection: leg.protection.word(),
+        via: leg.via.map(|via| between_name(analysis, via)),
+        stretches: leg.via.iter().flat_map(|via| via.stretches).map(ExpectedProtection::word).collect(),
+    };
+    mesh.legs.iter().filter(asked).map(way).collect()
 }
 
 fn walk_shape<'a>(analysis: &'a Analysis, walk: &'a Walk, asked: &TrafficSet) -> WalkShape<'a> {

@@ -6,7 +6,7 @@ mod text;
 use super::words::peer_text;
 use super::{names::origin_text, snippet};
 use crate::analysis::Analysis;
-use crate::graph::{Change, Direction, Expected, Explanation, Remedy, Spot, expected};
+use crate::graph::{Change, Direction, Expected, Explanation, Remedy, Spot, Via, expected};
 use crate::model::{Protocol, TrafficSet};
 use std::net::IpAddr;
 
@@ -75,6 +75,13 @@ fn case_protection(analysis: &Analysis, walk: &Explanation) -> Expected {
     let legs = walk.mesh.iter().flat_map(|mesh| &mesh.legs);
     let asked = legs.filter(|leg| !leg.traffic.intersection(&walk.asked).is_empty());
     asked.map(|leg| leg.expected().over(below)).reduce(Expected::and).unwrap_or(below)
+}
+
+/// The name of who is in between.
+fn between_name(analysis: &Analysis, via: Via) -> String {
+    let members = &analysis.graph.classes()[via.by as usize].members;
+    let workload = members.first().map(|member| &analysis.inventory.workloads[member.workload as usize]);
+    workload.map_or_else(String::new, |workload| workload.name.to_string())
 }
 
 /// A packet that shows the answer; what is not known is named.

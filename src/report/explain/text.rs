@@ -1,11 +1,11 @@
 //! `explain` for people: the walk from top to bottom, then what would flip it.
 
-use super::{Answer, Case, Verdict, change_text, packet, protection, spot_name};
+use super::{Answer, Case, Verdict, between_name, change_text, packet, protection, spot_name};
 use crate::analysis::Analysis;
 use crate::graph::{
     Action, Direction, Effect, Explanation, Ground, LayerWalk, Outcome, RuleWalk, TierWalk, Walk,
 };
-use crate::model::TrafficSet;
+use crate::model::{ExpectedProtection, TrafficSet};
 use crate::report::names::origin_text;
 use crate::report::words::{action_word, asked_text, peers_text, rule_traffic_text};
 use std::io::{self, Write};
@@ -69,7 +69,7 @@ fn one(analysis: &Analysis, answer: &Answer, case: &Case, out: &mut dyn Write) -
     for (index, end) in walk.walks.iter().enumerate() {
         side(analysis, end, &answer.names, &walk.asked, index, out)?;
     }
-    mesh(walk, out)?;
+    mesh(analysis, walk, out)?;
     if !walk.exempt.is_empty() {
         let (from, to) = (&answer.names[0], &answer.names[1]);
         writeln!(
@@ -186,8 +186,25 @@ fn end(analysis: &Analysis, tier: &TierWalk, subject: &str, out: &mut dyn Write)
 }
 
 /// What meshes add to what the network lets through.
-fn mesh(walk: &Explanation, out: &mut dyn Write) -> io::Result<()> {
+fn mesh(analysis: &Analysis, walk: &Explanation, out: &mut dyn Write) -> io::Result<()> {
     let Some(mesh) = &walk.mesh else { return Ok(()) };
+    // Ways are told apart only where there is more than the straight one.
+    let between = mesh.legs.iter().any(|leg| leg.via.is_some());
+    for leg in mesh.legs.iter().filter(|_| between) {
+        let part = asked_text(&leg.traffic.intersection(&walk.asked));
+        match leg.via {
+            _ if leg.traffic.intersection(&walk.asked).is_empty() => {}
+            None => writeln!(out, "\nmesh: {part} may go straight to the server: {}", leg.protection.word())?,
+            Some(via) => {
+                let [to, from] = via.stretches.map(ExpectedProtection::word);
+                let name = between_name(analysis, via);
+                writeln!(
+                    out,
+                    "\nmesh: {part} may go through {name}: {to} as far as there, {from} from there"
+                )?;
+            }
+        }
+    }
     let parts = [
         (&mesh.refused, "refused, because client and server do not understand each other"),
         (&mesh.blocked, "blocked, because policies close the port of the tunnel that carries it"),
