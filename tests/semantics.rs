@@ -4,6 +4,8 @@
 //! its first line also those with the outside); an `error` block holds a part of the message.
 //! An `edges` block says of single connections (`from -> to PORT: word`) what becomes of them; where
 //! somebody is in between, each way stands for itself (`word + word via SOMEBODY`).
+//! An `in-part` block says (`from -> to PORT: yes` or `no`) whether conditions above packets decide on
+//! what passes of a connection.
 //! A `protection` block lists how each allowed connection is expected to be protected.
 //! A `networks` block lists the connections on networks beside that of the cluster: `name: line`.
 //! A `gaps` block holds lines each of which must be part of a gap. A `dataplane` block names the
@@ -89,6 +91,19 @@ fn run_page(path: &Path) -> (usize, Vec<String>) {
                     let got = common::edge_word(&analysis, from, to, port.parse().expect("a port"));
                     if got != want {
                         failures.push(format!("{heading}: {pair} is {got}, not {want}"));
+                    }
+                }
+            }
+            "in-part" => {
+                let (analysis, _) = common::analyse_on(&manifests, dataplane.clone());
+                for line in wanted(&block).1 {
+                    cases += 1;
+                    let (pair, want) = line.rsplit_once(": ").expect("from -> to PORT: yes or no");
+                    let (from, rest) = pair.split_once(" -> ").expect("from -> to");
+                    let (to, port) = rest.rsplit_once(' ').expect("to PORT");
+                    let got = common::passes_in_part(&analysis, from, to, port.parse().expect("a port"));
+                    if got != (want == "yes") {
+                        failures.push(format!("{heading}: {pair} in part is {got}, not {want}"));
                     }
                 }
             }

@@ -8,8 +8,8 @@ use watertight::inventory::{self, Inventory};
 use watertight::model::{Document, ExpectedProtection, PortSet, Protocol, Selector, TrafficSet};
 use watertight::policy::{
     Acceptance, Accepts, Action, Admission, Dataplane, Dialect, Direction, Isolation, Layer, Membership,
-    MeshMode, Namespaces, Peer, Peers, Policy, PolicyOrder, Rule, Selection, Sending, Sends, Target, Tier,
-    TierRank, TrafficMatch, Transport,
+    MeshMode, Namespaces, Peer, Peers, Policy, PolicyOrder, Relay, Rule, Selection, Sending, Sends,
+    ServiceChoice, Services, Target, Tier, TierRank, TrafficMatch, Transport,
 };
 
 const WORLD: &str = "
@@ -188,4 +188,113 @@ fn authorization_by_identity_needs_one_that_is_proven() {
     let graph = build(vec![tier("deny", 1.0, Action::Pass, vec![deny])]);
     assert!(protection(&graph, &inventory, "client", 8080).is_some());
     assert_eq!(protection(&graph, &inventory, "bare", 8080), None);
+}
+
+/// The world with somebody who carries on what clients of the mesh send to the service.
+fn relayed(around: Admission) -> (Inventory, Transport) {
+    let world = format!(
+        "{WORLD}---\napiVersion: v1\nkind: Pod\nmetadata: {{name: between, namespace: n, labels: {{app: between}}}}\n\
+         spec: {{containers: [{{name: c}}]}}\n"
+    );
+    let inventory = inventory::read(&common::documents(&world)).0;
+    let mut transport = transport(Admission::Admitted, Dialect::Hbone);
+    let between = Selection::pods(Namespaces::any(), Selector::equals("app", "between"));
+    let why = "by hand".to_owned();
+    let server = Services { namespace: None, chosen: ServiceChoice::Named("server".to_owned()) };
+    let accepts = Accepts {
+        plaintext: Admission::Refused,
+        terminates: Some(Dialect::Hbone),
+        advertises: Some(Dialect::Hbone),
+        proxied: Admission::Admitted,
+    };
+    let subjects = vec![between.clone()];
+    transport.members.push(Membership {
+        subjects: subjects.clone(),
+        mode: MeshMode::IstioGateway,
+        why: why.clone(),
+        origin: None,
+    });
+    let ports = PortSet::all();
+    transport.accepts.push(Acceptance {
+        subjects: subjects.clone(),
+        ports: ports.clone(),
+        accepts,
+        why: why.clone(),
+        origin: None,
+    });
+    let sends = Sends::IfAdvertised(Dialect::Hbone);
+    for (subjects, to) in [
+        (vec![meshed()], Target::Address(Peer::Endpoints(between.clone()))),
+        (subjects.clone(), Target::Anything),
+    ] {
+        let (ports, why) = (ports.clone(), why.clone());
+        transport.sends.push(Sending { subjects, to, ports, sends, why, origin: None });
+    }
+    transport.relays.push(Relay {
+        subjects: vec![meshed()],
+        to: Target::Service(server, None),
+        by: subjects,
+        around,
+        guards: Vec::new(),
+        why,
+        origin: None,
+    });
+    (inventory, transport)
+}
+
+#[test]
+fn somebody_in_between_carries_calls_through_the_service_and_clients_may_go_around() {
+    for around in [Admission::Admitted, Admission::Refused] {
+        let (inventory, transport) = relayed(around);
+        let graph = AllowedGraph::build_with(&inventory, Vec::new(), transport, Dataplane::kubernetes());
+        let class = |name: &str| {
+            graph.class_of(inventory.workloads.iter().position(|w| w.name.name == name).expect("a pod"), 0)
+        };
+        let edge = graph.edge(class("client"), class("server"));
+        let mesh = edge.mesh.expect("a mesh speaks of the server");
+        let at = |port| mesh.legs.iter().filter(move |leg| leg.traffic.contains(Protocol::Tcp, port));
+        let through: Vec<_> = at(8080).filter_map(|leg| leg.via).collect();
+        let strict = ExpectedProtection::MtlsStrict;
+        assert_eq!(through.len(), 1, "the call through the service is carried on");
+        assert_eq!(through[0].by, class("between"));
+        assert_eq!(through[0].stretches, [strict, ExpectedProtection::MtlsPermissive]);
+        let straight = at(8080).any(|leg| leg.via.is_none());
+        assert_eq!(straight, around == Admission::Admitted, "by address, where that is possible");
+        assert!(at(9999).all(|leg| leg.via.is_none()), "no service leads there");
+        assert!(graph.is_intermediary(class("between")) && !graph.is_intermediary(class("server")));
+    }
+}
+
+#[test]
+fn what_the_way_through_denies_may_go_around() {
+    let (inventory, mut transport) = relayed(Admission::Admitted);
+    let origin = inventory.workloads[0].origin.clone();
+    transport.relays[0].guards.push(origin.clone());
+    let guard = |layer| Tier {
+        layer,
+        direction: Direction::Ingress,
+        rank: TierRank::declared(0.0, "guard"),
+        unmatched: Action::Deny,
+        policies: vec![Policy {
+            subjects: vec![Selection::pods(Namespaces::any(), Selector::equals("app", "between"))],
+            isolation: Isolation::Isolates,
+            order: PolicyOrder::new(0.0, ""),
+            rules: Vec::new(),
+            origin: origin.clone(),
+        }],
+    };
+    let build = |transport: &Transport| {
+        let tiers = vec![guard(Layer::Relay)];
+        AllowedGraph::build_with(&inventory, tiers, transport.clone(), Dataplane::kubernetes())
+    };
+    let allowed = |graph: &AllowedGraph, port| {
+        let class = |name: &str| {
+            graph.class_of(inventory.workloads.iter().position(|w| w.name.name == name).expect("a pod"), 0)
+        };
+        graph.edge(class("client"), class("server")).traffic.contains(Protocol::Tcp, port)
+    };
+    assert!(allowed(&build(&transport), 8080), "the guard is not asked on the way around");
+    transport.relays[0].around = Admission::Refused;
+    let graph = build(&transport);
+    assert!(!allowed(&graph, 8080) && allowed(&graph, 9999));
 }

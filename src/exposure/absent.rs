@@ -147,6 +147,7 @@ fn seat(house: &mut Inventory, looks: &Usual) -> usize {
         network: Network::Pod,
         service_account: "default".to_owned(),
         profiles: Vec::new(),
+        users: Default::default(),
         attachments: Default::default(),
         addresses: BTreeSet::new(),
         nodes: BTreeSet::new(),

@@ -206,6 +206,9 @@ impl Seen<'_> {
         if let Some(container) = key.strip_prefix(fact::CONTAINER) {
             return variant.containers.contains(container).then(String::new);
         }
+        if let Some(user) = key.strip_prefix(fact::USER) {
+            return variant.users.iter().any(|own| own.to_string() == user).then(String::new);
+        }
         match key {
             fact::NETWORK => Some(if variant.network == Network::Pod { "pod" } else { "host" }.to_owned()),
             fact::RUNNING => (!variant.addresses.is_empty()).then(String::new),

@@ -3,13 +3,13 @@
 //!
 //! Nothing here names a mesh; `policy/transport` decides.
 
-use super::backing::Backing;
+use super::backing::{Backing, Declared};
 use super::build::{AllowedGraph, PolicyInfo};
 use super::classes::{ClassId, Classes, PeerId};
 use super::mentioned::chosen_services;
 use super::mesh_edge::Way;
 use crate::inventory::{Inventory, Service};
-use crate::model::{Origin, PortSet, Protocol, TrafficSet};
+use crate::model::{ExpectedProtection, Origin, PortSet, Protocol, TrafficSet};
 use crate::policy::transport::{Meeting, choose, meet};
 use crate::policy::{
     Acceptance, Accepts, Admission, Dialect, Layer, Membership, MeshMode, Relay, Selection, Sends, Target,
@@ -91,7 +91,10 @@ impl Mesh {
         let selected = |subjects: &[Selection]| -> BTreeSet<ClassId> {
             subjects.iter().flat_map(|selection| classes.selected(selection)).copied().collect()
         };
-        for (number, member) in (0..).zip(&transport.members) {
+        // Each mesh knows its own members alone: whom one leaves out, another may have in.
+        let mut members: Vec<(u32, &Membership)> = (0..).zip(&transport.members).collect();
+        members.sort_by_key(|(_, member)| member.mode.certainty());
+        for (number, member) in members {
             for class in selected(&member.subjects) {
                 mesh.members[class as usize].get_or_insert(number);
             }
@@ -234,7 +237,14 @@ impl Mesh {
                 (Sends::IfAllAdvertise(dialect), Some(call)) => self.all_advertise(call.service, dialect),
                 _ => false,
             };
-            (meet(choose(sends, accepts.advertises, all), accepts), acceptance, sending)
+            let mut meeting = meet(choose(sends, accepts.advertises, all), accepts);
+            // What is passed on as it is, is TLS where the service declares that the ends speak it.
+            if meeting.protection == ExpectedProtection::Plaintext
+                && call.is_some_and(|c| c.declared == Declared::Tls)
+            {
+                meeting.protection = ExpectedProtection::AppTls;
+            }
+            (meeting, acceptance, sending)
         });
         let weaker = |a: (Meeting, _, _), b: (Meeting, _, _)| if b.0 > a.0 { b } else { a };
         meetings.reduce(weaker).unwrap_or((meet(Sends::AsIs, accepts), acceptance, None))

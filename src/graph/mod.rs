@@ -22,7 +22,7 @@ mod remedy;
 mod rows;
 mod without;
 
-pub use backing::Backing;
+pub use backing::{Backing, Declared};
 pub use build::{AllowedGraph, PolicyInfo, RuleInfo, TierInfo};
 pub use classes::{Class, ClassId, Member, NamedPort, PeerId};
 pub use connections::{Connection, End, connections};

@@ -259,6 +259,7 @@ fn variant(document: &Document, object: &Node) -> Result<Variant, Problem> {
         labels: labels(document, object)?,
         annotations: annotations(object),
         containers,
+        users: spec.map(users).unwrap_or_default(),
         ports,
         network: if host { Network::Host } else { Network::Pod },
         service_account: account.unwrap_or("default").to_owned(),
@@ -268,6 +269,19 @@ fn variant(document: &Document, object: &Node) -> Result<Variant, Problem> {
         pods: BTreeSet::new(),
         attachments: network::of_pod(&namespace_of(document), object),
     })
+}
+
+/// `securityContext.runAsUser`, of the pod or of a container, which counts before it.
+fn users(spec: &Node) -> BTreeSet<u32> {
+    const PROXIES: &[&str] =
+        &["istio-proxy", "istio-init", "istio-validation", "linkerd-proxy", "linkerd-init"];
+    let user = |object: &Node| {
+        let user = object.path(&["securityContext", "runAsUser"]).and_then(Node::int)?;
+        u32::try_from(user).ok()
+    };
+    let all = ["containers", "initContainers"].iter().flat_map(|list| spec.items_of(list));
+    let own = all.filter(|container| !container.text_of("name").is_some_and(|name| PROXIES.contains(&name)));
+    own.filter_map(|container| user(container).or_else(|| user(spec))).collect()
 }
 
 fn container_port(document: &Document, port: &Node) -> Result<Option<ContainerPort>, Problem> {

@@ -67,6 +67,7 @@ pub(super) fn endpoint(document: &Document) -> Result<(EndpointName, Variant), P
     let addresses = texts("expectedIPs").chain(texts("ipNetworks")).filter_map(address).collect();
     let pod = (!host).then(|| name.name.clone());
     let variant = Variant {
+        users: Default::default(),
         attachments: super::Attachments::new(),
         labels: own,
         annotations: Labels::new(),

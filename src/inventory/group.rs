@@ -64,7 +64,7 @@ fn alike(a: &Variant, b: &Variant) -> bool {
     let alike = (
         &a.labels,
         &a.annotations,
-        &a.containers,
+        (&a.containers, &a.users),
         &a.ports,
         a.network,
         &a.service_account,
@@ -73,7 +73,7 @@ fn alike(a: &Variant, b: &Variant) -> bool {
     ) == (
         &b.labels,
         &b.annotations,
-        &b.containers,
+        (&b.containers, &b.users),
         &b.ports,
         b.network,
         &b.service_account,

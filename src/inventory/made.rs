@@ -67,6 +67,7 @@ fn pods(document: &Document, namespace: String, name: String, class: String) -> 
         addresses: BTreeSet::new(),
         nodes: BTreeSet::new(),
         pods: BTreeSet::new(),
+        users: Default::default(),
         attachments: super::Attachments::default(),
     };
     let kind = "Gateway".to_owned();

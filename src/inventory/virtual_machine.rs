@@ -39,6 +39,7 @@ fn variant(document: &Document, object: &Node) -> Result<Variant, Problem> {
     let status = object.get("status");
     let address = status.and_then(|s| s.items_of("interfaces").first()?.text_of("ipAddress")?.parse().ok());
     Ok(Variant {
+        users: BTreeSet::new(),
         labels,
         annotations: build::annotations(object),
         containers: BTreeSet::from(["compute".to_owned()]),

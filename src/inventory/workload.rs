@@ -25,6 +25,8 @@ pub struct Variant {
     pub annotations: Labels,
     /// Names of all containers, native sidecars and init containers.
     pub containers: BTreeSet<String>,
+    /// Users that containers run as where that is said, those of proxies left out.
+    pub users: BTreeSet<u32>,
     /// Declared ports of all containers, native sidecars and init containers.
     pub ports: Vec<ContainerPort>,
     /// Pod or host network.

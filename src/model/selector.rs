@@ -66,6 +66,8 @@ pub mod fact {
     pub const NAMESPACE_ANNOTATION: &str = "@ns-annotation:";
     /// What begins the key of the name of a container; the value is empty.
     pub const CONTAINER: &str = "@container:";
+    /// Begins the key of a user that a container beside the proxies runs as; its value is empty.
+    pub const USER: &str = "@user:";
     /// `pod` or `host`: whose network the pod lives in.
     pub const NETWORK: &str = "@network";
     /// Present where a pod was seen running: its status has an address; the value is empty.

@@ -255,17 +255,30 @@ impl Speech {
         const HTTP: &[&str] = &["http", "http2", "grpc", "grpc-web", "kubernetes.io/h2c", "kubernetes.io/ws"];
         const BYTES: &[&str] =
             &["tcp", "tls", "https", "mongo", "redis", "mysql", "postgres", "udp", "kubernetes.io/wss"];
-        let declared = match app_protocol.to_ascii_lowercase() {
-            known if HTTP.contains(&known.as_str()) || BYTES.contains(&known.as_str()) => known,
-            _ if port_name.starts_with("grpc-web") => "grpc-web".to_owned(),
-            _ => port_name.split('-').next().unwrap_or_default().to_ascii_lowercase(),
-        };
+        let known = |word: &str| HTTP.contains(&word) || BYTES.contains(&word);
+        let declared = Speech::word_of(port_name, app_protocol, known);
         if HTTP.contains(&declared.as_str()) {
             return Speech::Http;
         }
         match BYTES.contains(&declared.as_str()) {
             true => Speech::Bytes,
             false => Speech::Undeclared,
+        }
+    }
+
+    /// Whether the declaration says that applications speak TLS themselves.
+    pub fn is_tls(port_name: &str, app_protocol: &str) -> bool {
+        const TLS: &[&str] = &["tls", "https", "kubernetes.io/wss"];
+        let declared = Speech::word_of(port_name, app_protocol, |word| !word.is_empty());
+        TLS.contains(&declared.as_str())
+    }
+
+    /// `appProtocol` where it is `known`, else what the name of the port begins with.
+    fn word_of(port_name: &str, app_protocol: &str, known: impl Fn(&str) -> bool) -> String {
+        match app_protocol.to_ascii_lowercase() {
+            word if known(&word) => word,
+            _ if port_name.starts_with("grpc-web") => "grpc-web".to_owned(),
+            _ => port_name.split('-').next().unwrap_or_default().to_ascii_lowercase(),
         }
     }
 

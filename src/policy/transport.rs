@@ -11,7 +11,8 @@ use crate::model::{ExpectedProtection, Origin, PortSet};
 /// All that meshes say on transport.
 #[derive(Clone, Debug, Default)]
 pub struct Transport {
-    /// Who takes part, for reports and checks; the first that selects an endpoint decides.
+    /// Who takes part, for reports and checks; of those that select an endpoint the most certain
+    /// decides (`MeshMode::certainty`), and of equals the first.
     pub members: Vec<Membership>,
     /// What servers accept; the first that selects the server and holds the port decides.
     pub accepts: Vec<Acceptance>,
@@ -230,6 +231,16 @@ impl Transport {
 }
 
 impl MeshMode {
+    /// Its place among what several meshes say of one endpoint: that it takes part, that it may, that
+    /// it does not. Lower ones decide.
+    pub fn certainty(self) -> u8 {
+        match self {
+            MeshMode::Unclear => 1,
+            MeshMode::Outside => 2,
+            _ => 0,
+        }
+    }
+
     /// As reports write it.
     pub fn name(self) -> &'static str {
         match self {

@@ -183,6 +183,16 @@ pub fn edge_word(analysis: &Analysis, from: &str, to: &str, port: u16) -> String
     words.into_iter().collect::<Vec<_>>().join("/")
 }
 
+/// Whether of a TCP connection between two workloads only some passes, by conditions above packets.
+pub fn passes_in_part(analysis: &Analysis, from: &str, to: &str, port: u16) -> bool {
+    let classes = |name: &str| {
+        let found = analysis.inventory.workloads.iter().position(|w| w.name.to_string() == name);
+        analysis.graph.classes_of(found.unwrap_or_else(|| panic!("no workload {name}")))
+    };
+    let mut pairs = classes(from).iter().flat_map(|a| classes(to).iter().map(move |b| (*a, *b)));
+    pairs.any(|(a, b)| analysis.graph.edge(a, b).narrowed().contains(Protocol::Tcp, port))
+}
+
 /// Traffic in the words of the pages; protocols without ports are left out unless all is allowed.
 pub fn traffic(set: &TrafficSet) -> String {
     match set.has_all_ports() {

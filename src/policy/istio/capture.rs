@@ -12,6 +12,9 @@ use crate::model::{Document, PortSet, Requirement, Selector, fact};
 const TLS_MODE: &str = "security.istio.io/tlsMode";
 const TUNNEL: &str = "networking.istio.io/tunnel";
 const INTERCEPTION: &str = "sidecar.istio.io/interceptionMode";
+const TEMPLATES: &str = "inject.istio.io/templates";
+/// The template of pods whose gRPC library does what a proxy would.
+const PROXYLESS: &str = "grpc-agent";
 
 /// Where an annotation lists more ports than this, all of them are taken to go past the proxy.
 const MOST_PORTS: usize = 64;
@@ -21,13 +24,35 @@ const MOST_PORTS: usize = 64;
 pub struct Capture {
     /// Pods whose inbound ports stay out, and which.
     inbound: Vec<(Selector, PortSet)>,
-    /// Pods whose outbound ports (of the service that is called) stay out, and which.
-    outbound: Vec<(Selector, PortSet)>,
+    /// Pods whose outbound ports (of the service that is called) stay out, which, and why.
+    outbound: Vec<(Selector, PortSet, &'static str)>,
     /// Kinds of sidecars by what clients are told of them; the last takes all.
-    kinds: Vec<(Selector, Option<Dialect>, Dialect)>,
+    kinds: Vec<Kind>,
     /// Whether some pod is told to speak mutual TLS without a proxy.
     pretenders: bool,
 }
+
+/// Sidecars of one kind.
+#[derive(Debug)]
+struct Kind {
+    pods: Selector,
+    /// What clients are told that they end.
+    told: Option<Dialect>,
+    /// What they end.
+    ends: Dialect,
+    /// What they make of PERMISSIVE, which needs a listener that looks at the first bytes.
+    permissive: Mode,
+}
+
+impl Kind {
+    fn new(pods: Selector, told: Option<Dialect>, ends: Dialect) -> Kind {
+        Kind { pods, told, ends, permissive: Mode::Permissive }
+    }
+}
+
+const BY_ANNOTATION: &str = "an annotation lets it past the proxy of the client";
+/// The user of the proxy, whose traffic is never redirected (`istio-iptables`, IST0144).
+const PROXY_USER: u32 = 1337;
 
 /// Reads what occurs.
 pub fn read(documents: &[Document]) -> Capture {
@@ -40,7 +65,7 @@ pub fn read(documents: &[Document]) -> Capture {
     let none = Selector::equals(&annotation(INTERCEPTION), "NONE");
     if values_of(documents, INTERCEPTION).contains("NONE") {
         capture.inbound.push((none.clone(), PortSet::all()));
-        capture.outbound.push((none, PortSet::all()));
+        capture.outbound.push((none, PortSet::all(), BY_ANNOTATION));
     }
     for (pods, value) in each("includeInboundPorts").filter(|(_, value)| value.trim() != "*") {
         capture.inbound.push((pods, ports(&value).complement()));
@@ -50,27 +75,38 @@ pub fn read(documents: &[Document]) -> Capture {
     }
     let included = Selector::equals(&annotation("traffic.sidecar.istio.io/includeOutboundIPRanges"), "");
     if values_of(documents, "traffic.sidecar.istio.io/includeOutboundIPRanges").contains("") {
-        capture.outbound.push((included, PortSet::all()));
+        capture.outbound.push((included, PortSet::all(), BY_ANNOTATION));
     }
     for (pods, value) in each("excludeOutboundPorts") {
-        capture.outbound.push((pods, ports(&value)));
+        capture.outbound.push((pods, ports(&value), BY_ANNOTATION));
+    }
+    let as_proxy = has(&format!("{}{PROXY_USER}", fact::USER));
+    let why = "a container runs as the user of the proxy, whose traffic goes past it";
+    capture.outbound.push((as_proxy, PortSet::all(), why));
+    let mtls = Dialect::IstioMtls;
+    let labelled = label_occurs(documents, TLS_MODE);
+    // The injector puts the label on pods that run; where it is gone, clients send plaintext.
+    let other = Requirement::NotIn(TLS_MODE.to_owned(), vec!["istio".to_owned()]);
+    let other = Selector { requirements: vec![Requirement::Exists(TLS_MODE.to_owned()), other] };
+    let bare = all([has(fact::RUNNING), lacks(TLS_MODE)]);
+    let unlabelled = Selector::any_of(vec![other.clone(), bare.clone()]);
+    if values_of(documents, TEMPLATES).contains(PROXYLESS) {
+        // gRPC servers without a proxy have one mode alone (`grpcgen/lds.go`).
+        let agents = Selector::equals(&annotation(TEMPLATES), PROXYLESS);
+        let kind = |pods, told, permissive| Kind { permissive, ..Kind::new(pods, told, mtls) };
+        capture.kinds.push(kind(all([agents.clone(), unlabelled]), None, Mode::Disable));
+        capture.kinds.push(kind(agents, Some(mtls), Mode::Strict));
     }
     if label_occurs(documents, TUNNEL) {
-        capture.kinds.push((
-            Selector::equals(TUNNEL, "http"),
-            Some(Dialect::IstioEither),
-            Dialect::IstioEither,
-        ));
+        let either = Dialect::IstioEither;
+        capture.kinds.push(Kind::new(Selector::equals(TUNNEL, "http"), Some(either), either));
     }
-    if label_occurs(documents, TLS_MODE) {
-        let other = Requirement::NotIn(TLS_MODE.to_owned(), vec!["istio".to_owned()]);
-        let other = Selector { requirements: vec![Requirement::Exists(TLS_MODE.to_owned()), other] };
-        capture.kinds.push((other, None, Dialect::IstioMtls));
-        // The injector puts the label on pods that run; where it is gone, clients send plaintext.
-        capture.kinds.push((all([has(fact::RUNNING), lacks(TLS_MODE)]), None, Dialect::IstioMtls));
+    if labelled {
+        capture.kinds.push(Kind::new(other, None, mtls));
+        capture.kinds.push(Kind::new(bare, None, mtls));
         capture.pretenders = true;
     }
-    capture.kinds.push((Selector::everything(), Some(Dialect::IstioMtls), Dialect::IstioMtls));
+    capture.kinds.push(Kind::new(Selector::everything(), Some(mtls), mtls));
     capture
 }
 
@@ -128,17 +164,18 @@ impl Capture {
     /// What proxies beside pods take in a place; what is kept from them comes first.
     pub fn sidecars(&self, members: &Members, place: &Place<'_>) -> Vec<Acceptance> {
         let mut list = Vec::new();
-        let plaintext = match place.mode {
-            Mode::Strict => Admission::Refused,
-            Mode::Permissive | Mode::Disable => Admission::Admitted,
-        };
-        for (kind, advertised, terminated) in &self.kinds {
+        for Kind { pods: kind, told: advertised, ends: terminated, permissive } in &self.kinds {
+            let mode = if place.mode == Mode::Permissive { *permissive } else { place.mode };
+            let plaintext = match mode {
+                Mode::Strict => Admission::Refused,
+                Mode::Permissive | Mode::Disable => Admission::Admitted,
+            };
             let told = match (place.mode, advertised) {
                 (Mode::Disable, Some(Dialect::IstioEither)) => Some(Dialect::Hbone),
                 (Mode::Disable, _) => None,
                 (_, advertised) => *advertised,
             };
-            let terminates = match (place.mode, terminated) {
+            let terminates = match (mode, terminated) {
                 (Mode::Disable, Dialect::IstioEither) => Some(Dialect::Hbone),
                 (Mode::Disable, _) => None,
                 (_, terminated) => Some(*terminated),
@@ -171,7 +208,7 @@ impl Capture {
     /// What leaves pods past their proxy.
     pub fn bypasses(&self, members: &Members) -> Vec<Sending> {
         let mut list = Vec::new();
-        for (annotated, ports) in &self.outbound {
+        for (annotated, ports, why) in &self.outbound {
             let subjects = vec![pods(Namespaces::any(), all([members.sidecar.clone(), annotated.clone()]))];
             let mut add = |to| {
                 list.push(Sending {
@@ -179,7 +216,7 @@ impl Capture {
                     to,
                     ports: PortSet::all(),
                     sends: Sends::AsIs,
-                    why: "an annotation lets it past the proxy of the client".to_owned(),
+                    why: (*why).to_owned(),
                     origin: None,
                 });
             };

@@ -137,16 +137,31 @@ pub const KINDS: &[Kind] = &[
     },
     Kind {
         api_versions: NETWORKING,
-        name: "EnvoyFilter",
+        // Of the workloads that it is about nothing is promised.
+        name: super::extension::ENVOY_FILTER,
         enforced_by: &[],
-        fields: &[gap("spec.*", MayAllowMore)],
+        fields: &[
+            full("spec.workloadSelector.labels.*"),
+            full("spec.targetRefs[].*"),
+            no_effect("spec.priority"),
+            gap("spec.configPatches[].*", MayAllowMore),
+        ],
     },
     Kind { api_versions: NETWORKING, name: "ProxyConfig", enforced_by: &[], fields: &[no_effect("spec.*")] },
     Kind {
         api_versions: &["extensions.istio.io/v1alpha1"],
-        name: "WasmPlugin",
-        enforced_by: &[],
-        fields: &[gap("spec.*", MayAllowMore)],
+        // It may refuse whatever it sees, which narrows.
+        name: super::extension::WASM_PLUGIN,
+        enforced_by: DataplaneKind::ANY,
+        fields: &[
+            full("spec.selector.matchLabels.*"),
+            full("spec.targetRef.*"),
+            full("spec.targetRefs[].*"),
+            narrowed("spec.url"),
+            narrowed("spec.pluginConfig.*"),
+            narrowed("spec.match[].*"),
+            no_effect("spec.*"),
+        ],
     },
     Kind {
         api_versions: &["telemetry.istio.io/v1", "telemetry.istio.io/v1alpha1"],

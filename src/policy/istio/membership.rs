@@ -235,15 +235,21 @@ pub fn label_occurs(documents: &[Document], key: &str) -> bool {
 }
 
 /// The lists for reports: the first that selects an endpoint tells how it takes part.
-pub fn list(members: &Members) -> Vec<Membership> {
+pub fn list(members: &Members, changed: &Selector) -> Vec<Membership> {
     let doubt = match members.known {
         Known::Shown => None,
         Known::WithoutServices => Some("no Service was read, so how it is called is not known"),
         Known::Assumed => Some("nothing tells which pods are in the mesh"),
     };
     let mode = |mode| if doubt.is_some() { MeshMode::Unclear } else { mode };
+    // Whose proxies something changes is told by whoever knows (`extension`).
+    let known = |selector: &Selector, mode| match mode {
+        MeshMode::Outside | MeshMode::Unclear => selector.clone(),
+        _ if *changed == Selector::nothing() => selector.clone(),
+        _ => all([selector.clone(), changed.clone().negated()]),
+    };
     let entry = |selector: &Selector, mode, why: &str| Membership {
-        subjects: vec![pods(Namespaces::any(), selector.clone())],
+        subjects: vec![pods(Namespaces::any(), known(selector, mode))],
         mode,
         why: doubt.filter(|_| mode == MeshMode::Unclear).unwrap_or(why).to_owned(),
         origin: None,

@@ -9,6 +9,7 @@ mod capture;
 mod clients;
 mod destination_rule;
 mod enforcement;
+mod extension;
 mod identity;
 mod kinds;
 mod membership;
@@ -47,6 +48,7 @@ impl Engine for Istio {
             return Lowered::default();
         }
         let config = mesh_config::read(documents);
+        let extensions = extension::read(documents, &members, &config);
         let modes = peer_authentication::read(documents, &config);
         let rules = destination_rule::read(documents, &config);
         let capture = capture::read(documents);
@@ -64,12 +66,17 @@ impl Engine for Istio {
         };
         let (sends, doubts) = clients.sendings(documents);
         let transport = Transport {
-            members: membership::list(&members),
+            members: extensions
+                .members()
+                .into_iter()
+                .chain(membership::list(&members, &extensions.changed()))
+                .collect(),
             accepts: modes.acceptances(&members, &capture),
             sends,
             relays: waypoints.relays(&members, &policies, &config),
         };
-        let tiers = enforcement::tiers(&policies, &members, &waypoints, &config, &mut gaps);
+        let mut tiers = enforcement::tiers(&policies, &members, &waypoints, &config, &mut gaps);
+        tiers.extend(extensions.tier());
         gaps.extend(doubts.into_iter().chain(modes.gaps).chain(rules.gaps));
         gaps.append(&mut waypoints.gaps);
         problems.extend(modes.problems.into_iter().chain(rules.problems));
