@@ -6,7 +6,8 @@
 //! somebody is in between, each way stands for itself (`word + word via SOMEBODY`).
 //! An `in-part` block says (`from -> to PORT: yes` or `no`) whether conditions above packets decide on
 //! what passes of a connection.
-//! A `protection` block lists how each allowed connection is expected to be protected.
+//! A `protection` block lists how each allowed connection is expected to be protected, a `parts`
+//! block says of single ports of one how they stand and how they are protected.
 //! A `networks` block lists the connections on networks beside that of the cluster: `name: line`.
 //! A `gaps` block holds lines each of which must be part of a gap. A `dataplane` block names the
 //! dataplane of the cases under its heading; without one it is the page's, where the page is
@@ -121,6 +122,17 @@ fn run_page(path: &Path) -> (usize, Vec<String>) {
                 let (got, (_, want)) = (common::protection_lines(&analysis), wanted(&block));
                 if got != want {
                     failures.push(format!("{heading}: expected {want:#?}, got {got:#?}"));
+                }
+            }
+            "parts" => {
+                let (analysis, _) = common::analyse_on(&manifests, dataplane.clone());
+                for line in wanted(&block).1 {
+                    cases += 1;
+                    let (part, want) = line.rsplit_once(": ").expect("from -> to PROTO/PORT: ports word");
+                    let got = common::part_words(&analysis, part);
+                    if got != want {
+                        failures.push(format!("{heading}: {part} is {got}, not {want}"));
+                    }
                 }
             }
             "gaps" => {

@@ -15,12 +15,12 @@ pub struct Backing {
     /// The port of the endpoint.
     pub target: u16,
     /// What the service declares to be spoken on it.
-    pub declared: Declared,
+    pub spoken: Spoken,
 }
 
 /// Whether a service declares that the applications on a port speak TLS themselves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Declared {
+pub enum Spoken {
     /// It does, by `appProtocol` or by what the name of the port begins with.
     Tls,
     /// It says nothing of TLS.
@@ -62,11 +62,11 @@ impl<'a> Served<'a> {
         let mut backs: Vec<Backing> = Vec::new();
         for (number, service) in selected.chain(listed) {
             for port in service.ports.iter().filter(|port| port.protocol == Protocol::Tcp) {
-                let declared = match Speech::is_tls(&port.name, &port.app_protocol) {
-                    true => Declared::Tls,
-                    false => Declared::Otherwise,
+                let spoken = match Speech::is_tls(&port.name, &port.app_protocol) {
+                    true => Spoken::Tls,
+                    false => Spoken::Otherwise,
                 };
-                let of = |target| Backing { service: *number, service_port: port.port, target, declared };
+                let of = |target| Backing { service: *number, service_port: port.port, target, spoken };
                 backs.extend(port.targets(variant).into_iter().map(of));
             }
         }

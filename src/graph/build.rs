@@ -1,6 +1,7 @@
 //! The graph: tiers, policies and rules by number, and the rows of all classes.
 
 use super::classes::{Class, ClassId, Classes, NamedPort, PeerId};
+use super::declared::DeclaredPorts;
 use super::edge::{Edge, Exemption, Row};
 use super::gaps;
 use super::mesh::Mesh;
@@ -27,6 +28,7 @@ pub struct AllowedGraph {
     egress: Vec<Arc<Row>>,
     open: Decision,
     pub(super) mesh: Mesh,
+    pub(super) declared: DeclaredPorts,
     /// What is not known.
     pub gaps: Vec<Gap>,
 }
@@ -101,8 +103,20 @@ impl AllowedGraph {
         };
         let gaps = gaps::of_addresses(&classes, &rules, &dataplane);
         let open = decide(&[]);
-        let mut graph =
-            AllowedGraph { dataplane, tiers, policies, rules, classes, ingress, egress, open, mesh, gaps };
+        let declared = DeclaredPorts::build(inventory, &classes, &mesh);
+        let mut graph = AllowedGraph {
+            dataplane,
+            tiers,
+            policies,
+            rules,
+            classes,
+            ingress,
+            egress,
+            open,
+            mesh,
+            declared,
+            gaps,
+        };
         graph.gaps.extend(gaps::of_exemptions(&graph, inventory));
         graph
     }

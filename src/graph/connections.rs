@@ -2,8 +2,10 @@
 
 use super::build::AllowedGraph;
 use super::classes::PeerId;
+use super::declared::{Declared, Standing};
 use super::edge::Exemption;
 use super::expected::{Expected, expected};
+use super::mesh_edge::Leg;
 use crate::inventory::Inventory;
 use crate::model::{AddressRange, AddressSet, DomainPattern, ExpectedProtection, TrafficSet};
 use crate::policy::Peer;
@@ -38,10 +40,22 @@ pub struct Connection {
     pub because: Vec<u32>,
     /// Whether it rests on the exemption of a node's own traffic.
     pub exemption: Exemption,
-    /// How it is expected to be protected: the weakest of what its variants and ports have.
+    /// How it is expected to be protected: the weakest of what its variants have at the ports that
+    /// matter ([`Declared`]).
     pub expected: Expected,
     /// The same part by part, where meshes carry it; empty where they do not.
-    pub carried: Vec<(TrafficSet, Expected)>,
+    pub carried: Vec<Carried>,
+}
+
+/// A part of what may travel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Carried {
+    /// Which part.
+    pub traffic: TrafficSet,
+    /// How it is expected to be protected.
+    pub expected: Expected,
+    /// How it stands to the ports of the server.
+    pub standing: Standing,
 }
 
 /// All connections that are allowed, in the order of their ends; pairs of a workload with itself
@@ -71,26 +85,38 @@ pub(super) struct Sum {
     pub because: BTreeSet<u32>,
     exempt: bool,
     carried: BTreeMap<Expected, TrafficSet>,
+    refused: BTreeMap<Expected, TrafficSet>,
 }
 
 impl Sum {
-    /// The weakest protection that proxies give; unknown where none has a say.
-    pub(super) fn protection(&self) -> ExpectedProtection {
-        let each = self.carried.keys().map(|expected| expected.protection);
-        each.max().unwrap_or(ExpectedProtection::Unknown)
+    /// The protection that proxies give; unknown where none has a say.
+    pub(super) fn protection(&self, declared: &Declared) -> ExpectedProtection {
+        let parts = self.carried.iter().map(|(expected, traffic)| (traffic, *expected));
+        let refused = self.refused.iter().map(|(expected, traffic)| (traffic, *expected));
+        let word = declared.word(parts, refused);
+        word.map_or(ExpectedProtection::Unknown, |expected| expected.protection)
     }
 
     fn between(self, graph: &AllowedGraph, inventory: &Inventory, from: End, to: End) -> Connection {
         let exemption = if self.exempt { Exemption::LocalNode } else { Exemption::None };
-        let Sum { traffic, unsegmented, narrowed, because, exempt: _, carried } = self;
+        let Sum { traffic, unsegmented, narrowed, because, exempt: _, carried, refused } = self;
         let workload = |end: &End| match end {
             End::Workload(index) => inventory.workloads.get(*index),
             End::External(_) | End::Domain(_) => None,
         };
         let below = expected(&graph.dataplane, workload(&from), workload(&to));
-        let carried: Vec<(TrafficSet, Expected)> =
-            carried.into_iter().map(|(expected, traffic)| (traffic, expected.over(below))).collect();
-        let expected = carried.iter().map(|(_, expected)| *expected).reduce(Expected::and).unwrap_or(below);
+        let declared = match &to {
+            End::Workload(index) => graph.declared.of_workload(*index),
+            End::External(_) | End::Domain(_) => Declared::default(),
+        };
+        let parts = carried.iter().map(|(expected, traffic)| (traffic, expected.over(below)));
+        let refused = refused.iter().map(|(expected, traffic)| (traffic, *expected));
+        let expected = declared.word(parts.clone(), refused).unwrap_or(below);
+        let cut = |(traffic, expected): (&TrafficSet, Expected)| {
+            let parts = declared.parts(traffic).into_iter();
+            parts.map(move |(traffic, standing)| Carried { traffic, expected, standing })
+        };
+        let carried = parts.flat_map(cut).collect();
         let because = because.into_iter().collect();
         Connection { from, to, traffic, unsegmented, narrowed, because, exemption, expected, carried }
     }
@@ -107,13 +133,12 @@ pub(super) fn sum(graph: &AllowedGraph, sources: &[PeerId], targets: &[PeerId]) 
             let (unsegmented, narrowed) = (edge.unsegmented(), edge.narrowed());
             let because: BTreeSet<u32> = edge.because().into_iter().collect();
             let exempt = edge.exemption == Exemption::LocalNode;
-            let mut carried: BTreeMap<Expected, TrafficSet> = BTreeMap::new();
-            for leg in edge.mesh.iter().flat_map(|mesh| &mesh.legs) {
-                let part = carried.entry(leg.expected()).or_default();
-                *part = part.union(&leg.traffic);
-            }
+            let carried = by_expectation(edge.mesh.iter().flat_map(|mesh| &mesh.legs));
+            let refused = by_expectation(edge.mesh.iter().flat_map(|mesh| &mesh.refusals));
             sum = Some(match sum {
-                None => Sum { traffic: edge.traffic, unsegmented, narrowed, because, exempt, carried },
+                None => {
+                    Sum { traffic: edge.traffic, unsegmented, narrowed, because, exempt, carried, refused }
+                }
                 Some(mut sum) => {
                     let whole = sum.traffic.difference(&sum.narrowed);
                     let whole = whole.union(&edge.traffic.difference(&narrowed));
@@ -122,16 +147,27 @@ pub(super) fn sum(graph: &AllowedGraph, sources: &[PeerId], targets: &[PeerId]) 
                     sum.unsegmented = sum.unsegmented.union(&unsegmented);
                     sum.because.extend(because);
                     sum.exempt |= exempt;
-                    for (expected, traffic) in carried {
-                        let part = sum.carried.entry(expected).or_default();
-                        *part = part.union(&traffic);
-                    }
+                    add(&mut sum.carried, carried);
+                    add(&mut sum.refused, refused);
                     sum
                 }
             });
         }
     }
     sum
+}
+
+fn by_expectation<'a>(legs: impl Iterator<Item = &'a Leg>) -> BTreeMap<Expected, TrafficSet> {
+    let mut parts = BTreeMap::new();
+    add(&mut parts, legs.map(|leg| (leg.expected(), leg.traffic.clone())));
+    parts
+}
+
+fn add(to: &mut BTreeMap<Expected, TrafficSet>, parts: impl IntoIterator<Item = (Expected, TrafficSet)>) {
+    for (expected, traffic) in parts {
+        let part = to.entry(expected).or_default();
+        *part = part.union(&traffic);
+    }
 }
 
 /// Connections of a workload with the outside; atoms that it treats alike are one end.

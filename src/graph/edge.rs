@@ -2,7 +2,7 @@
 
 use super::classes::PeerId;
 use super::mesh_edge::MeshEdge;
-use crate::model::{ExpectedProtection, TrafficSet};
+use crate::model::TrafficSet;
 use crate::policy::Decision;
 use std::sync::Arc;
 
@@ -80,13 +80,6 @@ impl Edge<'_> {
         let network = self.egress.narrowed.union(&self.ingress.narrowed);
         let mesh = self.mesh.as_ref().map_or_else(TrafficSet::none, |mesh| mesh.decision.narrowed.clone());
         self.traffic.intersection(&network.union(&mesh))
-    }
-
-    /// What meshes promise about the protection of this traffic, the weakest of its parts. Unknown
-    /// where they say nothing, which whoever asks must never treat as safe.
-    pub fn expected_protection(&self) -> ExpectedProtection {
-        let weakest = self.mesh.as_ref().and_then(MeshEdge::weakest);
-        weakest.map_or(ExpectedProtection::Unknown, |leg| leg.protection)
     }
 
     /// Numbers of the rules that allow it, at both ends.

@@ -1,11 +1,14 @@
 //! How an allowed connection is expected to be protected, and what that rests on.
 
 use super::build::AllowedGraph;
+use super::classes::{Class, PeerId};
+use super::edge::Edge;
 use super::mesh_edge::{Leg, Via};
 use crate::inventory::{Network, Variant, Workload};
-use crate::model::ExpectedProtection;
+use crate::model::{ExpectedProtection, TrafficSet};
 use crate::policy::Dataplane;
 use crate::policy::node_encryption::{HostCoverage, NodeCipher, NodeEncryption, node_encryption};
+use std::collections::BTreeSet;
 
 /// The expectation for one connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -58,22 +61,57 @@ pub fn expected(dataplane: &Dataplane, from: Option<&Workload>, to: Option<&Work
 }
 
 fn between(encryption: NodeEncryption, source: &Variant, target: &Variant) -> Expected {
+    let nodes = |variant: &Variant| (!variant.nodes.is_empty()).then(|| variant.nodes.clone());
+    let [source, target] = [source, target].map(|variant| (variant.network, nodes(variant)));
+    over_nodes(encryption, &source, &target)
+}
+
+/// Where the ends live and the nodes that they run on; `None` where some are not known.
+type Place = (Network, Option<BTreeSet<String>>);
+
+fn over_nodes(encryption: NodeEncryption, source: &Place, target: &Place) -> Expected {
     let unknown = |why| Expected { protection: ExpectedProtection::Unknown, why };
     let NodeEncryption { by, host_network } = encryption;
-    let on_node = [source, target].iter().any(|variant| variant.network != Network::Pod);
+    let on_node = [source, target].iter().any(|(network, _)| *network != Network::Pod);
     if on_node && host_network == HostCoverage::PodsOnly {
         return unknown(WhyExpected::NodeNotCovered(by));
     }
-    let known = !source.nodes.is_empty() && !target.nodes.is_empty();
-    match known && source.nodes.is_disjoint(&target.nodes) {
-        true => {
+    match (&source.1, &target.1) {
+        (Some(a), Some(b)) if a.is_disjoint(b) => {
             Expected { protection: ExpectedProtection::NodeEncrypted, why: WhyExpected::BetweenNodes(by) }
         }
-        false => unknown(WhyExpected::MayShareNode(by)),
+        _ => unknown(WhyExpected::MayShareNode(by)),
     }
 }
 
 impl AllowedGraph {
+    /// What configuration promises for the part of an edge that is `kept`: the weakest at the ports
+    /// that decide, with encryption between nodes below. Unknown where nothing says anything, which
+    /// whoever asks must never treat as safe.
+    pub fn promised(&self, (from, to): (PeerId, PeerId), edge: &Edge<'_>, kept: &TrafficSet) -> Expected {
+        let below = self.below(from, to);
+        let Some(mesh) = &edge.mesh else { return below };
+        let part = |leg: &Leg| (leg.traffic.intersection(kept), leg.expected().over(below));
+        let [carried, refused] = [&mesh.legs, &mesh.refusals]
+            .map(|legs| legs.iter().map(part).filter(|(part, _)| !part.is_empty()).collect::<Vec<_>>());
+        let parts = carried.iter().map(|(part, expected)| (part, *expected));
+        let refused = refused.iter().map(|(part, expected)| (part, *expected));
+        self.declared.of_class(to).word(parts, refused).unwrap_or(below)
+    }
+
+    /// What encryption between nodes gives a pair of classes: the weakest over their members.
+    fn below(&self, from: PeerId, to: PeerId) -> Expected {
+        let unknown = |why| Expected { protection: ExpectedProtection::Unknown, why };
+        let Some(encryption) = node_encryption(&self.dataplane) else {
+            return unknown(WhyExpected::NothingConfigured);
+        };
+        let (Some(from), Some(to)) = (self.class(from), self.class(to)) else {
+            return unknown(WhyExpected::LeavesCluster);
+        };
+        let place = |class: &Class| (class.network, class.nodes.clone());
+        over_nodes(encryption, &place(from), &place(to))
+    }
+
     /// What an expectation rests on, in words.
     pub fn reason(&self, expected: &Expected) -> String {
         let WhyExpected::Mesh { sends, accepts, via } = expected.why else {

@@ -3,7 +3,7 @@
 //!
 //! Nothing here names a mesh; `policy/transport` decides.
 
-use super::backing::{Backing, Declared};
+use super::backing::{Backing, Spoken};
 use super::build::{AllowedGraph, PolicyInfo};
 use super::classes::{ClassId, Classes, PeerId};
 use super::mentioned::chosen_services;
@@ -240,7 +240,7 @@ impl Mesh {
             let mut meeting = meet(choose(sends, accepts.advertises, all), accepts);
             // What is passed on as it is, is TLS where the service declares that the ends speak it.
             if meeting.protection == ExpectedProtection::Plaintext
-                && call.is_some_and(|c| c.declared == Declared::Tls)
+                && call.is_some_and(|c| c.spoken == Spoken::Tls)
             {
                 meeting.protection = ExpectedProtection::AppTls;
             }

@@ -53,6 +53,8 @@ pub struct MeshEdge {
     pub allowed: TrafficSet,
     /// What the ends refuse because they do not understand each other.
     pub refused: TrafficSet,
+    /// The same, part by part.
+    pub refusals: Vec<Leg>,
     /// What would be carried if network policy let the port of the tunnel through.
     pub blocked: TrafficSet,
     /// What authorization keeps out.
@@ -254,21 +256,23 @@ impl MeshEdge {
         }
         if leg.protection == ExpectedProtection::Refused {
             self.refused = self.refused.union(&leg.traffic);
-            return;
+        } else {
+            self.allowed = self.allowed.union(&leg.traffic);
         }
-        self.allowed = self.allowed.union(&leg.traffic);
         self.join(leg);
     }
 
-    /// Puts a leg to the one that is carried alike.
+    /// Puts a leg to the one that is carried, or refused, alike.
     fn join(&mut self, leg: Leg) {
         let alike = |other: &&mut Leg| {
             (other.protection, other.identity, other.wire, other.accepts, other.sends, other.via)
                 == (leg.protection, leg.identity, leg.wire, leg.accepts, leg.sends, leg.via)
         };
-        match self.legs.iter_mut().find(alike) {
+        let refused = leg.protection == ExpectedProtection::Refused;
+        let list = if refused { &mut self.refusals } else { &mut self.legs };
+        match list.iter_mut().find(alike) {
             Some(other) => other.traffic = other.traffic.union(&leg.traffic),
-            None => self.legs.push(leg),
+            None => list.push(leg),
         }
     }
 
@@ -306,19 +310,19 @@ impl MeshEdge {
             governed: on_each(&self.governed, &other.governed),
             decision,
             legs: self.legs,
+            refusals: self.refusals,
             allowed,
         };
-        other.legs.into_iter().for_each(|leg| joined.join(leg));
+        other.legs.into_iter().chain(other.refusals).for_each(|leg| joined.join(leg));
+        for refusal in &mut joined.refusals {
+            refusal.traffic = refusal.traffic.difference(&joined.allowed);
+        }
+        joined.refusals.retain(|refusal| !refusal.traffic.is_empty());
         joined
     }
 
     /// The rules behind what gets through.
     fn because(&self) -> &[u32] {
         if self.allowed.is_empty() { &[] } else { &self.decision.because }
-    }
-
-    /// The weakest protection of what gets through, with the leg that has it.
-    pub fn weakest(&self) -> Option<&Leg> {
-        self.legs.iter().max_by_key(|leg| leg.protection)
     }
 }

@@ -12,6 +12,7 @@ pub mod fields;
 pub mod istio;
 pub mod kubernetes;
 pub mod linkerd;
+mod mesh_ports;
 pub mod multi_network;
 pub mod network_policy_api;
 pub mod node_encryption;

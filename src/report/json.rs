@@ -192,6 +192,8 @@ struct ConnectionShape<'a> {
 #[derive(Serialize)]
 struct Carried {
     traffic: Traffic,
+    /// `declared`, `undeclared` or `mesh`.
+    ports: &'static str,
     protection: &'static str,
     protection_why: String,
 }
@@ -401,12 +403,8 @@ fn connection_shape<'a>(analysis: &'a Analysis, connection: &Connection) -> Conn
         l7: conditions(analysis, connection),
         segmented: connection.unsegmented.is_empty(),
         protection: connection.expected.protection.word(),
-        protection_why: analysis.graph.reason(&connection.expected),
-        carried: connection
-            .carried
-            .iter()
-            .map(|(traffic, expected)| carried_shape(analysis, traffic, expected))
-            .collect(),
+        protection_why: protection_why(analysis, connection),
+        carried: connection.carried.iter().map(|part| carried_shape(analysis, part)).collect(),
         because: connection
             .because
             .iter()
@@ -415,9 +413,27 @@ fn connection_shape<'a>(analysis: &'a Analysis, connection: &Connection) -> Conn
     }
 }
 
-fn carried_shape(analysis: &Analysis, traffic: &TrafficSet, expected: &graph::Expected) -> Carried {
+/// What the word rests on, and what is weaker beside it at ports that do not decide it.
+fn protection_why(analysis: &Analysis, connection: &Connection) -> String {
+    let why = analysis.graph.reason(&connection.expected);
+    let weaker = connection.carried.iter().filter(|part| {
+        part.standing != graph::Standing::Declared
+            && part.expected.protection > connection.expected.protection
+    });
+    let beside: Vec<String> = weaker
+        .map(|part| {
+            let traffic = super::words::asked_text(&part.traffic);
+            format!("{traffic} ({}) {}", part.standing.word(), part.expected.protection.word())
+        })
+        .collect();
+    if beside.is_empty() { why } else { format!("{why}; weaker beside it: {}", beside.join(", ")) }
+}
+
+fn carried_shape(analysis: &Analysis, part: &graph::Carried) -> Carried {
+    let expected = &part.expected;
     Carried {
-        traffic: traffic_shape(traffic),
+        traffic: traffic_shape(&part.traffic),
+        ports: part.standing.word(),
         protection: expected.protection.word(),
         protection_why: analysis.graph.reason(expected),
     }

@@ -137,6 +137,24 @@ pub fn protection_lines(analysis: &Analysis) -> Vec<String> {
     lines
 }
 
+/// How the part of a connection at one port stands to the server's ports, and how it is protected:
+/// `declared mtls-strict`; `part` is `from -> to TCP/8080`.
+pub fn part_words(analysis: &Analysis, part: &str) -> String {
+    let (ends, port) = part.rsplit_once(' ').expect("from -> to PROTO/PORT");
+    let (from, to) = ends.split_once(" -> ").expect("from -> to");
+    let (protocol, port) = port.split_once('/').expect("PROTO/PORT");
+    let protocol = Protocol::from_name(protocol).expect("a protocol");
+    let port: u16 = port.parse().expect("a port");
+    let named = |end: &End, name: &str| matches!(end, End::Workload(index) if analysis.inventory.workloads[*index].name.to_string() == name);
+    let all = graph::connections(&analysis.graph, &analysis.inventory);
+    let found = all.iter().find(|c| named(&c.from, from) && named(&c.to, to));
+    let here = |part: &&graph::Carried| part.traffic.contains(protocol, port);
+    match found.and_then(|connection| connection.carried.iter().find(here)) {
+        Some(part) => format!("{} {}", part.standing.word(), part.expected.protection.word()),
+        None => "not carried".to_owned(),
+    }
+}
+
 /// What becomes of a TCP connection between two workloads: its expected protection, or who stops it:
 /// `refused` by ends that do not understand each other, `unauthorized` by mesh authorization,
 /// `blocked` by network policy on the port of the tunnel, `denied` by network policy. Where pods of

@@ -48,8 +48,8 @@ pub(super) fn of(
     for (a, b) in ground.crossing(from, to, pairs) {
         let edge = evidence.graph.edge(a, b);
         let kept = edge.traffic.intersection(&allowed);
-        let open = falls_short(edge.expected_protection(), evidence.contract.rules[rule].protect);
-        if open && !kept.is_empty() {
+        let promised = evidence.graph.promised((a, b), &edge, &kept).protection;
+        if !kept.is_empty() && falls_short(promised, evidence.contract.rules[rule].protect) {
             unprotected.get_or_insert((a, b));
         }
         let broken = edge.traffic.difference(&allowed);
@@ -170,14 +170,18 @@ fn plaintext(
     (a, b): (PeerId, PeerId),
 ) -> Finding {
     let rule = &evidence.contract.rules[rule];
-    let traffic = evidence.graph.edge(a, b).traffic;
+    let edge = evidence.graph.edge(a, b);
+    let traffic = edge.traffic.intersection(&rule.allow.traffic());
+    let promised = evidence.graph.promised((a, b), &edge, &traffic);
+    let why = evidence.graph.reason(&promised);
     let mut origins = because(evidence, a, b);
     origins.push(rule.origin.clone());
     let mut finding = SegmentRuleBroken.finding(
         pair(evidence, from, to),
         format!(
-            "By the contract this must be {}, and by its configuration it is not: {} -> {} ({traffic}).",
+            "By the contract this must be {}, and by its configuration it is {}: {} -> {} ({traffic}); {why}.",
             words(rule.protect),
+            promised.protection.word(),
             ground.name(a, from),
             ground.name(b, to)
         ),

@@ -65,8 +65,12 @@ pub(super) fn gaps(evidence: &Evidence<'_>) -> Vec<Gap> {
         if evidence.contract.rules[rule].protect == Protect::AsItIs {
             continue;
         }
+        let may = evidence.contract.rules[rule].allow.traffic();
         let unknown = |(a, b): &(PeerId, PeerId)| {
-            evidence.graph.edge(*a, *b).expected_protection() == ExpectedProtection::Unknown
+            let edge = evidence.graph.edge(*a, *b);
+            let kept = edge.traffic.intersection(&may);
+            let promised = evidence.graph.promised((*a, *b), &edge, &kept);
+            !kept.is_empty() && promised.protection == ExpectedProtection::Unknown
         };
         if ground.crossing(from, to, Pairs::Witnesses).iter().any(unknown) {
             pairs[rule].push(pair(evidence, from, to));

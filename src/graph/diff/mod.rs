@@ -13,6 +13,7 @@ pub use policies::{PolicyChange, Same};
 use super::build::AllowedGraph;
 use super::classes::ClassId;
 use super::connections::{Sum, names_outside, sum};
+use super::declared::Declared;
 use super::edge::Row;
 use crate::inventory::Inventory;
 use crate::model::{AddressRange, AddressSet, DomainPattern, EndpointName, ExpectedProtection, TrafficSet};
@@ -245,13 +246,16 @@ impl Compare<'_> {
             if matches!(kind, ChangeKind::Ungoverned | ChangeKind::Governed) && lost.contains(&to) {
                 continue;
             }
+            let declared = self.declared(to);
             let change = PairChange {
                 from: self.end(from),
                 to: self.end(to),
                 kind,
                 presence: self.presence(from, to),
-                protection: [&old, &new]
-                    .map(|sum| sum.as_ref().map_or(ExpectedProtection::Unknown, Sum::protection)),
+                protection: [0, 1].map(|version: usize| {
+                    let sum = [&old, &new][version].as_ref();
+                    sum.map_or(ExpectedProtection::Unknown, |sum| sum.protection(&declared[version]))
+                }),
                 old: old.map_or_else(TrafficSet::none, |sum| sum.traffic),
                 unsegmented: new.as_ref().map_or_else(TrafficSet::none, |sum| sum.unsegmented.clone()),
                 new: new.map_or_else(TrafficSet::none, |sum| sum.traffic),
@@ -262,6 +266,16 @@ impl Compare<'_> {
         found.extend(outside.into_values());
         found.sort_by(|a, b| (&a.from, &a.to, a.kind).cmp(&(&b.from, &b.to, b.kind)));
         found
+    }
+
+    /// The ports of a target in each version.
+    fn declared(&self, to: JointId) -> [Declared; 2] {
+        [0, 1].map(|version: usize| {
+            let graph = self.versions[version].graph;
+            let members = self.joint.class(to).map_or(&[][..], |class| &class.members);
+            let own = members.iter().filter_map(|(old, new)| if version == 0 { *old } else { *new });
+            own.fold(Declared::default(), |all, index| all.with(&graph.declared.of_workload(index)))
+        })
     }
 
     fn presence(&self, from: JointId, to: JointId) -> Presence {
@@ -369,13 +383,13 @@ impl Compare<'_> {
             let by_name = self.joint.domain(to).is_some();
             (!by_name || sum.because.iter().any(|rule| names_outside(graph, *rule))).then_some(sum)
         });
-        let kind = kind(old.as_ref(), new.as_ref())?;
+        let kind = kind(old.as_ref(), new.as_ref(), &self.declared(to))?;
         Some((kind, old, new))
     }
 }
 
 /// What became of a pair; `None` where nothing did.
-fn kind(old: Option<&Sum>, new: Option<&Sum>) -> Option<ChangeKind> {
+fn kind(old: Option<&Sum>, new: Option<&Sum>, declared: &[Declared; 2]) -> Option<ChangeKind> {
     let (old, new) = match (old, new) {
         (None, None) => return None,
         (None, Some(_)) => return Some(ChangeKind::Opens),
@@ -391,7 +405,7 @@ fn kind(old: Option<&Sum>, new: Option<&Sum>) -> Option<ChangeKind> {
     let gains_conditions = only(&new.narrowed, &old.traffic, &old.narrowed);
     let ungoverned = only(&new.unsegmented, &old.traffic, &old.unsegmented);
     let governed = only(&old.unsegmented, &new.traffic, &new.unsegmented);
-    let protection = [old, new].map(Sum::protection);
+    let protection = [old.protection(&declared[0]), new.protection(&declared[1])];
     match (more(&new.traffic, &old.traffic), more(&old.traffic, &new.traffic)) {
         (true, true) => Some(ChangeKind::Shifts),
         (true, false) => Some(ChangeKind::Widens),

@@ -6,7 +6,9 @@ mod text;
 use super::words::peer_text;
 use super::{names::origin_text, snippet};
 use crate::analysis::Analysis;
-use crate::graph::{Change, Direction, Expected, Explanation, Remedy, Spot, Via, expected};
+use crate::graph::{
+    Change, Declared, Direction, Expected, Explanation, Leg, MeshEdge, Remedy, Spot, Via, expected,
+};
 use crate::model::{Protocol, TrafficSet};
 use std::net::IpAddr;
 
@@ -72,9 +74,20 @@ fn case_protection(analysis: &Analysis, walk: &Explanation) -> Expected {
         Spot::Outside(_) | Spot::Domain(_) => None,
     };
     let below = expected(&analysis.graph.dataplane, workload(&walk.from), workload(&walk.to));
-    let legs = walk.mesh.iter().flat_map(|mesh| &mesh.legs);
-    let asked = legs.filter(|leg| !leg.traffic.intersection(&walk.asked).is_empty());
-    asked.map(|leg| leg.expected().over(below)).reduce(Expected::and).unwrap_or(below)
+    let legs = |legs: fn(&MeshEdge) -> &Vec<Leg>| -> Vec<(TrafficSet, Expected)> {
+        let all = walk.mesh.iter().flat_map(legs);
+        let part = |leg: &Leg| (leg.traffic.intersection(&walk.asked), leg.expected().over(below));
+        all.map(part).filter(|(part, _)| !part.is_empty()).collect()
+    };
+    let (carried, refused) = (legs(|mesh| &mesh.legs), legs(|mesh| &mesh.refusals));
+    let declared = match &walk.to {
+        Spot::Variant(member) => analysis.graph.declared_by(member.workload as usize),
+        Spot::Outside(_) | Spot::Domain(_) => Declared::default(),
+    };
+    fn parts(list: &[(TrafficSet, Expected)]) -> impl Iterator<Item = (&TrafficSet, Expected)> + Clone {
+        list.iter().map(|(part, expected)| (part, *expected))
+    }
+    declared.word(parts(&carried), parts(&refused)).unwrap_or(below)
 }
 
 /// The name of who is in between.
