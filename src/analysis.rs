@@ -10,7 +10,7 @@ pub use crate::contract::{Contract, Segmentation};
 use crate::entry;
 use crate::exposure::{self, Exposures};
 use crate::graph::diff::{self, Diff, Version};
-use crate::graph::{AllowedGraph, Notes};
+use crate::graph::{AllowedGraph, MeshMode, Notes};
 use crate::inventory;
 pub use crate::inventory::{Inventory, Workload};
 use crate::model::{Document, Gap, Origin, Problem, SnapshotHead, WantedKind};
@@ -224,7 +224,8 @@ fn subject<'a>(
 }
 
 /// Adds what was observed, and looks for leaks.
-pub fn reviewed(mut analysis: Analysis, observed: Observed) -> Analysis {
+pub fn reviewed(mut analysis: Analysis, mut observed: Observed) -> Analysis {
+    observed::leave_open(&mut observed.flows, |party| is_ambient(&analysis, party));
     let Analysis { inventory, graph, notes, exposures, contract, segments, today, .. } = &analysis;
     let evidence = Evidence {
         inventory,
@@ -244,6 +245,13 @@ pub fn reviewed(mut analysis: Analysis, observed: Observed) -> Analysis {
     analysis.gaps.sort();
     analysis.observed = observed;
     analysis
+}
+
+/// Whether a pod is in an ambient mesh.
+fn is_ambient(analysis: &Analysis, party: &Party) -> bool {
+    let Party::Endpoint { workload, variant } = party else { return false };
+    let class = analysis.graph.class_of(*workload, *variant);
+    analysis.graph.membership(class).is_some_and(|member| member.mode == MeshMode::IstioAmbient)
 }
 
 /// Two versions → what the second does that the first did not, and what becomes of observed flows.

@@ -91,7 +91,7 @@ fn every_page_shows_what_its_check_finds() {
         for line in blocks.get("flows").unwrap_or(&"").lines().filter(|line| !line.is_empty()) {
             let (flow, detection) = flow(line);
             let (initiator, responder) = attribute(&directory, &flow);
-            observed.flows.push(ObservedFlow { flow, detection: detection.into(), initiator, responder });
+            observed.flows.push(ObservedFlow { initiator, responder, ..(flow, detection.into()).into() });
         }
         let evidence = Evidence {
             inventory: &analysis.inventory,

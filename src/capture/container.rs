@@ -230,7 +230,7 @@ impl<'a> Packets<'a> {
             let bytes = window.bytes(&record.bytes);
             self.summary.packets += 1;
             self.summary.bytes += bytes.len() as u64;
-            let fresh = Packet { interface: record.interface, ..Packet::default() };
+            let fresh = Packet { interface: record.interface, medium: record.medium, ..Packet::default() };
             batch.push(Addressed::new(fresh, input, record.nanos));
             let Some(next) = batch.last_mut() else { continue };
             if let Err(oddity) = decode(self.link(record.link_type), bytes, &mut next.packet) {

@@ -5,7 +5,7 @@ use super::marks::Marks;
 use super::place::{NO_PLACE, PlaceId, Places};
 use super::state::State;
 use super::table::FlowLimits;
-use super::{Flow, FlowEnd, Handshake, Opening, Place, Seen, SeenMore, StreamStart};
+use super::{Answer, Flow, FlowEnd, Handshake, Opening, Place, Seen, SeenMore, StreamStart};
 
 impl State {
     /// The flow as it stands; its first bytes move out of `self`.
@@ -23,7 +23,8 @@ impl State {
             responder: self.sequence(initiator_side.other()),
             timestamp: if handshake == Handshake::Seen { self.timestamp } else { 0 },
         });
-        let (via, seen) = self.places(places, opening);
+        let (via, mut seen) = self.places(places, opening);
+        seen.answer = self.answer(initiator_side.other());
         Flow {
             initiator,
             responder,
@@ -76,8 +77,9 @@ impl State {
         }
         all.sort_unstable();
         all.dedup();
+        let medium = places.medium(&all);
         if places.are_plain(&all) && more.copies == 0 {
-            return (Vec::new(), Seen { opening, more: None });
+            return (Vec::new(), Seen { opening, medium, ..Seen::default() });
         }
         // Numbers depend on other traffic, words do not.
         let mut all: Vec<(Place, _)> = all.iter().map(|p| (places.describe(*p), places.tunnel(*p))).collect();
@@ -89,9 +91,23 @@ impl State {
         if all.len() > 1 {
             more.places = all.into_iter().map(|(place, _)| place).collect();
             more.places.dedup();
+            if more.places.len() == 1 {
+                more.places.clear();
+            }
         }
         let more = (more != SeenMore::default()).then(|| Box::new(more));
-        (via, Seen { opening, more })
+        (via, Seen { opening, medium, more, ..Seen::default() })
+    }
+
+    /// What came back from a side of a TCP connection whose handshake was seen.
+    fn answer(&self, responder: Side) -> Answer {
+        let at = responder.index();
+        match self.key.protocol() == 6 && self.marks.has(Marks::OPENING_SEEN) {
+            false => Answer::Unknown,
+            true if self.marks.has(Marks::HIGHEST_KNOWN[at]) => Answer::Payload,
+            true if self.marks.has(Marks::RESET | Marks::FINISHED[at]) => Answer::Refusal,
+            true => Answer::Silence,
+        }
     }
 
     fn direction(&self, low: FlowEnd, high: FlowEnd) -> (Side, Handshake) {

@@ -38,8 +38,38 @@ pub struct Flow {
 pub struct Seen {
     /// How the connection was opened.
     pub opening: Option<Opening>,
+    /// What came back from the responder, where that is known.
+    pub answer: Answer,
+    /// What the link layer says of where it was met.
+    pub medium: Medium,
     /// What there is to say of several places and faces.
     pub more: Option<Box<SeenMore>>,
+}
+
+/// What came back from the responder of a TCP connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub enum Answer {
+    /// It is not known: no TCP, or the beginning was not seen.
+    #[default]
+    Unknown,
+    /// Payload.
+    Payload,
+    /// No payload as far as the capture goes; the connection was not ended by the responder.
+    Silence,
+    /// No payload, and then the end: by the responder, or by a reset of either side.
+    Refusal,
+}
+
+/// What the link layer says of the interface at which packets were met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub enum Medium {
+    /// Nothing: raw IP, or link layers that do not tell.
+    #[default]
+    Unknown,
+    /// A loopback interface: the packets never left a network namespace.
+    Loopback,
+    /// Another interface, at least for some of the packets.
+    Link,
 }
 
 /// Of a flow that was met at several places, with several faces, or in a tunnel.

@@ -2,6 +2,7 @@
 //!
 //! Numbers are those of the tcpdump.org list of link-layer header types.
 
+use super::Medium;
 use super::packet::{Oddity, Packet, be16, byte, tail};
 use super::tunnel::{ETHERNET, Layer, Next};
 
@@ -16,7 +17,7 @@ pub(super) struct LinkType {
 
 /// All link types that are read; the frequent ones first.
 const LINK_TYPES: &[LinkType] = &[
-    LinkType { numbers: &[1], name: "Ethernet", open: |b, _| Ok((Layer::Ethernet, b)) },
+    LinkType { numbers: &[1], name: "Ethernet", open: frame },
     LinkType { numbers: &[276], name: "Linux cooked, version 2", open: cooked2 },
     LinkType { numbers: &[113], name: "Linux cooked", open: cooked },
     LinkType { numbers: &[12, 14, 101, 228, 229], name: "raw IP", open: |b, _| Ok((Layer::Ip, b)) },
@@ -48,15 +49,31 @@ fn typed(bytes: &[u8], at: usize, from: usize) -> Result<Next<'_>, Oddity> {
 }
 
 /// LINKTYPE_LINUX_SLL. The protocols 1 and 4 mean 802.3 and 802.2 without a type.
-fn cooked<'a>(bytes: &'a [u8], _: &mut Packet<'a>) -> Result<Next<'a>, Oddity> {
+fn cooked<'a>(bytes: &'a [u8], packet: &mut Packet<'a>) -> Result<Next<'a>, Oddity> {
     let link = be16(bytes, 2)?;
+    packet.medium = medium(link);
     by_hardware(link, be16(bytes, 14)?, tail(bytes, 16)?)
 }
 
 /// LINKTYPE_LINUX_SLL2, which also tells the interface.
 fn cooked2<'a>(bytes: &'a [u8], packet: &mut Packet<'a>) -> Result<Next<'a>, Oddity> {
     packet.interface = super::packet::be32(bytes, 4)?;
+    packet.medium = medium(be16(bytes, 8)?);
     by_hardware(be16(bytes, 8)?, be16(bytes, 0)?, tail(bytes, 20)?)
+}
+
+/// `ARPHRD_LOOPBACK` of the kernel's `if_arp.h`.
+fn medium(hardware: u16) -> Medium {
+    if hardware == 772 { Medium::Loopback } else { Medium::Link }
+}
+
+/// An Ethernet frame. Where neither side has an address it may be a loopback interface, or
+/// somebody blotted the addresses out: that proves nothing.
+fn frame<'a>(bytes: &'a [u8], packet: &mut Packet<'a>) -> Result<Next<'a>, Oddity> {
+    if packet.medium == Medium::Unknown && !bytes.starts_with(&[0; 12]) {
+        packet.medium = Medium::Link;
+    }
+    Ok((Layer::Ethernet, bytes))
 }
 
 /// `ARPHRD_NETLINK`, GRE and monitor frames use the protocol field for something else.

@@ -1,6 +1,6 @@
 //! One packet, decoded down to its innermost transport: what the flow table needs, without an allocation.
 
-use super::{FlowEnd, Transport};
+use super::{FlowEnd, Medium, Transport};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// More layers than this are not followed.
@@ -37,6 +37,8 @@ pub(super) struct Packet<'a> {
     pub(super) tunnel: Option<(Address, Address)>,
     /// Number of the interface where the link layer tells it (Linux cooked capture, version 2).
     pub(super) interface: u32,
+    /// What the link layer says of the interface.
+    pub(super) medium: Medium,
     /// What the IP header that is being read says of fragmentation.
     pub(super) fragment: Option<Fragment>,
     /// Layers passed.
@@ -231,6 +233,7 @@ impl Default for Packet<'_> {
             via: ViaList::default(),
             tunnel: None,
             interface: 0,
+            medium: Medium::Unknown,
             fragment: None,
             depth: 0,
         }

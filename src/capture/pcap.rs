@@ -103,7 +103,8 @@ impl Reader {
             let nanos = seconds * 1_000_000_000 + fraction * header.nanos_per_tick;
             window.skip(header.record_header);
             let bytes = window.skip(captured);
-            return Ok(Some(Record { link_type: self.link_type, interface: 0, nanos, bytes }));
+            let (interface, medium) = (0, super::Medium::Unknown);
+            return Ok(Some(Record { link_type: self.link_type, interface, medium, nanos, bytes }));
         }
         if window.rest() > 0 {
             oddities.odd("the file ends inside a record");

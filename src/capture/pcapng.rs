@@ -1,5 +1,6 @@
 //! pcapng (draft-ietf-opsawg-pcapng): sections of either byte order, interfaces of any link type.
 
+use super::Medium;
 use super::window::{LARGEST_RECORD, Oddities, Record, Window};
 use std::io;
 
@@ -13,6 +14,7 @@ struct Interface {
     snaplen: u32,
     ticks: Ticks,
     offset_seconds: i64,
+    medium: Medium,
 }
 
 /// `if_tsresol`: the unit of the time stamps.
@@ -141,6 +143,7 @@ impl Section {
             snaplen: self.u32(body, 4),
             ticks: Ticks::PowerOfTen(6),
             offset_seconds: 0,
+            medium: Medium::Unknown,
         };
         let mut at = 8;
         while at + 4 <= body.len() {
@@ -148,6 +151,8 @@ impl Section {
             let value = body.get(at + 4..at + 4 + length).unwrap_or(&[]);
             match (code, value) {
                 (0, _) => break,
+                // `if_name`: the one of Linux, and the first of the BSDs.
+                (2, b"lo" | b"lo\0" | b"lo0") => interface.medium = Medium::Loopback,
                 (9, [resolution, ..]) => {
                     let exponent = u32::from(resolution & 0x7f);
                     interface.ticks = match resolution & 0x80 {
@@ -181,6 +186,7 @@ impl Section {
         Some(Record {
             link_type: interface.link_type,
             interface: number,
+            medium: interface.medium,
             nanos: interface.nanos(ticks),
             bytes: 20..20 + captured,
         })
@@ -195,7 +201,8 @@ impl Section {
         let original = self.u32(body, 0);
         let limit = if interface.snaplen == 0 { original } else { original.min(interface.snaplen) };
         let bytes = body.len().saturating_sub(4).min(limit as usize);
-        Some(Record { link_type: interface.link_type, interface: 0, nanos: 0, bytes: 4..4 + bytes })
+        let Interface { link_type, medium, .. } = *interface;
+        Some(Record { link_type, interface: 0, medium, nanos: 0, bytes: 4..4 + bytes })
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Places get small numbers, so that a flow can carry one.
 
-use super::flow::Place;
+use super::flow::{Medium, Place};
 use super::packet::{Address, Packet, ViaList};
 use hashbrown::HashMap;
 
@@ -18,6 +18,7 @@ pub(super) type PlaceId = u16;
 struct Spot {
     input: u16,
     interface: u32,
+    medium: Medium,
     via: ViaList,
     /// Ends of the outermost tunnel, the lower one first.
     tunnel: Option<(Address, Address)>,
@@ -38,15 +39,15 @@ impl Places {
     #[inline]
     pub(super) fn number(&mut self, input: u16, packet: &Packet<'_>) -> PlaceId {
         if let Some((spot, number)) = &self.last
-            && (spot.input, spot.interface) == (input, packet.interface)
+            && (spot.input, spot.interface, spot.medium) == (input, packet.interface, packet.medium)
             && (spot.via.is_empty() == packet.via.is_empty())
             && (packet.via.is_empty() || spot.via == packet.via)
             && spot.tunnel == ordered(packet.tunnel)
         {
             return *number;
         }
-        let spot =
-            Spot { input, interface: packet.interface, via: packet.via, tunnel: ordered(packet.tunnel) };
+        let Packet { interface, medium, via, .. } = *packet;
+        let spot = Spot { input, interface, medium, via, tunnel: ordered(packet.tunnel) };
         let number = self.look_up(spot);
         self.last = Some((spot, number));
         number
@@ -71,6 +72,19 @@ impl Places {
         let plain =
             |place: &PlaceId| self.spots.get(usize::from(*place)).is_none_or(|spot| spot.via.is_empty());
         places.len() <= 1 && places.iter().all(plain)
+    }
+
+    /// What link layers say of some places: loopback only where all of them are.
+    pub(super) fn medium(&self, places: &[PlaceId]) -> Medium {
+        let each = places.iter().filter_map(|place| self.spots.get(usize::from(*place)));
+        let mut all: Vec<Medium> = each.map(|spot| spot.medium).collect();
+        all.sort_unstable();
+        all.dedup();
+        match all.as_slice() {
+            [one] => *one,
+            all if all.contains(&Medium::Link) => Medium::Link,
+            _ => Medium::Unknown,
+        }
     }
 
     /// The encapsulations of a place, outermost first.

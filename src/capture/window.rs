@@ -23,6 +23,8 @@ pub(super) struct Record {
     pub(super) link_type: u32,
     /// Number of the interface in the file.
     pub(super) interface: u32,
+    /// What the file says of the interface.
+    pub(super) medium: super::Medium,
     /// Nanoseconds since 1970.
     pub(super) nanos: u64,
     pub(super) bytes: Range<usize>,

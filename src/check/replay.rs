@@ -5,7 +5,7 @@ use super::shared::backends;
 use crate::graph::diff::Version;
 use crate::inventory::Inventory;
 use crate::model::{IpProtocols, Protocol, TrafficSet};
-use crate::observed::{Directory, Flow, Observed, Party, Transport};
+use crate::observed::{Directory, Flow, Observed, Party, Stretch, Transport};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -43,7 +43,8 @@ pub fn replay(old: &Version<'_>, new: &Version<'_>, observed: &Observed) -> Repl
     let directories = [old, new].map(|version| Directory::new(version.inventory));
     let mut replay = Replay::default();
     let (mut breaks, mut opens) = (BTreeMap::new(), BTreeMap::new());
-    for flow in observed.flows.iter().map(|seen| &seen.flow) {
+    let wire = observed.flows.iter().filter(|seen| seen.stretch == Stretch::Wire);
+    for flow in wire.map(|seen| &seen.flow) {
         let [before, after] = [0, 1].map(|version: usize| {
             let ends =
                 [flow.initiator.ip, flow.responder.ip].map(|ip| end(&directories, version, [old, new], ip));

@@ -6,7 +6,7 @@ use crate::graph::{
 };
 use crate::inventory::{Inventory, Service};
 use crate::model::{AddressSet, Origin, Protocol};
-use crate::observed::{NamedBy, ObservedFlow, Party, Transport};
+use crate::observed::{NamedBy, ObservedFlow, Party, Stretch, Transport};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -104,6 +104,10 @@ pub(super) fn protocol_of(seen: &ObservedFlow) -> Option<Protocol> {
 /// its atom, and as a target also whoever rules mean by a name that DNS answers gave it.
 pub(super) fn paths(evidence: &Evidence<'_>, seen: &ObservedFlow) -> Vec<(u32, u32, u16)> {
     let port = seen.flow.responder.port;
+    // What was met inside a pod has the ends of a connection that was judged before it got there.
+    if seen.stretch != Stretch::Wire {
+        return Vec::new();
+    }
     if seen.initiator == Party::Outside && seen.responder == Party::Outside {
         return Vec::new();
     }
@@ -154,13 +158,16 @@ pub(super) fn flow_subject(evidence: &Evidence<'_>, seen: &ObservedFlow) -> Stri
     format!("{from} -> {to}")
 }
 
-/// Whether a flow touches something of the cluster and is between two single ends.
+/// Whether a flow touches something of the cluster, is between two single ends, and left its pod.
 pub(super) fn is_ours(seen: &ObservedFlow) -> bool {
     let ours = |party: &Party| {
         matches!(party, Party::Endpoint { .. } | Party::Shared(_) | Party::Service(_) | Party::Node(_))
     };
     let group = [&seen.initiator, &seen.responder].contains(&&Party::Group);
-    !group && seen.initiator != seen.responder && (ours(&seen.initiator) || ours(&seen.responder))
+    seen.stretch == Stretch::Wire
+        && !group
+        && seen.initiator != seen.responder
+        && (ours(&seen.initiator) || ours(&seen.responder))
 }
 
 /// A fact that a detector found, by its name.

@@ -3,7 +3,7 @@
 //! Its page, which is run as a test, says why it matters and what to do.
 
 use super::{Evidence, Finding, check};
-use crate::observed::Party;
+use crate::observed::{ObservedFlow, Party, Stretch};
 use std::collections::BTreeMap;
 
 check! {
@@ -13,7 +13,8 @@ check! {
 
 fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
     let mut flows: BTreeMap<String, usize> = BTreeMap::new();
-    for seen in &evidence.observed.flows {
+    let inside = |seen: &&ObservedFlow| matches!(seen.stretch, Stretch::Inside(_));
+    for seen in evidence.observed.flows.iter().filter(|seen| !inside(seen)) {
         for (party, end) in [(&seen.initiator, seen.flow.initiator), (&seen.responder, seen.flow.responder)] {
             if *party == Party::Unknown {
                 *flows.entry(end.ip.to_string()).or_default() += 1;

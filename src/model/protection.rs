@@ -68,6 +68,8 @@ pub enum WhyUnknown {
     HandshakeIncomplete,
     /// The protocol has both forms and the bytes seen do not tell them apart.
     Ambiguous,
+    /// It may be the leg between a proxy and its application inside a pod, or the wire.
+    AmbiguousInPod,
     /// The flow table was full when the decisive bytes came.
     Evicted,
 }

@@ -100,10 +100,12 @@ fn one(legs: Vec<ObservedFlow>) -> Option<ObservedFlow> {
     let (initiator, responder) = (opener.initiator.clone(), called.responder.clone());
     let ends = (opener.flow.initiator, called.flow.responder);
     let (first, last) = (legs.iter().map(|s| s.flow.first).min()?, legs.iter().map(|s| s.flow.last).max()?);
+    // What was on the wire at one place was on the wire.
+    let stretch = legs.iter().map(|seen| seen.stretch).min()?;
     let copies: u64 = legs.iter().map(|seen| seen.flow.seen.copies()).sum();
     let mut best = legs.into_iter().rev().max_by_key(packets)?;
     (best.flow.initiator, best.flow.responder) = ends;
-    (best.initiator, best.responder) = (initiator, responder);
+    (best.initiator, best.responder, best.stretch) = (initiator, responder, stretch);
     (best.flow.first, best.flow.last) = (first, last);
     let more = best.flow.seen.more.get_or_insert_default();
     (more.copies, more.legs) = (copies, faces);

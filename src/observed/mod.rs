@@ -5,14 +5,16 @@
 mod attribute;
 mod legs;
 mod names;
+mod stretch;
 mod witness;
 
 pub use attribute::{Directory, attribute};
 pub use legs::join;
 pub use names::{NamedBy, Names};
+pub use stretch::{Stretch, WhyInside, leave_open};
 pub use witness::Witness;
 
-pub use crate::capture::{Flow, FlowEnd, Leg, Place, Seen, Transport};
+pub use crate::capture::{Answer, Flow, FlowEnd, Leg, Place, Seen, Transport};
 use crate::inventory::Inventory;
 use crate::protocol::Detection;
 use std::sync::Arc;
@@ -43,6 +45,8 @@ pub struct ObservedFlow {
     pub initiator: Party,
     /// Who was called.
     pub responder: Party,
+    /// Where on its way it was met.
+    pub stretch: Stretch,
 }
 
 /// Who stands behind an address.

@@ -2,7 +2,7 @@
 //!
 //! Equal verdicts are kept once: thousands of flows share a few dozen of them.
 
-use super::ObservedFlow;
+use super::{ObservedFlow, Party, Stretch};
 use crate::capture::{Audience, Flow, Judging};
 use crate::protocol::{self, Detection};
 use hashbrown::HashTable;
@@ -67,6 +67,10 @@ impl Audience for Witness {
 impl From<(Flow, Arc<Detection>)> for ObservedFlow {
     /// A flow whose ends are not named yet.
     fn from((flow, detection): (Flow, Arc<Detection>)) -> ObservedFlow {
-        ObservedFlow { flow, detection, initiator: super::Party::Unknown, responder: super::Party::Unknown }
+        let stretch = Stretch::of(&flow);
+        let mut seen =
+            ObservedFlow { flow, detection, initiator: Party::Unknown, responder: Party::Unknown, stretch };
+        super::stretch::note(&mut seen);
+        seen
     }
 }

@@ -9,7 +9,7 @@ use crate::analysis::Analysis;
 use crate::exposure::{Access, Tls};
 use crate::graph::{self, End};
 use crate::model::{Protection, TrafficSet};
-use crate::observed::Party;
+use crate::observed::{Party, Stretch};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 
@@ -128,7 +128,8 @@ impl Drawing {
     fn add_observed(&mut self, analysis: &Analysis, _options: &GraphOptions, by: By) {
         for seen in &analysis.observed.flows {
             let flow = &seen.flow;
-            if [&seen.initiator, &seen.responder].contains(&&Party::Group) {
+            let inside = matches!(seen.stretch, Stretch::Inside(_));
+            if inside || [&seen.initiator, &seen.responder].contains(&&Party::Group) {
                 continue;
             }
             let ends = [(&seen.initiator, flow.initiator.ip), (&seen.responder, flow.responder.ip)];

@@ -8,6 +8,7 @@ use super::{Format, GraphOptions, View, What, exposure, flow_line};
 use crate::analysis::Analysis;
 use crate::check::{Finding, Severity};
 use crate::graph;
+use crate::observed::Stretch;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
@@ -140,9 +141,30 @@ pub(super) fn read(analysis: &Analysis) -> String {
             for (oddity, count) in &analysis.observed.oddities {
                 lines.push_str(&format!("\n  {count} x {oddity}"));
             }
+            lines.extend(inside(analysis));
             lines
         }
     }
+}
+
+/// What was met inside of pods, so that nobody misses it among the findings.
+fn inside(analysis: &Analysis) -> Option<String> {
+    let count = |fits: fn(&Stretch) -> bool| {
+        analysis.observed.flows.iter().filter(|seen| fits(&seen.stretch)).count()
+    };
+    let legs = count(|stretch| matches!(stretch, Stretch::Inside(_)));
+    let open = count(|stretch| *stretch == Stretch::Ambiguous);
+    let words = match (legs, open) {
+        (0, 0) => return None,
+        (_, 0) => format!("{legs} of them never left a pod and are not judged."),
+        (0, _) => {
+            format!("{open} of them may be legs inside a pod: whether they are in the clear is unknown.")
+        }
+        _ => format!(
+            "{legs} of them never left a pod and are not judged; {open} may be such legs: whether they are in the clear is unknown."
+        ),
+    };
+    Some(format!("\n{words}"))
 }
 
 fn connections(analysis: &Analysis, options: &GraphOptions, out: &mut dyn Write) -> io::Result<()> {

@@ -27,6 +27,10 @@ fn probe(seen: &Seen<'_>) -> Option<Probe> {
     if let Some(detection) = handshake {
         // Where one side says something else first, another detector may know what (NATS).
         let other = |bytes: &[u8]| !bytes.is_empty() && records(bytes).is_empty();
+        // A web server that was called by TLS says so in the clear, and nothing more comes of it.
+        if client_hello(&self::handshake(&records(client))).is_some() && server.starts_with(b"HTTP/1.") {
+            return detection.certain();
+        }
         return detection.certain_if(!other(server) && !other(behind_old_hello(client, server)));
     }
     late(client, server)
@@ -58,6 +62,7 @@ pub(super) fn judge(client: &[u8], server: &[u8], time: u64) -> Option<Detection
         client: &from_client,
         server: &from_server,
         client_flight: &client_flight,
+        in_the_clear: !server.is_empty() && from_server.is_empty(),
         hello: server_hello.as_ref(),
         silent: server.is_empty(),
         shown,
@@ -80,6 +85,8 @@ struct Handshake<'a> {
     client: &'a [Record<'a>],
     server: &'a [Record<'a>],
     client_flight: &'a [u8],
+    /// What came from the server is no TLS.
+    in_the_clear: bool,
     hello: Option<&'a Hello>,
     /// Nothing at all came from the server.
     silent: bool,
@@ -98,7 +105,19 @@ fn verdict(seen: &Handshake<'_>) -> (Protection, &'static str) {
             (Protection::Plaintext(Proof::NullCipher), "the agreed cipher does not encrypt")
         }
         (None, _) if !flows && seen.silent => (incomplete, "a ClientHello without an answer"),
+        (None, _) if !flows && seen.in_the_clear => {
+            (incomplete, "a ClientHello, and an answer that is no TLS")
+        }
         (None, _) if !flows => (incomplete, "the handshake failed"),
+        (Some(hello), shown) if hello.version > 0x0303 && ended_by_alert(hello, shown, seen) => {
+            (incomplete, "the server ended the handshake after it saw what the client showed")
+        }
+        // Up to TLS 1.2 both sides change the cipher before anything is protected.
+        (Some(hello), _)
+            if hello.version <= 0x0303 && has(seen.server, ALERT) && !has(seen.server, CHANGE_CIPHER) =>
+        {
+            (incomplete, "the server ended the handshake with an alert")
+        }
         _ if has(seen.server, ALERT) && !flows && !has(seen.client, CHANGE_CIPHER) => {
             (incomplete, "the handshake ended with an alert")
         }
@@ -115,6 +134,25 @@ fn verdict(seen: &Handshake<'_>) -> (Protection, &'static str) {
         ),
         _ => (Protection::Encrypted(Encryption::Tls), "handshake seen"),
     }
+}
+
+/// TLS 1.3 hides its alerts: they are records of one type, two bytes and a tag, nineteen in all. A
+/// server that asked for a certificate and sends nothing behind its first flight but such a record,
+/// while the client still has things to say, did not take what it was shown (RFC 8446, section 6.2).
+fn ended_by_alert(hello: &Hello, shown: ClientCertificate, seen: &Handshake<'_>) -> bool {
+    const ALERT_LENGTH: usize = 19;
+    let finished = if hello.cipher == 0x1302 { 69 } else { 53 };
+    let lengths = |records: &[Record<'_>]| -> Vec<usize> {
+        records.iter().filter(|record| record.kind == DATA).map(|record| record.length).collect()
+    };
+    let (client, server) = (lengths(seen.client), lengths(seen.server));
+    // The first flight is one record, or several of which the last is Finished.
+    let flight = server.iter().position(|length| *length == finished).unwrap_or(0);
+    let behind = server.get(flight + 1..).unwrap_or(&[]);
+    matches!(shown, ClientCertificate::Declined | ClientCertificate::ShownByLength)
+        && !behind.is_empty()
+        && behind.iter().all(|length| *length == ALERT_LENGTH)
+        && client.last() != Some(&ALERT_LENGTH)
 }
 
 /// Facts of the hellos, for every carrier of TLS.
