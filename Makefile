@@ -3,12 +3,13 @@
 CARGO ?= cargo
 WORLD ?= fixtures/shop
 
-.PHONY: help demo test bench bench-capture install
+.PHONY: help demo test bench bench-capture bench-cluster install
 
 help:
 	@echo "make demo   build, review a bundled world, draw its graph into target/demo"
 	@echo "make test   install what the tests need, run them all"
 	@echo "make bench  measure, and write docs/benchmarks.md"
+	@echo "make bench-cluster   the same for live clusters alone, against a real API server"
 	@echo "make bench-capture   the same for captures alone, against the peers that are installed"
 
 install:
@@ -27,8 +28,12 @@ test: install
 	$(CARGO) test --quiet --no-run
 	$(CARGO) test
 
-bench: install bench-capture
+bench: install bench-capture bench-cluster
 	$(CARGO) bench --bench policy
+
+bench-cluster: install
+	@.ci/apiserver >/dev/null
+	$(CARGO) bench --bench cluster
 
 # Peers: tcpdump, wireshark-common, tshark, softflowd, nfdump, argus-server, libndpi-bin, suricata.
 bench-capture: install

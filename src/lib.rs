@@ -1,8 +1,8 @@
 //! watertight: who can talk to whom, who does, and is it protected?
 //!
 //! ```text
-//!  files, stdin                                      pcap, pcapng
-//!       │ source                                          │ source
+//!  files, stdin, live cluster                        pcap, pcapng
+//!       │ source, cluster                                 │ source
 //!       ▼                                                 ▼
 //!   Document ──► Inventory (who exists)              Packet ──► Flow        capture
 //!       │ policy       │                                          │

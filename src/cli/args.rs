@@ -17,6 +17,7 @@ Examples:
   watertight capture -i any --duration 60s             the same, live
   watertight check --cluster                           review the cluster of the kubeconfig
   watertight drift manifests/ --cluster                what is live and was declared otherwise
+  watertight watch -f json --listen 0.0.0.0:9402       what appears and goes, as events and metrics
   watertight snapshot -o cluster.yaml.zst              keep what that takes, without secrets
 
 Exit codes: 0 nothing at or above --fail-on, 1 findings, 2 could not do it.";
@@ -54,6 +55,8 @@ pub enum Command {
     Snapshot(Snapshot),
     /// What differs in effect between the declared and the live configuration
     Drift(Drift),
+    /// Follows the live cluster: findings as they appear and go
+    Watch(Watch),
     /// The checks and their pages
     Rules(Rules),
 }
@@ -246,6 +249,17 @@ pub struct Drift {
     /// Instead of `--cluster`: a snapshot, or other manifests that say what is live
     #[arg(long, value_name = "FILE")]
     pub snapshot: Option<PathBuf>,
+}
+
+/// `watch`
+#[derive(Debug, ClapArgs)]
+pub struct Watch {
+    /// Where the contract lies; nothing else is read there
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// Serve /metrics, /healthz and /readyz at this address
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub listen: Option<String>,
 }
 
 /// `rules`

@@ -85,7 +85,7 @@ struct Summary {
 }
 
 #[derive(Serialize)]
-struct FindingShape<'a> {
+pub(super) struct FindingShape<'a> {
     check: &'a str,
     severity: &'a str,
     subject: &'a str,
@@ -138,7 +138,7 @@ pub(super) struct GapShape<'a> {
 }
 
 #[derive(Serialize)]
-struct ProblemShape<'a> {
+pub(super) struct ProblemShape<'a> {
     message: &'a str,
     hint: &'a str,
     file: &'a str,
@@ -257,7 +257,7 @@ pub(super) fn fingerprint_of(finding: &Finding) -> String {
     fingerprint(&[finding.check, &finding.subject, &finding.detail])
 }
 
-fn finding_shape(finding: &Finding) -> FindingShape<'_> {
+pub(super) fn finding_shape(finding: &Finding) -> FindingShape<'_> {
     let check = CHECKS.iter().find(|check| check.name() == finding.check);
     FindingShape {
         check: finding.check,
@@ -326,7 +326,7 @@ pub(super) fn gap_shape(gap: &Gap) -> GapShape<'_> {
     GapShape { what: &gap.what, bends: bend_word(gap.bends), file: &gap.origin.file, line: gap.origin.line }
 }
 
-fn problem_shape(problem: &Problem) -> ProblemShape<'_> {
+pub(super) fn problem_shape(problem: &Problem) -> ProblemShape<'_> {
     let Problem { origin, message, hint } = problem;
     ProblemShape { message, hint, file: &origin.file, line: origin.line }
 }

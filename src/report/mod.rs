@@ -6,6 +6,7 @@ mod csv;
 pub mod diff;
 mod dot;
 pub mod drift;
+pub mod event;
 pub mod explain;
 mod exposure;
 mod flow_record;

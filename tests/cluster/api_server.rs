@@ -11,8 +11,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use watertight::model::{Document, Node, Value as Tree};
 
-/// The group of who may do everything.
-const USERS: &str = "admin-token,admin,1,\"system:masters\"\nreader-token,reader,2\nnobody-token,nobody,3\n";
+/// Users, each with a context of the same name; the harness and the administrator may do everything.
+const USERS: &[&str] = &["harness", "admin", "reader", "nobody", "expired"];
 /// A server that is not ready in this time will not be.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -41,7 +41,7 @@ impl ApiServer {
             return None;
         }
         let folder = tempfile::tempdir().expect("a folder");
-        std::fs::write(folder.path().join("tokens.csv"), USERS).expect("tokens");
+        give_out_tokens(folder.path(), "first");
         let key = folder.path().join("accounts.key");
         let made = Command::new("openssl").args(["genrsa", "-out"]).arg(&key).arg("2048").output();
         assert!(made.is_ok_and(|output| output.status.success()), "a key for service accounts");
@@ -51,9 +51,8 @@ impl ApiServer {
         let api = start_api(&binaries, folder.path(), etcd_port, port);
         let certificate = folder.path().join("certificates/apiserver.crt");
         wait("the certificate", || certificate.is_file());
-        std::fs::write(folder.path().join("kubeconfig"), kubeconfig(port, &certificate))
-            .expect("a kubeconfig");
-        let client = runtime.block_on(client(&folder.path().join("kubeconfig"), "admin"));
+        write_kubeconfig(folder.path(), port, "first");
+        let client = runtime.block_on(client(&folder.path().join("kubeconfig"), "harness"));
         let server = ApiServer { folder, binaries, etcd, api: Some(api), etcd_port, port, runtime, client };
         server.wait_until_ready();
         Some(server)
@@ -83,6 +82,16 @@ impl ApiServer {
         self.wait_until_ready();
     }
 
+    /// Other tokens for all but the harness, which count when the server starts the next time.
+    pub fn give_out_tokens(&self, round: &str) {
+        give_out_tokens(self.folder.path(), round);
+    }
+
+    /// The kubeconfig with the tokens of a round.
+    pub fn write_kubeconfig(&self, round: &str) {
+        write_kubeconfig(self.folder.path(), self.port, round);
+    }
+
     fn wait_until_ready(&self) {
         wait("the API server", || self.get("/readyz").is_ok_and(|text| text == "ok"));
         wait("the first namespaces", || self.get("/api/v1/namespaces/default").is_ok());
@@ -101,10 +110,18 @@ impl ApiServer {
 
     /// Sends many bodies, several at a time.
     pub fn send_all(&self, method: &str, bodies: impl Iterator<Item = (String, Value)>) {
+        self.send_as(method, "application/json", bodies);
+    }
+
+    /// Merges many bodies into what is there, several at a time.
+    pub fn patch_all(&self, bodies: impl Iterator<Item = (String, Value)>) {
+        self.send_as("PATCH", "application/merge-patch+json", bodies);
+    }
+
+    fn send_as(&self, method: &str, kind: &str, bodies: impl Iterator<Item = (String, Value)>) {
         use futures_util::stream::{self, StreamExt};
         let client = &self.client;
         let sent = bodies.map(|(path, body)| async move {
-            let kind = "application/json";
             (send(client, method, &path, kind, &body).await.map(drop), path)
         });
         let failed = async {
@@ -289,23 +306,39 @@ fn start_api(binaries: &Path, folder: &Path, etcd_port: u16, port: u16) -> Child
         .expect("the API server starts")
 }
 
-fn kubeconfig(port: u16, certificate: &Path) -> String {
-    let users = ["admin", "reader", "nobody", "expired"];
-    let user = |name: &&str| json!({"name": name, "user": {"token": format!("{name}-token")}});
+fn token(user: &str, round: &str) -> String {
+    match user {
+        "harness" => "harness-token".to_owned(),
+        user => format!("{user}-{round}-token"),
+    }
+}
+
+/// What the server accepts: everybody's token but that which is called expired.
+fn give_out_tokens(folder: &Path, round: &str) {
+    let line = |(number, user): (usize, &&str)| {
+        let groups = if ["harness", "admin"].contains(user) { ",\"system:masters\"" } else { "" };
+        format!("{},{user},{number}{groups}\n", token(user, round))
+    };
+    let accepted = USERS.iter().filter(|user| **user != "expired").enumerate();
+    std::fs::write(folder.join("tokens.csv"), accepted.map(line).collect::<String>()).expect("tokens");
+}
+
+fn write_kubeconfig(folder: &Path, port: u16, round: &str) {
+    let user = |name: &&str| json!({"name": name, "user": {"token": token(name, round)}});
     let context = |name: &&str| json!({"name": name, "context": {"cluster": "tests", "user": name}});
     let cluster = json!({
         "server": format!("https://127.0.0.1:{port}"),
-        "certificate-authority": certificate,
+        "certificate-authority": folder.join("certificates/apiserver.crt"),
     });
-    json!({
+    let config = json!({
         "apiVersion": "v1",
         "kind": "Config",
         "current-context": "admin",
         "clusters": [{"name": "tests", "cluster": cluster}],
-        "users": users.iter().map(user).collect::<Vec<_>>(),
-        "contexts": users.iter().map(context).collect::<Vec<_>>(),
-    })
-    .to_string()
+        "users": USERS.iter().map(user).collect::<Vec<_>>(),
+        "contexts": USERS.iter().map(context).collect::<Vec<_>>(),
+    });
+    std::fs::write(folder.join("kubeconfig"), config.to_string()).expect("a kubeconfig");
 }
 
 async fn client(kubeconfig: &Path, context: &str) -> Client {

@@ -8,9 +8,11 @@
 mod api_server;
 mod definitions;
 mod drift;
+mod faults;
 mod keeping;
 mod reading;
 mod tool;
+mod watch;
 mod worlds;
 
 #[path = "../common/mod.rs"]

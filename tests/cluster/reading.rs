@@ -102,7 +102,7 @@ fn credentials_that_are_not_accepted_end_the_reading(server: &ApiServer) {
     assert_eq!(code(&nobody), 2);
     assert!(said(&nobody).contains("permission to list"), "{}", said(&nobody));
     let unknown = run(server, &["check", "--cluster", "--context", "elsewhere"]);
-    assert!(said(&unknown).contains("one of admin, reader"), "{}", said(&unknown));
+    assert!(said(&unknown).contains("one of harness, admin, reader"), "{}", said(&unknown));
 }
 
 /// Binds a role to the user `reader`.
@@ -163,12 +163,19 @@ fn thousands_of_objects_come_in_pages(server: &ApiServer) {
         ("/api/v1/namespaces/default/serviceaccounts".to_owned(), body)
     };
     server.send_all("POST", (0..COUNT).map(account));
+    let named = |number: usize| {
+        let body = json!({"metadata": {"labels": {"team": "a"}}});
+        (format!("/api/v1/namespaces/default/serviceaccounts/account-{number}"), body)
+    };
+    server.patch_all((COUNT - 10..COUNT).map(named));
     let list = json(&run(server, &["snapshot", "-f", "json"]));
     let reads = list[0]["objects"].as_array().expect("counts");
     let accounts = reads.iter().find(|read| read["kind"] == "ServiceAccount").expect("a read");
     assert_eq!(accounts["count"], COUNT + 1, "those, and the one of the role");
     let here = list.as_array().expect("a list").iter().filter(|o| o["kind"] == "ServiceAccount").count();
     assert_eq!(here, COUNT + 1);
+    let labelled = |o: &&Value| o["metadata"]["labels"]["team"] == "a";
+    assert_eq!(list.as_array().map(|all| all.iter().filter(labelled).count()), Some(10), "the last page too");
 }
 
 fn a_definition_of_another_version_and_an_unknown_field_are_gaps(server: &ApiServer) {

@@ -25,6 +25,8 @@ pub(super) async fn connect(target: &Target) -> Result<Connection, Problem> {
     let (mut config, name) = config(target).await?;
     config.connect_timeout = Some(CONNECT);
     config.read_timeout = Some(READ);
+    // What is asked for again, and how often, is decided here and told to whoever waits.
+    config.default_retry = false;
     let client = Client::try_from(config)
         .map_err(|error| source::problem(&file_name(&name), &chain(&error), "is the kubeconfig complete?"))?;
     Ok(Connection { client, name })

@@ -18,13 +18,15 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::pin::pin;
 use std::sync::mpsc::Sender;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The server ends a watch after so many seconds; it goes on with a new request.
 const WATCH_SECONDS: u32 = 290;
 /// The first wait after a failure; it doubles up to the longest.
 const SHORTEST: Duration = Duration::from_millis(200);
 const LONGEST: Duration = Duration::from_secs(10);
+/// So many answers in a row that the server cannot answer now are taken for a restart.
+const FEW: u32 = 3;
 /// When what was refused is asked for again, and new kinds are looked for.
 const LATER: Duration = Duration::from_secs(30);
 
@@ -72,6 +74,7 @@ async fn follow_all(target: &Target, wanted: &[WantedKind], heard: &Sender<Event
     };
     let mut followers = FuturesUnordered::new();
     let mut count = 0;
+    let mut away = BTreeSet::new();
     let mut add = |found: Found, followers: &mut FuturesUnordered<_>| {
         for served in found.served {
             let kind = kind_of(&served);
@@ -81,30 +84,35 @@ async fn follow_all(target: &Target, wanted: &[WantedKind], heard: &Sender<Event
             }
             for query in queries(&served) {
                 shared.reading.borrow_mut().insert(count);
-                followers
-                    .push(Follower { shared: &shared, number: count, served: served.clone(), query }.run());
+                followers.push(Follower::new(&shared, count, served.clone(), query).run());
                 count += 1;
             }
         }
+        let now: BTreeSet<String> = found.refused.iter().map(|refused| refused.group.clone()).collect();
+        let whole = |group: String| KindName { group, kind: String::new() };
+        // A listener that is gone is noticed by the followers.
         for refused in found.refused {
-            let kind = KindName { group: refused.group.clone(), kind: String::new() };
-            let _ = shared.say(Event::Refused { kind, refused: Some(refused) });
+            let _ = shared.say(Event::Refused { kind: whole(refused.group.clone()), refused: Some(refused) });
         }
+        for group in away.difference(&now) {
+            let _ = shared.say(Event::Refused { kind: whole(group.clone()), refused: None });
+        }
+        away = now;
     };
     add(found, &mut followers);
     loop {
-        let later = pin!(tokio::time::sleep(LATER));
+        let look = async {
+            tokio::time::sleep(LATER).await;
+            let client = shared.client.borrow().clone();
+            discover(&client, wanted).await
+        };
         // Without any follower there is nothing to wait for but new kinds.
         let next = async { if followers.is_empty() { pending().await } else { followers.next().await } };
-        match select(pin!(next), later).await {
-            Either::Left((Some(Over), _)) if shared.say(Event::Tick).is_err() => return Ok(()),
-            Either::Left(_) => {}
-            Either::Right(_) => {
-                let client = shared.client.borrow().clone();
-                if let Ok(found) = discover(&client, wanted).await {
-                    add(found, &mut followers);
-                }
-            }
+        match select(pin!(next), pin!(look)).await {
+            Either::Left(_) if shared.say(Event::Tick).is_err() => return Ok(()),
+            Either::Right((Ok(found), _)) => add(found, &mut followers),
+            // A server that does not answer is noticed by who follows a kind.
+            Either::Left(_) | Either::Right((Err(_), _)) => {}
         }
     }
 }
@@ -158,6 +166,10 @@ struct Follower<'a> {
     number: usize,
     served: Served,
     query: String,
+    /// Whether it was said that the kind cannot be read.
+    refused: Cell<bool>,
+    /// Answers of the server in a row that say it cannot answer now.
+    unanswered: Cell<u32>,
 }
 
 /// How a watch ended.
@@ -166,26 +178,34 @@ enum Ended {
     Normally,
     /// The version is too old, or the list must be read again for another reason.
     Stale,
-    /// The server does not answer.
+    /// The server does not answer, or refuses.
     Failed(Error),
 }
 
-impl Follower<'_> {
+impl<'a> Follower<'a> {
+    fn new(shared: &'a Shared<'a>, number: usize, served: Served, query: String) -> Follower<'a> {
+        Follower { shared, number, served, query, refused: Cell::default(), unanswered: Cell::default() }
+    }
+
     async fn run(self) -> Over {
         let mut version = None;
         let mut wait = SHORTEST;
         loop {
-            let seen = self.shared.renewed.get();
+            let (seen, begun) = (self.shared.renewed.get(), Instant::now());
             match self.step(&mut version).await {
                 Err(Over) => return Over,
+                // Whoever ends watches at once is not asked again at once.
+                Ok(Ended::Normally | Ended::Stale) if begun.elapsed() < SHORTEST => {
+                    tokio::time::sleep(SHORTEST).await;
+                }
                 Ok(Ended::Normally | Ended::Stale) => wait = SHORTEST,
                 Ok(Ended::Failed(error)) => {
-                    let pause = match self.failed(&error, &mut version) {
+                    let longest = match self.failed(&error, &mut version) {
                         Err(Over) => return Over,
-                        Ok(pause) => pause.unwrap_or(wait),
+                        Ok(longest) => longest,
                     };
-                    tokio::time::sleep(pause).await;
-                    wait = (wait * 2).min(LONGEST);
+                    tokio::time::sleep(wait).await;
+                    wait = (wait * 2).min(longest);
                     if status(&error) == 401 {
                         self.shared.renew(seen).await;
                     }
@@ -198,25 +218,42 @@ impl Follower<'_> {
         }
     }
 
-    /// What a failure means: the kind alone is refused and asked for later, or the server is waited for.
-    fn failed(&self, error: &Error, version: &mut Option<String>) -> Result<Option<Duration>, Over> {
-        let kind = kind_of(&self.served);
-        if ends(error) || list::is_passing(error) {
+    /// What a failure means: the server is waited for, or the kind alone cannot be read and is asked
+    /// for again after a while. The longest wait is returned.
+    fn failed(&self, error: &Error, version: &mut Option<String>) -> Result<Duration, Over> {
+        if ends(error) {
             self.shared.lost(self.number, error)?;
-            return Ok(None);
+            return Ok(LONGEST);
+        }
+        self.shared.back(self.number)?;
+        if list::is_passing(error) && self.unanswered.get() < FEW {
+            self.unanswered.set(self.unanswered.get() + 1);
+            return Ok(LONGEST);
         }
         let verb = if version.is_some() { "watch" } else { "list" };
-        // A kind that is no longer served has no objects.
         if status(error) == 404 {
+            // A kind that is no longer served has no objects.
             self.whole(Vec::new())?;
+            self.readable()?;
         } else {
-            let refused = list::refused(&self.served, verb, error);
-            self.shared.say(Event::Refused { kind, refused: Some(refused) })?;
+            self.refused.set(true);
+            let refused = Some(list::refused(&self.served, verb, error));
+            self.shared.say(Event::Refused { kind: kind_of(&self.served), refused })?;
         }
-        *version = None;
-        self.shared.back(self.number)?;
+        if !list::is_passing(error) {
+            *version = None;
+        }
         self.shared.read(self.number)?;
-        Ok(Some(LATER))
+        Ok(LATER)
+    }
+
+    /// The kind can be read.
+    fn readable(&self) -> Result<(), Over> {
+        self.unanswered.set(0);
+        if self.refused.replace(false) {
+            self.shared.say(Event::Refused { kind: kind_of(&self.served), refused: None })?;
+        }
+        Ok(())
     }
 
     fn whole(&self, documents: Vec<crate::model::Document>) -> Result<(), Over> {
@@ -235,7 +272,6 @@ impl Follower<'_> {
                 Err(error) => return Ok(Ended::Failed(error)),
                 Ok((documents, from)) => {
                     self.whole(documents)?;
-                    self.shared.say(Event::Refused { kind: kind_of(api), refused: None })?;
                     self.shared.read(self.number)?;
                     *version = Some(from.clone());
                     from
@@ -259,6 +295,7 @@ impl Follower<'_> {
             }
             Err(error) => return Ok(Ended::Failed(error)),
         };
+        self.readable()?;
         self.shared.back(self.number)?;
         while let Some(event) = events.next().await {
             let event = match event {
