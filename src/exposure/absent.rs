@@ -148,6 +148,7 @@ fn seat(house: &mut Inventory, looks: &Usual) -> usize {
         service_account: "default".to_owned(),
         profiles: Vec::new(),
         users: Default::default(),
+        proxies: BTreeSet::new(),
         attachments: Default::default(),
         addresses: BTreeSet::new(),
         nodes: BTreeSet::new(),

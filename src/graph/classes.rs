@@ -178,7 +178,9 @@ impl Seen<'_> {
         let known = facts.filter_map(|key| Some((key.clone(), self.fact(key)?)));
         let mut all: Vec<(String, String)> = match self.variant.network {
             Network::Host => Vec::new(),
-            Network::Pod | Network::HostEndpoint => own.map(|(k, v)| (k.clone(), v.clone())).collect(),
+            Network::Pod | Network::HostEndpoint | Network::Standalone => {
+                own.map(|(k, v)| (k.clone(), v.clone())).collect()
+            }
         };
         all.extend(known);
         all
@@ -208,6 +210,12 @@ impl Seen<'_> {
         }
         if let Some(user) = key.strip_prefix(fact::USER) {
             return variant.users.iter().any(|own| own.to_string() == user).then(String::new);
+        }
+        if let Some(proxy) = key.strip_prefix(fact::PROXY) {
+            return variant.proxies.contains(proxy).then(String::new);
+        }
+        if let Some(address) = key.strip_prefix(fact::ADDRESS) {
+            return variant.addresses.iter().any(|own| own.to_string() == address).then(String::new);
         }
         match key {
             fact::NETWORK => Some(if variant.network == Network::Pod { "pod" } else { "host" }.to_owned()),
@@ -356,6 +364,7 @@ fn population(network: Network) -> Population {
         Network::Pod => Population::Pods,
         Network::Host => Population::HostNetwork,
         Network::HostEndpoint => Population::HostEndpoints,
+        Network::Standalone => Population::Standalone,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::classes::{Classes, PeerId};
 use super::mentioned::SetKey;
+use crate::inventory::Network;
 use crate::model::Selector;
 use crate::policy::{Admission, Peer, Peers};
 
@@ -28,7 +29,11 @@ impl Classes {
             Peer::Backends(services) => self.set(&SetKey::Backends(services.clone())),
             Peer::Outside => {
                 let nodes = self.set(&SetKey::Nodes(Selector::everything()));
-                (self.first_atom()..self.peers()).filter(|id| nodes.binary_search(id).is_err()).collect()
+                let outside = |id: &PeerId| match self.classes.get(*id as usize) {
+                    Some(class) => class.network == Network::Standalone,
+                    None => nodes.binary_search(id).is_err(),
+                };
+                (0..self.peers()).filter(outside).collect()
             }
             Peer::Domains(patterns) => (self.first_domain()..)
                 .zip(&self.domains)

@@ -139,6 +139,7 @@ impl Mentioned {
         let blocks_count = match variant.network {
             Network::Pod => dataplane.ipblock_matches_pods,
             Network::Host | Network::HostEndpoint => dataplane.ipblock_matches_nodes,
+            Network::Standalone => true,
         };
         let mut sets: Vec<u32> = Vec::new();
         if variant.addresses.is_empty() && blocks_count {
@@ -147,7 +148,7 @@ impl Mentioned {
         for address in &variant.addresses {
             let counts = |set: &&u32| match self.sets[**set as usize] {
                 SetKey::Block(_) => blocks_count,
-                SetKey::Nodes(_) => variant.network != Network::Pod,
+                SetKey::Nodes(_) => matches!(variant.network, Network::Host | Network::HostEndpoint),
                 SetKey::Backends(_) => true,
             };
             sets.extend(self.sets_of_atom[self.atom_of(*address) as usize].iter().filter(counts));

@@ -6,7 +6,8 @@ use super::calico::{self, Profiles};
 use super::workload::{ContainerPort, Network, Variant};
 use super::{Inventory, NAME_LABEL, Namespace, Node as ClusterNode, Service, ServiceKind, ServicePort};
 use super::{TargetPort, TrafficPolicy};
-use super::{doubts, group, made, network, virtual_machine};
+use super::{doubts, group, made, network, proxy, virtual_machine};
+use crate::model::proxy::Proxy;
 use crate::model::{
     Document, EndpointName, Labels, Node, Origin, Problem, Protocol, Requirement, Selector, Value,
 };
@@ -58,6 +59,7 @@ enum Part {
     ServiceAccount((String, String), Labels),
     Mentioned(String),
     Profile(String, Labels),
+    Proxy(Proxy, Origin),
 }
 
 /// Pods, or the template of pods, with what owns them.
@@ -106,6 +108,10 @@ fn read_document(document: &Document) -> Result<Option<Part>, Problem> {
         "Profile" if calico::is_calico(document) => {
             Part::Profile(document.origin.name.to_string(), calico::profile_labels(document))
         }
+        _ if crate::model::proxy::is_one(document) => match crate::model::proxy::of(document) {
+            Some(proxy) => Part::Proxy(proxy, document.origin.clone()),
+            None => return Ok(None),
+        },
         _ => match TEMPLATES.iter().find(|(name, _)| *name == kind) {
             Some((_, path)) if is_workload_group(&document.api_version) => {
                 Part::Workload(template(document, path)?)
@@ -267,6 +273,7 @@ fn variant(document: &Document, object: &Node) -> Result<Variant, Problem> {
         addresses: BTreeSet::new(),
         nodes: BTreeSet::new(),
         pods: BTreeSet::new(),
+        proxies: BTreeSet::new(),
         attachments: network::of_pod(&namespace_of(document), object),
     })
 }
@@ -415,6 +422,7 @@ struct Builder {
     inventory: Inventory,
     owned: Vec<Owned>,
     profiles: Profiles,
+    proxies: Vec<(Proxy, Origin)>,
     endpoints: BTreeMap<(String, String), BTreeSet<IpAddr>>,
 }
 
@@ -432,6 +440,7 @@ impl Builder {
                 self.inventory.service_accounts.insert(account, labels);
             }
             Part::Mentioned(namespace) => self.mention(&namespace),
+            Part::Proxy(proxy, origin) => self.proxies.push((proxy, origin)),
             Part::Profile(name, labels) => drop(self.profiles.insert(name, labels)),
         }
         None
@@ -466,10 +475,12 @@ impl Builder {
 
     fn finish(mut self) -> Inventory {
         self.complete_endpoints();
+        proxy::attach(std::mem::take(&mut self.proxies), &mut self.owned);
         let owners = group::owners(&self.owned);
         let mut groups: BTreeMap<EndpointName, Vec<Owned>> = BTreeMap::new();
         for owned in std::mem::take(&mut self.owned) {
-            if !owned.name.namespace.is_empty() {
+            // What stands in for the namespace of a proxy that is no pod is none of the cluster's.
+            if !owned.name.namespace.is_empty() && owned.name.kind != proxy::KIND {
                 self.mention(&owned.name.namespace);
             }
             let top = group::top_owner(owned.owner.as_ref().unwrap_or(&owned.name), &owners);

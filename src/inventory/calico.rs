@@ -68,6 +68,7 @@ pub(super) fn endpoint(document: &Document) -> Result<(EndpointName, Variant), P
     let pod = (!host).then(|| name.name.clone());
     let variant = Variant {
         users: Default::default(),
+        proxies: BTreeSet::new(),
         attachments: super::Attachments::new(),
         labels: own,
         annotations: Labels::new(),

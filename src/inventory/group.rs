@@ -69,6 +69,7 @@ fn alike(a: &Variant, b: &Variant) -> bool {
         a.network,
         &a.service_account,
         &a.profiles,
+        &a.proxies,
         known(a),
     ) == (
         &b.labels,
@@ -78,6 +79,7 @@ fn alike(a: &Variant, b: &Variant) -> bool {
         b.network,
         &b.service_account,
         &b.profiles,
+        &b.proxies,
         known(b),
     );
     alike && a.attachments.keys().eq(b.attachments.keys())

@@ -8,6 +8,7 @@ mod doubts;
 mod group;
 mod made;
 mod network;
+mod proxy;
 mod service;
 mod virtual_machine;
 mod workload;

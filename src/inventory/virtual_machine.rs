@@ -50,6 +50,7 @@ fn variant(document: &Document, object: &Node) -> Result<Variant, Problem> {
         addresses: address.into_iter().collect(),
         nodes: status.and_then(|s| s.text_of("nodeName")).map(str::to_owned).into_iter().collect(),
         pods: BTreeSet::new(),
+        proxies: BTreeSet::new(),
         attachments,
     })
 }

@@ -41,6 +41,9 @@ pub struct Variant {
     pub nodes: BTreeSet<String>,
     /// Names of Pod objects; empty where only a template is known.
     pub pods: BTreeSet<String>,
+    /// Keys of the proxies whose configuration was read and that are, or stand beside, the pods
+    /// (`model::proxy`).
+    pub proxies: BTreeSet<String>,
     /// Interfaces beside the one on the network of the cluster.
     pub attachments: Attachments,
 }
@@ -52,6 +55,8 @@ pub enum Network {
     Pod,
     /// The node's.
     Host,
+    /// None of the cluster's: a proxy that is no pod, with its own addresses.
+    Standalone,
     /// None: it is an interface of a node that policies govern (Calico HostEndpoint).
     HostEndpoint,
 }

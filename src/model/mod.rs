@@ -17,6 +17,7 @@ pub mod narrowing;
 pub mod node;
 pub mod problem;
 pub mod protection;
+pub mod proxy;
 pub mod selector;
 pub mod snapshot;
 pub mod traffic;

@@ -92,7 +92,7 @@ pub enum ExpectedProtection {
     Refused,
     /// Mutual TLS, and the server takes nothing else.
     MtlsStrict,
-    /// Mutual TLS; the server would take plaintext too.
+    /// Mutual TLS; the server would take plaintext, or TLS without a client's certificate, too.
     MtlsPermissive,
     /// TLS of the mesh without a client certificate.
     Tls,

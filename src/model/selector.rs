@@ -72,6 +72,11 @@ pub mod fact {
     pub const NETWORK: &str = "@network";
     /// Present where a pod was seen running: its status has an address; the value is empty.
     pub const RUNNING: &str = "@running";
+    /// What begins the key of a proxy that the endpoint is or has beside it (`model::proxy`); the
+    /// value is empty.
+    pub const PROXY: &str = "@proxy:";
+    /// What begins the key of an address that the endpoint has; the value is empty.
+    pub const ADDRESS: &str = "@address:";
     /// `whole` where the Namespace object was read, `name` where only its name is known.
     pub const NAMESPACE_KNOWN: &str = "@namespace-known";
 }

@@ -7,6 +7,7 @@ pub mod cilium;
 pub mod consul;
 pub mod dataplane;
 pub mod detect;
+pub mod envoy;
 pub mod evaluate;
 pub mod fields;
 pub mod istio;
@@ -37,7 +38,7 @@ pub use transport::{
 };
 pub use wanted::{kinds, versions};
 
-use crate::model::{Bend, Document, Gap, Problem, names};
+use crate::model::{Bend, Document, Gap, Problem, names, proxy};
 use hashbrown::HashMap;
 use rayon::prelude::*;
 use std::collections::BTreeMap;
@@ -71,6 +72,8 @@ pub const ENGINES: &[&dyn Engine] = &[
     &calico::Calico,
     &cilium::Cilium,
     &ovn::Ovn,
+    // What a proxy was told counts before what its mesh says that it is told.
+    &envoy::Envoy,
     &istio::Istio,
     &multi_network::MultiNetwork,
     &linkerd::Linkerd,
@@ -193,7 +196,7 @@ fn misnamed(document: &Document) -> Option<Problem> {
     let hint = "lower-case letters, digits, - and ., at most 253 characters; the object was counted";
     let message = format!("metadata.name {name:?} is no object name");
     // Without any name an object is nothing, which its engine says.
-    (!name.is_empty() && !names::is_subdomain(name))
+    (!name.is_empty() && !names::is_subdomain(name) && !proxy::is_one(document))
         .then(|| kubernetes::refusal(&document.origin, line, message, hint))
 }
 

@@ -154,6 +154,8 @@ pub enum Population {
     HostEndpoints,
     /// Pods on the network of their node, which stand for the node.
     HostNetwork,
+    /// Proxies that are no pods; policies of the cluster's network do not select them.
+    Standalone,
 }
 
 /// Namespaces, by name or labels.

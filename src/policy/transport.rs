@@ -112,6 +112,10 @@ pub enum Dialect {
     ConsulMtls,
     /// Mutual TLS that a configuration of an Envoy spells out, on the port of the application.
     EnvoyMtls,
+    /// TLS of an Envoy that asks for a certificate, checks it where it is shown, and goes on without.
+    EnvoyOptional,
+    /// TLS of an Envoy that asks for no certificate, or believes every one.
+    EnvoyTls,
 }
 
 /// What a client sends to some targets.
@@ -179,8 +183,10 @@ pub enum Sends {
     IfOnly(Dialect),
     /// Mesh TLS to everybody.
     Always(Dialect),
-    /// TLS of its own, not the mesh's.
+    /// TLS of its own, not the mesh's: without a certificate of the client.
     OtherTls,
+    /// Plaintext whatever the application sends: the proxy writes the requests itself.
+    Plaintext,
 }
 
 /// What comes of a meeting.
@@ -263,7 +269,8 @@ impl Dialect {
             Dialect::Hbone => Some(15_008),
             Dialect::LinkerdTransport => Some(4_143),
             Dialect::ConsulMtls => Some(20_000),
-            Dialect::IstioMtls | Dialect::IstioEither | Dialect::LinkerdMtls | Dialect::EnvoyMtls => None,
+            Dialect::IstioMtls | Dialect::IstioEither | Dialect::LinkerdMtls => None,
+            Dialect::EnvoyMtls | Dialect::EnvoyOptional | Dialect::EnvoyTls => None,
         }
     }
 
@@ -301,20 +308,31 @@ pub fn choose(sends: Sends, advertises: Option<Dialect>, all_advertise: bool) ->
         Sends::Always(Dialect::IstioEither) => {
             Sends::Always(shared(Dialect::IstioEither).unwrap_or(Dialect::IstioMtls))
         }
-        Sends::AsIs | Sends::OtherTls | Sends::Always(_) => sends,
+        Sends::AsIs | Sends::OtherTls | Sends::Plaintext | Sends::Always(_) => sends,
     }
 }
 
 /// What comes of what a client sends (after [`choose`]) meeting what a server accepts.
 pub fn meet(sends: Sends, accepts: Accepts) -> Meeting {
-    use ExpectedProtection::{MtlsPermissive, MtlsStrict, Plaintext, Refused, Tls};
+    use ExpectedProtection::{AppTls, MtlsPermissive, MtlsStrict, Plaintext, Refused, Tls};
+    let without_certificate = matches!(accepts.terminates, Some(Dialect::EnvoyTls | Dialect::EnvoyOptional));
     let plain = |protection| match accepts.plaintext {
         Admission::Admitted => protection,
         Admission::Refused => Refused,
     };
     let (protection, identity, wire) = match sends {
         Sends::AsIs | Sends::IfAdvertised(_) | Sends::IfAllAdvertise(_) | Sends::IfOnly(_) => {
-            (plain(Plaintext), Admission::Refused, None)
+            match (accepts.plaintext, without_certificate) {
+                // Whoever gets in speaks TLS, and every application can.
+                (Admission::Refused, true) => (AppTls, Admission::Refused, None),
+                _ => (plain(Plaintext), Admission::Refused, None),
+            }
+        }
+        Sends::Plaintext => (plain(Plaintext), Admission::Refused, None),
+        Sends::OtherTls if without_certificate => (Tls, Admission::Refused, None),
+        // What is not ended here goes on to the application; a server that asks for a certificate refuses.
+        Sends::OtherTls if accepts.terminates == Some(Dialect::EnvoyMtls) => {
+            (Refused, Admission::Refused, None)
         }
         Sends::OtherTls => (plain(Tls), Admission::Refused, None),
         Sends::Always(dialect) if accepts.terminates.and_then(|own| own.shared_with(dialect)).is_some() => {
@@ -323,6 +341,12 @@ pub fn meet(sends: Sends, accepts: Accepts) -> Meeting {
                 Admission::Refused => MtlsStrict,
             };
             (protection, Admission::Admitted, dialect.wire_port())
+        }
+        Sends::Always(Dialect::EnvoyMtls) if accepts.terminates == Some(Dialect::EnvoyOptional) => {
+            (MtlsPermissive, Admission::Admitted, None)
+        }
+        Sends::Always(Dialect::EnvoyMtls) if accepts.terminates == Some(Dialect::EnvoyTls) => {
+            (Tls, Admission::Refused, None)
         }
         // Mesh TLS into a server that does not end it: the application gets bytes that it cannot read.
         Sends::Always(dialect) => (Refused, Admission::Refused, dialect.wire_port()),

@@ -9,6 +9,7 @@ pub(super) fn selection_text(selection: &Selection) -> String {
         Population::Pods => "pods",
         Population::HostEndpoints => "host endpoints",
         Population::HostNetwork => "pods on the host network",
+        Population::Standalone => "proxies that are no pods",
     };
     let with = match selection.endpoints.is_everything() {
         true => format!("all {who}"),

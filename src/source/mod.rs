@@ -1,6 +1,7 @@
 //! The only room that touches files, standard input and interfaces. Out come documents, bytes and problems.
 
 mod contract;
+mod envoy;
 mod files;
 mod live;
 mod snapshots;

@@ -1,9 +1,9 @@
 //! Text → documents: splits at the markers, parses on all cores, keeps lines.
 //!
-//! JSON is read by the same parser, being a subset. `List` kinds are taken apart. What the objects
-//! mean is left to `inventory` and `policy`.
+//! JSON is read by the same parser, being a subset. `List` kinds are taken apart, documents that
+//! configure proxies are told from objects (`envoy`). What they mean is left to `inventory` and `policy`.
 
-use super::Reading;
+use super::{Reading, envoy};
 use crate::model::{Document, Node, Origin, Problem, Value};
 use rayon::prelude::*;
 use saphyr_parser::{Event, Parser, ScalarStyle, Span};
@@ -174,6 +174,7 @@ fn add_object(file: &Arc<str>, number: u32, mut root: Node, reading: &mut Readin
         }
         return;
     }
+    let Some(mut root) = envoy::take(file, number, root, reading) else { return };
     let kind = root.text_of("kind").unwrap_or_default().to_owned();
     if let Some(item_kind) = kind.strip_suffix("List").filter(|_| root.get("items").is_some()) {
         let api_version = root.text_of("apiVersion").unwrap_or_default().to_owned();

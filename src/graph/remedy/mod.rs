@@ -321,6 +321,7 @@ fn selection(inventory: &Inventory, end: &Spot) -> Option<Selection> {
         Network::Pod => Population::Pods,
         Network::Host => Population::HostNetwork,
         Network::HostEndpoint => Population::HostEndpoints,
+        Network::Standalone => Population::Standalone,
     };
     let namespaces = match workload.name.namespace.is_empty() {
         true => Namespaces::any(),
@@ -328,7 +329,7 @@ fn selection(inventory: &Inventory, end: &Spot) -> Option<Selection> {
     };
     let endpoints = match variant.network {
         Network::Host => Selector::everything(),
-        Network::Pod | Network::HostEndpoint => by_labels(&variant.labels),
+        Network::Pod | Network::HostEndpoint | Network::Standalone => by_labels(&variant.labels),
     };
     Some(Selection { population, namespaces, endpoints })
 }

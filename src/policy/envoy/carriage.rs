@@ -1,0 +1,175 @@
+//! What proxies accept, listener by listener, and what they send, endpoint by endpoint.
+
+use super::super::{Acceptance, Accepts, Admission, Dialect, Membership, MeshMode, Sending, Sends, Target};
+use super::cluster::Way;
+use super::listener::Listener;
+use super::tls::{Downstream, Upstream};
+use super::view::View;
+use super::who;
+use crate::model::{AddressSet, PortSet, proxy};
+
+/// A port of a listener, and the chains that connections to it can meet.
+#[derive(Debug)]
+pub struct Served {
+    /// The ports.
+    pub ports: PortSet,
+    /// Chains that connections in the clear meet, with where they come from.
+    pub plain: Vec<(usize, AddressSet)>,
+    /// Chains that connections with TLS meet.
+    pub tls: Vec<(usize, AddressSet)>,
+}
+
+/// The ports of a listener, those together that its chains do not tell apart.
+pub fn served(listener: &Listener<'_>) -> Vec<Served> {
+    let of = |ports: PortSet, one: u16| Served {
+        ports,
+        plain: listener.met(one, "raw_buffer"),
+        tls: listener.met(one, "tls"),
+    };
+    let single = |port: u16| PortSet::range(port, port);
+    if !listener.redirected {
+        let own = listener.ports.intervals().iter().flat_map(|(first, last)| *first..=*last);
+        return own.map(|port| of(single(port), port)).collect();
+    }
+    let told: Vec<u16> = listener.ports_of_chains().into_iter().collect();
+    let rest = told.iter().fold(PortSet::all(), |rest, port| rest.difference(&single(*port)));
+    let first = rest.intervals().first().map(|(first, _)| *first);
+    let others = first.map(|first| of(rest.clone(), first));
+    told.into_iter().map(|port| of(single(port), port)).chain(others).collect()
+}
+
+/// What a listener takes on some ports.
+pub fn acceptance(listener: &Listener<'_>, served: &Served, view: &View<'_>) -> Acceptance {
+    let asks = |index: usize| &listener.chains[index].server.asks;
+    let plain = |index: usize| matches!(asks(index), Downstream::Plain | Downstream::Unknown(_));
+    let clear: Vec<usize> =
+        served.plain.iter().map(|(index, _)| *index).filter(|index| plain(*index)).collect();
+    let ended: Vec<usize> =
+        served.tls.iter().map(|(index, _)| *index).filter(|index| !plain(*index)).collect();
+    let terminates = ended
+        .iter()
+        .map(|index| dialect(asks(*index), view))
+        .reduce(|one, other| if one == other { one } else { weaker(one, other) });
+    let mut words: Vec<String> = Vec::new();
+    for index in clear.iter().chain(&ended) {
+        let chain = &listener.chains[*index];
+        let word = match listener.chains.len() {
+            1 => asks(*index).words().to_owned(),
+            _ => {
+                format!("{} ({})", asks(*index).words(), chain.name().rsplit('.').next().unwrap_or_default())
+            }
+        };
+        if !words.contains(&word) {
+            words.push(word);
+        }
+    }
+    if words.is_empty() {
+        words.push("takes nothing here: no filter chain matches".to_owned());
+    }
+    Acceptance {
+        subjects: who::proxies([view.proxy.key.as_str()]),
+        ports: served.ports.clone(),
+        accepts: Accepts {
+            plaintext: if clear.is_empty() { Admission::Refused } else { Admission::Admitted },
+            terminates,
+            advertises: terminates,
+            proxied: Admission::Admitted,
+        },
+        why: format!("listener {} {}", listener.name, words.join(" and ")),
+        origin: Some(view.at(&listener.path, listener.node)),
+    }
+}
+
+fn dialect(asks: &Downstream, view: &View<'_>) -> Dialect {
+    match asks {
+        Downstream::Required if is_of_istio(view) => Dialect::IstioMtls,
+        Downstream::Required => Dialect::EnvoyMtls,
+        Downstream::Optional => Dialect::EnvoyOptional,
+        Downstream::Plain | Downstream::OneWay | Downstream::Quic | Downstream::Unknown(_) => {
+            Dialect::EnvoyTls
+        }
+    }
+}
+
+/// Where chains differ, somebody without a certificate gets through.
+fn weaker(one: Dialect, other: Dialect) -> Dialect {
+    match (one, other) {
+        (Dialect::EnvoyTls, Dialect::EnvoyTls) => Dialect::EnvoyTls,
+        _ => Dialect::EnvoyOptional,
+    }
+}
+
+/// Istio calls its proxies `sidecar~…`, `router~…` or `waypoint~…`.
+pub fn is_of_istio(view: &View<'_>) -> bool {
+    view.proxy.name.split('~').count() >= 3
+}
+
+/// The administration interface, where others reach it.
+pub fn administration(view: &View<'_>) -> Option<Acceptance> {
+    let bootstrap = proxy::bootstrap(view.document)?;
+    let node = bootstrap.path(&["admin", "address"])?;
+    let (address, port) = proxy::socket(node)?;
+    let reachable = !super::listener::is_loopback(address) && port > 0;
+    reachable.then(|| Acceptance {
+        subjects: who::proxies([view.proxy.key.as_str()]),
+        ports: PortSet::range(port, port),
+        accepts: Accepts::BARE,
+        why: "the administration interface takes plaintext and asks nobody who they are".to_owned(),
+        origin: Some(view.at("admin", node)),
+    })
+}
+
+/// How the endpoint of a proxy takes part.
+pub fn membership(view: &View<'_>) -> Membership {
+    let mode = match view.proxy.name.split('~').next() {
+        Some("sidecar") if is_of_istio(view) => MeshMode::IstioSidecar,
+        Some("router" | "waypoint") if is_of_istio(view) => MeshMode::IstioGateway,
+        _ => MeshMode::Envoy,
+    };
+    Membership {
+        subjects: who::proxies([view.proxy.key.as_str()]),
+        mode,
+        why: "the configuration of its Envoy was read".to_owned(),
+        origin: Some(view.document.origin.clone()),
+    }
+}
+
+/// What a proxy sends by its clusters; the weakest first, so that it decides where several lead to one
+/// endpoint.
+pub fn sendings<'a>(
+    view: &View<'_>,
+    ways: &[Way<'a>],
+    speaks_http: impl Fn(&str) -> bool,
+    passes_on: impl Fn(&Way<'a>) -> bool,
+) -> Vec<Sending> {
+    let mut ways: Vec<&Way<'a>> = ways.iter().filter(|way| way.to.is_some()).collect();
+    let anywhere = |way: &&Way<'a>| way.to == Some(Target::Anything);
+    ways.sort_by_key(|way| (anywhere(way), way.client.sends));
+    let one = |way: &Way<'a>| {
+        let http = speaks_http(&way.cluster);
+        let mtls = if way.client.of_istio { Dialect::IstioMtls } else { Dialect::EnvoyMtls };
+        let passed = passes_on(way);
+        let sends = match way.client.sends {
+            Upstream::Plain if http => Sends::Plaintext,
+            Upstream::Plain | Upstream::Unknown => Sends::AsIs,
+            Upstream::OneWay => Sends::OtherTls,
+            Upstream::Mutual if passed => Sends::OtherTls,
+            Upstream::Mutual => Sends::Always(mtls),
+        };
+        let passed =
+            if passed && way.client.sends == Upstream::Mutual { ", which is passed on as it is" } else { "" };
+        let unchecked = match (way.client.sends, way.client.verifies) {
+            (Upstream::OneWay | Upstream::Mutual, false) => " and does not check who answers",
+            _ => "",
+        };
+        Sending {
+            subjects: who::proxies([view.proxy.key.as_str()]),
+            to: way.to.clone().unwrap_or(Target::Anything),
+            ports: way.ports.clone(),
+            sends,
+            why: format!("cluster {} {}{unchecked}{passed}", way.cluster, way.client.sends.words()),
+            origin: Some(way.origin.clone()),
+        }
+    };
+    ways.into_iter().map(one).collect()
+}

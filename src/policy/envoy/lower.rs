@@ -1,0 +1,187 @@
+//! Proxies → what they accept and send, whom they let through, and what nobody here can know.
+
+use super::super::{
+    Action, Direction, Isolation, Layer, Lowered, Peers, Policy, PolicyOrder, Population, Rule, Tier,
+    TierRank, TrafficMatch,
+};
+use super::authorize::{Authorization, Ground};
+use super::carriage;
+use super::cluster::{self, Way};
+use super::directory::Directory;
+use super::filters::{self, Stack};
+use super::listener::Listener;
+use super::said;
+use super::view::View;
+use super::who::{self, Known};
+use crate::model::{Document, PortSet, Protocol, TrafficSet};
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+/// One proxy with everything that was read of it.
+pub struct Read<'a> {
+    /// Its parts.
+    pub view: View<'a>,
+    /// Its listeners.
+    pub listeners: Vec<Listener<'a>>,
+    /// What the chains of each listener do.
+    pub stacks: Vec<Vec<Stack<'a>>>,
+    /// Where its clusters lead.
+    pub ways: Vec<Way<'a>>,
+}
+
+/// A port on which TLS is not ended but handed on.
+struct Passing {
+    key: String,
+    addresses: BTreeSet<IpAddr>,
+    ports: PortSet,
+}
+
+/// Lowers all documents that configure a proxy.
+pub fn lower(documents: &[Document]) -> Lowered {
+    let mut lowered = Lowered::default();
+    let views: Vec<View<'_>> = documents.iter().filter_map(View::of).collect();
+    if views.is_empty() {
+        return lowered;
+    }
+    let directory = Directory::new(documents, views.iter().map(|view| view.proxy.clone()).collect());
+    let known = known(&views);
+    let read: Vec<Read<'_>> =
+        views.into_iter().map(|view| read(view, &directory, &known, &mut lowered.gaps)).collect();
+    let passing: Vec<Passing> = read.iter().flat_map(passing).collect();
+    let mut authorization = Authorization::default();
+    let mut reachable = Vec::new();
+    for one in &read {
+        lowered.problems.extend(said::problems(one));
+        lowered.gaps.extend(said::of(one));
+        reachable.push(listened(one));
+        add(one, &passing, &known, &mut lowered, &mut authorization);
+    }
+    lowered.tiers = authorization.tiers();
+    lowered.tiers.push(Tier {
+        layer: Layer::Isolation,
+        direction: Direction::Ingress,
+        rank: TierRank::declared(0.0, "envoy listeners"),
+        unmatched: Action::Deny,
+        policies: reachable,
+    });
+    lowered
+}
+
+fn read<'a>(
+    view: View<'a>,
+    directory: &Directory,
+    known: &[Known],
+    gaps: &mut Vec<crate::model::Gap>,
+) -> Read<'a> {
+    let listeners: Vec<Listener<'_>> =
+        view.listeners.iter().map(|(path, node)| Listener::read(path, node, &view)).collect();
+    let stacks: Vec<Vec<Stack<'_>>> = listeners
+        .iter()
+        .map(|listener| listener.chains.iter().map(|chain| filters::read(chain, &view, known)).collect())
+        .collect();
+    let ways =
+        view.clusters.iter().flat_map(|(path, node)| cluster::ways(&view, directory, path, node, gaps));
+    let ways = ways.collect();
+    Read { listeners, stacks, ways, view }
+}
+
+/// The names that the certificates of each proxy have.
+fn known(views: &[View<'_>]) -> Vec<Known> {
+    let of = |view: &View<'_>| {
+        let contexts = view.clusters.iter().flat_map(|(_, cluster)| {
+            let matched =
+                cluster.items_of("transport_socket_matches").iter().map(|one| one.get("transport_socket"));
+            let sockets = matched.chain([cluster.get("transport_socket")]);
+            sockets.filter_map(|socket| super::tls::client(socket, view).context)
+        });
+        let names: Option<Vec<Vec<String>>> = contexts
+            .filter(|context| super::tls::shows_certificate(context))
+            .map(|context| view.identities(context))
+            .collect();
+        let names = names.map(|names| names.concat()).filter(|names| !names.is_empty());
+        Known { key: view.proxy.key.clone(), names }
+    };
+    views.iter().map(of).collect()
+}
+
+fn add(
+    one: &Read<'_>,
+    passing: &[Passing],
+    known: &[Known],
+    lowered: &mut Lowered,
+    authorization: &mut Authorization,
+) {
+    let Read { view, listeners, stacks, ways } = one;
+    lowered.transport.members.push(carriage::membership(view));
+    lowered.transport.accepts.extend(carriage::administration(view));
+    for (listener, stacks) in listeners.iter().zip(stacks).filter(|(listener, _)| !listener.udp) {
+        if listener.ports.is_empty() {
+            continue;
+        }
+        for served in carriage::served(listener) {
+            lowered.transport.accepts.push(carriage::acceptance(listener, &served, view));
+            authorization.add(&Ground { view, listener, stacks, served: &served, known });
+        }
+    }
+    let http: BTreeSet<&str> = stacks
+        .iter()
+        .flatten()
+        .filter(|stack| stack.speaks_http)
+        .flat_map(|stack| stack.onward.iter().filter_map(|onward| onward.cluster))
+        .collect();
+    let raw: BTreeSet<&str> = stacks
+        .iter()
+        .flatten()
+        .filter(|stack| !stack.speaks_http)
+        .flat_map(|stack| stack.onward.iter().filter_map(|onward| onward.cluster))
+        .collect();
+    let speaks_http = |cluster: &str| http.contains(cluster) && !raw.contains(cluster);
+    let passes_on = |way: &Way<'_>| {
+        let meant = |to: &Passing| {
+            let there = way.address.is_some_and(|address| to.addresses.contains(&address));
+            there || way.keys.contains(&to.key)
+        };
+        passing.iter().any(|to| meant(to) && !to.ports.intersection(&way.ports).is_empty())
+    };
+    lowered.transport.sends.extend(carriage::sendings(view, ways, speaks_http, passes_on));
+}
+
+/// Ports on which connections with TLS meet chains that do not end it, and only such.
+fn passing(one: &Read<'_>) -> Vec<Passing> {
+    let mut found = Vec::new();
+    for listener in one.listeners.iter().filter(|listener| !listener.udp) {
+        for served in carriage::served(listener) {
+            let plain = |index: usize| listener.chains[index].server.asks == super::tls::Downstream::Plain;
+            if !served.tls.is_empty() && served.tls.iter().all(|(index, _)| plain(*index)) {
+                let proxy = &one.view.proxy;
+                let (key, addresses) = (proxy.key.clone(), proxy.addresses.clone());
+                found.push(Passing { key, addresses, ports: served.ports });
+            }
+        }
+    }
+    found
+}
+
+/// A proxy that is no pod is reached where it listens, and nowhere else.
+fn listened(one: &Read<'_>) -> Policy {
+    let Read { view, listeners, .. } = one;
+    let mut traffic = TrafficSet::none();
+    for listener in listeners {
+        let protocol = if listener.udp { Protocol::Udp } else { Protocol::Tcp };
+        traffic = traffic.union(&TrafficSet::of(protocol, listener.ports.clone()));
+    }
+    if let Some(admin) = carriage::administration(view) {
+        traffic = traffic.union(&TrafficSet::of(Protocol::Tcp, admin.ports));
+    }
+    let origin = view.document.origin.clone();
+    let mut subjects = who::proxies([view.proxy.key.as_str()]);
+    subjects.retain(|selection| selection.population == Population::Standalone);
+    let open = Rule::new(Action::Pass, Peers::Everyone, TrafficMatch::fixed(traffic), origin.clone());
+    Policy {
+        subjects,
+        isolation: Isolation::Isolates,
+        order: PolicyOrder::new(0.0, view.proxy.key.clone()),
+        rules: vec![open],
+        origin,
+    }
+}
