@@ -178,7 +178,7 @@ impl Seen<'_> {
         let known = facts.filter_map(|key| Some((key.clone(), self.fact(key)?)));
         let mut all: Vec<(String, String)> = match self.variant.network {
             Network::Host => Vec::new(),
-            Network::Pod | Network::HostEndpoint | Network::Standalone => {
+            Network::Pod | Network::HostEndpoint | Network::Standalone | Network::Machine => {
                 own.map(|(k, v)| (k.clone(), v.clone())).collect()
             }
         };
@@ -218,14 +218,25 @@ impl Seen<'_> {
             return variant.addresses.iter().any(|own| own.to_string() == address).then(String::new);
         }
         match key {
-            fact::NETWORK => Some(if variant.network == Network::Pod { "pod" } else { "host" }.to_owned()),
+            fact::NETWORK => Some(
+                match variant.network {
+                    Network::Pod => "pod",
+                    Network::Machine => "machine",
+                    Network::Host | Network::HostEndpoint | Network::Standalone => "host",
+                }
+                .to_owned(),
+            ),
+            fact::MACHINE => (variant.network == Network::Machine).then(String::new),
             fact::RUNNING => (!variant.addresses.is_empty()).then(String::new),
             fact::NAMESPACE_KNOWN => {
                 let read = inventory.namespaces.get(namespace).is_some_and(|n| n.origin.is_some());
                 Some(if read { "whole" } else { "name" }.to_owned())
             }
             fact::NAMESPACE => (!namespace.is_empty()).then(|| namespace.clone()),
-            fact::SERVICE_ACCOUNT => (!namespace.is_empty()).then(|| variant.service_account.clone()),
+            fact::SERVICE_ACCOUNT => {
+                let known = !namespace.is_empty() && !variant.service_account.is_empty();
+                known.then(|| variant.service_account.clone())
+            }
             fact::NODE => variant.nodes.iter().next().filter(|_| variant.nodes.len() == 1).cloned(),
             _ => None,
         }
@@ -250,7 +261,8 @@ impl Seen<'_> {
         let chosen = self.services.get(services).map_or(&[][..], Vec::as_slice);
         chosen.iter().copied().filter(|service| {
             let labels = &self.variant.labels;
-            service.namespace == self.workload.name.namespace
+            self.variant.network != Network::Machine
+                && service.namespace == self.workload.name.namespace
                 && service.selector.as_ref().is_some_and(|selector| selector.matches(labels))
         })
     }
@@ -330,8 +342,7 @@ fn match_selections(inventory: &Inventory, mentioned: &Mentioned, groups: &Group
     let mut namespaces_of: HashMap<&Selector, Vec<bool>> = HashMap::new();
     let fits = |selection: &Selection, group: &u32| {
         let (key, _) = &groups.list[*group as usize];
-        population(key.network) == selection.population
-            && selection.endpoints.matches(&labels[*group as usize])
+        holds(selection.population, key.network) && selection.endpoints.matches(&labels[*group as usize])
     };
     let mut all = Vec::with_capacity(mentioned.selections.len());
     for selection in &mentioned.selections {
@@ -359,12 +370,13 @@ fn match_selections(inventory: &Inventory, mentioned: &Mentioned, groups: &Group
     all
 }
 
-fn population(network: Network) -> Population {
-    match network {
-        Network::Pod => Population::Pods,
-        Network::Host => Population::HostNetwork,
-        Network::HostEndpoint => Population::HostEndpoints,
-        Network::Standalone => Population::Standalone,
+fn holds(population: Population, network: Network) -> bool {
+    match population {
+        Population::Pods => network == Network::Pod,
+        Population::HostNetwork => network == Network::Host,
+        Population::HostEndpoints => network == Network::HostEndpoint,
+        Population::Meshable => matches!(network, Network::Pod | Network::Machine),
+        Population::Standalone => network == Network::Standalone,
     }
 }
 

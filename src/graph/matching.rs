@@ -30,7 +30,7 @@ impl Classes {
             Peer::Outside => {
                 let nodes = self.set(&SetKey::Nodes(Selector::everything()));
                 let outside = |id: &PeerId| match self.classes.get(*id as usize) {
-                    Some(class) => class.network == Network::Standalone,
+                    Some(class) => matches!(class.network, Network::Standalone | Network::Machine),
                     None => nodes.binary_search(id).is_err(),
                 };
                 (0..self.peers()).filter(outside).collect()

@@ -1,7 +1,7 @@
 //! Everything that rules speak of: selections, address sets with the atoms that they cut, ports by
 //! name, services, names of outside endpoints. What nobody mentions makes no difference.
 
-use crate::inventory::{Inventory, Network, Service, Variant};
+use crate::inventory::{Inventory, Network, Service, ServiceEntry, Variant};
 use crate::model::{AddressSet, DomainPattern, Selector, address};
 use crate::policy::{Dataplane, Peer, PortName, Selection, ServiceChoice, Services, Tier, Transport};
 use std::collections::{BTreeMap, BTreeSet};
@@ -138,6 +138,7 @@ impl Mentioned {
     pub fn sets_of(&self, inventory: &Inventory, variant: &Variant, dataplane: &Dataplane) -> Vec<u32> {
         let blocks_count = match variant.network {
             Network::Pod => dataplane.ipblock_matches_pods,
+            Network::Machine => true,
             Network::Host | Network::HostEndpoint => dataplane.ipblock_matches_nodes,
             Network::Standalone => true,
         };
@@ -194,8 +195,25 @@ pub(super) fn chosen_services<'a>(
         here && match &services.chosen {
             ServiceChoice::Named(name) => *name == service.name,
             ServiceChoice::Labelled(selector) => selector.matches(&service.labels),
+            ServiceChoice::Entry(_) => false,
         }
     })
+}
+
+/// The same of names that meshes give to endpoints.
+pub(super) fn chosen_entries<'a>(
+    inventory: &'a Inventory,
+    services: &'a Services,
+) -> impl Iterator<Item = usize> + 'a {
+    let fits = move |(_, entry): &(usize, &ServiceEntry)| {
+        let here = services.namespace.as_ref().is_none_or(|namespace| *namespace == entry.service.namespace);
+        here && match &services.chosen {
+            ServiceChoice::Entry(name) => *name == entry.service.name,
+            ServiceChoice::Labelled(selector) => selector.is_everything(),
+            ServiceChoice::Named(_) => false,
+        }
+    };
+    inventory.entries.iter().enumerate().filter(fits).map(|(number, _)| number)
 }
 
 /// Services that some rule speaks of, with those that it means; looked up once.

@@ -6,9 +6,9 @@
 use super::backing::{Backing, Spoken};
 use super::build::{AllowedGraph, PolicyInfo};
 use super::classes::{ClassId, Classes, PeerId};
-use super::mentioned::chosen_services;
+use super::meant::{Called, Fit, Meant};
 use super::mesh_edge::Way;
-use crate::inventory::{Inventory, Service};
+use crate::inventory::Inventory;
 use crate::model::{ExpectedProtection, Origin, PortSet, Protocol, TrafficSet};
 use crate::policy::transport::{Meeting, choose, meet};
 use crate::policy::{
@@ -27,6 +27,7 @@ pub(super) struct Mesh {
     sends: Vec<Vec<u32>>,
     /// For each sending: the services or peers that it means.
     targets: Vec<Meant>,
+    called: Called,
     relays: Vec<Relayed>,
     /// For each class: the policies of mesh layers that select it, by number.
     pub policies: Vec<Vec<u32>>,
@@ -34,16 +35,6 @@ pub(super) struct Mesh {
     pub unproven: BTreeMap<u32, Vec<PeerId>>,
     /// For each service that meshes know: the classes behind it.
     backends: BTreeMap<u32, Vec<ClassId>>,
-}
-
-/// Whom a sending or a relay means.
-#[derive(Debug)]
-enum Meant {
-    Everybody,
-    Services(BTreeSet<u32>, Option<u16>),
-    Peers(Vec<PeerId>),
-    /// The same, where they are called by an address of their own.
-    Addressed(Vec<PeerId>),
 }
 
 /// A relay: its clients, the calls that it means, who carries them on, and the policies that are
@@ -54,32 +45,6 @@ struct Relayed {
     calls: Meant,
     by: BTreeSet<ClassId>,
     guards: Vec<u32>,
-}
-
-impl Meant {
-    fn of(target: &Target, classes: &Classes, inventory: &Inventory) -> Meant {
-        match target {
-            Target::Anything => Meant::Everybody,
-            Target::Peer(peer) => Meant::Peers(classes.peer(peer, Admission::Refused)),
-            Target::Address(peer) => Meant::Addressed(classes.peer(peer, Admission::Refused)),
-            Target::Service(services, port) => {
-                let chosen = chosen_services(inventory, services).map(|service| number(inventory, service));
-                Meant::Services(chosen.collect(), *port)
-            }
-        }
-    }
-
-    /// Whether it is meant when it is called through a service, or by its address.
-    fn fits(&self, to: ClassId, call: Option<Backing>) -> bool {
-        match self {
-            Meant::Everybody => true,
-            Meant::Peers(peers) => peers.binary_search(&to).is_ok(),
-            Meant::Addressed(peers) => call.is_none() && peers.binary_search(&to).is_ok(),
-            Meant::Services(services, wanted) => call.is_some_and(|call| {
-                services.contains(&call.service) && wanted.is_none_or(|port| port == call.service_port)
-            }),
-        }
-    }
 }
 
 impl Mesh {
@@ -118,6 +83,7 @@ impl Mesh {
             guards: Vec::new(),
         });
         mesh.relays = relays.collect();
+        mesh.called = Called::new(&mesh.targets, classes, inventory);
         for (class, one) in (0..).zip(&classes.classes) {
             for backing in &one.backs {
                 mesh.backends.entry(backing.service).or_default().push(class);
@@ -160,7 +126,9 @@ impl Mesh {
     /// others has nobody before itself.
     fn relay(&self, from: PeerId, to: ClassId, call: Option<Backing>) -> Option<u32> {
         let between = |class: &ClassId| self.relays.iter().any(|relay| relay.by.contains(class));
-        let means = |relay: &Relayed| relay.clients.contains(&from) && relay.calls.fits(to, call);
+        let means = |relay: &Relayed| {
+            relay.clients.contains(&from) && relay.calls.fit(to, call, &self.called) != Fit::None
+        };
         let found = self.relays.iter().position(means)?;
         (!self.relays[found].by.is_empty() && !between(&to)).then_some(found as u32)
     }
@@ -198,17 +166,27 @@ impl Mesh {
         }
     }
 
-    /// What a client sends to a server's port when it calls it through a service, or by its address.
-    fn sent(&self, from: PeerId, to: ClassId, port: u16, call: Option<Backing>) -> (Sends, Option<u32>) {
+    /// What a client sends to a server's port when it calls it through a service, or by its address:
+    /// the first sending that takes all such calls, and those before it that take some.
+    fn sent(&self, from: PeerId, to: ClassId, port: u16, call: Option<Backing>) -> Vec<(Sends, Option<u32>)> {
         let list = self.sends.get(from as usize).map_or(&[][..], Vec::as_slice);
-        let fits = |number: &&u32| {
-            self.targets[**number as usize].fits(to, call)
-                && self.transport.sends[**number as usize].ports.contains(port)
-        };
-        match list.iter().find(fits) {
-            Some(number) => (self.transport.sends[*number as usize].sends, Some(*number)),
-            None => (Sends::AsIs, None),
+        let mut found = Vec::new();
+        for number in list {
+            let sending = &self.transport.sends[*number as usize];
+            if !sending.ports.contains(port) {
+                continue;
+            }
+            match self.targets[*number as usize].fit(to, call, &self.called) {
+                Fit::None => {}
+                Fit::Some => found.push((sending.sends, Some(*number))),
+                Fit::All => {
+                    found.push((sending.sends, Some(*number)));
+                    return found;
+                }
+            }
         }
+        found.push((Sends::AsIs, None));
+        found
     }
 
     /// Whether every endpoint behind a service advertises a dialect for all of its ports.
@@ -231,8 +209,11 @@ impl Mesh {
         calls: &[Option<Backing>],
     ) -> (Meeting, Option<u32>, Option<u32>) {
         let (accepts, acceptance) = self.accepted(to, port);
-        let meetings = calls.iter().map(|call| {
-            let (sends, sending) = self.sent(from, to, port, *call);
+        let ways = calls.iter().flat_map(|call| {
+            let sent = self.sent(from, to, port, *call);
+            sent.into_iter().map(move |(sends, sending)| (call, sends, sending))
+        });
+        let meetings = ways.map(|(call, sends, sending)| {
             let all = match (sends, call) {
                 (Sends::IfAllAdvertise(dialect), Some(call)) => self.all_advertise(call.service, dialect),
                 _ => false,
@@ -284,10 +265,12 @@ impl AllowedGraph {
             if relayed.guards.is_empty() || relayed.by.is_empty() || relayed.by.contains(&server) {
                 continue;
             }
-            let through = backs.iter().filter(|backing| relayed.calls.fits(server, Some(**backing)));
-            let ports = match relayed.calls.fits(server, None) {
-                true => PortSet::all(),
-                false => through.fold(PortSet::none(), |all, backing| {
+            let through = backs
+                .iter()
+                .filter(|backing| relayed.calls.fit(server, Some(**backing), &mesh.called) != Fit::None);
+            let ports = match relayed.calls.fit(server, None, &mesh.called) {
+                Fit::All | Fit::Some => PortSet::all(),
+                Fit::None => through.fold(PortSet::none(), |all, backing| {
                     all.union(&PortSet::range(backing.target, backing.target))
                 }),
             };
@@ -325,16 +308,15 @@ impl AllowedGraph {
         numbers.iter().map(|number| &self.mesh.transport.accepts[*number as usize])
     }
 
+    /// The sendings that select an endpoint, by their number, in the order in which they are asked.
+    pub(super) fn sends_of(&self, class: ClassId) -> &[u32] {
+        self.mesh.sends.get(class as usize).map_or(&[], Vec::as_slice)
+    }
+
     /// What meshes say on transport, for the reasons of a leg.
     pub fn transport(&self) -> &Transport {
         &self.mesh.transport
     }
-}
-
-/// The position of a service in the inventory, which is sorted by namespace and name.
-fn number(inventory: &Inventory, service: &Service) -> u32 {
-    let key = (&service.namespace, &service.name);
-    inventory.services.partition_point(|other| (&other.namespace, &other.name) < key) as u32
 }
 
 /// Whether proxies ask the tiers of a layer, for single connections, and not the network.

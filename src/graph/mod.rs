@@ -13,10 +13,12 @@ mod expected;
 mod explain;
 mod gaps;
 mod matching;
+mod meant;
 mod mentioned;
 mod mesh;
 mod mesh_edge;
 mod notes;
+mod outbound;
 mod path;
 mod potential;
 mod remedy;
@@ -33,6 +35,7 @@ pub use expected::{Expected, WhyExpected, expected};
 pub use explain::{Explanation, Ground, LayerWalk, Outcome, RuleWalk, Spot, TierWalk, Walk, explain, walk};
 pub use mesh_edge::{Leg, MeshEdge, Via};
 pub use notes::Notes;
+pub use outbound::{Outbound, Trust};
 pub use path::{GroupId, Links, Reached, Search};
 pub use potential::{Link, Potential, potentials};
 pub use remedy::{Change, Effect, Remedy, remedies};
@@ -40,6 +43,6 @@ pub use remedy::{Change, Effect, Remedy, remedies};
 // The words of the rule set that edges and policies carry, for rooms that do not know policies.
 pub use crate::policy::{
     Acceptance, Action, Admission, Dataplane, DataplaneKind, Decision, Direction, Found, Isolation, Layer,
-    Membership, MeshMode, Namespaces, Peer, Peers, Population, PortName, Relay, Rule, Selection,
-    ServiceChoice, Services, TierRank, TrafficMatch, UnknownField,
+    Membership, MeshMode, Namespaces, Outside, OutsideSpeech, Peer, Peers, Population, PortName, Relay, Rule,
+    Selection, ServiceChoice, Services, TierRank, TlsFloor, TlsVersion, TrafficMatch, UnknownField,
 };

@@ -3,13 +3,15 @@
 
 use super::AllowedGraph;
 use crate::inventory::Inventory;
-use crate::policy::{self, Dataplane, RuleSet, UnknownField};
+use crate::policy::{self, Dataplane, RuleSet, TlsFloor, UnknownField};
 
 /// What checks ask beside the graph.
 #[derive(Debug, Default)]
 pub struct Notes {
     /// Fields that objects have and their kinds have not.
     pub unknown_fields: Vec<UnknownField>,
+    /// The least that proxies ask of TLS.
+    pub tls_floors: Vec<TlsFloor>,
     /// The graph as it would be if the policies counted that this dataplane does not enforce;
     /// `None` where there are no such policies.
     pub if_enforced: Option<AllowedGraph>,
@@ -27,6 +29,7 @@ impl Notes {
         });
         Notes {
             unknown_fields: std::mem::take(&mut rules.unknown_fields),
+            tls_floors: std::mem::take(&mut rules.tls_floors),
             if_enforced,
             elsewhere: Vec::new(),
         }

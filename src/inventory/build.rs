@@ -3,10 +3,12 @@
 //! Only the fields that the analysis needs are read; objects of other kinds are passed over.
 
 use super::calico::{self, Profiles};
+use super::made;
 use super::workload::{ContainerPort, Network, Variant};
 use super::{Inventory, NAME_LABEL, Namespace, Node as ClusterNode, Service, ServiceKind, ServicePort};
+use super::{ServiceEntry, doubts, group, istio, network, virtual_machine};
 use super::{TargetPort, TrafficPolicy};
-use super::{doubts, group, made, network, proxy, virtual_machine};
+use super::proxy;
 use crate::model::proxy::Proxy;
 use crate::model::{
     Document, EndpointName, Labels, Node, Origin, Problem, Protocol, Requirement, Selector, Value,
@@ -54,6 +56,7 @@ enum Part {
     Namespace(String, Namespace),
     Workload(Owned),
     Service(Service),
+    Entry(ServiceEntry),
     Endpoints { namespace: String, service: String, addresses: BTreeSet<IpAddr> },
     Node(ClusterNode),
     ServiceAccount((String, String), Labels),
@@ -99,6 +102,10 @@ fn read_document(document: &Document) -> Result<Option<Part>, Problem> {
         "VirtualMachine" | "VirtualMachineInstance" if document.api_version.starts_with("kubevirt.io/") => {
             Part::Workload(virtual_machine::read(document)?)
         }
+        "WorkloadEntry" | "WorkloadGroup" if istio::is_istio(document) => {
+            Part::Workload(istio::machine(document)?)
+        }
+        "ServiceEntry" if istio::is_istio(document) => Part::Entry(istio::entry(document)?),
         "NetworkPolicy" => Part::Mentioned(namespace_of(document)),
         "HostEndpoint" | "WorkloadEndpoint" if calico::is_calico(document) => {
             let (name, variant) = calico::endpoint(document)?;
@@ -374,7 +381,7 @@ fn service_selector(document: &Document, spec: Option<&Node>) -> Result<Option<S
     Ok((!requirements.is_empty()).then_some(Selector { requirements }))
 }
 
-fn service_port(node: &Node) -> Option<ServicePort> {
+pub(super) fn service_port(node: &Node) -> Option<ServicePort> {
     let number = |field: &str| node.get(field)?.int().and_then(|n| u16::try_from(n).ok()).filter(|n| *n > 0);
     let port = number("port")?;
     let target = match node.text_of("targetPort") {
@@ -432,6 +439,7 @@ impl Builder {
             Part::Namespace(name, namespace) => return self.add_namespace(name, namespace),
             Part::Workload(owned) => self.owned.push(owned),
             Part::Service(service) => self.inventory.services.push(service),
+            Part::Entry(entry) => self.inventory.entries.push(entry),
             Part::Endpoints { namespace, service, addresses } => {
                 self.endpoints.entry((namespace, service)).or_default().extend(addresses);
             }
@@ -498,6 +506,8 @@ impl Builder {
             namespace.labels.insert(NAME_LABEL.to_owned(), name.clone());
         }
         self.inventory.services.sort_by(|a, b| (&a.namespace, &a.name).cmp(&(&b.namespace, &b.name)));
+        let key = |entry: &ServiceEntry| (entry.service.namespace.clone(), entry.service.name.clone());
+        self.inventory.entries.sort_by_key(key);
         self.inventory.nodes.sort_by(|a, b| a.name.cmp(&b.name));
         self.inventory.take_addresses_from_nodes();
         self.inventory

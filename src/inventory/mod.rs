@@ -6,6 +6,7 @@ mod build;
 mod calico;
 mod doubts;
 mod group;
+mod istio;
 mod made;
 mod network;
 mod proxy;
@@ -15,7 +16,7 @@ mod workload;
 
 pub use build::read;
 pub use network::{AttachmentName, Attachments, Definitions};
-pub use service::{Node, Service, ServiceKind, ServicePort, TargetPort, TrafficPolicy};
+pub use service::{Node, Service, ServiceEntry, ServiceKind, ServicePort, TargetPort, TrafficPolicy};
 pub use workload::{ContainerPort, Network, Variant, Workload};
 
 use crate::model::api_kind::of;
@@ -59,6 +60,8 @@ pub struct Inventory {
     pub workloads: Vec<Workload>,
     /// Services, sorted by namespace and name.
     pub services: Vec<Service>,
+    /// Names that meshes give to endpoints, sorted by namespace and name.
+    pub entries: Vec<ServiceEntry>,
     /// Nodes, sorted by name.
     pub nodes: Vec<Node>,
     /// The networks that attachments lead to.
@@ -85,6 +88,7 @@ impl Inventory {
         let first = self.workloads.partition_point(|w| w.name.namespace < service.namespace);
         let own = self.workloads[first..].iter().take_while(|w| w.name.namespace == service.namespace);
         let behind = |variant: &Variant| match &service.selector {
+            _ if variant.network == Network::Machine => false,
             Some(selector) => selector.matches(&variant.labels),
             None => !variant.addresses.is_disjoint(&service.endpoints),
         };

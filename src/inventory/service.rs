@@ -36,6 +36,15 @@ pub struct Service {
     pub origin: Origin,
 }
 
+/// A name that a mesh gives to endpoints (Istio ServiceEntry); only clients of the mesh know it.
+#[derive(Clone, Debug)]
+pub struct ServiceEntry {
+    /// The same as a service: its selector and addresses, and the addresses of its endpoints.
+    pub service: Service,
+    /// Services of the cluster that its hosts or endpoints name, by namespace and name.
+    pub aliases: BTreeSet<(String, String)>,
+}
+
 /// `spec.type`, with headless services told apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum ServiceKind {

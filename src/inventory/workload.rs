@@ -31,7 +31,7 @@ pub struct Variant {
     pub ports: Vec<ContainerPort>,
     /// Pod or host network.
     pub network: Network,
-    /// `spec.serviceAccountName`, `default` where absent.
+    /// `spec.serviceAccountName`, `default` where absent; empty for a machine that has none.
     pub service_account: String,
     /// Calico profiles that the endpoint lists; empty for pods.
     pub profiles: Vec<String>,
@@ -59,6 +59,9 @@ pub enum Network {
     Standalone,
     /// None: it is an interface of a node that policies govern (Calico HostEndpoint).
     HostEndpoint,
+    /// Its own, outside of the cluster: a machine that a mesh knows (Istio WorkloadEntry). Policies
+    /// for pods do not select it, and blocks of addresses match it.
+    Machine,
 }
 
 /// `spec.containers[].ports[]`.

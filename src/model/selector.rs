@@ -68,7 +68,9 @@ pub mod fact {
     pub const CONTAINER: &str = "@container:";
     /// Begins the key of a user that a container beside the proxies runs as; its value is empty.
     pub const USER: &str = "@user:";
-    /// `pod` or `host`: whose network the pod lives in.
+    /// Present on machines outside of the cluster (Istio WorkloadEntry); the value is empty.
+    pub const MACHINE: &str = "@machine";
+    /// `pod`, `host` or `machine`: whose network the endpoint lives in.
     pub const NETWORK: &str = "@network";
     /// Present where a pod was seen running: its status has an address; the value is empty.
     pub const RUNNING: &str = "@running";

@@ -36,7 +36,7 @@ impl Directory {
                         Party::Shared(all)
                     }
                     (_, Network::Host | Network::HostEndpoint) => Party::Shared(vec![workload]),
-                    (_, Network::Pod | Network::Standalone) => Party::Endpoint { workload, variant },
+                    (_, Network::Pod | Network::Standalone | Network::Machine) => Party::Endpoint { workload, variant },
                 };
                 table.insert(*address, party);
             }

@@ -17,9 +17,11 @@ mod mesh_ports;
 pub mod multi_network;
 pub mod network_policy_api;
 pub mod node_encryption;
+mod outside;
 pub mod ovn;
 pub mod ruleset;
 mod shapes;
+pub mod tls_floor;
 pub mod transport;
 mod unread;
 mod wanted;
@@ -28,11 +30,13 @@ pub use dataplane::{Dataplane, DataplaneKind, Found};
 pub use detect::{configured, detect};
 pub use evaluate::{Decision, Event, Extent, Matched, Step, decide, decide_and_tell};
 pub use fields::{Field, Kind, Support, UnknownField};
+pub use outside::{Outside, OutsideSpeech};
 pub use ruleset::{
     Action, Declared, Direction, Isolation, Layer, Namespaces, Order, Peer, Peers, Policy, PolicyOrder,
     Population, PortName, Rule, Selection, ServiceChoice, Services, Speech, Tier, TierRank, TrafficMatch,
     one_of,
 };
+pub use tls_floor::{TlsFloor, TlsVersion};
 pub use transport::{
     Acceptance, Accepts, Admission, Dialect, Membership, MeshMode, Relay, Sending, Sends, Target, Transport,
 };
@@ -104,6 +108,8 @@ pub struct RuleSet {
     pub unenforced: Vec<Tier>,
     /// Fields that objects have and their kinds have not.
     pub unknown_fields: Vec<UnknownField>,
+    /// The least that proxies ask of TLS.
+    pub tls_floors: Vec<TlsFloor>,
     /// What was not understood.
     pub gaps: Vec<Gap>,
     /// Objects that have no effect because they are broken.
@@ -139,6 +145,7 @@ pub fn read(documents: &[Document], dataplane: &Dataplane) -> RuleSet {
         set.problems.extend(noted.problem);
         set.gaps.extend(noted.gap);
     }
+    set.tls_floors = tls_floor::read(documents);
     set.tiers = joined(tiers);
     set.unenforced = joined(unenforced);
     set

@@ -156,6 +156,8 @@ pub enum Population {
     HostNetwork,
     /// Proxies that are no pods; policies of the cluster's network do not select them.
     Standalone,
+    /// Whatever a mesh can reach: pods with a network of their own, and machines outside.
+    Meshable,
 }
 
 /// Namespaces, by name or labels.
@@ -216,6 +218,8 @@ pub enum ServiceChoice {
     Named(String),
     /// By their labels.
     Labelled(Selector),
+    /// Not a service, but the name that a mesh gives to endpoints (Istio ServiceEntry), by name.
+    Entry(String),
 }
 
 /// Traffic with names that only the destination can resolve.

@@ -5,8 +5,8 @@
 //! that matches decides, on each side alone; what comes of their meeting is decided here, and no
 //! mesh is named in this file. Encryption between nodes lies below all of that (`node_encryption`).
 
-use super::{Peer, Selection, Services};
-use crate::model::{ExpectedProtection, Origin, PortSet};
+use super::{Outside, Peer, Selection, Services};
+use crate::model::{AddressSet, ExpectedProtection, Origin, PortSet};
 
 /// All that meshes say on transport.
 #[derive(Clone, Debug, Default)]
@@ -116,6 +116,8 @@ pub enum Dialect {
     EnvoyOptional,
     /// TLS of an Envoy that asks for no certificate, or believes every one.
     EnvoyTls,
+    /// TLS with certificates that are not the mesh's: what a gateway ends, or passes on by name.
+    Foreign,
 }
 
 /// What a client sends to some targets.
@@ -168,6 +170,14 @@ pub enum Target {
     Peer(Peer),
     /// These endpoints or addresses, called by an address of their own and through no service.
     Address(Peer),
+    /// Whoever is called at one of these addresses: the virtual one of a service, or else its own.
+    Addressed(AddressSet),
+    /// Those of them that these select.
+    Among(Box<Target>, Vec<Selection>),
+    /// Some of the calls to them: what comes later in the list takes the rest, and both count.
+    SomeCallsTo(Box<Target>),
+    /// Hosts outside of the cluster; nobody inside is meant.
+    Outside(Outside),
 }
 
 /// What a client sends.
@@ -187,6 +197,10 @@ pub enum Sends {
     OtherTls,
     /// Plaintext whatever the application sends: the proxy writes the requests itself.
     Plaintext,
+    /// The same, and the certificate of the server is not looked at.
+    BlindTls,
+    /// TLS of its own to a port that is declared for HTTP: a proxy that reads requests there breaks it off.
+    OtherTlsOverHttp,
 }
 
 /// What comes of a meeting.
@@ -220,7 +234,10 @@ impl Transport {
     pub fn for_each_selection<'a>(&'a self, visit: &mut impl FnMut(&'a Selection)) {
         self.members.iter().flat_map(|member| &member.subjects).for_each(&mut *visit);
         self.accepts.iter().flat_map(|acceptance| &acceptance.subjects).for_each(&mut *visit);
-        self.sends.iter().flat_map(|sending| &sending.subjects).for_each(&mut *visit);
+        for sending in &self.sends {
+            sending.subjects.iter().for_each(&mut *visit);
+            sending.to.among().iter().for_each(&mut *visit);
+        }
         self.relays.iter().flat_map(|relay| relay.subjects.iter().chain(&relay.by)).for_each(&mut *visit);
     }
 
@@ -228,10 +245,36 @@ impl Transport {
     pub fn for_each_peer<'a>(&'a self, visit: &mut impl FnMut(&'a Peer)) {
         let sent = self.sends.iter().map(|sending| &sending.to);
         for target in sent.chain(self.relays.iter().map(|relay| &relay.to)) {
-            match target {
-                Target::Peer(peer) | Target::Address(peer) => peer.for_each(visit),
-                Target::Anything | Target::Service(..) => {}
+            if let Target::Peer(peer) | Target::Address(peer) = target.whole() {
+                peer.for_each(visit);
             }
+        }
+    }
+}
+
+impl Target {
+    /// What is meant before it is narrowed.
+    fn whole(&self) -> &Target {
+        match self {
+            Target::Among(target, _) | Target::SomeCallsTo(target) => target.whole(),
+            _ => self,
+        }
+    }
+
+    /// The selections that narrow it.
+    fn among(&self) -> &[Selection] {
+        match self {
+            Target::Among(_, among) => among,
+            Target::SomeCallsTo(target) => target.among(),
+            _ => &[],
+        }
+    }
+
+    /// The same for some of the calls.
+    pub fn for_some_calls(self) -> Target {
+        match self {
+            Target::SomeCallsTo(_) => self,
+            whole => Target::SomeCallsTo(Box::new(whole)),
         }
     }
 }
@@ -269,7 +312,7 @@ impl Dialect {
             Dialect::Hbone => Some(15_008),
             Dialect::LinkerdTransport => Some(4_143),
             Dialect::ConsulMtls => Some(20_000),
-            Dialect::IstioMtls | Dialect::IstioEither | Dialect::LinkerdMtls => None,
+            Dialect::IstioMtls | Dialect::IstioEither | Dialect::LinkerdMtls | Dialect::Foreign => None,
             Dialect::EnvoyMtls | Dialect::EnvoyOptional | Dialect::EnvoyTls => None,
         }
     }
@@ -308,14 +351,18 @@ pub fn choose(sends: Sends, advertises: Option<Dialect>, all_advertise: bool) ->
         Sends::Always(Dialect::IstioEither) => {
             Sends::Always(shared(Dialect::IstioEither).unwrap_or(Dialect::IstioMtls))
         }
-        Sends::AsIs | Sends::OtherTls | Sends::Plaintext | Sends::Always(_) => sends,
+        Sends::AsIs | Sends::OtherTls | Sends::BlindTls | Sends::OtherTlsOverHttp => sends,
+        Sends::Plaintext | Sends::Always(_) => sends,
     }
 }
 
 /// What comes of what a client sends (after [`choose`]) meeting what a server accepts.
 pub fn meet(sends: Sends, accepts: Accepts) -> Meeting {
     use ExpectedProtection::{AppTls, MtlsPermissive, MtlsStrict, Plaintext, Refused, Tls};
-    let without_certificate = matches!(accepts.terminates, Some(Dialect::EnvoyTls | Dialect::EnvoyOptional));
+    let without_certificate = matches!(
+        accepts.terminates,
+        Some(Dialect::EnvoyTls | Dialect::EnvoyOptional | Dialect::Foreign)
+    );
     let plain = |protection| match accepts.plaintext {
         Admission::Admitted => protection,
         Admission::Refused => Refused,
@@ -329,12 +376,19 @@ pub fn meet(sends: Sends, accepts: Accepts) -> Meeting {
             }
         }
         Sends::Plaintext => (plain(Plaintext), Admission::Refused, None),
-        Sends::OtherTls if without_certificate => (Tls, Admission::Refused, None),
+        Sends::OtherTls | Sends::BlindTls | Sends::OtherTlsOverHttp if without_certificate => {
+            (Tls, Admission::Refused, None)
+        }
         // What is not ended here goes on to the application; a server that asks for a certificate refuses.
-        Sends::OtherTls if accepts.terminates == Some(Dialect::EnvoyMtls) => {
+        Sends::OtherTls | Sends::BlindTls | Sends::OtherTlsOverHttp
+            if accepts.terminates == Some(Dialect::EnvoyMtls) =>
+        {
             (Refused, Admission::Refused, None)
         }
-        Sends::OtherTls => (plain(Tls), Admission::Refused, None),
+        Sends::OtherTlsOverHttp if accepts.proxied == Admission::Admitted => {
+            (Refused, Admission::Refused, None)
+        }
+        Sends::OtherTls | Sends::BlindTls | Sends::OtherTlsOverHttp => (plain(Tls), Admission::Refused, None),
         Sends::Always(dialect) if accepts.terminates.and_then(|own| own.shared_with(dialect)).is_some() => {
             let protection = match accepts.plaintext {
                 Admission::Admitted => MtlsPermissive,
@@ -417,5 +471,25 @@ mod tests {
         assert_eq!(identity(Sends::Always(Dialect::IstioMtls), STRICT), Admission::Admitted);
         assert_eq!(identity(Sends::OtherTls, PERMISSIVE), Admission::Refused);
         assert_eq!(identity(Sends::AsIs, PERMISSIVE), Admission::Refused);
+    }
+
+    #[test]
+    fn tls_under_a_port_for_http_meets_a_proxy_or_the_application() {
+        let tls = |accepts| meet(Sends::OtherTlsOverHttp, accepts).protection;
+        assert_eq!(tls(PERMISSIVE), ExpectedProtection::Refused);
+        assert_eq!(tls(Accepts::BARE), ExpectedProtection::Tls);
+    }
+
+    #[test]
+    fn a_server_of_a_gateway_takes_tls_alone() {
+        let https = Accepts {
+            plaintext: Admission::Refused,
+            terminates: Some(Dialect::Foreign),
+            advertises: None,
+            proxied: Admission::Admitted,
+        };
+        assert_eq!(protection(Sends::AsIs, https), ExpectedProtection::AppTls);
+        assert_eq!(protection(Sends::OtherTls, https), ExpectedProtection::Tls);
+        assert_eq!(protection(Sends::Always(Dialect::IstioMtls), https), ExpectedProtection::Refused);
     }
 }

@@ -10,6 +10,7 @@ pub(super) fn selection_text(selection: &Selection) -> String {
         Population::HostEndpoints => "host endpoints",
         Population::HostNetwork => "pods on the host network",
         Population::Standalone => "proxies that are no pods",
+        Population::Meshable => "pods",
     };
     let with = match selection.endpoints.is_everything() {
         true => format!("all {who}"),
@@ -59,6 +60,7 @@ fn services_text(services: &Services) -> String {
     let place = services.namespace.as_ref().map_or(String::new(), |name| format!(" in namespace {name}"));
     match &services.chosen {
         ServiceChoice::Named(name) => format!("service {name}{place}"),
+        ServiceChoice::Entry(name) => format!("service entry {name}{place}"),
         ServiceChoice::Labelled(selector) => format!("services with {selector}{place}"),
     }
 }

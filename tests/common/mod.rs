@@ -160,6 +160,9 @@ pub fn part_words(analysis: &Analysis, part: &str) -> String {
 /// `blocked` by network policy on the port of the tunnel, `denied` by network policy. Where pods of
 /// the workloads differ, all answers, joined by `/`.
 pub fn edge_word(analysis: &Analysis, from: &str, to: &str, port: u16) -> String {
+    if !to.contains('/') {
+        return outbound_word(analysis, from, to, port);
+    }
     let classes = |name: &str| {
         let found = analysis.inventory.workloads.iter().position(|w| w.name.to_string() == name);
         let index = found.unwrap_or_else(|| panic!("no workload {name}"));
@@ -209,6 +212,22 @@ pub fn passes_in_part(analysis: &Analysis, from: &str, to: &str, port: u16) -> b
     };
     let mut pairs = classes(from).iter().flat_map(|a| classes(to).iter().map(move |b| (*a, *b)));
     pairs.any(|(a, b)| analysis.graph.edge(a, b).narrowed().contains(Protocol::Tcp, port))
+}
+
+/// What becomes of calls to a host outside that the mesh knows: `none` where the network lets none
+/// out, or all are led to somebody else.
+fn outbound_word(analysis: &Analysis, from: &str, host: &str, port: u16) -> String {
+    let index = analysis.inventory.workloads.iter().position(|w| w.name.to_string() == from);
+    let classes = analysis.graph.classes_of(index.unwrap_or_else(|| panic!("no workload {from}")));
+    let calls = analysis.graph.outbound();
+    let mut words: Vec<String> = calls
+        .iter()
+        .filter(|call| classes.contains(&call.from))
+        .filter(|call| call.to.port == port && call.to.hosts.iter().any(|own| own == host))
+        .map(|call| call.protection.word().to_owned())
+        .collect();
+    words.dedup();
+    if words.is_empty() { "none".to_owned() } else { words.join("/") }
 }
 
 /// Traffic in the words of the pages; protocols without ports are left out unless all is allowed.

@@ -322,6 +322,7 @@ fn selection(inventory: &Inventory, end: &Spot) -> Option<Selection> {
         Network::Host => Population::HostNetwork,
         Network::HostEndpoint => Population::HostEndpoints,
         Network::Standalone => Population::Standalone,
+        Network::Machine => Population::Meshable,
     };
     let namespaces = match workload.name.namespace.is_empty() {
         true => Namespaces::any(),
@@ -329,7 +330,7 @@ fn selection(inventory: &Inventory, end: &Spot) -> Option<Selection> {
     };
     let endpoints = match variant.network {
         Network::Host => Selector::everything(),
-        Network::Pod | Network::HostEndpoint | Network::Standalone => by_labels(&variant.labels),
+        Network::Pod | Network::HostEndpoint | Network::Standalone | Network::Machine => by_labels(&variant.labels),
     };
     Some(Selection { population, namespaces, endpoints })
 }

@@ -5,9 +5,10 @@ use super::super::{
     Acceptance, Accepts, Admission, Dialect, Namespaces, Sending, Sends, ServiceChoice, Services,
 };
 use super::super::{Selection, Target};
-use super::membership::{Members, all, annotation, has, label_occurs, lacks, pods, values_of};
+use super::membership::{Members, all, annotation, has, label_occurs, lacks, pods, users_of, values_of};
+use super::mesh_config::MeshConfig;
 use super::peer_authentication::{Mode, Place};
-use crate::model::{Document, PortSet, Requirement, Selector, fact};
+use crate::model::{AddressRange, AddressSet, Document, PortSet, Requirement, Selector, fact};
 
 const TLS_MODE: &str = "security.istio.io/tlsMode";
 const TUNNEL: &str = "networking.istio.io/tunnel";
@@ -16,7 +17,7 @@ const TEMPLATES: &str = "inject.istio.io/templates";
 /// The template of pods whose gRPC library does what a proxy would.
 const PROXYLESS: &str = "grpc-agent";
 
-/// Where an annotation lists more ports than this, all of them are taken to go past the proxy.
+/// Where an annotation lists more ports than this, everything is taken to go past the proxy.
 const MOST_PORTS: usize = 64;
 
 /// What annotations and labels of the documents' pods make of the capture.
@@ -24,12 +25,46 @@ const MOST_PORTS: usize = 64;
 pub struct Capture {
     /// Pods whose inbound ports stay out, and which.
     inbound: Vec<(Selector, PortSet)>,
-    /// Pods whose outbound ports (of the service that is called) stay out, which, and why.
-    outbound: Vec<(Selector, PortSet, &'static str)>,
+    /// What leaves pods past their proxy.
+    outbound: Vec<Bypass>,
     /// Kinds of sidecars by what clients are told of them; the last takes all.
     kinds: Vec<Kind>,
     /// Whether some pod is told to speak mutual TLS without a proxy.
     pretenders: bool,
+}
+
+/// Pods from which something leaves past their proxy.
+#[derive(Debug)]
+struct Bypass {
+    pods: Selector,
+    what: Past,
+    why: &'static str,
+}
+
+/// What leaves.
+#[derive(Debug)]
+enum Past {
+    /// Calls to these ports (of the service that is called).
+    Ports(PortSet),
+    /// Calls to these addresses.
+    Addresses(AddressSet),
+    /// Everything.
+    All,
+}
+
+const ANNOTATED: &str = "an annotation lets it past the proxy of the client";
+const AS_PROXY: &str =
+    "the client runs as user 1337, whose traffic is taken for the proxy's own and let past it";
+/// The user that the proxy runs as (`istio-iptables`, IST0144).
+const PROXY_USER: &str = "1337";
+
+/// What an annotation says of pods, or for those without it the default of the mesh.
+fn said(documents: &[Document], key: &str, default: Option<&String>) -> Vec<(Selector, String)> {
+    let values = values_of(documents, key);
+    let one = |value: String| (Selector::equals(&annotation(key), &value), value);
+    let mut all: Vec<(Selector, String)> = values.into_iter().map(one).collect();
+    all.extend(default.map(|value| (lacks(&annotation(key)), value.clone())));
+    all
 }
 
 /// Sidecars of one kind.
@@ -50,45 +85,37 @@ impl Kind {
     }
 }
 
-const BY_ANNOTATION: &str = "an annotation lets it past the proxy of the client";
-/// The user of the proxy, whose traffic is never redirected (`istio-iptables`, IST0144).
-const PROXY_USER: u32 = 1337;
-
 /// Reads what occurs.
-pub fn read(documents: &[Document]) -> Capture {
+pub fn read(documents: &[Document], config: &MeshConfig) -> Capture {
     let mut capture = Capture::default();
-    let each = |key: &str| {
-        let key = format!("traffic.sidecar.istio.io/{key}");
-        let values = values_of(documents, &key);
-        values.into_iter().map(move |value| (Selector::equals(&annotation(&key), &value), value))
+    let defaults = &config.proxy;
+    let each = |key: &str, default: &Option<String>| {
+        said(documents, &format!("traffic.sidecar.istio.io/{key}"), default.as_ref())
     };
-    let none = Selector::equals(&annotation(INTERCEPTION), "NONE");
-    if values_of(documents, INTERCEPTION).contains("NONE") {
-        capture.inbound.push((none.clone(), PortSet::all()));
-        capture.outbound.push((none, PortSet::all(), BY_ANNOTATION));
+    for (pods, _) in said(documents, INTERCEPTION, defaults.interception.as_ref())
+        .into_iter()
+        .filter(|(_, value)| value == "NONE")
+    {
+        capture.inbound.push((pods.clone(), PortSet::all()));
+        capture.outbound.push(Bypass { pods, what: Past::All, why: ANNOTATED });
     }
-    for (pods, value) in each("includeInboundPorts").filter(|(_, value)| value.trim() != "*") {
+    if users_of(documents).contains(PROXY_USER) {
+        let pods = has(&format!("{}{PROXY_USER}", fact::USER));
+        capture.outbound.push(Bypass { pods, what: Past::All, why: AS_PROXY });
+    }
+    let included = each("includeInboundPorts", &defaults.included_inbound);
+    for (pods, value) in included.into_iter().filter(|(_, value)| value.trim() != "*") {
         capture.inbound.push((pods, ports(&value).complement()));
     }
-    for (pods, value) in each("excludeInboundPorts") {
+    for (pods, value) in each("excludeInboundPorts", &defaults.excluded_inbound) {
         capture.inbound.push((pods, ports(&value)));
     }
-    let included = Selector::equals(&annotation("traffic.sidecar.istio.io/includeOutboundIPRanges"), "");
-    if values_of(documents, "traffic.sidecar.istio.io/includeOutboundIPRanges").contains("") {
-        capture.outbound.push((included, PortSet::all(), BY_ANNOTATION));
-    }
-    for (pods, value) in each("excludeOutboundPorts") {
-        capture.outbound.push((pods, ports(&value), BY_ANNOTATION));
-    }
-    let as_proxy = has(&format!("{}{PROXY_USER}", fact::USER));
-    let why = "a container runs as the user of the proxy, whose traffic goes past it";
-    capture.outbound.push((as_proxy, PortSet::all(), why));
     let mtls = Dialect::IstioMtls;
     let labelled = label_occurs(documents, TLS_MODE);
     // The injector puts the label on pods that run; where it is gone, clients send plaintext.
     let other = Requirement::NotIn(TLS_MODE.to_owned(), vec!["istio".to_owned()]);
     let other = Selector { requirements: vec![Requirement::Exists(TLS_MODE.to_owned()), other] };
-    let bare = all([has(fact::RUNNING), lacks(TLS_MODE)]);
+    let bare = all([has(fact::RUNNING), lacks(TLS_MODE), lacks(fact::MACHINE)]);
     let unlabelled = Selector::any_of(vec![other.clone(), bare.clone()]);
     if values_of(documents, TEMPLATES).contains(PROXYLESS) {
         // gRPC servers without a proxy have one mode alone (`grpcgen/lds.go`).
@@ -96,6 +123,28 @@ pub fn read(documents: &[Document]) -> Capture {
         let kind = |pods, told, permissive| Kind { permissive, ..Kind::new(pods, told, mtls) };
         capture.kinds.push(kind(all([agents.clone(), unlabelled]), None, Mode::Disable));
         capture.kinds.push(kind(agents, Some(mtls), Mode::Strict));
+    }
+    for (pods, value) in each("includeOutboundIPRanges", &defaults.included_ranges) {
+        let what = match value.trim() {
+            "*" => continue,
+            "" => Past::All,
+            list => Past::Addresses(AddressSet::all().difference(&addresses(list))),
+        };
+        capture.outbound.push(Bypass { pods, what, why: ANNOTATED });
+    }
+    for (pods, value) in each("excludeOutboundIPRanges", &defaults.excluded_ranges) {
+        let what = match value.trim() {
+            "" => continue,
+            "*" => Past::All,
+            list => Past::Addresses(addresses(list)),
+        };
+        capture.outbound.push(Bypass { pods, what, why: ANNOTATED });
+    }
+    for (pods, value) in each("excludeOutboundPorts", &defaults.excluded_outbound) {
+        let ports = ports(&value);
+        let listed: usize = ports.intervals().iter().map(|(first, last)| usize::from(last - first) + 1).sum();
+        let what = if listed > MOST_PORTS { Past::All } else { Past::Ports(ports) };
+        capture.outbound.push(Bypass { pods, what, why: ANNOTATED });
     }
     if label_occurs(documents, TUNNEL) {
         let either = Dialect::IstioEither;
@@ -120,6 +169,15 @@ fn ports(text: &str) -> PortSet {
         "*" => PortSet::all(),
         list => list.split(',').filter_map(one).fold(PortSet::none(), |all, ports| all.union(&ports)),
     }
+}
+
+/// `10.0.0.0/8, 192.168.0.1`; what is no block is left out.
+fn addresses(text: &str) -> AddressSet {
+    let one = |item: &str| {
+        let item = item.trim();
+        AddressRange::from_cidr(item).or_else(|| Some(AddressRange::single(item.parse().ok()?)))
+    };
+    text.split(',').filter_map(one).collect()
 }
 
 impl Capture {
@@ -208,26 +266,20 @@ impl Capture {
     /// What leaves pods past their proxy.
     pub fn bypasses(&self, members: &Members) -> Vec<Sending> {
         let mut list = Vec::new();
-        for (annotated, ports, why) in &self.outbound {
-            let subjects = vec![pods(Namespaces::any(), all([members.sidecar.clone(), annotated.clone()]))];
+        for Bypass { pods: own, what, why } in &self.outbound {
+            let subjects = vec![pods(Namespaces::any(), all([members.sidecar.clone(), own.clone()]))];
             let mut add = |to| {
-                list.push(Sending {
-                    subjects: subjects.clone(),
-                    to,
-                    ports: PortSet::all(),
-                    sends: Sends::AsIs,
-                    why: (*why).to_owned(),
-                    origin: None,
-                });
+                let (subjects, why, ports) = (subjects.clone(), (*why).to_owned(), PortSet::all());
+                list.push(Sending { subjects, to, ports, sends: Sends::AsIs, why, origin: None });
             };
-            let listed: usize =
-                ports.intervals().iter().map(|(first, last)| usize::from(last - first) + 1).sum();
-            if listed > MOST_PORTS {
-                add(Target::Anything);
-                continue;
-            }
-            for port in ports.intervals().iter().flat_map(|(first, last)| *first..=*last) {
-                add(Target::Service(every_service(None), Some(port)));
+            match what {
+                Past::All => add(Target::Anything),
+                Past::Addresses(set) => add(Target::Addressed(set.clone())),
+                Past::Ports(ports) => {
+                    for port in ports.intervals().iter().flat_map(|(first, last)| *first..=*last) {
+                        add(Target::Service(every_service(None), Some(port)));
+                    }
+                }
             }
         }
         list

@@ -1,23 +1,17 @@
 //! What clients of the mesh send: automatic mutual TLS, and what DestinationRules make of it
 //! (`cluster_tls.go`, `mtls_checker.go`).
 
-use super::super::{Dialect, Namespaces, Sending, Sends, ServiceChoice, Services, Target};
+use super::super::{Dialect, Namespaces, Sending, Sends, Target};
+use super::called::{self, Called, Lies, Place, Port};
 use super::capture::{Capture, every_service};
-use super::destination_rule::{DestinationRule, Rules, Tls, expanded};
+use super::destination_rule::{DestinationRule, Effective, Rules, Subset, Tls};
 use super::membership::{Members, all, pods};
 use super::mesh_config::MeshConfig;
 use super::peer_authentication::{Mode, Modes};
+use super::routes::{By, Routes, Used};
 use super::waypoint::Waypoints;
-use crate::model::{Bend, Document, Gap, Node, Origin, PortSet, Selector};
+use crate::model::{Bend, Document, Gap, Origin, PortSet, Selector};
 use std::collections::BTreeSet;
-
-/// A service, as far as clients decide by it.
-struct Called {
-    namespace: String,
-    name: String,
-    ports: Vec<u16>,
-    headless: bool,
-}
 
 /// What is known of the clients' side.
 pub struct Clients<'a> {
@@ -27,6 +21,8 @@ pub struct Clients<'a> {
     pub modes: &'a Modes,
     /// The rules for destinations.
     pub rules: &'a Rules,
+    /// Where calls are led.
+    pub routes: &'a Routes,
     /// Mesh-wide settings.
     pub config: &'a MeshConfig,
     /// What leaves past proxies.
@@ -35,152 +31,216 @@ pub struct Clients<'a> {
     pub waypoints: &'a Waypoints,
 }
 
+/// What decides for clients of one namespace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Resolved {
+    rule: Option<DestinationRule>,
+    sidecars: Used,
+    gateways: Used,
+    visible: bool,
+}
+
 impl Clients<'_> {
     /// All sendings, in the order in which they are asked, and what could not be known.
     pub fn sendings(&self, documents: &[Document]) -> (Vec<Sending>, Vec<Gap>) {
         let mut gaps = Vec::new();
         let mut list = self.capture.bypasses(self.members);
         list.extend(self.waypoints.sendings(self.members));
-        let services: Vec<Called> = documents.iter().filter_map(called).collect();
-        let routed = routed_subsets(documents);
-        for service in &services {
-            self.by_rules(service, &routed, &mut list, &mut gaps);
+        let hosts = called::read(documents, self.config);
+        for host in &hosts {
+            self.to_host(host, &mut list, &mut gaps);
         }
-        for service in services.iter().filter(|service| service.headless) {
-            let (sends, why) = self.automatic(&service.namespace, true);
-            list.push(self.to(None, service.target(None), sends, why, None));
-        }
+        gaps.extend(hosts.iter().flat_map(|host| host.gaps.clone()));
         let (disabled, rest) = self.modes.disabled();
         let differing: BTreeSet<&String> = disabled.iter().chain(self.modes.named()).collect();
         for namespace in differing {
             let (sends, why) = self.automatic(namespace, false);
-            list.push(self.to(
-                None,
-                Target::Service(every_service(Some(namespace.clone())), None),
-                sends,
-                why,
-                None,
-            ));
+            let target = Target::Service(every_service(Some(namespace.clone())), None);
+            list.push(self.to(&Whom::default(), target, sends, why, None));
         }
         let nowhere = if rest { Mode::Disable } else { Mode::Permissive };
         let (sends, why) = self.automatic_for(nowhere, false);
-        list.push(self.to(None, Target::Service(every_service(None), None), sends, why, None));
+        let everybody = Whom::default();
+        list.push(self.to(&everybody, Target::Service(every_service(None), None), sends, why, None));
         let past = "it calls by address and not through a service: the proxy passes it on as it is";
-        list.push(self.to(None, Target::Anything, Sends::AsIs, past.to_owned(), None));
+        list.push(self.to(&everybody, Target::Anything, Sends::AsIs, past.to_owned(), None));
         if self.members.ambient != Selector::nothing() {
-            list.push(Sending {
-                subjects: vec![pods(Namespaces::any(), self.members.ambient.clone())],
-                to: Target::Anything,
-                ports: PortSet::all(),
-                sends: Sends::IfAdvertised(Dialect::Hbone),
-                why: "the node's proxy tunnels to whoever takes part in ambient".to_owned(),
-                origin: None,
-            });
+            self.of_ambient(&hosts, &mut list);
         }
+        gaps.sort();
+        gaps.dedup();
         (list, gaps)
     }
 
-    /// What the rules make of one service, for each namespace of clients that they treat apart.
-    fn by_rules(
-        &self,
-        service: &Called,
-        routed: &BTreeSet<(String, String)>,
-        list: &mut Vec<Sending>,
-        gaps: &mut Vec<Gap>,
-    ) {
-        if self.rules.is_empty() {
-            return;
+    /// The node's proxy knows no rules for destinations.
+    fn of_ambient(&self, hosts: &[Called], list: &mut Vec<Sending>) {
+        let mut add = |to, sends, why: &str| {
+            list.push(Sending {
+                subjects: vec![pods(Namespaces::any(), self.members.ambient.clone())],
+                to,
+                ports: PortSet::all(),
+                sends,
+                why: why.to_owned(),
+                origin: None,
+            });
+        };
+        for outside in hosts.iter().flat_map(Called::outside) {
+            let why = "the node's proxy passes on what leaves the mesh as it is";
+            add(Target::Outside(outside.clone()), Sends::AsIs, why);
         }
-        let host = expanded(&service.name, &service.namespace);
-        let names = self.rules.client_namespaces();
-        let default = self.rules.find(None, &service.namespace, &host, &self.config.root);
+        let why = "the node's proxy tunnels to whoever takes part in ambient";
+        add(Target::Anything, Sends::IfAdvertised(Dialect::Hbone), why);
+    }
+
+    /// What rules make of one host, for each namespace of clients that they treat apart.
+    fn to_host(&self, called: &Called, list: &mut Vec<Sending>, gaps: &mut Vec<Gap>) {
+        let default = self.resolved(None, called);
+        let mut names = self.rules.client_namespaces();
+        names.extend(self.routes.client_namespaces().cloned());
+        names.extend(called.exported_to.iter().filter(|name| *name != "*").cloned());
+        names.sort();
+        names.dedup();
         for client in &names {
-            for rule in self.rules.selective(client, &host) {
-                let whom = Whom { namespace: Some(client), labels: rule.clients.as_ref() };
-                self.by_rule(service, &whom, rule, routed, list, gaps);
+            for rule in self.rules.selective(client, &called.host) {
+                let whom = Whom { namespace: Some(client), labels: rule.clients.as_ref(), by: None };
+                let resolved = Resolved { rule: Some(rule.clone()), ..self.resolved(Some(client), called) };
+                self.by(called, &whom, &resolved, list, gaps);
             }
-            let found = self.rules.find(Some(client), &service.namespace, &host, &self.config.root);
-            let whom = Whom { namespace: Some(client), labels: None };
-            match (&found, &default) {
-                (Some(rule), _) => self.by_rule(service, &whom, rule, routed, list, gaps),
-                // What holds for everybody else must not hold here.
-                (None, Some(_)) => {
-                    let (sends, why) = self.automatic(&service.namespace, service.headless);
-                    list.push(self.to(Some(&whom), service.target(None), sends, why, None));
-                }
-                (None, None) => {}
+            let resolved = self.resolved(Some(client), called);
+            if resolved != default {
+                self.by(called, &Whom { namespace: Some(client), ..Whom::default() }, &resolved, list, gaps);
             }
         }
-        if let Some(rule) = &default {
-            self.by_rule(service, &Whom::default(), rule, routed, list, gaps);
+        let special = called.headless || called.lies == Lies::Outside || !called.is_service();
+        if default.rule.is_some() || special {
+            self.by(called, &Whom::default(), &default, list, gaps);
         }
     }
 
-    fn by_rule(
+    fn resolved(&self, client: Option<&str>, called: &Called) -> Resolved {
+        let rule = self.rules.find(client, &called.namespace, &called.host, &self.config.root);
+        let used = |by| match rule.is_some() || called.outside().next().is_some() {
+            true => self.routes.used(client, by, &called.host, None),
+            false => Used::default(),
+        };
+        let visible = called.exported_to.iter().any(|name| name == "*" || Some(name.as_str()) == client);
+        Resolved { sidecars: used(By::Sidecars), gateways: used(By::Gateways), rule, visible }
+    }
+
+    /// What clients send that a rule, or none, treats alike.
+    fn by(
         &self,
-        service: &Called,
+        called: &Called,
         whom: &Whom<'_>,
-        rule: &DestinationRule,
-        routed: &BTreeSet<(String, String)>,
+        resolved: &Resolved,
         list: &mut Vec<Sending>,
         gaps: &mut Vec<Gap>,
     ) {
-        let policy = rule.policy.clone().unwrap_or_default();
-        let host = expanded(&service.name, &service.namespace);
-        let subset = rule.subsets.iter().find(|(name, _)| routed.contains(&(host.clone(), (*name).clone())));
-        for name in rule.subsets.keys() {
-            gaps.push(Gap {
-                what: match subset.is_some_and(|(routed, _)| routed == name) {
-                    true => format!(
-                        "a route leads to the subset {name:?}, whose TLS was taken for the whole service"
-                    ),
-                    false => format!("the TLS of the subset {name:?} counts only where a route leads to it"),
-                },
-                origin: rule.origin.clone(),
-                bends: Bend::MayAllowMore,
-            });
-        }
-        let headless = service.headless || policy.passes_through;
-        let origin = Some(&rule.origin);
-        let mut add = |target: Target, tls: Option<Tls>, lost: Option<Tls>| {
-            if tls == Some(Tls::FromSecret) && whom.labels.is_none() {
-                // Gateways may read Secrets; what follows holds for sidecars.
-                let mut sending =
-                    self.to(Some(whom), target.clone(), Sends::OtherTls, why(rule, "TLS of its own"), origin);
-                sending.subjects = whom.subjects(&self.members.gateway);
-                list.push(sending);
+        if !resolved.visible {
+            let why = "the host is not exported to the client: its proxy passes calls on as they are";
+            for target in called.targets() {
+                list.push(self.to(whom, target, Sends::AsIs, why.to_owned(), None));
             }
-            let (sends, why) = self.of_rule(service, rule, tls, lost, headless, whom);
-            list.push(self.to(Some(whom), target, sends, why, origin));
-        };
-        for port in service.ports.iter().filter(|port| policy.ports.contains_key(port)) {
-            let own = policy.ports[port];
-            add(service.target(Some(*port)), own, policy.tls.filter(|_| own.is_none()));
+            return;
         }
-        let whole = match subset {
-            Some((_, tls)) => *tls,
-            None => policy.tls,
+        if let Some(rule) = &resolved.rule {
+            for (name, subset) in &rule.subsets {
+                let routed =
+                    [&resolved.sidecars, &resolved.gateways].iter().any(|u| u.subsets.contains(name));
+                let differs = subset.policy.as_ref().is_some_and(|p| p.tls.is_some() || !p.ports.is_empty());
+                if differs && !routed {
+                    gaps.push(Gap {
+                        what: format!("the TLS of the subset {name:?} counts only where a route leads to it"),
+                        origin: rule.origin.clone(),
+                        bends: Bend::MayAllowMore,
+                    });
+                }
+            }
+        }
+        let apart = resolved.sidecars != resolved.gateways;
+        if apart && whom.labels.is_none() {
+            let gateways = Whom { by: Some(By::Gateways), ..*whom };
+            self.through(called, &gateways, resolved.rule.as_ref(), &resolved.gateways, list);
+            let sidecars = Whom { by: Some(By::Sidecars), ..*whom };
+            self.through(called, &sidecars, resolved.rule.as_ref(), &resolved.sidecars, list);
+        } else {
+            self.through(called, whom, resolved.rule.as_ref(), &resolved.sidecars, list);
+        }
+    }
+
+    fn through(
+        &self,
+        called: &Called,
+        whom: &Whom<'_>,
+        rule: Option<&DestinationRule>,
+        used: &Used,
+        list: &mut Vec<Sending>,
+    ) {
+        let ports = rule.map(DestinationRule::ports).unwrap_or_default();
+        let alone =
+            |port: &&Port| called.outside().next().is_some() || port.http || ports.contains(&port.number);
+        let single = called.ports.iter().filter(alone).map(Some);
+        for port in single.chain([None]) {
+            let Some(target) = called.target(port.map(|port| port.number)) else { continue };
+            let led = match (port, whom.by) {
+                (Some(port), Some(by)) if called.outside().next().is_some() => {
+                    self.routes.used(whom.namespace.map(String::as_str), by, &called.host, Some(port.number))
+                }
+                _ => used.clone(),
+            };
+            if led.elsewhere && called.outside().next().is_some() {
+                continue;
+            }
+            let one = One { called, whom, rule, port };
+            let subsets = rule.into_iter().flat_map(|rule| &rule.subsets);
+            let subsets: Vec<&Subset> =
+                subsets.filter(|(name, _)| led.subsets.contains(*name)).map(|(_, subset)| subset).collect();
+            for subset in &subsets {
+                let among = vec![pods(Namespaces::any(), subset.labels.clone())];
+                let part = Target::Among(Box::new(target.clone()), among);
+                let part = if led.whole || subsets.len() > 1 { part.for_some_calls() } else { part };
+                self.push(&one, Some(subset), part, list);
+            }
+            self.push(&one, None, target, list);
+        }
+    }
+
+    fn push(&self, one: &One<'_>, subset: Option<&Subset>, target: Target, list: &mut Vec<Sending>) {
+        let One { called, whom, rule, port } = one;
+        let effective = rule.map_or(Effective { tls: None, lost: None }, |rule| {
+            rule.effective(port.map(|port| port.number), subset)
+        });
+        let origin = rule.map(|rule| &rule.origin);
+        if effective.tls == Some(Tls::FromSecret) && whom.labels.is_none() && whom.by != Some(By::Sidecars) {
+            // Gateways may read Secrets; what follows holds for sidecars.
+            let gateways = Whom { by: Some(By::Gateways), ..**whom };
+            let why = rule.map_or_else(String::new, |rule| why(rule, "TLS of its own"));
+            list.push(self.to(&gateways, target.clone(), one.other_tls(), why, origin));
+        }
+        let (sends, why) = match rule {
+            Some(rule) => self.of_rule(one, rule, effective),
+            None => self.automatic_to(called, false),
         };
-        add(service.target(None), whole, None);
+        list.push(self.to(whom, target, sends, why, origin));
     }
 
     /// What a rule makes of one port. `lost` is TLS at the top that an entry for the port without
     /// any has taken away.
-    fn of_rule(
-        &self,
-        service: &Called,
-        rule: &DestinationRule,
-        tls: Option<Tls>,
-        lost: Option<Tls>,
-        headless: bool,
-        whom: &Whom<'_>,
-    ) -> (Sends, String) {
-        let plain = if self.config.tunnels { Sends::IfOnly(Dialect::Hbone) } else { Sends::AsIs };
-        match (tls, lost) {
+    fn of_rule(&self, one: &One<'_>, rule: &DestinationRule, effective: Effective) -> (Sends, String) {
+        let plain = match self.config.tunnels && one.called.lies == Lies::InMesh {
+            true => Sends::IfOnly(Dialect::Hbone),
+            false => Sends::AsIs,
+        };
+        match (effective.tls, effective.lost) {
             (Some(Tls::Disable), _) => (plain, why(rule, "DISABLE")),
-            (Some(Tls::Own), _) => (Sends::OtherTls, why(rule, "TLS of its own")),
-            (Some(Tls::FromSecret), _) if whom.labels.is_some() => {
-                (Sends::OtherTls, why(rule, "TLS of its own"))
+            (Some(Tls::Own), _) => (one.other_tls(), why(rule, "TLS of its own")),
+            (Some(Tls::Blind), _) => {
+                let what = "TLS of its own that does not look at the server's certificate";
+                let blind = one.called.outside().next().is_some();
+                (if blind { Sends::BlindTls } else { one.other_tls() }, why(rule, what))
+            }
+            (Some(Tls::FromSecret), _) if one.whom.labels.is_some() => {
+                (one.other_tls(), why(rule, "TLS of its own"))
             }
             (Some(Tls::FromSecret), _) => {
                 (Sends::AsIs, why(rule, "a Secret that sidecars cannot read, which leaves no TLS"))
@@ -189,18 +249,30 @@ impl Clients<'_> {
                 (Sends::AsIs, why(rule, "MUTUAL without certificate and key, which leaves no TLS"))
             }
             (Some(Tls::Mesh), _) => (Sends::Always(self.dialect()), why(rule, "ISTIO_MUTUAL")),
-            (None, Some(Tls::Mesh)) => {
+            (None, Some(Tls::Mesh)) if one.called.lies == Lies::InMesh => {
                 (Sends::IfAdvertised(self.dialect()), why(rule, "an entry for the port without TLS"))
             }
             (None, Some(_)) => {
                 (plain, why(rule, "an entry for the port without TLS, which takes away that of the whole"))
             }
-            (None, None) => self.automatic(&service.namespace, headless),
+            (None, None) => {
+                self.automatic_to(one.called, rule.policy.as_ref().is_some_and(|p| p.passes_through))
+            }
         }
     }
 
     fn dialect(&self) -> Dialect {
         if self.config.tunnels { Dialect::IstioEither } else { Dialect::IstioMtls }
+    }
+
+    fn automatic_to(&self, called: &Called, passes_through: bool) -> (Sends, String) {
+        match called.lies {
+            Lies::InMesh => self.automatic(&called.namespace, called.headless || passes_through),
+            Lies::Outside => {
+                let name = &called.name;
+                (Sends::AsIs, format!("{name} is declared to lie outside of the mesh (MESH_EXTERNAL)"))
+            }
+        }
     }
 
     fn automatic(&self, namespace: &str, headless: bool) -> (Sends, String) {
@@ -224,29 +296,48 @@ impl Clients<'_> {
         }
     }
 
-    fn to(
-        &self,
-        whom: Option<&Whom<'_>>,
-        to: Target,
-        sends: Sends,
-        why: String,
-        origin: Option<&Origin>,
-    ) -> Sending {
-        let clients = Selector::any_of(vec![self.members.sidecar.clone(), self.members.gateway.clone()]);
-        let subjects = whom.unwrap_or(&Whom::default()).subjects(&clients);
+    fn to(&self, whom: &Whom<'_>, to: Target, sends: Sends, why: String, origin: Option<&Origin>) -> Sending {
+        let clients = match whom.by {
+            Some(By::Sidecars) => self.members.sidecar.clone(),
+            Some(By::Gateways) => self.members.gateway.clone(),
+            None => Selector::any_of(vec![self.members.sidecar.clone(), self.members.gateway.clone()]),
+        };
+        let subjects = whom.subjects(&clients);
         Sending { subjects, to, ports: PortSet::all(), sends, why, origin: origin.cloned() }
     }
 }
 
 fn why(rule: &DestinationRule, what: &str) -> String {
-    format!("DestinationRule {}/{}: {what}", rule.origin.namespace, rule.origin.name)
+    let Origin { kind, namespace, name, .. } = &rule.origin;
+    format!("{kind} {namespace}/{name}: {what}")
+}
+
+/// One port of a host, called by some clients.
+struct One<'a> {
+    called: &'a Called,
+    whom: &'a Whom<'a>,
+    rule: Option<&'a DestinationRule>,
+    port: Option<&'a Port>,
+}
+
+impl One<'_> {
+    /// TLS of its own; a proxy at the other end may read requests where HTTP is declared.
+    fn other_tls(&self) -> Sends {
+        let inside = self.called.outside().next().is_none();
+        match self.port.is_some_and(|port| port.http) && inside {
+            true => Sends::OtherTlsOverHttp,
+            false => Sends::OtherTls,
+        }
+    }
 }
 
 /// Clients of a namespace, or of all; by labels where a rule selects.
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 struct Whom<'a> {
     namespace: Option<&'a String>,
     labels: Option<&'a Selector>,
+    /// Only these; both where `None`.
+    by: Option<By>,
 }
 
 impl Whom<'_> {
@@ -258,43 +349,11 @@ impl Whom<'_> {
 }
 
 impl Called {
-    fn target(&self, port: Option<u16>) -> Target {
-        let services = Services {
-            namespace: Some(self.namespace.clone()),
-            chosen: ServiceChoice::Named(self.name.clone()),
-        };
-        Target::Service(services, port)
-    }
-}
-
-fn called(document: &Document) -> Option<Called> {
-    if &*document.origin.kind != "Service" || document.api_version != "v1" {
-        return None;
-    }
-    let spec = document.body.get("spec")?;
-    let number = |port: &Node| port.get("port")?.int().and_then(|n| u16::try_from(n).ok());
-    Some(Called {
-        namespace: super::place(document).namespace.to_string(),
-        name: document.origin.name.to_string(),
-        ports: spec.items_of("ports").iter().filter_map(number).collect(),
-        headless: spec.text_of("clusterIP") == Some("None"),
-    })
-}
-
-/// Hosts with the subsets to which routes of VirtualServices lead.
-fn routed_subsets(documents: &[Document]) -> BTreeSet<(String, String)> {
-    let mut found = BTreeSet::new();
-    for document in documents.iter().filter(|d| &*d.origin.kind == "VirtualService") {
-        let Some(spec) = document.body.get("spec") else { continue };
-        for route in ["http", "tcp", "tls"].iter().flat_map(|list| spec.items_of(list)) {
-            for destination in route.items_of("route").iter().filter_map(|entry| entry.get("destination")) {
-                if let (Some(host), Some(subset)) =
-                    (destination.text_of("host"), destination.text_of("subset"))
-                {
-                    found.insert((expanded(host, &super::place(document).namespace), subset.to_owned()));
-                }
-            }
+    /// All that it is called by.
+    fn targets(&self) -> Vec<Target> {
+        match &self.place {
+            Place::Services(services) => vec![Target::Service(services.clone(), None)],
+            Place::Outside(hosts) => hosts.iter().cloned().map(Target::Outside).collect(),
         }
     }
-    found
 }

@@ -6,8 +6,8 @@
 
 use super::super::kubernetes::refusal;
 use super::mesh_config::MeshConfig;
-use crate::model::{Bend, Document, Gap, Node, Origin, Problem, Selector};
-use std::collections::BTreeMap;
+use crate::model::{Bend, Document, Gap, Node, Origin, Problem, Requirement, Selector};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// `kind`.
 pub const KIND: &str = "DestinationRule";
@@ -19,6 +19,8 @@ pub enum Tls {
     Disable,
     /// `SIMPLE`, or `MUTUAL` with certificates of its own.
     Own,
+    /// The same, and the certificate of the server is not looked at (`insecureSkipVerify`).
+    Blind,
     /// The same with certificates from a Secret, which only gateways and selected clients can read
     /// (`credentialName`).
     FromSecret,
@@ -29,7 +31,7 @@ pub enum Tls {
 }
 
 /// What one policy says.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TrafficPolicy {
     /// `tls`.
     pub tls: Option<Tls>,
@@ -39,8 +41,26 @@ pub struct TrafficPolicy {
     pub passes_through: bool,
 }
 
+/// A part of the endpoints of a host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subset {
+    /// Which (`labels`).
+    pub labels: Selector,
+    /// `trafficPolicy`.
+    pub policy: Option<TrafficPolicy>,
+}
+
+/// Who wrote a rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Author {
+    /// A person.
+    User,
+    /// istiod, out of a BackendTLSPolicy: it fills what users leave open.
+    Policy,
+}
+
 /// One object, or several of one host that are one (`destination_rule.go`).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DestinationRule {
     /// Where it stands.
     pub origin: Origin,
@@ -52,8 +72,10 @@ pub struct DestinationRule {
     pub clients: Option<Selector>,
     /// `trafficPolicy`.
     pub policy: Option<TrafficPolicy>,
-    /// TLS of subsets, by their name, where they say something on it.
-    pub subsets: BTreeMap<String, Option<Tls>>,
+    /// `subsets`, by their name.
+    pub subsets: BTreeMap<String, Subset>,
+    /// Who wrote it.
+    pub author: Author,
     created: Option<String>,
 }
 
@@ -87,10 +109,28 @@ pub fn read(documents: &[Document], config: &MeshConfig) -> Rules {
             Err(problem) => rules.problems.push(problem),
         }
     }
+    for rule in super::backend_tls::read(documents) {
+        rules.by_namespace.entry(rule.origin.namespace.to_string()).or_default().push(rule);
+    }
     for list in rules.by_namespace.values_mut() {
-        list.sort_by(|a, b| (&a.created, &a.origin.name).cmp(&(&b.created, &b.origin.name)));
+        let key = |rule: &DestinationRule| (rule.author, rule.created.clone(), rule.origin.name.clone());
+        list.sort_by_key(key);
     }
     rules
+}
+
+/// A rule for everybody that istiod makes of a policy.
+pub fn synthesized(origin: Origin, host: String, policy: TrafficPolicy) -> DestinationRule {
+    DestinationRule {
+        origin,
+        host,
+        exported_to: vec!["*".to_owned()],
+        clients: None,
+        policy: Some(policy),
+        subsets: BTreeMap::new(),
+        author: Author::Policy,
+        created: None,
+    }
 }
 
 /// `reviews.ns` and `reviews.ns.svc`: names that Kubernetes resolves and istiod does not.
@@ -124,10 +164,14 @@ fn object(document: &Document, config: &MeshConfig) -> Result<DestinationRule, P
     };
     let mut subsets = BTreeMap::new();
     for subset in spec.items_of("subsets") {
-        let own = subset.path(&["trafficPolicy", "tls"]).map(|node| tls(&origin, node)).transpose()?;
-        if let Some(own) = own {
-            subsets.insert(subset.text_of("name").unwrap_or_default().to_owned(), own);
-        }
+        let name = subset.text_of("name").unwrap_or_default().to_owned();
+        let own = subset.get("trafficPolicy").filter(|node| !node.is_null());
+        let own = own.map(|node| self::policy(&origin, node)).transpose()?;
+        let label = |(key, value): &(Box<str>, Node)| {
+            Some(Requirement::In(key.to_string(), vec![value.text()?.to_owned()]))
+        };
+        let labels = subset.get("labels").map_or(&[][..], Node::fields).iter().filter_map(label).collect();
+        subsets.entry(name).or_insert(Subset { labels: Selector { requirements: labels }, policy: own });
     }
     let created = document.body.path(&["metadata", "creationTimestamp"]).and_then(Node::text);
     Ok(DestinationRule {
@@ -137,6 +181,7 @@ fn object(document: &Document, config: &MeshConfig) -> Result<DestinationRule, P
         clients,
         policy,
         subsets,
+        author: Author::User,
         created: created.map(str::to_owned),
     })
 }
@@ -168,11 +213,14 @@ fn policy(origin: &Origin, node: &Node) -> Result<TrafficPolicy, Problem> {
 fn tls(origin: &Origin, node: &Node) -> Result<Option<Tls>, Problem> {
     let secret = node.text_of("credentialName").filter(|name| !name.is_empty());
     let from_secret = secret.is_some_and(|name| !name.starts_with("configmap://"));
+    let blind = node.get("insecureSkipVerify").and_then(Node::bool) == Some(true);
     let has = |field: &str| node.text_of(field).is_some_and(|text| !text.is_empty());
     Ok(Some(match node.text_of("mode") {
         None | Some("DISABLE") => Tls::Disable,
         Some("SIMPLE" | "MUTUAL") if from_secret => Tls::FromSecret,
+        Some("SIMPLE") if blind => Tls::Blind,
         Some("SIMPLE") => Tls::Own,
+        Some("MUTUAL") if blind && has("clientCertificate") && has("privateKey") => Tls::Blind,
         Some("MUTUAL") if secret.is_some() || (has("clientCertificate") && has("privateKey")) => Tls::Own,
         Some("MUTUAL") => Tls::Broken,
         Some("ISTIO_MUTUAL") => Tls::Mesh,
@@ -184,7 +232,40 @@ fn tls(origin: &Origin, node: &Node) -> Result<Option<Tls>, Problem> {
     }))
 }
 
+/// TLS for one port, and what an entry for the port without any has taken away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Effective {
+    /// What counts.
+    pub tls: Option<Tls>,
+    /// What would have counted for the whole.
+    pub lost: Option<Tls>,
+}
+
 impl DestinationRule {
+    /// What holds for a port, of the whole or of a subset (`MergeSubsetTrafficPolicy`): an entry for
+    /// the port replaces what stands above it, even where it has no TLS.
+    pub fn effective(&self, port: Option<u16>, subset: Option<&Subset>) -> Effective {
+        let whole = self.policy.as_ref();
+        let entry = |policy: Option<&TrafficPolicy>| *policy?.ports.get(&port?)?;
+        let has_entry = |policy: Option<&TrafficPolicy>| {
+            policy.is_some_and(|policy| port.is_some_and(|port| policy.ports.contains_key(&port)))
+        };
+        let top = whole.and_then(|policy| policy.tls);
+        let base = if has_entry(whole) { entry(whole) } else { top };
+        let own = subset.and_then(|subset| subset.policy.as_ref());
+        let tls = match has_entry(own) {
+            true => entry(own),
+            false => own.and_then(|policy| policy.tls).or(base),
+        };
+        Effective { tls, lost: top.filter(|_| tls.is_none()) }
+    }
+
+    /// Ports that some entry is about.
+    pub fn ports(&self) -> BTreeSet<u16> {
+        let policies = self.policy.iter().chain(self.subsets.values().filter_map(|s| s.policy.as_ref()));
+        policies.flat_map(|policy| policy.ports.keys().copied()).collect()
+    }
+
     /// How well the host fits: the longer the better, exact names best.
     fn fits(&self, name: &str) -> Option<usize> {
         match self.host.strip_prefix('*') {
@@ -204,11 +285,6 @@ impl DestinationRule {
 }
 
 impl Rules {
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.by_namespace.is_empty()
-    }
-
     /// Namespaces whose clients may be treated unlike all others.
     pub fn client_namespaces(&self) -> Vec<String> {
         let named = self.by_namespace.values().flatten().flat_map(|rule| &rule.exported_to);
@@ -256,12 +332,24 @@ impl Rules {
 fn merged<'a>(mut rules: impl Iterator<Item = &'a DestinationRule>) -> Option<DestinationRule> {
     let mut first = rules.next()?.clone();
     for rule in rules.filter(|rule| rule.exported_to == first.exported_to).collect::<Vec<_>>() {
-        if first.policy.is_none() && rule.policy.is_some() {
-            first.policy.clone_from(&rule.policy);
-            first.origin = rule.origin.clone();
+        match (&mut first.policy, &rule.policy) {
+            (None, Some(policy)) => {
+                first.policy = Some(policy.clone());
+                first.origin = rule.origin.clone();
+            }
+            (Some(own), Some(policy)) if rule.author == Author::Policy => {
+                if own.tls.is_none() && policy.tls.is_some() {
+                    own.tls = policy.tls;
+                }
+                for (port, tls) in &policy.ports {
+                    let entry = own.ports.entry(*port).or_insert(*tls);
+                    *entry = entry.or(*tls);
+                }
+            }
+            _ => {}
         }
-        for (name, tls) in &rule.subsets {
-            first.subsets.entry(name.clone()).or_insert(*tls);
+        for (name, subset) in &rule.subsets {
+            first.subsets.entry(name.clone()).or_insert_with(|| subset.clone());
         }
     }
     Some(first)

@@ -3,14 +3,14 @@
 //! A pod's identity is `TRUST-DOMAIN/ns/NAMESPACE/sa/ACCOUNT`, so patterns on it are conditions on
 //! its namespace and account.
 
-use super::super::{Namespaces, Peer, Selection, one_of};
-use super::membership::all;
+use super::super::{Namespaces, Peer, one_of};
+use super::membership::{all, pods};
 use super::mesh_config::MeshConfig;
 use crate::model::{Pattern, Requirement, Selector, fact};
 
 /// Whoever has one of these identities and proves it.
 fn proven(choices: Vec<Selector>) -> Peer {
-    let selection = Selection::pods(Namespaces::any(), Selector::any_of(choices));
+    let selection = pods(Namespaces::any(), Selector::any_of(choices));
     Peer::All(vec![Peer::Endpoints(selection), Peer::Authenticated])
 }
 

@@ -108,8 +108,9 @@ pub fn read(documents: &[Document], waypoints: &Waypoints) -> Members {
     let (injected, running) = (injected(&revisions(documents)), has(fact::RUNNING));
     let proxied =
         Selector::any_of(vec![has(&format!("{}{PROXY}", fact::CONTAINER)), has(&annotation(STATUS))]);
-    let expected = all([injected, running.clone().negated()]);
-    let sidecar = all([Selector::any_of(vec![proxied, expected]), labelled.clone().negated()]);
+    let expected = all([injected, running.clone().negated(), lacks(fact::MACHINE)]);
+    let machine = capable_machine();
+    let sidecar = all([Selector::any_of(vec![proxied, expected, machine]), labelled.clone().negated()]);
     let free = all([labelled.negated(), sidecar.clone().negated()]);
     let asked = Selector::any_of(vec![
         Selector::equals(MODE, "ambient"),
@@ -117,12 +118,14 @@ pub fn read(documents: &[Document], waypoints: &Waypoints) -> Members {
     ]);
     let redirected = Selector::equals(&annotation(REDIRECTION), "enabled");
     let enrolled = Selector::any_of(vec![redirected, all([asked, running.clone().negated()])]);
-    let ambient = all([free.clone(), enrolled, is_not(&annotation(REDIRECTION), "pending")]);
+    let ambient =
+        all([free.clone(), enrolled, is_not(&annotation(REDIRECTION), "pending"), lacks(fact::MACHINE)]);
     let occurs = documents.iter().any(is_ambient) || !values_of(documents, REDIRECTION).is_empty();
     let ambient = if occurs { ambient } else { Selector::nothing() };
     let unread = all([
         Selector::equals(fact::NAMESPACE_KNOWN, "name"),
         running.negated(),
+        lacks(fact::MACHINE),
         is_not(INJECT, "false"),
         ambient.clone().negated(),
     ]);
@@ -133,6 +136,15 @@ pub fn read(documents: &[Document], waypoints: &Waypoints) -> Members {
     let served = documents.iter().any(|d| &*d.origin.kind == "Service");
     let known = if served { Known::Shown } else { Known::WithoutServices };
     Members { sidecar, ambient, gateway, waypoint, unclear, known }
+}
+
+/// A machine outside of the cluster speaks mutual TLS where its label says so, or else where it has
+/// an account (`convertWorkloadEntry` of the serviceentry registry).
+fn capable_machine() -> Selector {
+    const TLS_MODE: &str = "security.istio.io/tlsMode";
+    let said = Selector::equals(TLS_MODE, "istio");
+    let unsaid = all([has(fact::SERVICE_ACCOUNT), lacks(TLS_MODE)]);
+    all([has(fact::MACHINE), Selector::any_of(vec![said, unsaid])])
 }
 
 /// Namespaces that have policies of the mesh: somebody takes their pods for members.
@@ -229,6 +241,18 @@ pub fn values_of(documents: &[Document], key: &str) -> BTreeSet<String> {
     documents.iter().flat_map(|document| templates(document).filter_map(of).collect::<Vec<_>>()).collect()
 }
 
+/// Users that containers are told to run as, each once, as texts.
+pub fn users_of(documents: &[Document]) -> BTreeSet<String> {
+    let of = |template: &Node| -> Vec<String> {
+        let spec = template.get("spec");
+        let containers = spec.map_or(&[][..], |spec| spec.items_of("containers"));
+        let user = |object: &Node| object.path(&["securityContext", "runAsUser"]).and_then(Node::int);
+        let own = spec.into_iter().chain(containers).filter_map(user);
+        own.map(|user| user.to_string()).collect()
+    };
+    documents.iter().flat_map(|document| templates(document).flat_map(of).collect::<Vec<_>>()).collect()
+}
+
 /// Whether a label of pods occurs.
 pub fn label_occurs(documents: &[Document], key: &str) -> bool {
     documents.iter().any(|document| templates(document).any(|template| has_key(labels(template), &[key])))
@@ -287,7 +311,7 @@ pub fn list(members: &Members, changed: &Selector) -> Vec<Membership> {
     ]
 }
 
-/// Pods by namespace and labels.
+/// Pods, and machines of the mesh, by namespace and labels.
 pub fn pods(namespaces: Namespaces, endpoints: Selector) -> Selection {
-    Selection::pods(namespaces, endpoints)
+    Selection { population: Population::Meshable, namespaces, endpoints }
 }

@@ -1,10 +1,9 @@
-//! The mesh-wide configuration: the ConfigMap `istio`, whose `mesh` is YAML inside a text.
-//!
-//! Only a few scalars of it decide anything here, so they are read by their indentation: keys of
-//! the first level, and those one level below.
+//! The mesh-wide configuration: the ConfigMap `istio`, whose `mesh` is YAML inside a text, or what an
+//! installer is told (IstioOperator, the Istio resource of the Sail operator, a Flux HelmRelease or
+//! an Argo CD Application of the chart `istiod`). What runs comes before what was ordered.
 
-use crate::model::{Document, Node, Origin};
-use std::collections::BTreeMap;
+use super::flat::{self, Flat};
+use crate::model::{Bend, Document, Gap, Node, Origin};
 
 /// What the mesh is set to; absent keys have the documented default (`MeshConfig`).
 #[derive(Clone, Debug)]
@@ -17,76 +16,146 @@ pub struct MeshConfig {
     pub auto_mtls: bool,
     /// `defaultDestinationRuleExportTo`; everybody where it is empty.
     pub rules_exported_to: Vec<String>,
+    /// `defaultVirtualServiceExportTo`; everybody where it is empty.
+    pub routes_exported_to: Vec<String>,
+    /// `defaultServiceExportTo`; everybody where it is empty.
+    pub services_exported_to: Vec<String>,
+    /// What proxies are injected with where pods do not say otherwise (`global.proxy` of the chart).
+    pub proxy: ProxyDefaults,
     /// Whether clients with a sidecar tunnel to ambient servers.
     pub tunnels: bool,
     /// Where it stands; `None` where the defaults were taken.
     pub origin: Option<Origin>,
+    /// What bears on nothing here, and is said all the same.
+    pub gaps: Vec<Gap>,
+}
+
+/// `global.proxy` of the chart, and `defaultConfig` of the mesh: what annotations of pods override.
+#[derive(Clone, Debug, Default)]
+pub struct ProxyDefaults {
+    /// `includeIPRanges`.
+    pub included_ranges: Option<String>,
+    /// `excludeIPRanges`.
+    pub excluded_ranges: Option<String>,
+    /// `includeInboundPorts`.
+    pub included_inbound: Option<String>,
+    /// `excludeInboundPorts`.
+    pub excluded_inbound: Option<String>,
+    /// `excludeOutboundPorts`.
+    pub excluded_outbound: Option<String>,
+    /// `defaultConfig.interceptionMode`.
+    pub interception: Option<String>,
+}
+
+/// Where an installer is told the values of the chart, by group, kind, and path.
+const ORDERS: &[(&str, &str, &[&str])] = &[
+    ("install.istio.io/", "IstioOperator", &["spec", "values"]),
+    ("sailoperator.io/", "Istio", &["spec", "values"]),
+    ("sailoperator.io/", "IstioRevision", &["spec", "values"]),
+    ("helm.toolkit.fluxcd.io/", "HelmRelease", &["spec", "values"]),
+    ("argoproj.io/", "Application", &["spec", "source", "helm", "valuesObject"]),
+];
+
+/// All settings, before they have types.
+#[derive(Default)]
+pub struct Settings {
+    /// `meshConfig`.
+    pub mesh: Flat,
+    /// `global.proxy` of the chart.
+    pub proxy: Flat,
+    /// Where the first stands.
+    pub origin: Option<Origin>,
+    gaps: Vec<Gap>,
+}
+
+/// Collects the settings out of the documents.
+pub fn settings(documents: &[Document]) -> Settings {
+    let mut settings = Settings::default();
+    for document in documents.iter().filter(|d| &*d.origin.kind == "ConfigMap") {
+        let text = |key: &str| document.body.path(&["data", key]).and_then(Node::text);
+        let name = &*document.origin.name;
+        if let Some(text) = text("mesh").filter(|_| name == "istio" || name.starts_with("istio-")) {
+            settings.take(document, flat::of_text(text), |all| &mut all.mesh, "");
+        }
+        if let Some(text) = text("values").filter(|_| name.starts_with("istio-sidecar-injector")) {
+            settings.take(document, flat::of_text(text), |all| &mut all.proxy, "global.proxy.");
+        }
+    }
+    for document in documents {
+        let of = |(group, kind, _): &&(&str, &str, &[&str])| {
+            document.api_version.starts_with(group) && *kind == &*document.origin.kind
+        };
+        let Some((_, kind, path)) = ORDERS.iter().find(of) else { continue };
+        if let Some(own) = document.body.path(&["spec", "meshConfig"]).filter(|_| *kind == "IstioOperator") {
+            settings.take(document, Some(flat::of_node(own)), |all| &mut all.mesh, "");
+        }
+        let Some(values) = document.body.path(path) else { continue };
+        settings.take(document, Some(flat::of_node(values)), |all| &mut all.mesh, "meshConfig.");
+        settings.take(document, Some(flat::of_node(values)), |all| &mut all.proxy, "global.proxy.");
+    }
+    settings
+}
+
+impl Settings {
+    /// Adds what lies under a prefix; what is there already stays.
+    fn take(
+        &mut self,
+        document: &Document,
+        flat: Option<Flat>,
+        part: fn(&mut Settings) -> &mut Flat,
+        prefix: &str,
+    ) {
+        let Some(flat) = flat else {
+            let what = "the mesh-wide configuration in it is no YAML: the defaults are taken".to_owned();
+            self.gaps.push(Gap { what, origin: document.origin.clone(), bends: Bend::MayAllowMore });
+            return;
+        };
+        for (path, values) in flat {
+            let Some(key) = path.strip_prefix(prefix) else { continue };
+            part(self).entry(key.to_owned()).or_insert(values);
+            self.origin.get_or_insert_with(|| document.origin.clone());
+        }
+    }
 }
 
 /// Reads the configuration out of the documents.
 pub fn read(documents: &[Document]) -> MeshConfig {
-    let is_map = |d: &&Document| {
-        let name = &*d.origin.name;
-        &*d.origin.kind == "ConfigMap"
-            && (name == "istio" || name.starts_with("istio-"))
-            && d.body.path(&["data", "mesh"]).and_then(Node::text).is_some()
-    };
-    let map = documents.iter().find(is_map);
-    let text = map.and_then(|d| d.body.path(&["data", "mesh"])).and_then(Node::text).unwrap_or_default();
-    let keys = keys(text);
-    let first = |key: &str| keys.get(key).and_then(|values| values.first()).cloned();
+    let Settings { mesh, proxy, origin, mut gaps } = settings(documents);
+    let list = |key: &str| mesh.get(key).cloned().unwrap_or_default();
+    let first = |key: &str| list(key).into_iter().next();
+    let of_proxy = |key: &str| proxy.get(key).map(|values| values.join(","));
     let mut trust_domains = vec![first("trustDomain").unwrap_or_else(|| "cluster.local".to_owned())];
-    trust_domains.extend(keys.get("trustDomainAliases").cloned().unwrap_or_default());
+    trust_domains.extend(list("trustDomainAliases"));
     trust_domains.push("cluster.local".to_owned());
     trust_domains.dedup();
+    if let (Some("REGISTRY_ONLY"), Some(origin)) = (first("outboundTrafficPolicy.mode").as_deref(), &origin) {
+        gaps.push(Gap {
+            what: "outboundTrafficPolicy REGISTRY_ONLY lets proxies refuse hosts that they do not know, which is advice \
+                   and closes nothing: applications can go around their proxy"
+                .to_owned(),
+            origin: origin.clone(),
+            bends: Bend::MayAllowLess,
+        });
+    }
     MeshConfig {
         root: first("rootNamespace").unwrap_or_else(|| "istio-system".to_owned()),
         trust_domains,
         auto_mtls: first("enableAutoMtls").is_none_or(|value| value != "false"),
-        rules_exported_to: keys.get("defaultDestinationRuleExportTo").cloned().unwrap_or_default(),
+        rules_exported_to: list("defaultDestinationRuleExportTo"),
+        routes_exported_to: list("defaultVirtualServiceExportTo"),
+        services_exported_to: list("defaultServiceExportTo"),
+        proxy: ProxyDefaults {
+            included_ranges: of_proxy("includeIPRanges"),
+            excluded_ranges: of_proxy("excludeIPRanges"),
+            included_inbound: of_proxy("includeInboundPorts"),
+            excluded_inbound: of_proxy("excludeInboundPorts"),
+            excluded_outbound: of_proxy("excludeOutboundPorts"),
+            interception: first("defaultConfig.interceptionMode"),
+        },
         tunnels: tunnels(documents),
-        origin: map.map(|d| d.origin.clone()),
+        origin,
+        gaps,
     }
-}
-
-/// The scalars and lists of the first two levels, by their path.
-fn keys(text: &str) -> BTreeMap<String, Vec<String>> {
-    let mut all: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    let mut parent = String::new();
-    for line in text.lines() {
-        let content = line.split(" #").next().unwrap_or_default().trim_end();
-        let bare = content.trim_start();
-        if bare.is_empty() || bare.starts_with('#') {
-            continue;
-        }
-        let depth = content.len() - bare.len();
-        if let Some(item) = bare.strip_prefix("- ") {
-            all.entry(parent.clone()).or_default().push(unquoted(item));
-            continue;
-        }
-        let Some((key, value)) = bare.split_once(':') else { continue };
-        let value = value.trim();
-        match (depth, value.is_empty()) {
-            (0, true) => key.clone_into(&mut parent),
-            (0, false) => {
-                parent.clear();
-                let inner = value.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
-                let values = match inner {
-                    Some(list) => list.split(',').map(unquoted).filter(|item| !item.is_empty()).collect(),
-                    None => vec![unquoted(value)],
-                };
-                all.insert(key.to_owned(), values);
-            }
-            (_, _) => {
-                all.entry(format!("{parent}.{key}")).or_default().push(unquoted(value));
-            }
-        }
-    }
-    all
-}
-
-fn unquoted(text: &str) -> String {
-    text.trim().trim_matches(['"', '\'']).to_owned()
 }
 
 /// Ambient is on where its parts run, or where something is labelled for it; istiod's own variable
@@ -100,21 +169,4 @@ fn tunnels(documents: &[Document]) -> bool {
     });
     let runs = |d: &Document| &*d.origin.kind == "DaemonSet" && &*d.origin.name == "ztunnel";
     said.unwrap_or_else(|| documents.iter().any(|d| runs(d) || super::membership::is_ambient(d)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::keys;
-
-    #[test]
-    fn keys_are_read_by_their_indentation() {
-        let text = "# comment\ntrustDomain: \"prod.example\" # ours\ntrustDomainAliases:\n- old.example\n- 'older'\n\
-                    meshMTLS:\n  minProtocolVersion: TLSV1_3\ndefaultDestinationRuleExportTo: [\".\"]\nenableAutoMtls: false\n";
-        let keys = keys(text);
-        assert_eq!(keys["trustDomain"], ["prod.example"]);
-        assert_eq!(keys["trustDomainAliases"], ["old.example", "older"]);
-        assert_eq!(keys["meshMTLS.minProtocolVersion"], ["TLSV1_3"]);
-        assert_eq!(keys["defaultDestinationRuleExportTo"], ["."]);
-        assert_eq!(keys["enableAutoMtls"], ["false"]);
-    }
 }

@@ -5,17 +5,22 @@
 
 mod advisory;
 mod authorization;
+mod backend_tls;
+mod called;
 mod capture;
 mod clients;
 mod destination_rule;
 mod enforcement;
 mod extension;
+mod flat;
 mod identity;
 mod kinds;
 mod membership;
 mod mesh_config;
 mod peer_authentication;
 mod rbac;
+mod routes;
+mod servers;
 mod waypoint;
 
 use super::kubernetes::refusal;
@@ -23,6 +28,7 @@ use super::{Dataplane, Engine, Kind, Lowered, Transport};
 use crate::model::{Bend, Document, Gap, Node, Origin, Problem, Requirement, Selector, Value};
 use membership::{Known, Members};
 use mesh_config::MeshConfig;
+pub use mesh_config::{Settings as MeshSettings, settings as mesh_settings};
 
 /// PeerAuthentication, DestinationRule, AuthorizationPolicy and what surrounds them.
 pub struct Istio;
@@ -51,27 +57,32 @@ impl Engine for Istio {
         let extensions = extension::read(documents, &members, &config);
         let modes = peer_authentication::read(documents, &config);
         let rules = destination_rule::read(documents, &config);
-        let capture = capture::read(documents);
+        let capture = capture::read(documents, &config);
         let (mut gaps, mut problems) = advisory::read(documents);
         let (policies, refused) = enforcement::read(documents);
         problems.extend(refused);
+        gaps.extend(config.gaps.iter().cloned());
         gaps.extend(assumptions(documents, &members, &config));
+        let routes = routes::read(documents, &config);
         let clients = clients::Clients {
             members: &members,
             modes: &modes,
             rules: &rules,
+            routes: &routes,
             config: &config,
             capture: &capture,
             waypoints: &waypoints,
         };
         let (sends, doubts) = clients.sendings(documents);
+        let mut accepts = servers::acceptances(documents, &members);
+        accepts.extend(modes.acceptances(&members, &capture));
         let transport = Transport {
             members: extensions
                 .members()
                 .into_iter()
                 .chain(membership::list(&members, &extensions.changed()))
                 .collect(),
-            accepts: modes.acceptances(&members, &capture),
+            accepts,
             sends,
             relays: waypoints.relays(&members, &policies, &config),
         };
@@ -176,17 +187,6 @@ fn assumptions(documents: &[Document], members: &Members, config: &MeshConfig) -
              policies say: they are no ports of workloads and not shown",
             Bend::MayAllowMore,
         ));
-    }
-    for key in ["excludeOutboundIPRanges", "includeOutboundIPRanges"] {
-        let values = membership::values_of(documents, &format!("traffic.sidecar.istio.io/{key}"));
-        if values.iter().any(|value| !["", "*"].contains(&value.trim())) {
-            gaps.push(gap(
-                &format!(
-                    "the annotation {key} lets addresses past the proxies of clients, which is not modelled"
-                ),
-                Bend::MayMissTraffic,
-            ));
-        }
     }
     gaps
 }

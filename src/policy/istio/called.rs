@@ -1,0 +1,241 @@
+//! What clients of the mesh call by name: services, and the hosts of ServiceEntries.
+
+use super::super::{Outside, OutsideSpeech, ServiceChoice, Services, Speech, Target};
+use super::destination_rule::expanded;
+use super::mesh_config::MeshConfig;
+use crate::model::{AddressRange, AddressSet, Bend, Document, Gap, Node};
+
+/// A host, as far as clients decide by it.
+#[derive(Clone, Debug)]
+pub struct Called {
+    /// The namespace of the object that declares it.
+    pub namespace: String,
+    /// Kind and name of that object, for people.
+    pub name: String,
+    /// The host, as rules name it.
+    pub host: String,
+    /// Its ports.
+    pub ports: Vec<Port>,
+    /// Whether clients decide once for all of its endpoints.
+    pub headless: bool,
+    /// Where its endpoints are.
+    pub lies: Lies,
+    /// Namespaces whose clients know of it; `*` for all.
+    pub exported_to: Vec<String>,
+    /// What it stands for.
+    pub place: Place,
+    /// What is to be said of it.
+    pub gaps: Vec<Gap>,
+}
+
+/// A port at which a host is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Port {
+    /// 1 to 65535.
+    pub number: u16,
+    /// Whether it is declared for HTTP in the clear.
+    pub http: bool,
+}
+
+/// `location`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lies {
+    /// In the mesh: automatic mutual TLS.
+    InMesh,
+    /// Outside of it: as the application sends.
+    Outside,
+}
+
+/// What a host stands for.
+#[derive(Clone, Debug)]
+pub enum Place {
+    /// A service, or a name for endpoints.
+    Services(Services),
+    /// Hosts outside of the cluster, one entry for each port.
+    Outside(Vec<Outside>),
+}
+
+/// Everything that has a name.
+pub fn read(documents: &[Document], config: &MeshConfig) -> Vec<Called> {
+    let mut all: Vec<Called> = documents.iter().filter_map(service).collect();
+    let entry = |d: &&Document| &*d.origin.kind == "ServiceEntry" && super::is(d, "ServiceEntry");
+    for document in documents.iter().filter(entry) {
+        all.extend(entries(document, documents, config));
+    }
+    all
+}
+
+impl Called {
+    /// Whether it is a service of the cluster.
+    pub fn is_service(&self) -> bool {
+        match &self.place {
+            Place::Services(services) => !matches!(services.chosen, ServiceChoice::Entry(_)),
+            Place::Outside(_) => false,
+        }
+    }
+
+    /// The hosts outside that it stands for.
+    pub fn outside(&self) -> impl Iterator<Item = &Outside> {
+        match &self.place {
+            Place::Services(_) => [].iter(),
+            Place::Outside(hosts) => hosts.iter(),
+        }
+    }
+
+    /// Calls to it at one port, or at all of them; of hosts outside each port is apart.
+    pub fn target(&self, port: Option<u16>) -> Option<Target> {
+        match &self.place {
+            Place::Services(services) => Some(Target::Service(services.clone(), port)),
+            Place::Outside(hosts) => {
+                hosts.iter().find(|host| Some(host.port) == port).cloned().map(Target::Outside)
+            }
+        }
+    }
+}
+
+fn number(node: &Node, field: &str) -> Option<u16> {
+    node.get(field)?.int().and_then(|n| u16::try_from(n).ok()).filter(|n| *n > 0)
+}
+
+fn service(document: &Document) -> Option<Called> {
+    if &*document.origin.kind != "Service" || document.api_version != "v1" {
+        return None;
+    }
+    let spec = document.body.get("spec")?;
+    let port = |node: &Node| {
+        let text = |field: &str| node.text_of(field).unwrap_or_default();
+        let http = Speech::of(text("name"), text("appProtocol")) == Speech::Http;
+        Some(Port { number: number(node, "port")?, http })
+    };
+    let namespace = super::place(document).namespace.to_string();
+    let name = document.origin.name.to_string();
+    let services =
+        Services { namespace: Some(namespace.clone()), chosen: ServiceChoice::Named(name.clone()) };
+    Some(Called {
+        host: expanded(&name, &namespace),
+        name: format!("Service {namespace}/{name}"),
+        namespace,
+        ports: spec.items_of("ports").iter().filter_map(port).collect(),
+        headless: spec.text_of("clusterIP") == Some("None"),
+        lies: Lies::InMesh,
+        exported_to: vec!["*".to_owned()],
+        place: Place::Services(services),
+        gaps: Vec::new(),
+    })
+}
+
+/// Each host of a ServiceEntry: as a name for endpoints of the cluster and machines, and as a host
+/// outside where its endpoints may be none of those.
+fn entries(document: &Document, documents: &[Document], config: &MeshConfig) -> Vec<Called> {
+    let Some(spec) = document.body.get("spec") else { return Vec::new() };
+    let namespace = super::place(document).namespace.to_string();
+    let name = document.origin.name.to_string();
+    let texts = |field: &str| -> Vec<String> {
+        spec.items_of(field).iter().filter_map(Node::text).map(str::to_owned).collect()
+    };
+    let exported = texts("exportTo");
+    let exported = if exported.is_empty() { config.services_exported_to.clone() } else { exported };
+    let mut exported_to: Vec<String> =
+        exported.into_iter().map(|to| if to == "." { namespace.clone() } else { to }).collect();
+    if exported_to.is_empty() {
+        exported_to.push("*".to_owned());
+    }
+    let lies = match spec.text_of("location") {
+        Some("MESH_INTERNAL") => Lies::InMesh,
+        _ => Lies::Outside,
+    };
+    let resolution = spec.text_of("resolution").unwrap_or("NONE");
+    let ports: Vec<(Port, OutsideSpeech, &Node)> =
+        spec.items_of("ports").iter().filter_map(entry_port).collect();
+    let services =
+        Services { namespace: Some(namespace.clone()), chosen: ServiceChoice::Entry(name.clone()) };
+    let mut all = Vec::new();
+    for host in texts("hosts") {
+        let one = |place, gaps| Called {
+            namespace: namespace.clone(),
+            name: format!("ServiceEntry {namespace}/{name}"),
+            host: host.clone(),
+            ports: ports.iter().map(|(port, ..)| *port).collect(),
+            headless: resolution == "NONE",
+            lies,
+            exported_to: exported_to.clone(),
+            place,
+            gaps,
+        };
+        all.push(one(Place::Services(services.clone()), Vec::new()));
+        if is_inside(spec, &host, documents) {
+            continue;
+        }
+        let addresses = addresses(spec, resolution);
+        let mut gaps = Vec::new();
+        let open = resolution == "NONE" && addresses.is_none();
+        if open && ports.iter().any(|(port, speech, _)| !port.http && *speech == OutsideSpeech::Undeclared) {
+            gaps.push(Gap {
+                what:
+                    "without addresses and resolution, its TCP ports lead to every address: proxies look at \
+                       nothing else"
+                        .to_owned(),
+                origin: document.origin.clone(),
+                bends: Bend::MayAllowMore,
+            });
+        }
+        let outside = ports.iter().map(|(port, speech, node)| Outside {
+            hosts: vec![host.clone()],
+            addresses: addresses.clone(),
+            port: port.number,
+            target: wire_port(spec, node, port.number),
+            speech: *speech,
+        });
+        all.push(one(Place::Outside(outside.collect()), gaps));
+    }
+    all
+}
+
+/// `ports[]` of a ServiceEntry.
+fn entry_port(node: &Node) -> Option<(Port, OutsideSpeech, &Node)> {
+    let text = |field: &str| node.text_of(field).unwrap_or_default();
+    let speech = OutsideSpeech::of(text("protocol"), text("name"));
+    let http = Speech::of(&text("protocol").to_ascii_lowercase(), "") == Speech::Http;
+    Some((Port { number: number(node, "number")?, http }, speech, node))
+}
+
+/// The port of the endpoints: that of the first endpoint which names it, or `targetPort`.
+fn wire_port(spec: &Node, port: &Node, own: u16) -> u16 {
+    let name = port.text_of("name").unwrap_or_default();
+    let named = spec.items_of("endpoints").iter().find_map(|e| number(e.get("ports")?, name));
+    named.or_else(|| number(port, "targetPort")).unwrap_or(own)
+}
+
+/// Whether all of its endpoints are in the cluster, or are machines of the mesh.
+fn is_inside(spec: &Node, host: &str, documents: &[Document]) -> bool {
+    let local = |name: &str| name.ends_with(".svc.cluster.local");
+    if spec.path(&["workloadSelector", "labels"]).is_some() {
+        return true;
+    }
+    let endpoints = spec.items_of("endpoints");
+    if endpoints.is_empty() {
+        return local(host);
+    }
+    let of_pod = |address: &str| {
+        documents.iter().any(|d| {
+            &*d.origin.kind == "Pod"
+                && d.body.path(&["status", "podIP"]).and_then(Node::text) == Some(address)
+        })
+    };
+    endpoints.iter().filter_map(|e| e.text_of("address")).all(|address| local(address) || of_pod(address))
+}
+
+/// The addresses that are really called: those of the endpoints, or where nothing is resolved those
+/// of the entry; `None` where DNS alone knows, or any may be meant.
+fn addresses(spec: &Node, resolution: &str) -> Option<AddressSet> {
+    let range =
+        |text: &str| AddressRange::from_cidr(text).or_else(|| Some(AddressRange::single(text.parse().ok()?)));
+    let endpoints = spec.items_of("endpoints");
+    let texts: Vec<&str> = match (endpoints.is_empty(), resolution) {
+        (false, _) => endpoints.iter().filter_map(|e| e.text_of("address")).collect(),
+        (true, "NONE") => spec.items_of("addresses").iter().filter_map(Node::text).collect(),
+        (true, _) => return None,
+    };
+    let all: Option<Vec<AddressRange>> = texts.into_iter().map(range).collect();
+    all.filter(|ranges| !ranges.is_empty()).map(|ranges| ranges.into_iter().collect())
+}

@@ -1,0 +1,178 @@
+//! VirtualService: where calls of a host really go, and with which subset.
+//!
+//! Edges are drawn between workloads, so a route matters where it decides which of several settings
+//! a connection has: the subset of a rule, or a gateway between client and host. Routes of the
+//! Gateway API have no subsets, so that they change nothing here.
+
+use super::destination_rule::expanded;
+use super::mesh_config::MeshConfig;
+use crate::model::{Document, Node};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Whose calls a route is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum By {
+    /// Sidecars: the gateway `mesh`.
+    Sidecars,
+    /// Gateways, whichever.
+    Gateways,
+}
+
+/// One destination.
+#[derive(Clone, Debug)]
+struct Route {
+    exported_to: Vec<String>,
+    by: By,
+    /// `hosts` of the VirtualService, expanded.
+    hosts: Vec<String>,
+    /// The port at which the host is called, where only one is meant.
+    at: Option<u16>,
+    /// `destination.host`, expanded.
+    to: String,
+    subset: Option<String>,
+    /// Whether calls that do not match go on to the host itself: those of bytes do, requests fail.
+    replaces: bool,
+}
+
+/// All routes.
+#[derive(Debug, Default)]
+pub struct Routes(Vec<Route>);
+
+/// What some clients call of one host at one port.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Used {
+    /// Subsets to which some route leads.
+    pub subsets: BTreeSet<String>,
+    /// Whether the host is called as a whole too.
+    pub whole: bool,
+    /// Whether calls of the host are all led elsewhere.
+    pub elsewhere: bool,
+}
+
+/// Reads all routes.
+pub fn read(documents: &[Document], config: &MeshConfig) -> Routes {
+    let services: Vec<&Document> = documents
+        .iter()
+        .filter(|d| &*d.origin.kind == "VirtualService" && d.api_version.starts_with("networking.istio.io/"))
+        .collect();
+    let key = |d: &&Document| (super::place(d).namespace.to_string(), d.origin.name.to_string());
+    let by_name: BTreeMap<_, _> = services.iter().map(|d| (key(d), *d)).collect();
+    let mut routes = Routes::default();
+    for document in &services {
+        let namespace = super::place(document).namespace.to_string();
+        let Some(spec) = document.body.get("spec") else { continue };
+        let exported: Vec<String> = texts(spec, "exportTo");
+        let exported = if exported.is_empty() { config.routes_exported_to.clone() } else { exported };
+        let mut exported_to: Vec<String> =
+            exported.into_iter().map(|name| if name == "." { namespace.clone() } else { name }).collect();
+        if exported_to.is_empty() {
+            exported_to.push("*".to_owned());
+        }
+        let whole = Whole {
+            hosts: texts(spec, "hosts").iter().map(|host| expanded(host, &namespace)).collect(),
+            exported_to,
+            gateways: texts(spec, "gateways"),
+        };
+        routes.add(spec, &namespace, &whole, &by_name, true);
+    }
+    routes
+}
+
+/// What holds for every route of a VirtualService.
+struct Whole {
+    hosts: Vec<String>,
+    exported_to: Vec<String>,
+    gateways: Vec<String>,
+}
+
+type ByName<'a> = BTreeMap<(String, String), &'a Document>;
+
+fn texts(node: &Node, field: &str) -> Vec<String> {
+    node.items_of(field).iter().filter_map(Node::text).map(str::to_owned).collect()
+}
+
+/// Those for whom a list of gateways is: without one, sidecars.
+fn meant(gateways: &[String]) -> BTreeSet<By> {
+    let one = |name: &String| if name == "mesh" { By::Sidecars } else { By::Gateways };
+    if gateways.is_empty() { BTreeSet::from([By::Sidecars]) } else { gateways.iter().map(one).collect() }
+}
+
+impl Routes {
+    fn add(&mut self, spec: &Node, namespace: &str, whole: &Whole, all: &ByName<'_>, first: bool) {
+        for section in ["http", "tcp", "tls"] {
+            for route in spec.items_of(section) {
+                if let Some(delegate) = route.get("delegate").filter(|_| first) {
+                    let own = delegate.text_of("namespace").unwrap_or(namespace).to_owned();
+                    let name = delegate.text_of("name").unwrap_or_default().to_owned();
+                    let next = all.get(&(own.clone(), name)).and_then(|next| next.body.get("spec"));
+                    if let Some(next) = next {
+                        self.add(next, &own, whole, all, false);
+                    }
+                    continue;
+                }
+                self.add_route(route, section, namespace, whole);
+            }
+        }
+    }
+
+    fn add_route(&mut self, route: &Node, section: &str, namespace: &str, whole: &Whole) {
+        let matches = route.items_of("match");
+        let named: Vec<String> = matches.iter().flat_map(|one| texts(one, "gateways")).collect();
+        let by = meant(if named.is_empty() { &whole.gateways } else { &named });
+        let ports: BTreeSet<Option<u16>> = matches
+            .iter()
+            .map(|one| one.get("port").and_then(Node::int).and_then(|n| u16::try_from(n).ok()))
+            .collect();
+        let at = if ports.len() == 1 { ports.into_iter().next().flatten() } else { None };
+        let several = route.items_of("route").len() > 1;
+        let weighted = |d: &&Node| !several || d.get("weight").and_then(Node::int) != Some(0);
+        let routed = route.items_of("route").iter().filter(weighted).filter_map(|d| d.get("destination"));
+        let mirrors = route.items_of("mirrors").iter().filter_map(|mirror| mirror.get("destination"));
+        for destination in routed.chain(route.get("mirror")).chain(mirrors) {
+            let Some(to) = destination.text_of("host") else { continue };
+            for by in &by {
+                self.0.push(Route {
+                    exported_to: whole.exported_to.clone(),
+                    by: *by,
+                    hosts: whole.hosts.clone(),
+                    at,
+                    to: expanded(to, namespace),
+                    subset: destination.text_of("subset").map(str::to_owned),
+                    replaces: section == "http" || matches.is_empty(),
+                });
+            }
+        }
+    }
+
+    /// Namespaces whose clients may be led otherwise than all others.
+    pub fn client_namespaces(&self) -> impl Iterator<Item = &String> {
+        self.0.iter().flat_map(|route| &route.exported_to).filter(|name| *name != "*")
+    }
+
+    /// What clients of a namespace (`None`: any that is not named anywhere) call of a host at a port.
+    pub fn used(&self, client: Option<&str>, by: By, host: &str, port: Option<u16>) -> Used {
+        let visible = |route: &&Route| {
+            route.by == by
+                && route.exported_to.iter().any(|name| name == "*" || Some(name.as_str()) == client)
+        };
+        let of_host = |route: &&Route| {
+            route.replaces
+                && (route.at.is_none() || port.is_none() || route.at == port)
+                && route.hosts.iter().any(|own| covers(own, host))
+        };
+        let here: Vec<&Route> = self.0.iter().filter(visible).filter(|route| route.to == host).collect();
+        let subsets: BTreeSet<String> = here.iter().filter_map(|route| route.subset.clone()).collect();
+        let replaced = self.0.iter().filter(visible).any(|route| of_host(&route));
+        let whole = here.iter().any(|route| route.subset.is_none());
+        Used {
+            whole: whole || !replaced || subsets.is_empty(),
+            elsewhere: replaced && here.is_empty(),
+            subsets,
+        }
+    }
+}
+
+/// Whether a host of a VirtualService, with a wildcard or not, is the one that is called.
+fn covers(own: &str, host: &str) -> bool {
+    own == host || own.strip_prefix('*').is_some_and(|tail| host.ends_with(tail))
+}
