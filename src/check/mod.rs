@@ -11,9 +11,11 @@ mod dataplane_dependent;
 mod dead_selector;
 mod dns_blocked;
 mod egress_to_api_server_by_cluster_ip;
+mod egress_without_tls;
 mod expired_certificate;
 mod expired_exception;
 mod exposed_workload;
+mod gateway_plaintext;
 mod ground;
 mod host_network_bypass;
 mod ineffective_mesh_policy;
@@ -57,6 +59,7 @@ mod unselected_workload;
 mod unused_exception;
 mod waypoint_bypass;
 mod weak_certificate_key;
+mod weak_mesh_tls_minimum;
 mod weak_tls;
 
 pub use settle::{Excepted, Outcome, run};
@@ -232,6 +235,9 @@ pub const CHECKS: &[&dyn Check] = &[
     &ineffective_mesh_policy::IneffectiveMeshPolicy,
     &waypoint_bypass::WaypointBypass,
     &plaintext_edge::PlaintextEdge,
+    &gateway_plaintext::GatewayPlaintext,
+    &egress_without_tls::EgressWithoutTls,
+    &weak_mesh_tls_minimum::WeakMeshTlsMinimum,
     &observed_but_denied::ObservedButDenied,
     &unsegmented_flow::UnsegmentedFlow,
     &plaintext_flow::PlaintextFlow,
