@@ -194,6 +194,16 @@ fn paths_of(route: &Node) -> BTreeSet<String> {
 /// `Destination.host`: a short name belongs to the namespace of the VirtualService.
 fn lead(context: &mut Context<'_>, draft: Draft, destination: &Node, own: &str) {
     let host = destination.text_of("host").unwrap_or_default();
+    let entry = context.inventory.entries.iter().find(|entry| entry.hosts.contains(host));
+    if let Some(entry) = entry.filter(|entry| entry.leads_out()) {
+        // An egress gateway: what comes out of the mesh leads to no workload here.
+        let line = destination.line;
+        for (namespace, service) in &entry.aliases {
+            let (port, protocol) = (PortChoice::All, Some(Protocol::Tcp));
+            context.lead(draft.clone(), &Reference { namespace, service, port, protocol, line });
+        }
+        return;
+    }
     let parts: Vec<&str> = host.split('.').collect();
     let (service, namespace) = match parts.as_slice() {
         [service] => (*service, own),

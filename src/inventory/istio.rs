@@ -134,7 +134,8 @@ pub(super) fn entry(document: &Document) -> Result<ServiceEntry, Problem> {
         external_name: None,
         origin: document.origin.clone(),
     };
-    Ok(ServiceEntry { service, aliases: asked.into_iter().filter_map(in_cluster).collect() })
+    let hosts = spec.items_of("hosts").iter().filter_map(|host| Some(host.text()?.to_owned())).collect();
+    Ok(ServiceEntry { service, hosts, aliases: asked.into_iter().filter_map(in_cluster).collect() })
 }
 
 /// `name.namespace.svc.cluster.local`, as namespace and name.

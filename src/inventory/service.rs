@@ -41,6 +41,8 @@ pub struct Service {
 pub struct ServiceEntry {
     /// The same as a service: its selector and addresses, and the addresses of its endpoints.
     pub service: Service,
+    /// `hosts`.
+    pub hosts: BTreeSet<String>,
     /// Services of the cluster that its hosts or endpoints name, by namespace and name.
     pub aliases: BTreeSet<(String, String)>,
 }
@@ -106,6 +108,13 @@ pub struct Node {
     pub addresses: BTreeSet<IpAddr>,
     /// Where it stands.
     pub origin: Origin,
+}
+
+impl ServiceEntry {
+    /// Whether it selects nobody in the cluster: it is a name for hosts outside, or for services.
+    pub fn leads_out(&self) -> bool {
+        self.service.selector.is_none()
+    }
 }
 
 impl ServicePort {
