@@ -1,7 +1,7 @@
 //! JSON, as `docs/reference/json.md` promises it to programs; additions only.
 
 use super::names::{bend_word, end_name, fingerprint, is_all_ports, segment_sizes};
-use super::{Format, GraphOptions, View, What, exposure, flow_record};
+use super::{Format, GraphOptions, View, What, exposure, flow_record, outbound};
 use crate::analysis::{Analysis, SecondaryNetwork};
 use crate::check::{CHECKS, Excepted, Finding};
 use crate::contract::{Kind, SegmentInfo};
@@ -152,6 +152,9 @@ struct Graph<'a> {
     endpoints: Vec<Endpoint>,
     connections: Vec<ConnectionShape<'a>>,
     exposures: Vec<ExposureShape<'a>>,
+    /// Calls to hosts outside that a mesh knows by name.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    outbound: Vec<outbound::Call<'a>>,
     gaps: Vec<GapShape<'a>>,
     /// Networks beside that of the cluster.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -369,6 +372,7 @@ fn graph_shape<'a>(analysis: &'a Analysis, options: &'a GraphOptions) -> Graph<'
         endpoints,
         connections: connections.iter().map(|c| connection_shape(analysis, c)).collect(),
         exposures: exposure::shown(analysis, options).map(|e| exposure_shape(analysis, e)).collect(),
+        outbound: if options.what == What::Exposure { Vec::new() } else { outbound::calls(analysis) },
         gaps: analysis.gaps.iter().map(gap_shape).collect(),
         networks: analysis.networks.iter().map(network_shape).collect(),
     }

@@ -14,6 +14,7 @@ pub mod json;
 mod line;
 mod markdown;
 mod names;
+mod outbound;
 mod potential;
 pub mod reach;
 mod sarif;
