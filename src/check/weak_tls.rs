@@ -2,9 +2,10 @@
 //!
 //! Its page, which is run as a test, says why it matters and what to do.
 
-use super::shared::{by_subject, fact, is_ours};
+use super::shared::{by_subject, fact, is_ours, paths};
 use super::{Evidence, Finding, check};
-use crate::model::{Proof, Protection};
+use crate::graph::TlsVersion;
+use crate::model::{ExpectedProtection, Proof, Protection, Protocol};
 use crate::observed::ObservedFlow;
 
 check! {
@@ -13,18 +14,54 @@ check! {
 }
 
 fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
-    let flows = evidence.observed.flows.iter().filter(|seen| is_ours(seen) && leaks(seen));
+    let minimum = mesh_minimum(evidence);
+    let below = |seen: &ObservedFlow| minimum.is_some_and(|least| is_below(evidence, seen, least));
+    let flows = evidence.observed.flows.iter();
+    let flows = flows.filter(|seen| is_ours(seen) && (leaks(seen) || below(seen)));
     by_subject(evidence, flows, |seen, subject, because| {
         let detection = &seen.detection;
+        let asked = match minimum.filter(|_| !leaks(seen)) {
+            Some(least) => format!(", and the mesh asks for {} at least", least.word()),
+            None => String::new(),
+        };
         let mut finding = WeakTls.finding(
             subject,
-            format!("{} on port {} used {}.", detection.protocol, seen.flow.responder.port, version(seen)),
+            format!(
+                "{} on port {} used {}{asked}.",
+                detection.protocol,
+                seen.flow.responder.port,
+                version(seen)
+            ),
             because,
             "Require TLS 1.2 or 1.3 at the server.",
         );
         finding.detail = format!("{} {}", seen.detection.protocol, seen.flow.responder.port);
         finding
     })
+}
+
+/// The least version of mutual TLS between proxies (`meshMTLS.minProtocolVersion`).
+fn mesh_minimum(evidence: &Evidence<'_>) -> Option<TlsVersion> {
+    let mutual = evidence.notes.tls_floors.iter().filter(|floor| floor.field.starts_with("meshMTLS."));
+    mutual.filter_map(|floor| floor.version).max()
+}
+
+/// Whether a flow that the mesh carries used a version below its least.
+fn is_below(evidence: &Evidence<'_>, seen: &ObservedFlow, least: TlsVersion) -> bool {
+    let used = match fact(seen, "version") {
+        Some("TLS1.2") => TlsVersion::V12,
+        Some("TLS1.1") => TlsVersion::V11,
+        Some("TLS1.0") => TlsVersion::V10,
+        _ => return false,
+    };
+    let mutual = |(from, to, port): (u32, u32, u16)| {
+        let edge = evidence.graph.edge(from, to);
+        let legs = edge.mesh.iter().flat_map(|mesh| &mesh.legs);
+        legs.filter(|leg| leg.traffic.contains(Protocol::Tcp, port)).any(|leg| {
+            matches!(leg.protection, ExpectedProtection::MtlsStrict | ExpectedProtection::MtlsPermissive)
+        })
+    };
+    used < least && paths(evidence, seen).into_iter().any(mutual)
 }
 
 const OLD: [&str; 4] = ["SSL3", "TLS1.0", "TLS1.1", "DTLS1.0"];
