@@ -13,7 +13,6 @@ use crate::cli::args::Watch;
 use crate::cli::{Failure, settings};
 use crate::cluster::{self, Event as Heard};
 use crate::contract::Contract;
-use crate::model::Problem;
 use crate::observed::Observed;
 use crate::policy;
 use crate::report::event::{Event, Items, changes, items};
@@ -197,7 +196,7 @@ impl Watcher<'_> {
         analysis.problems.extend(problems);
         let cluster = self.cluster.as_deref().unwrap_or_default();
         analysis.gaps.extend(self.state.refused().map(|refused| refused.gap(cluster)));
-        analysis.problems.sort_by(|a: &Problem, b| a.cmp(b));
+        analysis.problems.sort();
         Ok(analysis::reviewed(analysis, Observed::default()))
     }
 
