@@ -24,8 +24,8 @@ fn probe(seen: &Seen<'_>) -> Option<Probe> {
 fn message(bytes: &[u8]) -> (bool, bool) {
     let Some(rest) = bytes.strip_prefix(b"<") else { return (false, false) };
     let digits = rest.iter().take_while(|b| b.is_ascii_digit()).count();
-    let number =
-        rest[..digits].iter().fold(0_u32, |sum, digit| sum.saturating_mul(10) + u32::from(digit - b'0'));
+    let add = |sum: u32, digit: &u8| sum.saturating_mul(10).saturating_add(u32::from(digit - b'0'));
+    let number = rest[..digits].iter().fold(0, add);
     let behind = rest.get(digits + 1..).unwrap_or(&[]);
     let head = &behind[..behind.len().min(64)];
     let text = is_text(head.strip_suffix(b"\0").unwrap_or(head));
