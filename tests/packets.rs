@@ -182,8 +182,18 @@ fn wrapped() -> Vec<(&'static str, u32, Vec<u8>, Vec<&'static str>)> {
         ("PPP, compressed", 9, [&[0x21][..], &inner].concat(), vec![]),
         ("PPP, serial", 50, [&[0xff, 3, 0, 0x21][..], &inner].concat(), vec![]),
         ("HDLC", 104, [&[0x0f, 0, 8, 0][..], &inner].concat(), vec![]),
+        ("HDLC in a serial capture", 50, [&[0x8f, 0, 8, 0][..], &inner].concat(), vec![]),
+        ("FDDI", 10, [&[0x50][..], &[2; 12], &[0xaa, 0xaa, 3, 0, 0, 0, 8, 0], &inner].concat(), vec![]),
         ("PPPoE link", 51, [&[0x11, 0, 0, 5, 0, 60, 0, 0x21][..], &inner].concat(), vec!["pppoe"]),
         ("802.11", 105, wifi.clone(), vec![]),
+        (
+            "802.11 with quality of service and HT control",
+            105,
+            [&[0x88, 0x80, 0, 0][..], &[2; 20], &[0, 0, 1, 2, 3, 4], &[0xaa, 0xaa, 3, 0, 0, 0, 8, 0], &inner]
+                .concat(),
+            vec![],
+        ),
+        ("802.11 in GRE", 1, gre(&[0, 0, 0x82, 0], &wifi), vec!["gre"]),
         ("radiotap", 127, [&[0, 0, 8, 0, 0, 0, 0, 0][..], &wifi].concat(), vec![]),
         ("PPI", 192, [&[0, 0, 8, 0, 1, 0, 0, 0][..], &frame].concat(), vec![]),
         ("NFLOG", 239, nflog, vec![]),

@@ -22,8 +22,9 @@ const LINK_TYPES: &[LinkType] = &[
     LinkType { numbers: &[113], name: "Linux cooked", open: cooked },
     LinkType { numbers: &[12, 14, 101, 228, 229], name: "raw IP", open: |b, _| Ok((Layer::Ip, b)) },
     LinkType { numbers: &[0, 108], name: "BSD loopback", open: |b, _| Ok((Layer::Ip, tail(b, 4)?)) },
-    LinkType { numbers: &[9, 50], name: "PPP", open: |b, _| Ok((Layer::Ppp, b)) },
+    LinkType { numbers: &[9, 50], name: "PPP", open: |b, _| ppp(b) },
     LinkType { numbers: &[104], name: "Cisco HDLC", open: |b, _| typed(b, 2, 4) },
+    LinkType { numbers: &[10], name: "FDDI", open: |b, _| fddi(b) },
     LinkType { numbers: &[51], name: "PPPoE", open: |b, _| Ok((Layer::EtherType(0x8864), b)) },
     LinkType { numbers: &[105], name: "802.11", open: |b, _| wireless(b) },
     LinkType { numbers: &[127], name: "802.11 with radiotap", open: radiotap },
@@ -87,6 +88,22 @@ fn by_hardware(hardware: u16, protocol: u16, rest: &[u8]) -> Result<Next<'_>, Od
     }
 }
 
+/// PPP, or Cisco HDLC, which its address tells (RFC 1547 section 4.3.1: unicast and broadcast).
+fn ppp(bytes: &[u8]) -> Result<Next<'_>, Oddity> {
+    match bytes {
+        [0x0f | 0x8f, 0, ..] => typed(bytes, 2, 4),
+        _ => Ok((Layer::Ppp, bytes)),
+    }
+}
+
+/// FDDI: a frame control and two addresses before LLC (RFC 1390), where it carries LLC at all.
+fn fddi(bytes: &[u8]) -> Result<Next<'_>, Oddity> {
+    match byte(bytes, 0)? & 0x70 {
+        0x50 => Ok((Layer::EtherType(0), tail(bytes, 13)?)),
+        _ => Err(Oddity::NotIp),
+    }
+}
+
 /// The radiotap header states its own length, in little endian.
 fn radiotap<'a>(bytes: &'a [u8], _: &mut Packet<'a>) -> Result<Next<'a>, Oddity> {
     let length = usize::from(be16(bytes, 2)?.swap_bytes());
@@ -104,7 +121,7 @@ fn per_packet<'a>(bytes: &'a [u8], packet: &mut Packet<'a>) -> Result<Next<'a>, 
 }
 
 /// IEEE 802.11: only data frames carry IP, behind LLC and SNAP.
-fn wireless(bytes: &[u8]) -> Result<Next<'_>, Oddity> {
+pub(super) fn wireless(bytes: &[u8]) -> Result<Next<'_>, Oddity> {
     let (control, flags) = (byte(bytes, 0)?, byte(bytes, 1)?);
     let (kind, sub) = (control >> 2 & 3, control >> 4);
     // Subtypes with the fourth bit carry nothing; the eighth adds quality of service.
@@ -115,7 +132,12 @@ fn wireless(bytes: &[u8]) -> Result<Next<'_>, Oddity> {
         return Err(Oddity::LinkEncrypted);
     }
     let four_addresses = if flags & 3 == 3 { 6 } else { 0 };
-    let quality = if sub & 8 != 0 { 2 } else { 0 };
+    // Then the order bit says that HT control follows (IEEE 802.11-2020 section 9.2.4.1.10).
+    let quality = match (sub & 8 != 0, flags & 0x80 != 0) {
+        (true, true) => 6,
+        (true, false) => 2,
+        (false, _) => 0,
+    };
     Ok((Layer::EtherType(0), tail(bytes, 24 + four_addresses + quality)?))
 }
 

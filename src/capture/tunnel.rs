@@ -270,6 +270,11 @@ fn gre<'a>(bytes: &'a [u8], packet: &mut Packet<'a>) -> Result<Next<'a>, Oddity>
     };
     let inner = tail(bytes, at)?;
     let layer = match kind {
+        // Access points of Aruba send frames of IEEE 802.11 to their controller.
+        0x8200..=0x82ff => {
+            packet.tunnelled(via);
+            return super::link::wireless(inner);
+        }
         // ERSPAN of the first kind has neither a sequence number nor a header of its own.
         0x88be if flags & 0x1000 == 0 => Layer::Ethernet,
         // PPP inside may be compressed or encrypted: then the tunnel itself is the flow.
