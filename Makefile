@@ -3,13 +3,14 @@
 CARGO ?= cargo
 WORLD ?= fixtures/shop
 
-.PHONY: help demo test bench bench-capture bench-cluster install
+.PHONY: help demo test bench bench-capture bench-cluster bench-live install
 
 help:
 	@echo "make demo   build, review a bundled world, draw its graph into target/demo"
 	@echo "make test   install what the tests need, run them all"
 	@echo "make bench  measure, and write docs/benchmarks.md"
 	@echo "make bench-cluster   the same for live clusters alone, against a real API server"
+	@echo "make bench-live   packets lost under a live load, of ours, tcpdump and dumpcap (needs root)"
 	@echo "make bench-capture   the same for captures alone, against the peers that are installed"
 
 install:
@@ -38,3 +39,7 @@ bench-cluster: install
 # Peers: tcpdump, wireshark-common, tshark, softflowd, nfdump, argus-server, libndpi-bin, suricata.
 bench-capture: install
 	$(CARGO) bench --bench capture
+	$(CARGO) bench --bench live
+
+bench-live: install
+	$(CARGO) bench --bench live

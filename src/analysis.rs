@@ -12,9 +12,9 @@ use crate::exposure::{self, Exposures};
 use crate::graph::diff::{self, Diff, Version};
 use crate::graph::{AllowedGraph, MeshMode, Notes};
 use crate::inventory;
-pub use crate::inventory::{Inventory, Workload};
+pub use crate::inventory::{Inventory, Tenancy, Workload, merged};
 use crate::model::{Document, Gap, Origin, Problem, SnapshotHead, WantedKind};
-use crate::observed::{self, Directory, Names, Observed, Party, Witness};
+use crate::observed::{self, Directory, Follower, Names, Observed, ObservedFlow, Party, Watch, Witness};
 use crate::policy::{self, Dataplane, DataplaneKind};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
@@ -223,21 +223,17 @@ fn subject<'a>(
     }
 }
 
+/// What is to be said of observed flows against what is declared.
+pub fn judged(analysis: &Analysis, observed: &mut Observed) -> check::Outcome {
+    observed::leave_open(&mut observed.flows, |party| is_ambient(analysis, party));
+    let Analysis { inventory, graph, notes, exposures, contract, segments, today, .. } = analysis;
+    let today = *today;
+    check::run(&Evidence { inventory, graph, observed, notes, exposures, contract, segments, today })
+}
+
 /// Adds what was observed, and looks for leaks.
 pub fn reviewed(mut analysis: Analysis, mut observed: Observed) -> Analysis {
-    observed::leave_open(&mut observed.flows, |party| is_ambient(&analysis, party));
-    let Analysis { inventory, graph, notes, exposures, contract, segments, today, .. } = &analysis;
-    let evidence = Evidence {
-        inventory,
-        graph,
-        observed: &observed,
-        notes,
-        exposures,
-        contract,
-        segments,
-        today: *today,
-    };
-    let outcome = check::run(&evidence);
+    let outcome = judged(&analysis, &mut observed);
     analysis.findings = outcome.findings;
     analysis.excepted = outcome.excepted;
     analysis.off = outcome.off;
@@ -281,9 +277,8 @@ pub fn observe(
     let (summary, errors) = capture::read_in_parallel(inputs, limits, &mut witnesses);
     let directory = Directory::new(inventory);
     let flows = observed::join(Witness::flows(witnesses), &directory);
-    let nameless = |address| matches!(directory.party(address), Party::Outside | Party::Unknown);
     let mut learned = Names::default();
-    flows.iter().for_each(|seen| learned.learn(&seen.detection, seen.flow.responder.ip, nameless));
+    flows.iter().for_each(|seen| learn(&mut learned, seen, &directory));
     let bad: BTreeSet<usize> = errors.iter().map(|(number, _)| *number).collect();
     let good = names.iter().enumerate().filter(|(number, _)| !bad.contains(number));
     let observed = Observed {
@@ -294,6 +289,40 @@ pub fn observe(
         oddities: summary.oddities,
     };
     (observed, errors.into_iter().map(|(number, error)| (names[number].clone(), error)).collect())
+}
+
+/// Captures, merged on time, as they go on: who watches is told of every flow. What is known in
+/// the end comes back; inputs that are no captures do not hide the others.
+pub fn follow(
+    captures: Vec<NamedCapture<'_>>,
+    watch: &(dyn Watch + Sync),
+) -> (Followed, Vec<(String, CaptureError)>) {
+    let (names, inputs): (Vec<String>, Vec<_>) = captures.into_iter().unzip();
+    let limits = FlowLimits { payload_bytes: UNJUDGED_BYTES, ..FlowLimits::default() };
+    let mut follower = Follower::new(watch);
+    let (summary, errors) = capture::read_in_parallel(inputs, limits, std::slice::from_mut(&mut follower));
+    let errors = errors.into_iter().map(|(number, error)| (names[number].clone(), error)).collect();
+    (Followed { copies: summary.copies, oddities: summary.oddities }, errors)
+}
+
+/// What is known of captures besides their flows.
+#[derive(Clone, Debug, Default)]
+pub struct Followed {
+    /// Packets that were met again at another place and not counted twice.
+    pub copies: u64,
+    /// Malformed or surprising bytes, counted.
+    pub oddities: BTreeMap<String, u64>,
+}
+
+/// Names the ends of flows and joins those that are legs of one connection.
+pub fn attributed(flows: Vec<ObservedFlow>, directory: &Directory<'_>) -> Vec<ObservedFlow> {
+    observed::join(flows, directory)
+}
+
+/// Learns the names that a flow gives to addresses outside.
+pub fn learn(names: &mut Names, seen: &ObservedFlow, directory: &Directory<'_>) {
+    let nameless = |address| matches!(directory.party(address), Party::Outside | Party::Unknown);
+    names.learn(&seen.detection, seen.flow.responder.ip, nameless);
 }
 
 impl Analysis {

@@ -450,3 +450,39 @@ fn a_setting_that_the_dataplane_does_not_have_is_told_with_a_hint() {
     let output = run(&["diff", &path, &path]);
     assert_eq!(said(&output).matches("enable-polcy").count(), 1, "{}", said(&output));
 }
+
+/// Each node of a cluster sees a part, rotation cuts it once more: together they are one capture.
+#[test]
+fn captures_of_several_nodes_in_folders_are_merged_on_time() {
+    let whole = std::fs::read("fixtures/shop/capture.pcap").expect("a fixture");
+    let (head, mut rest) = whole.split_at(24);
+    let mut parts = [head.to_vec(), head.to_vec(), head.to_vec()];
+    let mut number = 0_usize;
+    while let Some((record, _)) = rest.split_first_chunk::<16>() {
+        let length = 16 + u32::from_le_bytes([record[8], record[9], record[10], record[11]]) as usize;
+        parts[number % 3].extend(&rest[..length]);
+        (number, rest) = (number + 1, &rest[length..]);
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    for (name, part) in ["node-a/eth0.pcap", "node-b/eth0.pcap", "node-b/eth0.pcap1"].iter().zip(&parts) {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+        std::fs::write(path, part).expect("written");
+    }
+    let flows = |paths: &[&str]| {
+        let output = run(&[&["flows", "-f", "json"], paths].concat());
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let lines = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).expect("JSON"));
+        let fields =
+            ["initiator", "responder", "protocol", "protection", "packets", "bytes", "first", "last"];
+        lines.map(|flow| fields.map(|field| flow[field].to_string())).collect::<Vec<_>>()
+    };
+    let expected = flows(&["fixtures/shop/capture.pcap"]);
+    assert!(number > 30 && !expected.is_empty(), "{number} packets");
+    assert_eq!(flows(&[&text(folder.path())]), expected, "a folder");
+    let (a, b) = (text(&folder.path().join("node-a")), text(&folder.path().join("node-b")));
+    assert_eq!(flows(&[&b, &a]), expected, "a folder for each node, in any order");
+    let file = text(&folder.path().join("node-a/eth0.pcap"));
+    assert_eq!(flows(&[&b, &file, &a]), expected, "a file that is named and found counts once");
+}

@@ -248,6 +248,9 @@ impl<'a> Packets<'a> {
             }
         }
         self.table.packets(&batch, self.audience);
+        if let Some(now) = self.audience.asks() {
+            self.table.survey(now, self.audience);
+        }
     }
 
     #[inline]

@@ -5,7 +5,7 @@ use super::marks::Marks;
 use super::place::{NO_PLACE, PlaceId, Places};
 use super::state::State;
 use super::table::FlowLimits;
-use super::{Answer, Flow, FlowEnd, Handshake, Opening, Place, Seen, SeenMore, StreamStart};
+use super::{Answer, Flow, FlowEnd, Handshake, OpenFlow, Opening, Place, Seen, SeenMore, StreamStart};
 
 impl State {
     /// The flow as it stands; its first bytes move out of `self`.
@@ -38,6 +38,26 @@ impl State {
             via,
             evicted,
             seen,
+        }
+    }
+
+    /// The flow as it stands, in short; nothing moves.
+    pub(super) fn glance(&self) -> OpenFlow {
+        let (low, high) = self.key.ends();
+        let (side, _) = self.direction(low, high);
+        let (initiator, responder) = match side {
+            Side::Low => (low, high),
+            Side::High => (high, low),
+        };
+        OpenFlow {
+            initiator,
+            responder,
+            transport: self.key.transport(),
+            forward: self.counters[side.index()],
+            backward: self.counters[side.other().index()],
+            first: self.first,
+            last: self.last,
+            verdict: self.verdict(),
         }
     }
 

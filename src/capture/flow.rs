@@ -154,6 +154,39 @@ pub trait Audience {
 
     /// Takes a finished flow, with its first bytes, or with the number that `judge` gave for them.
     fn finished(&mut self, flow: Flow, verdict: Option<u32>);
+
+    /// The moment, in nanoseconds since 1970, if open flows should be shown now; flows that are over
+    /// by then are handed out before.
+    fn asks(&mut self) -> Option<u64> {
+        None
+    }
+
+    /// Is shown an open flow, because it asked.
+    fn open(&mut self, _: &OpenFlow) {}
+
+    /// All open flows were shown.
+    fn surveyed(&mut self) {}
+}
+
+/// An open flow as it stands, in short.
+#[derive(Clone, Copy, Debug)]
+pub struct OpenFlow {
+    /// Who opened it, as far as is known yet.
+    pub initiator: FlowEnd,
+    /// Who was called.
+    pub responder: FlowEnd,
+    /// The protocol above IP.
+    pub transport: Transport,
+    /// Packets and bytes from the initiator.
+    pub forward: Counters,
+    /// Packets and bytes from the responder.
+    pub backward: Counters,
+    /// Time of the first packet, in nanoseconds since 1970.
+    pub first: u64,
+    /// Time of the last packet.
+    pub last: u64,
+    /// The number that `judge` gave, if it was asked already.
+    pub verdict: Option<u32>,
 }
 
 /// When an audience judges.

@@ -26,8 +26,8 @@ mod window;
 
 pub use container::{CaptureError, CaptureSummary, Input, read_capture, read_captures};
 pub use flow::{
-    Answer, Audience, Counters, Flow, FlowEnd, Handshake, Judging, Leg, Medium, Opening, Place, Seen,
-    SeenMore, StreamStart, Transport,
+    Answer, Audience, Counters, Flow, FlowEnd, Handshake, Judging, Leg, Medium, OpenFlow, Opening, Place,
+    Seen, SeenMore, StreamStart, Transport,
 };
 pub use shard::read_in_parallel;
 pub use table::FlowLimits;

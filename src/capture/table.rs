@@ -188,6 +188,18 @@ impl FlowTable {
         }
     }
 
+    /// Shows all open flows to who asked for them; those that are over by now are handed out.
+    pub(super) fn survey(&mut self, now: u64, audience: &mut dyn Audience) {
+        for slot in 0..self.slots.len() {
+            let Some(state) = &self.slots[slot] else { continue };
+            match state.is_silent(now, &self.limits, GRACE) {
+                true => self.emit(slot as u32, false, audience),
+                false => audience.open(&state.glance()),
+            }
+        }
+        audience.surveyed();
+    }
+
     /// Hands out everything that is left.
     pub(super) fn finish(&mut self, audience: &mut dyn Audience) {
         for slot in 0..self.slots.len() {

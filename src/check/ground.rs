@@ -223,7 +223,7 @@ pub(super) fn segments_of_flow(
             }
             Party::Outside => [segments.of_address(address)].into(),
             // Private and not explained: it may be inside, unless the contract knows the address.
-            Party::Unknown => {
+            Party::Unknown | Party::Unsettled(_) => {
                 let known = segments.of_address(address);
                 (known != segments.outside()).then_some(known).into_iter().collect()
             }

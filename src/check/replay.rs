@@ -131,7 +131,7 @@ fn peers(version: &Version<'_>, (party, ip): &(Party, IpAddr)) -> Option<Vec<u32
         Party::Endpoint { workload, variant } => Some(vec![version.graph.class_of(*workload, *variant)]),
         Party::Shared(all) => Some(all.iter().flat_map(|w| version.graph.classes_of(*w)).copied().collect()),
         Party::Outside | Party::Unknown | Party::Node(_) => Some(vec![version.graph.atom_of(*ip)]),
-        Party::Service(_) | Party::Group => None,
+        Party::Service(_) | Party::Unsettled(_) | Party::Group => None,
     }
 }
 

@@ -161,13 +161,13 @@ pub(super) fn flow_subject(evidence: &Evidence<'_>, seen: &ObservedFlow) -> Stri
 /// Whether a flow touches something of the cluster, is between two single ends, and left its pod.
 pub(super) fn is_ours(seen: &ObservedFlow) -> bool {
     let ours = |party: &Party| {
-        matches!(party, Party::Endpoint { .. } | Party::Shared(_) | Party::Service(_) | Party::Node(_))
+        let known = matches!(party, Party::Endpoint { .. } | Party::Shared(_) | Party::Service(_));
+        known || matches!(party, Party::Node(_) | Party::Unsettled(_))
     };
     let group = [&seen.initiator, &seen.responder].contains(&&Party::Group);
-    seen.stretch == Stretch::Wire
-        && !group
-        && seen.initiator != seen.responder
-        && (ours(&seen.initiator) || ours(&seen.responder))
+    // For one reason, two are not known: that makes them not the same.
+    let one = seen.initiator == seen.responder && !matches!(seen.initiator, Party::Unsettled(_));
+    seen.stretch == Stretch::Wire && !group && !one && (ours(&seen.initiator) || ours(&seen.responder))
 }
 
 /// A fact that a detector found, by its name.

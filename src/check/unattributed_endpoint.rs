@@ -3,8 +3,9 @@
 //! Its page, which is run as a test, says why it matters and what to do.
 
 use super::{Evidence, Finding, check};
+use crate::inventory::Unsettled;
 use crate::observed::{ObservedFlow, Party, Stretch};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 check! {
     UnattributedEndpoint, "unattributed-endpoint", Low, "An address on the wire that no object explains.",
@@ -12,24 +13,38 @@ check! {
 }
 
 fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
-    let mut flows: BTreeMap<String, usize> = BTreeMap::new();
+    let mut flows: BTreeMap<String, (usize, BTreeSet<Unsettled>)> = BTreeMap::new();
     let inside = |seen: &&ObservedFlow| matches!(seen.stretch, Stretch::Inside(_));
     for seen in evidence.observed.flows.iter().filter(|seen| !inside(seen)) {
         for (party, end) in [(&seen.initiator, seen.flow.initiator), (&seen.responder, seen.flow.responder)] {
-            if *party == Party::Unknown {
-                *flows.entry(end.ip.to_string()).or_default() += 1;
-            }
+            let why = match party {
+                Party::Unknown => None,
+                Party::Unsettled(why) => Some(*why),
+                _ => continue,
+            };
+            let (count, reasons) = flows.entry(end.ip.to_string()).or_default();
+            *count += 1;
+            reasons.extend(why);
         }
     }
-    let finding = |(address, count): (String, usize)| {
-        UnattributedEndpoint.finding(
-            address,
-            format!(
-                "{count} flows have this end, and no pod, service or node that was read holds the address."
+    let finding = |(address, (count, reasons)): (String, (usize, BTreeSet<Unsettled>))| {
+        let reasons: Vec<&str> = reasons.into_iter().map(Unsettled::why).collect();
+        let (message, fix) = match reasons.is_empty() {
+            true => (
+                format!(
+                    "{count} flows have this end, and no pod, service or node that was read holds the address."
+                ),
+                "Read the objects that hold it: nodes, and pods with their status.",
             ),
-            Vec::new(),
-            "Read the objects that hold it: nodes, and pods with their status.",
-        )
+            false => (
+                format!(
+                    "{count} flows have this end, and which pod held the address then is not known: {}.",
+                    reasons.join("; ")
+                ),
+                "Take snapshots more often, and one before the capture begins.",
+            ),
+        };
+        UnattributedEndpoint.finding(address, message, Vec::new(), fix)
     };
     flows.into_iter().map(finding).collect()
 }

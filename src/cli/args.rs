@@ -126,6 +126,9 @@ pub struct Check {
     /// Captures (pcap or pcapng, gzip or zstd too), or folders of them
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub capture: Vec<PathBuf>,
+    /// Snapshots of the cluster, or folders of them: an address belongs to whom they show at the time
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub snapshot: Vec<PathBuf>,
     /// Report where other dataplanes would read these manifests differently
     #[arg(long)]
     pub portability: bool,
@@ -163,20 +166,45 @@ pub struct Flows {
     /// Manifests that name the addresses
     #[arg(long, value_name = "PATH")]
     pub manifests: Vec<PathBuf>,
+    /// Snapshots of the cluster, or folders of them: an address belongs to whom they show at the time
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub snapshot: Vec<PathBuf>,
 }
 
 /// `capture`
 #[derive(Debug, ClapArgs)]
 pub struct CaptureLive {
-    /// An interface, or `any`
-    #[arg(short, long, value_name = "IFACE")]
-    pub interface: String,
+    /// An interface, or `any`; may be repeated
+    #[arg(short, long, value_name = "IFACE", required = true)]
+    pub interface: Vec<String>,
     /// Manifests that name the addresses
     #[arg(long, value_name = "PATH", num_args = 1..)]
     pub manifests: Vec<PathBuf>,
-    /// Review against the manifests instead of listing flows
-    #[arg(long)]
-    pub check: bool,
+    /// Snapshots of the cluster, or folders of them: an address belongs to whom they show at the time
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub snapshot: Vec<PathBuf>,
+    /// Review against these manifests (or those of --manifests and --snapshot): a finding is told
+    /// when it first appears
+    #[arg(long, value_name = "PATH", num_args = 0..)]
+    pub check: Option<Vec<PathBuf>>,
+    /// Sort the live table by this
+    #[arg(long, value_enum, default_value_t = Sort::Bytes)]
+    pub sort: Sort,
+    /// Show only lines of the live table with this text
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub only: String,
+    /// Write a record of each flow to files in this folder
+    #[arg(long, value_name = "DIR")]
+    pub write_records: Option<PathBuf>,
+    /// Begin another file of records after this size or time: `100MB`, `64KiB`, `5m`, `1h`
+    #[arg(long, value_name = "SIZE|TIME", default_value = "100MB")]
+    pub rotate: String,
+    /// Keep only so many of the newest files of records
+    #[arg(long, value_name = "N")]
+    pub keep: Option<usize>,
+    /// Go on as this user once the interfaces are open; by default as the one who called sudo
+    #[arg(long, value_name = "USER")]
+    pub user: Option<String>,
     /// A BPF filter, as in pcap-filter(7)
     #[arg(long, value_name = "BPF", default_value = "")]
     pub filter: String,
@@ -267,6 +295,29 @@ pub struct Watch {
 pub struct Rules {
     /// The check whose page to print
     pub name: Option<String>,
+}
+
+impl CaptureLive {
+    /// Whether flows are reviewed.
+    pub fn reviews(&self) -> bool {
+        self.check.is_some()
+    }
+
+    /// All manifests that were named.
+    pub fn all_manifests(&self) -> Vec<PathBuf> {
+        self.manifests.iter().chain(self.check.iter().flatten()).cloned().collect()
+    }
+}
+
+/// What the live table is sorted by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Sort {
+    /// Bytes of a flow.
+    Bytes,
+    /// Packets of a flow.
+    Packets,
+    /// The newest flows first.
+    Newest,
 }
 
 /// Severities that `--fail-on` takes.

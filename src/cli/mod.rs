@@ -4,6 +4,7 @@ mod args;
 mod commands;
 mod ends;
 mod failure;
+mod live;
 mod settings;
 
 pub use failure::{Failure, FailureKind};

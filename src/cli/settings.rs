@@ -203,7 +203,7 @@ pub fn live(args: &super::args::CaptureLive) -> Result<LiveOptions, Failure> {
             .ok_or_else(|| Failure::usage(format!("{text:?} is no time"), "90s, 5m, 2h, or seconds"))
     });
     Ok(LiveOptions {
-        interface: args.interface.clone(),
+        interfaces: args.interface.clone(),
         filter: args.filter.clone(),
         snaplen: args.snaplen,
         buffer_mib: args.buffer,
@@ -213,7 +213,7 @@ pub fn live(args: &super::args::CaptureLive) -> Result<LiveOptions, Failure> {
 }
 
 /// `90s`, `5m`, `2h`, or seconds.
-fn duration(text: &str) -> Option<Duration> {
+pub fn duration(text: &str) -> Option<Duration> {
     let digits = text.trim_end_matches(['s', 'm', 'h']);
     let unit = match &text[digits.len()..] {
         "" | "s" => 1,

@@ -10,13 +10,17 @@ mod istio;
 mod made;
 mod network;
 mod proxy;
+mod series;
 mod service;
+mod tenancy;
 mod virtual_machine;
 mod workload;
 
 pub use build::read;
 pub use network::{AttachmentName, Attachments, Definitions};
 pub use service::{Node, Service, ServiceEntry, ServiceKind, ServicePort, TargetPort, TrafficPolicy};
+pub use series::{Merged, merged};
+pub use tenancy::{Held, PodName, Tenancy, Unsettled};
 pub use workload::{ContainerPort, Network, Variant, Workload};
 
 use crate::model::api_kind::of;
@@ -68,6 +72,8 @@ pub struct Inventory {
     pub definitions: Definitions,
     /// Labels of service accounts, by namespace and name.
     pub service_accounts: BTreeMap<(String, String), Labels>,
+    /// Who held which address when; empty where no series of snapshots was read.
+    pub tenancy: Tenancy,
 }
 
 /// A namespace and what selectors see of it.

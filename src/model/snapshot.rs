@@ -24,7 +24,7 @@ pub const KIND: &str = "Snapshot";
 pub struct Snapshot {
     /// When, where and of what it was taken.
     pub head: SnapshotHead,
-    /// The objects, as the API server gave them.
+    /// The objects, as the API server gave them, and the head.
     pub documents: Vec<Document>,
 }
 
@@ -66,6 +66,12 @@ impl SnapshotHead {
     /// A moment that is missing or none, and fields of another shape.
     pub fn of(document: &Document) -> Option<Result<SnapshotHead, Problem>> {
         SnapshotHead::is_head(document).then(|| read(document))
+    }
+
+    /// Whether objects of a kind were listed: all that there were are in the snapshot.
+    pub fn covers(&self, kind: &str) -> bool {
+        let read = self.reads.is_empty() || self.reads.iter().any(|read| read == kind);
+        read && !self.forbidden.iter().any(|forbidden| forbidden.kind == kind)
     }
 
     /// What could not be read is not known: more may be allowed, and somebody may be missing, unless

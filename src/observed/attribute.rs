@@ -1,20 +1,26 @@
 //! Addresses → parties, by one look-up table made from the inventory.
 
-use super::Party;
-use crate::inventory::{Inventory, Network};
+use super::{Flow, Party, Transport};
+use crate::inventory::{Held, Inventory, Network, PodName, Tenancy};
+use crate::model::Instant;
 use hashbrown::HashMap;
 use std::net::IpAddr;
 
-/// Who holds which address.
+/// Who holds which address, and where snapshots show it, who held it when.
 #[derive(Debug)]
-pub struct Directory(HashMap<IpAddr, Party>);
+pub struct Directory<'a> {
+    table: HashMap<IpAddr, Party>,
+    tenancy: &'a Tenancy,
+    /// Where pods stand in the inventory.
+    pods: HashMap<PodName, (usize, usize)>,
+}
 
-impl Directory {
+impl<'a> Directory<'a> {
     /// Collects the addresses of pods, services and nodes.
     ///
     /// Pods come before services, services before nodes; an address that several workloads hold
     /// belongs to all of them.
-    pub fn new(inventory: &Inventory) -> Directory {
+    pub fn new(inventory: &'a Inventory) -> Directory<'a> {
         let mut table: HashMap<IpAddr, Party> = HashMap::new();
         for (number, node) in inventory.nodes.iter().enumerate() {
             table.extend(node.addresses.iter().map(|address| (*address, Party::Node(number))));
@@ -41,12 +47,53 @@ impl Directory {
                 table.insert(*address, party);
             }
         }
-        Directory(table)
+        let mut pods = HashMap::new();
+        if !inventory.tenancy.is_empty() {
+            for (workload, variant, one) in variants(inventory) {
+                let namespace = &inventory.workloads[workload].name.namespace;
+                let names = one.pods.iter().map(|pod| (namespace.clone(), pod.clone()));
+                pods.extend(names.map(|pod| (pod, (workload, variant))));
+            }
+        }
+        Directory { table, tenancy: &inventory.tenancy, pods }
     }
 
-    /// Who holds the address.
+    /// Who held the address while a flow went on.
+    ///
+    /// A connection of TCP stays with whom it began: nobody else can go on with it.
+    pub fn party_during(&self, address: IpAddr, flow: &Flow) -> Party {
+        let first = Instant(flow.first);
+        let held = match flow.transport {
+            _ if self.tenancy.is_empty() => Held::NeverByPods,
+            Transport::Tcp => self.tenancy.holder(address, first),
+            _ => self.tenancy.holder_during(address, first, Instant(flow.last)),
+        };
+        match held {
+            Held::NeverByPods => self.party(address),
+            Held::NotKnown(why) => Party::Unsettled(why),
+            Held::By(pods) => self.of_pods(&pods).unwrap_or_else(|| self.party(address)),
+        }
+    }
+
+    /// The party of pods that a snapshot shows.
+    fn of_pods(&self, pods: &[PodName]) -> Option<Party> {
+        let mut places: Vec<(usize, usize)> =
+            pods.iter().filter_map(|pod| self.pods.get(pod)).copied().collect();
+        places.sort_unstable();
+        match places.as_slice() {
+            [] => None,
+            [(workload, variant)] => Some(Party::Endpoint { workload: *workload, variant: *variant }),
+            several => {
+                let mut workloads: Vec<usize> = several.iter().map(|(workload, _)| *workload).collect();
+                workloads.dedup();
+                Some(Party::Shared(workloads))
+            }
+        }
+    }
+
+    /// Who holds the address, by the last that was read.
     pub fn party(&self, address: IpAddr) -> Party {
-        match self.0.get(&address) {
+        match self.table.get(&address) {
             Some(party) => party.clone(),
             None if is_group(address) => Party::Group,
             None if is_private(address) => Party::Unknown,
@@ -56,8 +103,8 @@ impl Directory {
 }
 
 /// Names both ends of a flow.
-pub fn attribute(directory: &Directory, flow: &crate::capture::Flow) -> (Party, Party) {
-    (directory.party(flow.initiator.ip), directory.party(flow.responder.ip))
+pub fn attribute(directory: &Directory<'_>, flow: &Flow) -> (Party, Party) {
+    (directory.party_during(flow.initiator.ip, flow), directory.party_during(flow.responder.ip, flow))
 }
 
 fn variants(inventory: &Inventory) -> impl Iterator<Item = (usize, usize, &crate::inventory::Variant)> {

@@ -16,7 +16,7 @@ const TCP_WINDOW: u64 = 1_000_000_000;
 const UDP_WINDOW: u64 = 100_000_000;
 
 /// Names both ends of all flows and joins those that are legs of one connection.
-pub fn join(mut flows: Vec<ObservedFlow>, directory: &Directory) -> Vec<ObservedFlow> {
+pub fn join(mut flows: Vec<ObservedFlow>, directory: &Directory<'_>) -> Vec<ObservedFlow> {
     let order = |seen: &ObservedFlow| {
         let flow = &seen.flow;
         (flow.first, flow.initiator, flow.responder, flow.transport, flow.last)

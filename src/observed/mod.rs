@@ -4,18 +4,20 @@
 
 mod attribute;
 mod legs;
+mod live;
 mod names;
 mod stretch;
 mod witness;
 
 pub use attribute::{Directory, attribute};
 pub use legs::join;
+pub use live::{Follower, Glance, Watch};
 pub use names::{NamedBy, Names};
 pub use stretch::{Stretch, WhyInside, leave_open};
 pub use witness::Witness;
 
-pub use crate::capture::{Answer, Flow, FlowEnd, Leg, Place, Seen, Transport};
-use crate::inventory::Inventory;
+pub use crate::capture::{Answer, Counters, Flow, FlowEnd, Leg, Place, Seen, Transport};
+use crate::inventory::{Inventory, Unsettled};
 use crate::protocol::Detection;
 use std::sync::Arc;
 
@@ -69,6 +71,8 @@ pub enum Party {
     Outside,
     /// A private address that no object explains.
     Unknown,
+    /// Pods held the address, and who did when the flow was seen is not known.
+    Unsettled(Unsettled),
     /// No single endpoint's address: broadcast, multicast, unspecified, IPv6 link-local.
     Group,
 }
@@ -85,7 +89,7 @@ impl Party {
                 format!("{}/Service/{}", service.namespace, service.name)
             }
             Party::Node(index) => format!("Node/{}", inventory.nodes[*index].name),
-            Party::Outside | Party::Unknown | Party::Group => address.to_string(),
+            Party::Outside | Party::Unknown | Party::Unsettled(_) | Party::Group => address.to_string(),
         }
     }
 

@@ -18,6 +18,13 @@ pub(super) fn write(analysis: &Analysis, out: &mut dyn Write) -> io::Result<()> 
     Ok(())
 }
 
+/// Writes the line of one flow.
+pub(super) fn write_one(analysis: &Analysis, seen: &ObservedFlow, out: &mut dyn Write) -> io::Result<()> {
+    let mut line = Line::default();
+    record(&mut line, analysis, seen);
+    out.write_all(line.bytes())
+}
+
 /// All fields in their order; those at the end only where there is something to say.
 fn record(line: &mut Line, analysis: &Analysis, seen: &ObservedFlow) {
     let flow = &seen.flow;
@@ -103,6 +110,11 @@ fn end(line: &mut Line, analysis: &Analysis, end: FlowEnd, party: &Party) {
         line.put(",\"named_by\":\"");
         line.put(by.word());
         line.put("\"");
+        return;
+    }
+    if let Party::Unsettled(why) = party {
+        line.put(",\"unsettled\":");
+        line.text(why.why());
         return;
     }
     // Most ends of most captures have no name, and need not be asked for one.

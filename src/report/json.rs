@@ -256,7 +256,8 @@ fn report(analysis: &Analysis) -> Report<'_> {
 }
 
 /// The fingerprint of a finding: of the check and the names, never of lines.
-pub(super) fn fingerprint_of(finding: &Finding) -> String {
+/// What a finding is known by in every run.
+pub fn fingerprint_of(finding: &Finding) -> String {
     fingerprint(&[finding.check, &finding.subject, &finding.detail])
 }
 

@@ -24,8 +24,12 @@ pub(super) fn end_name(analysis: &Analysis, end: &End) -> String {
 pub fn party_name(analysis: &Analysis, party: &Party, address: IpAddr) -> String {
     let name = party.name(&analysis.inventory, address);
     let known = match party {
-        Party::Outside | Party::Unknown => network_name(analysis, address),
+        Party::Outside | Party::Unknown | Party::Unsettled(_) => network_name(analysis, address),
         _ => None,
+    };
+    let name = match party {
+        Party::Unsettled(why) => format!("{name} ({})", why.why()),
+        _ => name,
     };
     match (known, observed_name(analysis, party, address)) {
         (Some(known), _) | (None, Some((known, _))) => format!("{known} ({name})"),
@@ -195,8 +199,8 @@ pub(super) fn bend_word(bend: Bend) -> &'static str {
     }
 }
 
-/// A time as RFC 3339 in UTC with microseconds.
-pub(super) fn time_text(nanos: u64) -> String {
+/// A moment, in nanoseconds since 1970, as RFC 3339 in UTC with microseconds.
+pub fn time_text(nanos: u64) -> String {
     let mut line = Line::default();
     put_time(&mut line, nanos);
     String::from_utf8_lossy(line.bytes()).into_owned()

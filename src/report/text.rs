@@ -8,6 +8,7 @@ use super::{Format, GraphOptions, View, What, exposure, flow_line};
 use crate::analysis::Analysis;
 use crate::check::{Finding, Severity};
 use crate::graph;
+use crate::model::Gap;
 use crate::observed::Stretch;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -87,7 +88,7 @@ fn segments(analysis: &Analysis, out: &mut dyn Write) -> io::Result<()> {
 }
 
 /// `3 findings: 1 critical, 2 high`, or that nothing was found.
-pub(super) fn headline(analysis: &Analysis) -> String {
+pub fn headline(analysis: &Analysis) -> String {
     let mut counts: BTreeMap<std::cmp::Reverse<Severity>, usize> = BTreeMap::new();
     for finding in &analysis.findings {
         *counts.entry(std::cmp::Reverse(finding.severity)).or_default() += 1;
@@ -99,6 +100,15 @@ pub(super) fn headline(analysis: &Analysis) -> String {
         counts.iter().map(|(severity, n)| format!("{n} {}", severity.0.word())).collect();
     let word = if analysis.findings.len() == 1 { "finding" } else { "findings" };
     format!("{} {word}: {}", analysis.findings.len(), parts.join(", "))
+}
+
+/// A finding with its severity, as it is told when it first appears.
+///
+/// # Errors
+/// Those of the writer.
+pub fn finding(analysis: &Analysis, finding: &Finding, out: &mut dyn Write) -> io::Result<()> {
+    write!(out, "\n{}", finding.severity.word().to_uppercase())?;
+    one(analysis, finding, out)
 }
 
 fn one(analysis: &Analysis, finding: &Finding, out: &mut dyn Write) -> io::Result<()> {
@@ -114,11 +124,19 @@ fn one(analysis: &Analysis, finding: &Finding, out: &mut dyn Write) -> io::Resul
 }
 
 fn gaps(analysis: &Analysis, out: &mut dyn Write) -> io::Result<()> {
-    if analysis.gaps.is_empty() {
+    not_known(&analysis.gaps, out)
+}
+
+/// The section on what is not known; nothing where everything is.
+///
+/// # Errors
+/// Those of the writer.
+pub fn not_known(gaps: &[Gap], out: &mut dyn Write) -> io::Result<()> {
+    if gaps.is_empty() {
         return Ok(());
     }
-    writeln!(out, "\nNOT KNOWN ({})\n", analysis.gaps.len())?;
-    for gap in &analysis.gaps {
+    writeln!(out, "\nNOT KNOWN ({})\n", gaps.len())?;
+    for gap in gaps {
         writeln!(out, "  {} [{}]\n    {}", gap.what, bend_word(gap.bends), origin_text(&gap.origin))?;
     }
     Ok(())

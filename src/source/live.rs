@@ -1,5 +1,5 @@
-//! Packets of an interface, through libpcap, as the bytes of a capture file: what reads files reads
-//! interfaces as well.
+//! Packets of interfaces, through libpcap, as the bytes of a capture file: what reads files reads
+//! interfaces as well. One interface is a pcap, several are a pcapng with one description for each.
 //!
 //! The end comes with a time, a number of packets, or a signal; what was captured until then is
 //! handed over, and what the kernel dropped is known afterwards.
@@ -17,19 +17,27 @@ use std::time::{Duration, Instant};
 const LAST_CALL: Duration = Duration::from_millis(250);
 /// How long to sleep where no packet waits: short against the time in which a buffer fills.
 const PAUSE: Duration = Duration::from_millis(5);
+/// How often the kernel is asked what it dropped.
+const STATISTICS: Duration = Duration::from_millis(100);
+/// Bytes that are handed over at a time.
+const MOST_AT_ONCE: usize = 1 << 18;
+/// Packets that are taken of one interface before the next has its turn.
+const TURN: usize = 256;
+/// A filter that lets nothing through, until packets are wanted: no packet is empty.
+const NOTHING: &str = "less 0";
 
 /// What to capture.
 #[derive(Clone, Debug)]
 pub struct LiveOptions {
-    /// An interface by its name, or `any`.
-    pub interface: String,
+    /// Interfaces by their names, or `any`; at least one.
+    pub interfaces: Vec<String>,
     /// A BPF filter in the language of pcap-filter(7); empty for everything.
     pub filter: String,
     /// Bytes kept of each packet.
     pub snaplen: u32,
-    /// The kernel's buffer, in MiB.
+    /// The kernel's buffer for each interface, in MiB.
     pub buffer_mib: u32,
-    /// When to end; never where `None`.
+    /// When to end, from the first packet that is wanted; never where `None`.
     pub duration: Option<Duration>,
     /// After how many packets to end; never where `None`.
     pub count: Option<u64>,
@@ -37,53 +45,121 @@ pub struct LiveOptions {
 
 /// Counters of a capture that runs or has ended.
 #[derive(Clone, Debug, Default)]
-pub struct LiveCounters(Arc<Counters>);
+pub struct LiveCounters(Arc<Vec<Counters>>);
 
 #[derive(Debug, Default)]
 struct Counters {
+    interface: String,
     received: AtomicU64,
     dropped: AtomicU64,
     interface_dropped: AtomicU64,
+    gone: AtomicBool,
 }
 
 impl LiveCounters {
     /// Packets that came through the filter.
     pub fn received(&self) -> u64 {
-        self.0.received.load(Ordering::Relaxed)
+        self.0.iter().map(|one| one.received.load(Ordering::Relaxed)).sum()
     }
 
     /// Packets that were lost because the buffer was full.
     pub fn dropped(&self) -> u64 {
-        self.0.dropped.load(Ordering::Relaxed)
+        self.0.iter().map(|one| one.dropped.load(Ordering::Relaxed)).sum()
     }
 
-    /// Packets that the interface or its driver dropped.
+    /// Packets that the interfaces or their drivers dropped.
     pub fn interface_dropped(&self) -> u64 {
-        self.0.interface_dropped.load(Ordering::Relaxed)
+        self.0.iter().map(|one| one.interface_dropped.load(Ordering::Relaxed)).sum()
+    }
+
+    /// Interfaces that went away while they were captured.
+    pub fn gone(&self) -> Vec<&str> {
+        let gone = self.0.iter().filter(|one| one.gone.load(Ordering::Relaxed));
+        gone.map(|one| one.interface.as_str()).collect()
     }
 }
 
-/// An open interface; reading gives the bytes of a pcap file.
+/// Tells a capture to end, as a signal does.
+#[derive(Clone, Debug, Default)]
+pub struct Stop(Arc<AtomicBool>);
+
+impl Stop {
+    /// Ends the capture; what waits is still handed over.
+    pub fn now(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Open interfaces; reading gives the bytes of a capture file.
 pub struct Live {
-    capture: Capture<Active>,
+    handles: Vec<Handle>,
+    format: Format,
+    filter: String,
+    duration: Option<Duration>,
     pending: Vec<u8>,
     at: usize,
+    /// Packets of several interfaces that wait to be put in order: time, interface, wire length, bytes.
+    waiting: Vec<(u64, u32, u32, Vec<u8>)>,
     end: Option<Instant>,
     /// Set once the end has come: until then, what waits in the buffer is still taken.
     last_call: Option<Instant>,
     left: u64,
-    stop: Arc<AtomicBool>,
+    asked: Option<Instant>,
+    stop: Stop,
     counters: LiveCounters,
 }
 
-/// Opens an interface.
+struct Handle {
+    capture: Capture<Active>,
+    open: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Format {
+    Pcap,
+    Pcapng,
+}
+
+/// Opens interfaces. Nothing is captured before [`Live::begin`], so that privileges can be given up
+/// and manifests be read in between.
 ///
 /// # Errors
 /// The interface that is not there, may not be opened, or the filter that is none.
-pub fn open_live(options: &LiveOptions) -> Result<(Live, LiveCounters), Problem> {
-    let failed = |error: pcap::Error, hint: &str| problem(&options.interface, &error.to_string(), hint);
-    let inactive = Capture::from_device(options.interface.as_str())
-        .map_err(|error| failed(error, "`ip link` lists the interfaces"))?;
+pub fn open_live(options: &LiveOptions) -> Result<Live, Problem> {
+    let stop = Stop::default();
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        signal_hook::flag::register(signal, stop.0.clone())
+            .map_err(|error| problem("capture", &format!("no signals: {error}"), ""))?;
+    }
+    let handles = options.interfaces.iter().map(|name| open(name, options)).collect::<Result<Vec<_>, _>>()?;
+    let links: Vec<u32> = handles.iter().map(|handle| handle.capture.get_datalink().0 as u32).collect();
+    let (format, pending) = match links.as_slice() {
+        [link] => (Format::Pcap, pcap_header(*link, options.snaplen)),
+        several => (Format::Pcapng, pcapng_header(several, &options.interfaces, options.snaplen)),
+    };
+    let counters = options.interfaces.iter();
+    let counters = counters.map(|name| Counters { interface: name.clone(), ..Counters::default() });
+    Ok(Live {
+        handles,
+        format,
+        filter: options.filter.clone(),
+        duration: options.duration,
+        pending,
+        at: 0,
+        waiting: Vec::new(),
+        end: None,
+        last_call: None,
+        left: options.count.unwrap_or(u64::MAX),
+        asked: None,
+        stop,
+        counters: LiveCounters(Arc::new(counters.collect())),
+    })
+}
+
+fn open(name: &str, options: &LiveOptions) -> Result<Handle, Problem> {
+    let failed = |error: pcap::Error, hint: &str| problem(name, &error.to_string(), hint);
+    let inactive =
+        Capture::from_device(name).map_err(|error| failed(error, "`ip link` lists the interfaces"))?;
     let mut capture = inactive
         .snaplen(i32::try_from(options.snaplen).unwrap_or(i32::MAX))
         .buffer_size(i32::try_from(u64::from(options.buffer_mib) << 20).unwrap_or(i32::MAX))
@@ -91,28 +167,12 @@ pub fn open_live(options: &LiveOptions) -> Result<(Live, LiveCounters), Problem>
         .timeout(100)
         .open()
         .map_err(|error| failed(error, &hint()))?;
-    capture
-        .filter(&options.filter, true)
-        .map_err(|error| failed(error, "filters are written as in pcap-filter(7): `tcp port 5432`"))?;
+    let wrong = "filters are written as in pcap-filter(7): `tcp port 5432`";
+    capture.filter(&options.filter, true).map_err(|error| failed(error, wrong))?;
+    capture.filter(NOTHING, true).map_err(|error| failed(error, ""))?;
     // With a timeout alone, a silent interface is waited for without end.
     let capture = capture.setnonblock().map_err(|error| failed(error, ""))?;
-    let stop = Arc::new(AtomicBool::new(false));
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-        signal_hook::flag::register(signal, stop.clone())
-            .map_err(|error| problem(&options.interface, &format!("no signals: {error}"), ""))?;
-    }
-    let counters = LiveCounters::default();
-    let live = Live {
-        pending: header(capture.get_datalink().0 as u32, options.snaplen),
-        capture,
-        at: 0,
-        end: options.duration.map(|duration| Instant::now() + duration),
-        last_call: None,
-        left: options.count.unwrap_or(u64::MAX),
-        stop,
-        counters: counters.clone(),
-    };
-    Ok((live, counters))
+    Ok(Handle { capture, open: true })
 }
 
 /// Which interfaces there are, and what it takes to open them.
@@ -124,48 +184,158 @@ fn hint() -> String {
 }
 
 /// The header of a pcap file in the byte order of this machine's readers: little endian.
-fn header(link_type: u32, snaplen: u32) -> Vec<u8> {
+fn pcap_header(link_type: u32, snaplen: u32) -> Vec<u8> {
     let mut bytes = vec![0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0];
     bytes.extend(snaplen.to_le_bytes());
     bytes.extend(link_type.to_le_bytes());
     bytes
 }
 
+/// A section and its interfaces (draft-ietf-opsawg-pcapng sections 4.1 and 4.2), little endian.
+fn pcapng_header(links: &[u32], names: &[String], snaplen: u32) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let section = [0x1a2b_3c4d_u32.to_le_bytes(), [1, 0, 0, 0], [0xff; 4], [0xff; 4]].concat();
+    block(&mut bytes, 0x0a0d_0d0a, &[&section]);
+    for (link, name) in links.iter().zip(names) {
+        let fixed = [(link & 0xffff).to_le_bytes(), snaplen.to_le_bytes()].concat();
+        let length = (name.len() as u16).to_le_bytes();
+        let option = [&[2, 0], &length[..], name.as_bytes(), &vec![0; padding(name.len())]].concat();
+        block(&mut bytes, 1, &[&fixed, &option, &[0; 4]]);
+    }
+    bytes
+}
+
+/// A block of pcapng: type, length, content, padding, length again.
+fn block(out: &mut Vec<u8>, kind: u32, parts: &[&[u8]]) {
+    let content: usize = parts.iter().map(|part| part.len()).sum();
+    let length = ((content + padding(content) + 12) as u32).to_le_bytes();
+    out.extend(kind.to_le_bytes());
+    out.extend(length);
+    parts.iter().for_each(|part| out.extend_from_slice(part));
+    out.extend(&[0; 3][..padding(content)]);
+    out.extend(length);
+}
+
+/// Bytes up to the next multiple of four.
+fn padding(length: usize) -> usize {
+    length.next_multiple_of(4) - length
+}
+
 impl Live {
+    /// Its counters, which go on counting.
+    pub fn counters(&self) -> LiveCounters {
+        self.counters.clone()
+    }
+
+    /// What ends it.
+    pub fn stop(&self) -> Stop {
+        self.stop.clone()
+    }
+
+    /// From now on packets are wanted, and the time runs.
+    ///
+    /// # Errors
+    /// The filter cannot be set.
+    pub fn begin(&mut self) -> Result<(), Problem> {
+        for (handle, counters) in self.handles.iter_mut().zip(self.counters.0.iter()) {
+            let set = handle.capture.filter(&self.filter, true);
+            set.map_err(|error| problem(&counters.interface, &error.to_string(), ""))?;
+        }
+        self.end = self.duration.map(|duration| Instant::now() + duration);
+        Ok(())
+    }
+
     /// Waits for packets and takes all that are there, up to what a reader takes at a time.
     fn fill(&mut self, room: usize) {
         self.pending.clear();
         self.at = 0;
-        while self.pending.len() < room.min(1 << 18) && !self.is_over() {
-            match self.capture.next_packet() {
+        while self.pending.len() < room.min(MOST_AT_ONCE) && !self.is_over() {
+            match (self.take_turns(), self.last_call) {
+                (0, Some(_)) => self.left = 0,
+                (0, None) if self.pending.is_empty() => thread::sleep(PAUSE),
+                (0, None) => break,
+                _ => {}
+            }
+            self.count();
+        }
+        self.count();
+    }
+
+    /// Takes some packets of each interface; how many came.
+    fn take_turns(&mut self) -> usize {
+        let mut came = 0;
+        for number in 0..self.handles.len() {
+            came += self.take(number);
+        }
+        // Interfaces take turns, packets come in the order of time.
+        self.waiting.sort_by_key(|(micros, ..)| *micros);
+        for (micros, interface, length, bytes) in self.waiting.drain(..) {
+            let captured = bytes.len() as u32;
+            let words = [interface, (micros >> 32) as u32, micros as u32, captured, length];
+            let head: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+            block(&mut self.pending, 6, &[&head, &bytes]);
+        }
+        came
+    }
+
+    fn take(&mut self, number: usize) -> usize {
+        let handle = &mut self.handles[number];
+        let mut came = 0;
+        while handle.open && came < TURN && self.left > 0 {
+            match handle.capture.next_packet() {
                 Ok(packet) => {
                     let head = packet.header;
-                    let words = [head.ts.tv_sec as u32, head.ts.tv_usec as u32, head.caplen, head.len];
-                    words.iter().for_each(|word| self.pending.extend(word.to_le_bytes()));
-                    self.pending.extend_from_slice(packet.data);
+                    match self.format {
+                        Format::Pcap => {
+                            let words =
+                                [head.ts.tv_sec as u32, head.ts.tv_usec as u32, head.caplen, head.len];
+                            words.iter().for_each(|word| self.pending.extend(word.to_le_bytes()));
+                            self.pending.extend_from_slice(packet.data);
+                        }
+                        Format::Pcapng => {
+                            let micros = head.ts.tv_sec as u64 * 1_000_000 + head.ts.tv_usec as u64;
+                            self.waiting.push((micros, number as u32, head.len, packet.data.to_vec()));
+                        }
+                    }
                     self.left -= 1;
+                    came += 1;
                 }
-                // Nothing waits: after the end, this is the end.
-                Err(pcap::Error::TimeoutExpired) if self.last_call.is_some() => self.left = 0,
-                Err(pcap::Error::TimeoutExpired) if self.pending.is_empty() => thread::sleep(PAUSE),
                 Err(pcap::Error::TimeoutExpired) => break,
                 // The interface went away: what was captured until then stands.
-                Err(_) => self.left = 0,
+                Err(_) => {
+                    handle.open = false;
+                    self.counters.0[number].gone.store(true, Ordering::Relaxed);
+                }
             }
         }
-        if let Ok(stats) = self.capture.stats() {
-            self.counters.0.received.store(u64::from(stats.received), Ordering::Relaxed);
-            self.counters.0.dropped.store(u64::from(stats.dropped), Ordering::Relaxed);
-            self.counters.0.interface_dropped.store(u64::from(stats.if_dropped), Ordering::Relaxed);
+        came
+    }
+
+    /// Asks the kernel for its counts, not too often: that is a system call for each interface.
+    fn count(&mut self) {
+        let now = Instant::now();
+        let recent = self.asked.is_some_and(|asked| now.duration_since(asked) < STATISTICS);
+        if recent && self.left > 0 && self.last_call.is_none() {
+            return;
+        }
+        self.asked = Some(now);
+        for (handle, counters) in self.handles.iter_mut().zip(self.counters.0.iter()) {
+            if let Ok(stats) = handle.capture.stats() {
+                counters.received.store(u64::from(stats.received), Ordering::Relaxed);
+                counters.dropped.store(u64::from(stats.dropped), Ordering::Relaxed);
+                counters.interface_dropped.store(u64::from(stats.if_dropped), Ordering::Relaxed);
+            }
         }
     }
 
     fn is_over(&mut self) -> bool {
-        let ended = || self.stop.load(Ordering::Relaxed) || self.end.is_some_and(|end| Instant::now() >= end);
+        let ended =
+            || self.stop.0.load(Ordering::Relaxed) || self.end.is_some_and(|end| Instant::now() >= end);
         if self.last_call.is_none() && ended() {
             self.last_call = Some(Instant::now() + LAST_CALL);
         }
-        self.left == 0 || self.last_call.is_some_and(|last| Instant::now() >= last)
+        let nobody = self.handles.iter().all(|handle| !handle.open);
+        self.left == 0 || nobody || self.last_call.is_some_and(|last| Instant::now() >= last)
     }
 }
 
@@ -178,5 +348,31 @@ impl Read for Live {
         buffer[..count].copy_from_slice(&self.pending[self.at..self.at + count]);
         self.at += count;
         Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn several_interfaces_make_blocks_that_say_their_length_on_both_sides() {
+        let names = ["eth0".to_owned(), "wg0".to_owned()];
+        let mut file = pcapng_header(&[1, 101], &names, 2_048);
+        block(&mut file, 6, &[&[7; 20], &[9; 31]]);
+        let word = |at: usize| u32::from_le_bytes(file[at..at + 4].try_into().expect("four bytes"));
+        let (mut at, mut kinds, mut links) = (0, Vec::new(), Vec::new());
+        while at < file.len() {
+            let length = word(at + 4) as usize;
+            assert!(length.is_multiple_of(4) && word(at + length - 4) as usize == length, "at {at}");
+            kinds.push(word(at));
+            if word(at) == 1 {
+                // The link type, then the name as option 2.
+                links.push((word(at + 8), file[at + 16], file[at + 18]));
+            }
+            at += length;
+        }
+        assert_eq!(kinds, [0x0a0d_0d0a, 1, 1, 6]);
+        assert_eq!(links, [(1, 2, 4), (101, 2, 3)]);
     }
 }

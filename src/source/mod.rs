@@ -4,11 +4,13 @@ mod contract;
 mod envoy;
 mod files;
 mod live;
+mod privileges;
 mod snapshots;
 mod yaml;
 
 pub use contract::{CONTRACT, ContractFile, read_contract};
 pub use files::{Reading, find_captures, open_capture, peak_memory_bytes, problem, read_manifests};
-pub use live::{Live, LiveCounters, LiveOptions, open_live};
+pub use live::{Live, LiveCounters, LiveOptions, Stop, open_live};
+pub use privileges::{Account, account, give_up_privileges};
 pub use snapshots::read_snapshots;
 pub use yaml::{parse, parse_one};

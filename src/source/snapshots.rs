@@ -3,8 +3,8 @@
 //! A snapshot is a file of manifests whose first document says when it was taken.
 
 use super::files::{self, Reading, problem};
+use crate::model::Problem;
 use crate::model::snapshot::{Snapshot, SnapshotHead};
-use crate::model::{Document, Problem};
 use std::path::PathBuf;
 
 /// Reads all snapshots at the given paths; what cannot be read is a problem, and the rest stands.
@@ -32,20 +32,16 @@ const HINT: &str =
 
 fn snapshot(name: &str, reading: Reading, problems: &mut Vec<Problem>) -> Result<Snapshot, Problem> {
     problems.extend(reading.problems);
-    let (heads, documents): (Vec<Document>, Vec<Document>) =
-        reading.documents.into_iter().partition(SnapshotHead::is_head);
-    let mut heads = heads.iter();
+    let mut heads = reading.documents.iter().filter(|document| SnapshotHead::is_head(document));
     let Some(head) = heads.next().and_then(SnapshotHead::of) else {
         return Err(problem(name, "this is no snapshot: it does not say when it was taken", HINT));
     };
     if let Some(second) = heads.next() {
-        return Err(Problem {
-            origin: second.origin.clone(),
-            message: "a second snapshot begins here".to_owned(),
-            hint: "one file holds one snapshot; name several files, or their folder".to_owned(),
-        });
+        let message = "a second snapshot begins here".to_owned();
+        let hint = "one file holds one snapshot; name several files, or their folder".to_owned();
+        return Err(Problem { origin: second.origin.clone(), message, hint });
     }
-    Ok(Snapshot { head: head?, documents })
+    Ok(Snapshot { head: head?, documents: reading.documents })
 }
 
 #[cfg(test)]
@@ -69,7 +65,7 @@ mod tests {
         let (snapshot, problems) = read(&format!("{head}{POD}"));
         let snapshot = snapshot.expect("a snapshot");
         assert!(problems.is_empty(), "{problems:?}");
-        assert_eq!((snapshot.documents.len(), snapshot.head.cluster.as_str()), (1, "one"));
+        assert_eq!((snapshot.documents.len(), snapshot.head.cluster.as_str()), (2, "one"));
         assert_eq!(snapshot.head.reads, ["Pod", "Node"]);
         assert_eq!(snapshot.head.gaps().len(), 1);
         assert!(snapshot.head.gaps()[0].what.contains("Node"));

@@ -9,10 +9,12 @@ use std::process::ExitCode;
 
 /// Reads, reviews, reports; the exit code says whether there are findings.
 pub(super) fn run(session: &mut Session, args: &Check) -> Result<ExitCode, Failure> {
-    need_input(&session.common, &args.paths)?;
+    if args.snapshot.is_empty() {
+        need_input(&session.common, &args.paths)?;
+    }
     let declared = match args.portability {
-        false => session.declared(&args.paths)?,
-        true => session.declared_elsewhere(&args.paths)?,
+        false => session.declared_in(&args.paths, &args.snapshot)?,
+        true => session.declared_elsewhere(&args.paths, &args.snapshot)?,
     };
     let observed = session.observed(&args.capture, &declared);
     let analysis = session.timed("check", || analysis::reviewed(declared, observed));

@@ -43,7 +43,7 @@ pub(super) fn run(session: &mut Session, args: &Diff) -> Result<ExitCode, Failur
 
 /// The same with its staged policies put into effect; what is wrong with it was said already.
 fn committed(old: &Written) -> Written {
-    let Written { manifests, contract, found: _, gaps, engine, today } = old;
+    let Written { manifests, contract, found: _, gaps, engine, today, tenancy } = old;
     let Reading { documents, problems: _, files, bytes, skipped } = manifests;
     let documents = policy::committed(documents);
     Written {
@@ -59,6 +59,7 @@ fn committed(old: &Written) -> Written {
         gaps: gaps.clone(),
         engine: engine.clone(),
         today: *today,
+        tenancy: tenancy.clone(),
     }
 }
 

@@ -69,5 +69,6 @@ fn beside(declared: &Written, manifests: Reading, gaps: Vec<crate::model::Gap>) 
         gaps,
         engine: declared.engine.clone(),
         today: declared.today,
+        tenancy: declared.tenancy.clone(),
     }
 }

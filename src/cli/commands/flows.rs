@@ -10,14 +10,15 @@ use std::process::ExitCode;
 
 /// Reads captures; with manifests, addresses get names.
 pub(super) fn run(session: &mut Session, args: &Flows) -> Result<ExitCode, Failure> {
-    let mut analysis = match args.manifests.is_empty() && !session.common.cluster {
+    let nobody = args.manifests.is_empty() && args.snapshot.is_empty() && !session.common.cluster;
+    let mut analysis = match nobody {
         true => {
             let dataplane =
                 settings::dataplane(&session.common.engine)?.unwrap_or_else(Dataplane::kubernetes);
             let nobody = analysis::declared(&[], dataplane);
             session.under_contract(nobody, &[])?
         }
-        false => session.declared(&args.manifests)?,
+        false => session.declared_in(&args.manifests, &args.snapshot)?,
     };
     analysis.observed = session.observed(&args.captures, &analysis);
     session.write(&View::Flows(&analysis))?;

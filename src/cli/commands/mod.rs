@@ -17,7 +17,7 @@ use super::Failure;
 use super::args::{Args, Command, Common, Timings};
 use super::failure::print_problem;
 use super::settings::{self, Drawing, Target};
-use crate::analysis::{self, Analysis};
+use crate::analysis::{self, Analysis, Tenancy};
 use crate::contract::{self, Contract};
 use crate::model::{Gap, Problem};
 use crate::observed::Observed;
@@ -70,6 +70,8 @@ struct Written {
     /// What `--engine` or the contract says.
     engine: String,
     today: contract::Date,
+    /// Who held which address when, by snapshots.
+    tenancy: Tenancy,
 }
 
 impl Session {
@@ -90,14 +92,19 @@ impl Session {
 
     /// Reads manifests and builds the graph; problems are printed as they stand.
     fn declared(&mut self, paths: &[PathBuf]) -> Result<Analysis, Failure> {
-        let mut read = self.read(paths)?;
+        self.declared_in(paths, &[])
+    }
+
+    /// The same with a series of snapshots, which say who existed and who held which address when.
+    fn declared_in(&mut self, paths: &[PathBuf], snapshots: &[PathBuf]) -> Result<Analysis, Failure> {
+        let mut read = self.read_in(paths, snapshots)?;
         let dataplane = Self::dataplane(&mut read)?;
         Ok(self.analysed(read, dataplane))
     }
 
     /// The same, with the graphs that other dataplanes would make of the manifests.
-    fn declared_elsewhere(&mut self, paths: &[PathBuf]) -> Result<Analysis, Failure> {
-        let mut read = self.read(paths)?;
+    fn declared_elsewhere(&mut self, paths: &[PathBuf], snapshots: &[PathBuf]) -> Result<Analysis, Failure> {
+        let mut read = self.read_in(paths, snapshots)?;
         let documents = read.manifests.documents.clone();
         let dataplane = Self::dataplane(&mut read)?;
         let mut analysis = self.analysed(read, dataplane);
@@ -122,12 +129,8 @@ impl Session {
     fn read(&mut self, paths: &[PathBuf]) -> Result<Written, Failure> {
         let today = settings::today(&self.common)?;
         let (contract, found) = self.contract(paths)?;
-        // What was typed counts more than what was written down.
-        let engine = match (self.common.engine.as_str(), &contract.dataplane.engine) {
-            ("auto", Some(engine)) => engine.clone(),
-            (typed, _) => typed.to_owned(),
-        };
-        let (reading, gaps) = match self.common.cluster && paths.is_empty() {
+        let engine = self.engine(&contract);
+        let (manifests, gaps) = match self.common.cluster && paths.is_empty() {
             true => live::reading(self)?,
             false => {
                 let bar = self.progress("reading manifests");
@@ -136,14 +139,47 @@ impl Session {
                 (reading, Vec::new())
             }
         };
-        Ok(Written { manifests: reading, contract, found, gaps, engine, today })
+        Ok(Written { manifests, contract, found, gaps, engine, today, tenancy: Tenancy::default() })
+    }
+
+    /// The same with a series of snapshots; without manifests, the last of them says what is permitted.
+    fn read_in(&mut self, paths: &[PathBuf], snapshots: &[PathBuf]) -> Result<Written, Failure> {
+        if snapshots.is_empty() {
+            return self.read(paths);
+        }
+        let (series, problems) = self.timed("snapshots", || source::read_snapshots(snapshots));
+        let mut written = match paths.is_empty() && !self.common.cluster {
+            false => self.read(paths)?,
+            true => {
+                let today = settings::today(&self.common)?;
+                let (contract, found) = self.contract(snapshots)?;
+                let (engine, tenancy, gaps) = (self.engine(&contract), Tenancy::default(), Vec::new());
+                let manifests = source::Reading::default();
+                Written { manifests, contract, found, gaps, engine, today, tenancy }
+            }
+        };
+        written.manifests.problems.extend(problems);
+        written.tenancy = Tenancy::of(&series);
+        let merged = analysis::merged(std::mem::take(&mut written.manifests.documents), series);
+        written.manifests.documents = merged.documents;
+        written.gaps.extend(merged.gaps);
+        Ok(written)
+    }
+
+    /// What was typed counts more than what was written down.
+    fn engine(&self, contract: &Contract) -> String {
+        match (self.common.engine.as_str(), &contract.dataplane.engine) {
+            ("auto", Some(engine)) => engine.clone(),
+            (typed, _) => typed.to_owned(),
+        }
     }
 
     /// Builds the graph of what was read; problems are printed as they stand.
     fn analysed(&mut self, read: Written, dataplane: policy::Dataplane) -> Analysis {
-        let Written { manifests: reading, contract, mut found, gaps, engine: _, today } = read;
+        let Written { manifests: reading, contract, mut found, gaps, engine: _, today, tenancy } = read;
         let mut analysis = self
             .timed("analyse", || analysis::declared_under(&reading.documents, dataplane, contract, today));
+        analysis.inventory.tenancy = tenancy;
         // A broken contract lies among the manifests and is read as one of them too.
         let twice = |p: &Problem| {
             found.iter().any(|f| (&f.origin.file, f.origin.line) == (&p.origin.file, p.origin.line))
@@ -239,6 +275,11 @@ impl Session {
     /// Writes every report that was asked for.
     fn write(&mut self, view: &View<'_>) -> Result<(), Failure> {
         let targets = settings::targets(&self.common)?;
+        self.write_to(&targets, view)
+    }
+
+    /// Writes some reports.
+    fn write_to(&mut self, targets: &[Target], view: &View<'_>) -> Result<(), Failure> {
         let start = Instant::now();
         targets.iter().try_for_each(|target| write_target(target, view))?;
         self.stages.push(("report", start.elapsed()));

@@ -1,0 +1,300 @@
+//! What is told while a capture goes on: records of finished flows, findings when they first
+//! appear, the table of open flows, or a line on how it goes.
+
+use super::desk::Inbox;
+use super::records::Records;
+use super::table::{Colour, Look, screen};
+use super::terminal::{Terminal, Typed};
+use crate::analysis::{self, Analysis};
+use crate::check::Outcome;
+use crate::cli::Failure;
+use crate::observed::{Directory, FlowEnd, Glance, Observed, ObservedFlow, Party, Transport};
+use crate::report;
+use crate::source::LiveCounters;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+/// Flows that are kept for the review and the last list; beyond, only those of a new kind.
+const MOST_KEPT: usize = 200_000;
+/// How often a line says how it goes, where there is no table.
+const PROGRESS: Duration = Duration::from_secs(10);
+/// Checks on what has not been seen: nobody knows before the end.
+const AT_THE_END: &[&str] = &["allowed-but-unused", "unused-exception"];
+
+/// What becomes of flows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Manner {
+    /// They are kept, and listed at the end.
+    List,
+    /// A record of each is written as soon as it is over.
+    Records,
+    /// They are reviewed; findings are told as text.
+    CheckText,
+    /// They are reviewed; findings are told as lines of JSON.
+    CheckJson,
+    /// They are kept and reviewed at the end.
+    CheckAtTheEnd,
+    /// They are written to files and nowhere else.
+    FilesOnly,
+}
+
+/// Ends, transport and time of the first packet: enough to tell flows apart.
+type Key = (FlowEnd, FlowEnd, Transport, u64);
+/// What findings go by.
+type Kind = (String, String, u16, Transport, &'static str, &'static str, String);
+
+/// Everything that is known of flows so far.
+pub struct Follow<'a> {
+    analysis: Analysis,
+    directory: Directory<'a>,
+    manner: Manner,
+    out: Box<dyn Write + 'a>,
+    files: Option<Records>,
+    kept: HashMap<Key, ObservedFlow>,
+    kinds: HashSet<Kind>,
+    /// Flows that ended just now: their other legs may end with the next ones.
+    waiting: Vec<ObservedFlow>,
+    told: BTreeSet<String>,
+    open: Vec<Glance>,
+    begun: Instant,
+    said: Instant,
+    finished: u64,
+    beyond: u64,
+    lost: u64,
+    fresh: bool,
+}
+
+impl<'a> Follow<'a> {
+    /// Nothing was seen yet.
+    pub fn new(
+        mut analysis: Analysis,
+        directory: Directory<'a>,
+        name: String,
+        manner: Manner,
+        out: Box<dyn Write + 'a>,
+        files: Option<Records>,
+    ) -> Follow<'a> {
+        analysis.observed = Observed { captures: vec![name], ..Observed::default() };
+        let now = Instant::now();
+        Follow {
+            analysis,
+            directory,
+            manner,
+            out,
+            files,
+            kept: HashMap::new(),
+            kinds: HashSet::new(),
+            waiting: Vec::new(),
+            told: BTreeSet::new(),
+            open: Vec::new(),
+            begun: now,
+            said: now,
+            finished: 0,
+            beyond: 0,
+            lost: 0,
+            fresh: true,
+        }
+    }
+
+    /// Takes what came since the last time.
+    ///
+    /// # Errors
+    /// Something could not be written.
+    pub fn take(&mut self, inbox: Inbox) -> Result<(), Failure> {
+        let Inbox { judged, finished, open, lost } = inbox;
+        self.lost += lost;
+        self.open = open.unwrap_or_else(|| std::mem::take(&mut self.open));
+        if self.reviews() {
+            for seen in analysis::attributed(judged, &self.directory) {
+                self.keep(seen);
+            }
+        }
+        let new: HashSet<Key> = finished.iter().map(key).collect();
+        let mut all = std::mem::take(&mut self.waiting);
+        all.extend(finished);
+        for seen in analysis::attributed(all, &self.directory) {
+            match new.contains(&key(&seen)) && seen.flow.seen.legs().is_empty() {
+                true => self.waiting.push(seen),
+                false => self.over(seen)?,
+            }
+        }
+        self.tell()?;
+        self.out.flush()?;
+        self.files.as_mut().map_or(Ok(()), Records::flush)
+    }
+
+    /// Tells what is left; what was kept comes back.
+    ///
+    /// # Errors
+    /// Something could not be written.
+    pub fn end(mut self, followed: analysis::Followed) -> Result<Analysis, Failure> {
+        for seen in std::mem::take(&mut self.waiting) {
+            self.over(seen)?;
+        }
+        self.analysis.observed.copies = followed.copies;
+        self.analysis.observed.oddities = followed.oddities;
+        let counts = [
+            ("flows that were not kept: too many, and of a kind that others show", self.beyond),
+            ("flows that were lost: too many at once", self.lost),
+        ];
+        for (what, count) in counts.into_iter().filter(|(_, count)| *count > 0) {
+            self.analysis.observed.oddities.insert(what.to_owned(), count);
+        }
+        self.fresh = true;
+        self.settle();
+        self.tell_all()?;
+        self.out.flush()?;
+        self.files.as_mut().map_or(Ok(()), Records::flush)?;
+        Ok(self.analysis)
+    }
+
+    fn reviews(&self) -> bool {
+        matches!(self.manner, Manner::CheckText | Manner::CheckJson | Manner::CheckAtTheEnd)
+    }
+
+    /// A flow is over, and no leg of it is missing any more.
+    fn over(&mut self, seen: ObservedFlow) -> Result<(), Failure> {
+        self.finished += 1;
+        analysis::learn(&mut self.analysis.observed.names, &seen, &self.directory);
+        if self.manner == Manner::Records || self.files.is_some() {
+            let mut line = Vec::with_capacity(1_024);
+            report::flow_record(&self.analysis, &seen, &mut line)?;
+            if self.manner == Manner::Records {
+                self.out.write_all(&line)?;
+            }
+            self.files.as_mut().map_or(Ok(()), |files| files.write(&line))?;
+        }
+        if !matches!(self.manner, Manner::Records | Manner::FilesOnly) {
+            self.keep(seen);
+        }
+        Ok(())
+    }
+
+    fn keep(&mut self, seen: ObservedFlow) {
+        let known = self.kept.contains_key(&key(&seen));
+        let new_kind = self.reviews() && self.kinds.insert(kind(&seen));
+        if !known && !new_kind && self.kept.len() >= MOST_KEPT {
+            self.beyond += 1;
+            return;
+        }
+        self.fresh = true;
+        self.kept.insert(key(&seen), seen);
+    }
+
+    /// Puts what was kept into the order of time.
+    fn settle(&mut self) {
+        let mut flows: Vec<ObservedFlow> = self.kept.values().cloned().collect();
+        flows.sort_by_cached_key(key_by_time);
+        self.analysis.observed.flows = flows;
+    }
+
+    /// Findings that are new; what is only known at the end waits until then.
+    fn tell(&mut self) -> Result<(), Failure> {
+        if !self.fresh || !matches!(self.manner, Manner::CheckText | Manner::CheckJson) {
+            return Ok(());
+        }
+        self.fresh = false;
+        self.settle();
+        self.tell_where(|check| !AT_THE_END.contains(&check))
+    }
+
+    fn judge(&mut self) -> Outcome {
+        let mut observed = std::mem::take(&mut self.analysis.observed);
+        let outcome = analysis::judged(&self.analysis, &mut observed);
+        self.analysis.observed = observed;
+        outcome
+    }
+
+    fn tell_all(&mut self) -> Result<(), Failure> {
+        match self.manner {
+            Manner::CheckText | Manner::CheckJson => self.tell_where(|_| true)?,
+            _ => return Ok(()),
+        }
+        let outcome = self.judge();
+        let mut gaps = self.analysis.gaps.clone();
+        gaps.extend(outcome.gaps);
+        gaps.sort();
+        match self.manner {
+            Manner::CheckJson => gaps.iter().try_for_each(|gap| report::gap_line(gap, &mut self.out))?,
+            _ => report::not_known(&gaps, &mut self.out)?,
+        }
+        Ok(())
+    }
+
+    fn tell_where(&mut self, wanted: impl Fn(&str) -> bool) -> Result<(), Failure> {
+        let outcome = self.judge();
+        for finding in outcome.findings.iter().filter(|finding| wanted(finding.check)) {
+            if !self.told.insert(report::fingerprint_of(finding)) {
+                continue;
+            }
+            match self.manner {
+                Manner::CheckJson => report::finding_line(finding, &mut self.out)?,
+                _ => report::finding_text(&self.analysis, finding, &mut self.out)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// The screen of the table.
+    pub fn draw(&self, terminal: &Terminal, typed: &Typed, colour: Colour, counters: &LiveCounters) {
+        let look = Look { order: typed.order, only: typed.only.clone(), size: terminal.size(), colour };
+        let head = format!("{}, {} flows over", self.state(counters), self.finished);
+        let name = |glance: &Glance| {
+            [glance.initiator.ip, glance.responder.ip]
+                .map(|ip| report::party_name(&self.analysis, &self.directory.party(ip), ip))
+        };
+        terminal.show(&screen(&head, &self.open, &look, name));
+    }
+
+    /// A line on how it goes, now and then.
+    pub fn progress(&mut self, counters: &LiveCounters) {
+        if self.said.elapsed() >= PROGRESS {
+            self.said = Instant::now();
+            let (open, over) = (self.open.len(), self.finished);
+            eprintln!("{}, {open} flows open, {over} over", self.state(counters));
+        }
+    }
+
+    fn state(&self, counters: &LiveCounters) -> String {
+        let lost = counters.dropped() + counters.interface_dropped();
+        format!("{} s, {} packets, {lost} dropped", self.begun.elapsed().as_secs(), counters.received())
+    }
+}
+
+fn key(seen: &ObservedFlow) -> Key {
+    (seen.flow.initiator, seen.flow.responder, seen.flow.transport, seen.flow.first)
+}
+
+fn key_by_time(seen: &ObservedFlow) -> (u64, FlowEnd, FlowEnd, Transport) {
+    (seen.flow.first, seen.flow.initiator, seen.flow.responder, seen.flow.transport)
+}
+
+fn kind(seen: &ObservedFlow) -> Kind {
+    // Whom nobody knows is known by the address.
+    let end = |party: &Party, end: FlowEnd| match party {
+        Party::Outside | Party::Unknown | Party::Unsettled(_) | Party::Group => end.ip.to_string(),
+        party => format!("{party:?}"),
+    };
+    let (flow, detection) = (&seen.flow, &seen.detection);
+    (
+        end(&seen.initiator, flow.initiator),
+        end(&seen.responder, flow.responder),
+        flow.responder.port,
+        flow.transport,
+        detection.protocol,
+        detection.protection.word(),
+        detection.why.clone(),
+    )
+}
+
+/// Losses of the kernel and the interfaces, as counts beside the others.
+pub fn losses(counters: &LiveCounters) -> BTreeMap<String, u64> {
+    let counts = [
+        ("packets that the kernel dropped: its buffer was full", counters.dropped()),
+        ("packets that the interface dropped", counters.interface_dropped()),
+    ];
+    let lost = counts.into_iter().filter(|(_, count)| *count > 0).map(|(what, n)| (what.to_owned(), n));
+    let gone = counters.gone().into_iter().map(|name| (format!("interfaces that went away: {name}"), 1));
+    lost.chain(gone).collect()
+}

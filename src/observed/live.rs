@@ -1,0 +1,106 @@
+//! Flows while they go on: verdicts as soon as there are any, finished flows, and from time to time
+//! all that are open. What becomes of them is left to who watches.
+
+use super::{FlowEnd, ObservedFlow, Transport};
+use crate::capture::{Audience, Counters, Flow, Judging, OpenFlow, StreamStart};
+use crate::protocol::{self, Detection};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Who watches flows.
+pub trait Watch {
+    /// The moment, in nanoseconds since 1970, if open flows should be shown now; asked all the time,
+    /// so the answer has to be cheap.
+    fn wants_survey(&self) -> Option<u64>;
+    /// A flow that goes on has shown enough to be judged; its ends are not named yet.
+    fn judged(&self, seen: ObservedFlow);
+    /// A flow is over; its ends are not named yet.
+    fn finished(&self, seen: ObservedFlow);
+    /// All open flows.
+    fn surveyed(&self, open: Vec<Glance>);
+}
+
+/// An open flow as it stands.
+#[derive(Clone, Debug)]
+pub struct Glance {
+    /// Who opened it, as far as is known yet.
+    pub initiator: FlowEnd,
+    /// Who was called.
+    pub responder: FlowEnd,
+    /// The protocol above IP.
+    pub transport: Transport,
+    /// From the initiator.
+    pub forward: Counters,
+    /// From the responder.
+    pub backward: Counters,
+    /// Time of the first packet, in nanoseconds since 1970.
+    pub first: u64,
+    /// Time of the last packet.
+    pub last: u64,
+    /// The verdict, if there is one yet.
+    pub detection: Option<Arc<Detection>>,
+}
+
+/// Passes on what the capture side tells.
+pub struct Follower<'a> {
+    watch: &'a (dyn Watch + Sync),
+    /// Verdicts of open flows, by the numbers that the capture side carries.
+    verdicts: HashMap<u32, Arc<Detection>>,
+    next: u32,
+    open: Vec<Glance>,
+}
+
+impl<'a> Follower<'a> {
+    /// Nothing is open yet.
+    pub fn new(watch: &'a (dyn Watch + Sync)) -> Follower<'a> {
+        Follower { watch, verdicts: HashMap::new(), next: 0, open: Vec::new() }
+    }
+}
+
+impl std::fmt::Debug for Follower<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Follower").field("open verdicts", &self.verdicts.len()).finish_non_exhaustive()
+    }
+}
+
+impl Audience for Follower<'_> {
+    fn judging(&self) -> Judging {
+        Judging::Early
+    }
+
+    fn judge(&mut self, flow: &Flow) -> u32 {
+        let detection = Arc::new(protocol::detect(flow));
+        self.watch.judged((head(flow), detection.clone()).into());
+        // Numbers come round after four thousand million flows; by then theirs are over.
+        self.next = self.next.wrapping_add(1);
+        self.verdicts.insert(self.next, detection);
+        self.next
+    }
+
+    fn finished(&mut self, flow: Flow, verdict: Option<u32>) {
+        let known = verdict.and_then(|number| self.verdicts.remove(&number));
+        let detection = known.unwrap_or_else(|| Arc::new(protocol::detect(&flow)));
+        self.watch.finished((flow.without_payload(), detection).into());
+    }
+
+    fn asks(&mut self) -> Option<u64> {
+        self.watch.wants_survey()
+    }
+
+    fn open(&mut self, flow: &OpenFlow) {
+        let OpenFlow { initiator, responder, transport, forward, backward, first, last, verdict } = *flow;
+        let detection = verdict.and_then(|number| self.verdicts.get(&number)).cloned();
+        self.open.push(Glance { initiator, responder, transport, forward, backward, first, last, detection });
+    }
+
+    fn surveyed(&mut self) {
+        self.watch.surveyed(std::mem::take(&mut self.open));
+    }
+}
+
+/// A flow as it stands, without its first bytes.
+fn head(flow: &Flow) -> Flow {
+    let StreamStart { late, cut, holes, responder_first, .. } = flow.start;
+    let start = StreamStart { late, cut, holes, responder_first, ..StreamStart::default() };
+    Flow { start, via: flow.via.clone(), seen: flow.seen.clone(), ..*flow }
+}
