@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use watertight::model::{Document, Node, Value as Tree};
 
 /// Users, each with a context of the same name; the harness and the administrator may do everything.
-const USERS: &[&str] = &["harness", "admin", "reader", "nobody", "expired"];
+const USERS: &[&str] = &["harness", "admin", "reader", "nobody", "plugin", "expired"];
 /// A server that is not ready in this time will not be.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -316,7 +316,7 @@ fn token(user: &str, round: &str) -> String {
 /// What the server accepts: everybody's token but that which is called expired.
 fn give_out_tokens(folder: &Path, round: &str) {
     let line = |(number, user): (usize, &&str)| {
-        let groups = if ["harness", "admin"].contains(user) { ",\"system:masters\"" } else { "" };
+        let groups = if ["harness", "admin", "plugin"].contains(user) { ",\"system:masters\"" } else { "" };
         format!("{},{user},{number}{groups}\n", token(user, round))
     };
     let accepted = USERS.iter().filter(|user| **user != "expired").enumerate();
@@ -324,7 +324,10 @@ fn give_out_tokens(folder: &Path, round: &str) {
 }
 
 fn write_kubeconfig(folder: &Path, port: u16, round: &str) {
-    let user = |name: &&str| json!({"name": name, "user": {"token": token(name, round)}});
+    let user = |name: &&str| match *name {
+        "plugin" => json!({"name": name, "user": {"exec": plugin(&token(name, round))}}),
+        _ => json!({"name": name, "user": {"token": token(name, round)}}),
+    };
     let context = |name: &&str| json!({"name": name, "context": {"cluster": "tests", "user": name}});
     let cluster = json!({
         "server": format!("https://127.0.0.1:{port}"),
@@ -339,6 +342,18 @@ fn write_kubeconfig(folder: &Path, port: u16, round: &str) {
         "contexts": USERS.iter().map(context).collect::<Vec<_>>(),
     });
     std::fs::write(folder.join("kubeconfig"), config.to_string()).expect("a kubeconfig");
+}
+
+/// A program that hands out a token, as those of cloud providers do.
+fn plugin(token: &str) -> Value {
+    let api_version = "client.authentication.k8s.io/v1";
+    let credential = json!({"apiVersion": api_version, "kind": "ExecCredential", "status": {"token": token}});
+    json!({
+        "apiVersion": api_version,
+        "command": "echo",
+        "args": [credential.to_string()],
+        "interactiveMode": "Never",
+    })
 }
 
 async fn client(kubeconfig: &Path, context: &str) -> Client {

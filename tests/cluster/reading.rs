@@ -98,6 +98,8 @@ fn credentials_that_are_not_accepted_end_the_reading(server: &ApiServer) {
     let expired = run(server, &["check", "--cluster", "--context", "expired"]);
     assert_eq!(code(&expired), 2);
     assert!(said(&expired).contains("renew the token"), "{}", said(&expired));
+    let plugin = run(server, &["snapshot", "--context", "plugin"]);
+    assert_eq!(code(&plugin), 0, "a plugin gives the token: {}", said(&plugin));
     let nobody = run(server, &["check", "--cluster", "--context", "nobody"]);
     assert_eq!(code(&nobody), 2);
     assert!(said(&nobody).contains("permission to list"), "{}", said(&nobody));
