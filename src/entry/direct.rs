@@ -57,7 +57,9 @@ fn of_workload(context: &mut Context<'_>, index: usize, workload: &Workload) {
             let kind = match (variant.network, port.host_port) {
                 (Network::Host, _) => EntryKind::HostNetwork,
                 (Network::Pod, Some(_)) => EntryKind::HostPort,
-                (Network::Pod | Network::HostEndpoint | Network::Standalone | Network::Machine, _) => continue,
+                (Network::Pod | Network::HostEndpoint | Network::Standalone | Network::Machine, _) => {
+                    continue;
+                }
             };
             context.push(EntryPoint {
                 kind,

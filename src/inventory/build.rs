@@ -4,11 +4,11 @@
 
 use super::calico::{self, Profiles};
 use super::made;
-use super::workload::{ContainerPort, Network, Variant};
-use super::{Inventory, NAME_LABEL, Namespace, Node as ClusterNode, Service, ServiceKind, ServicePort};
-use super::{ServiceEntry, doubts, group, istio, network, virtual_machine};
-use super::{TargetPort, TrafficPolicy};
 use super::proxy;
+use super::workload::{Network, Variant};
+use super::{Inventory, NAME_LABEL, Namespace, Node as ClusterNode, Service, ServiceKind, ServicePort};
+use super::{ServiceEntry, container, doubts, group, istio, network, virtual_machine};
+use super::{TargetPort, TrafficPolicy};
 use crate::model::proxy::Proxy;
 use crate::model::{
     Document, EndpointName, Labels, Node, Origin, Problem, Protocol, Requirement, Selector, Value,
@@ -262,7 +262,7 @@ fn variant(document: &Document, object: &Node) -> Result<Variant, Problem> {
         for container in spec.map_or(&[][..], |s| s.items_of(list)) {
             containers.extend(container.text_of("name").map(str::to_owned));
             for port in container.items_of("ports") {
-                ports.extend(container_port(document, port)?);
+                ports.extend(container::port(document, port)?);
             }
         }
     }
@@ -272,7 +272,7 @@ fn variant(document: &Document, object: &Node) -> Result<Variant, Problem> {
         labels: labels(document, object)?,
         annotations: annotations(object),
         containers,
-        users: spec.map(users).unwrap_or_default(),
+        users: spec.map(container::users).unwrap_or_default(),
         ports,
         network: if host { Network::Host } else { Network::Pod },
         service_account: account.unwrap_or("default").to_owned(),
@@ -283,41 +283,6 @@ fn variant(document: &Document, object: &Node) -> Result<Variant, Problem> {
         proxies: BTreeSet::new(),
         attachments: network::of_pod(&namespace_of(document), object),
     })
-}
-
-/// `securityContext.runAsUser`, of the pod or of a container, which counts before it.
-fn users(spec: &Node) -> BTreeSet<u32> {
-    const PROXIES: &[&str] =
-        &["istio-proxy", "istio-init", "istio-validation", "linkerd-proxy", "linkerd-init"];
-    let user = |object: &Node| {
-        let user = object.path(&["securityContext", "runAsUser"]).and_then(Node::int)?;
-        u32::try_from(user).ok()
-    };
-    let all = ["containers", "initContainers"].iter().flat_map(|list| spec.items_of(list));
-    let own = all.filter(|container| !container.text_of("name").is_some_and(|name| PROXIES.contains(&name)));
-    own.filter_map(|container| user(container).or_else(|| user(spec))).collect()
-}
-
-fn container_port(document: &Document, port: &Node) -> Result<Option<ContainerPort>, Problem> {
-    let Some(number) = port.get("containerPort") else { return Ok(None) };
-    let value = number.int().and_then(|n| u16::try_from(n).ok()).filter(|n| *n > 0).ok_or_else(|| {
-        refuse(
-            document,
-            number.line,
-            "containerPort is not a port number".to_owned(),
-            "ports run from 1 to 65535",
-        )
-    })?;
-    Ok(Some(ContainerPort {
-        name: port.text_of("name").unwrap_or_default().to_owned(),
-        port: value,
-        protocol: port.text_of("protocol").and_then(Protocol::from_name).unwrap_or(Protocol::Tcp),
-        host_port: port
-            .get("hostPort")
-            .and_then(Node::int)
-            .and_then(|n| u16::try_from(n).ok())
-            .filter(|n| *n > 0),
-    }))
 }
 
 fn service(document: &Document) -> Result<Service, Problem> {

@@ -4,6 +4,7 @@
 
 mod build;
 mod calico;
+mod container;
 mod doubts;
 mod group;
 mod istio;

@@ -42,7 +42,9 @@ impl<'a> Directory<'a> {
                         Party::Shared(all)
                     }
                     (_, Network::Host | Network::HostEndpoint) => Party::Shared(vec![workload]),
-                    (_, Network::Pod | Network::Standalone | Network::Machine) => Party::Endpoint { workload, variant },
+                    (_, Network::Pod | Network::Standalone | Network::Machine) => {
+                        Party::Endpoint { workload, variant }
+                    }
                 };
                 table.insert(*address, party);
             }

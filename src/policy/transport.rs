@@ -359,10 +359,8 @@ pub fn choose(sends: Sends, advertises: Option<Dialect>, all_advertise: bool) ->
 /// What comes of what a client sends (after [`choose`]) meeting what a server accepts.
 pub fn meet(sends: Sends, accepts: Accepts) -> Meeting {
     use ExpectedProtection::{AppTls, MtlsPermissive, MtlsStrict, Plaintext, Refused, Tls};
-    let without_certificate = matches!(
-        accepts.terminates,
-        Some(Dialect::EnvoyTls | Dialect::EnvoyOptional | Dialect::Foreign)
-    );
+    let without_certificate =
+        matches!(accepts.terminates, Some(Dialect::EnvoyTls | Dialect::EnvoyOptional | Dialect::Foreign));
     let plain = |protection| match accepts.plaintext {
         Admission::Admitted => protection,
         Admission::Refused => Refused,

@@ -330,7 +330,9 @@ fn selection(inventory: &Inventory, end: &Spot) -> Option<Selection> {
     };
     let endpoints = match variant.network {
         Network::Host => Selector::everything(),
-        Network::Pod | Network::HostEndpoint | Network::Standalone | Network::Machine => by_labels(&variant.labels),
+        Network::Pod | Network::HostEndpoint | Network::Standalone | Network::Machine => {
+            by_labels(&variant.labels)
+        }
     };
     Some(Selection { population, namespaces, endpoints })
 }

@@ -116,13 +116,14 @@ pub fn read(documents: &[Document], config: &MeshConfig) -> Capture {
     let other = Requirement::NotIn(TLS_MODE.to_owned(), vec!["istio".to_owned()]);
     let other = Selector { requirements: vec![Requirement::Exists(TLS_MODE.to_owned()), other] };
     let bare = all([has(fact::RUNNING), lacks(TLS_MODE), lacks(fact::MACHINE)]);
-    let unlabelled = Selector::any_of(vec![other.clone(), bare.clone()]);
     if values_of(documents, TEMPLATES).contains(PROXYLESS) {
         // gRPC servers without a proxy have one mode alone (`grpcgen/lds.go`).
         let agents = Selector::equals(&annotation(TEMPLATES), PROXYLESS);
         let kind = |pods, told, permissive| Kind { permissive, ..Kind::new(pods, told, mtls) };
-        capture.kinds.push(kind(all([agents.clone(), unlabelled]), None, Mode::Disable));
-        capture.kinds.push(kind(agents, Some(mtls), Mode::Strict));
+        // The template cannot set the label; whoever wants mutual TLS writes it (`grpc-agent.yaml`).
+        let told = Selector::equals(TLS_MODE, "istio");
+        capture.kinds.push(kind(all([agents.clone(), told]), Some(mtls), Mode::Strict));
+        capture.kinds.push(kind(agents, None, Mode::Disable));
     }
     for (pods, value) in each("includeOutboundIPRanges", &defaults.included_ranges) {
         let what = match value.trim() {
