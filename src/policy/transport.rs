@@ -110,6 +110,8 @@ pub enum Dialect {
     LinkerdMtls,
     /// Consul's public listener, port 20000.
     ConsulMtls,
+    /// Consul's gateways, port 8443.
+    ConsulGateway,
     /// Mutual TLS that a configuration of an Envoy spells out, on the port of the application.
     EnvoyMtls,
     /// TLS of an Envoy that asks for a certificate, checks it where it is shown, and goes on without.
@@ -312,6 +314,7 @@ impl Dialect {
             Dialect::Hbone => Some(15_008),
             Dialect::LinkerdTransport => Some(4_143),
             Dialect::ConsulMtls => Some(20_000),
+            Dialect::ConsulGateway => Some(8_443),
             Dialect::IstioMtls | Dialect::IstioEither | Dialect::LinkerdMtls | Dialect::Foreign => None,
             Dialect::EnvoyMtls | Dialect::EnvoyOptional | Dialect::EnvoyTls => None,
         }

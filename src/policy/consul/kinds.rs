@@ -91,31 +91,48 @@ pub const KINDS: &[Kind] = &[
         api_versions: VERSIONS,
         name: "IngressGateway",
         enforced_by: &[],
-        fields: &[gap("spec.*", Bend::MayMissTraffic)],
+        fields: &[
+            // Which services it leads to decides no edge: its pods may send to all that let them in.
+            no_effect("spec.listeners[].*"),
+            gap("spec.tls.*", Bend::MayMissTraffic),
+            no_effect("spec.*"),
+        ],
     },
     Kind {
         api_versions: VERSIONS,
         name: "TerminatingGateway",
         enforced_by: &[],
-        fields: &[gap("spec.*", Bend::MayMissTraffic)],
+        fields: &[
+            full("spec.services[].name"),
+            full("spec.services[].caFile"),
+            full("spec.services[].sni"),
+            no_effect("spec.services[].certFile"),
+            no_effect("spec.services[].keyFile"),
+            gap("spec.services[].*", Bend::MayMissTraffic),
+            no_effect("spec.deployment.*"),
+        ],
     },
     Kind {
         api_versions: VERSIONS,
+        // Edges are drawn between workloads: a route changes which of them a name leads to.
         name: "ServiceRouter",
         enforced_by: &[],
-        fields: &[gap("spec.routes.*", Bend::MayMissTraffic)],
+        fields: &[no_effect("spec.routes[].*")],
     },
     Kind {
         api_versions: VERSIONS,
         name: "ServiceSplitter",
         enforced_by: &[],
-        fields: &[gap("spec.splits.*", Bend::MayMissTraffic)],
+        fields: &[no_effect("spec.splits[].*")],
     },
     Kind {
         api_versions: VERSIONS,
         name: "ServiceResolver",
         enforced_by: &[],
         fields: &[
+            no_effect("spec.redirect.service"),
+            no_effect("spec.redirect.serviceSubset"),
+            // Elsewhere is not in the input.
             gap("spec.redirect.*", Bend::MayMissTraffic),
             gap("spec.failover.*", Bend::MayMissTraffic),
             no_effect("spec.defaultSubset"),

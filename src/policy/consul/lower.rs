@@ -9,11 +9,12 @@ use super::super::{
 use super::KINDS;
 use super::carriage::{self, Ground, Permissive};
 use super::defaults::Defaults;
+use super::gateways;
 use super::intentions::{self, Intention, Verdict};
 use super::membership::{self, Members, pods_of};
 use super::said;
 use super::services::Names;
-use super::settings::{DefaultPolicy, Settings};
+use super::settings::{DefaultPolicy, Settings, Switch};
 use crate::model::{Bend, Document, Gap, Narrowing, Origin, PortSet, Protocol, Selector, TrafficSet};
 
 /// What takes plaintext comes before every intention; the default after all of them.
@@ -43,19 +44,32 @@ pub fn lower(documents: &[Document], dataplane: &Dataplane) -> Lowered {
     lowered.gaps.extend(said::of_the_mesh(documents, &shapes, &settings, &members));
     let permissive = permissive(&ground, &defaults);
     let mut policies: Vec<Policy> = permissive.iter().map(|one| unprotected(one, &members)).collect();
+    let mut asked: Vec<(Option<String>, Policy)> = Vec::new();
     for intention in &list {
-        policies.push(lowered_intention(intention, &ground, &settings, &defaults, &mut lowered.gaps));
+        let policy = lowered_intention(intention, &ground, &settings, &defaults, &mut lowered.gaps);
+        asked.push((intention.destination.clone(), policy));
     }
-    policies.push(by_default(&settings, &members));
+    asked.push((None, by_default(&settings, &members)));
+    policies.extend(asked.iter().map(|(_, policy)| policy.clone()));
     lowered.transport = carriage::lower(&ground, &permissive, defaults.direct(), &mut lowered.gaps);
-    lowered.tiers.push(Tier {
-        layer: Layer::Mesh,
-        direction: Direction::Ingress,
-        rank: TierRank::declared(0.0, "consul"),
-        unmatched: Action::Deny,
-        policies,
-    });
+    if members.gateways == Switch::On {
+        let linked = gateways::linked(documents);
+        gateways::lower(&members.transparent, &linked, &asked, &mut lowered.transport);
+        let held = |(_, policy): (Option<String>, Policy)| Policy {
+            subjects: linked.iter().map(gateways::Linked::pods).collect(),
+            ..policy
+        };
+        if !linked.is_empty() {
+            lowered.tiers.push(tier(Layer::Relay, asked.into_iter().map(held).collect()));
+        }
+    }
+    lowered.tiers.push(tier(Layer::Mesh, policies));
     lowered
+}
+
+fn tier(layer: Layer, policies: Vec<Policy>) -> Tier {
+    let rank = TierRank::declared(0.0, "consul");
+    Tier { layer, direction: Direction::Ingress, rank, unmatched: Action::Deny, policies }
 }
 
 /// Pods that take plaintext beside mTLS, where intentions say nothing of it.

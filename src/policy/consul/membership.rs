@@ -3,6 +3,7 @@
 
 use super::super::shapes::{self, Shape, all, has, is_none_of, is_one_of, lacks};
 use super::super::{Membership, MeshMode, Namespaces, Selection};
+use super::gateways;
 use super::settings::{Settings, Switch};
 use crate::model::{Document, Node, Origin, Selector, fact};
 
@@ -22,6 +23,8 @@ pub struct Members {
     pub meshed: Selector,
     /// Those of them whose traffic is redirected to the proxy.
     pub transparent: Selector,
+    /// Whether there are gateways.
+    pub gateways: Switch,
     /// An object that shows the mesh.
     pub origin: Origin,
 }
@@ -39,30 +42,34 @@ pub fn read(documents: &[Document], shapes: &[Shape<'_>], settings: &Settings) -
     let expected = all([lacks(fact::RUNNING), is_none_of(fact::NAMESPACE, IGNORED), Selector::any_of(asked)]);
     let mut ways = vec![Selector::equals(&shapes::of_pod(STATUS), "injected"), expected];
     ways.extend(PROXIES.iter().map(|name| has(&format!("{}{name}", fact::CONTAINER))));
-    let meshed = Selector::any_of(ways);
+    let meshed = all([Selector::any_of(ways), gateways::nobody()]);
     let (own, inherited) = (shapes::of_pod(TRANSPARENT), format!("{}{TRANSPARENT}", fact::NAMESPACE_LABEL));
     let mut redirected = vec![is_one_of(&own, TRUE), all([lacks(&own), is_one_of(&inherited, TRUE)])];
     if settings.transparent == Switch::On {
         redirected.push(all([lacks(&own), lacks(&inherited)]));
     }
     let transparent = all([meshed.clone(), Selector::any_of(redirected)]);
-    Some(Members { meshed, transparent, origin })
+    let gateways = if gateways::occur(shapes) { Switch::On } else { Switch::Off };
+    Some(Members { meshed, transparent, gateways, origin })
 }
 
 fn shows(body: &Node) -> bool {
     let containers = body.path(&["spec", "containers"]).map_or(&[][..], Node::items);
     let proxied = containers.iter().any(|c| c.text_of("name").is_some_and(|name| PROXIES.contains(&name)));
-    proxied || shapes::annotation(body, INJECT).is_some() || shapes::annotation(body, STATUS).is_some()
+    let annotated = |key: &&str| shapes::annotation(body, key).is_some();
+    proxied || [INJECT, STATUS, gateways::KIND].iter().any(annotated)
 }
 
 /// The list for reports.
 pub fn list(members: &Members) -> Vec<Membership> {
-    vec![Membership {
+    let with_proxy = Membership {
         subjects: vec![pods_of(members.meshed.clone())],
         mode: MeshMode::Consul,
         why: "it has a proxy of Consul, or an annotation that makes the injector add one".to_owned(),
         origin: None,
-    }]
+    };
+    let gateways = if members.gateways == Switch::On { gateways::members() } else { Vec::new() };
+    gateways.into_iter().chain([with_proxy]).collect()
 }
 
 /// Pods of all namespaces.

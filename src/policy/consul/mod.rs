@@ -4,6 +4,7 @@
 
 mod carriage;
 mod defaults;
+mod gateways;
 mod intentions;
 mod kinds;
 mod lower;

@@ -61,6 +61,15 @@ pub fn of_the_mesh(
                     "expose opens plaintext listeners for paths or probes, to which no intention applies";
                 say(origin, what.to_owned(), Bend::MayAllowMore);
             }
+            "TerminatingGateway" if links_everything(document) => {
+                let what = "a TerminatingGateway that links every service: which of them it leads to is not \
+                            followed, only those that are named are";
+                say(origin, what.to_owned(), Bend::MayMissTraffic);
+            }
+            "IngressGateway" | "TerminatingGateway" if members.gateways == Switch::Off => {
+                let what = "no pod of a gateway was read: what is called through it is not shown";
+                say(origin, what.to_owned(), Bend::MayMissTraffic);
+            }
             kind if GATEWAYS.contains(&kind) => {
                 let what = format!(
                     "the legs through a {kind} are not modelled: what is called through it is not shown"
@@ -71,4 +80,9 @@ pub fn of_the_mesh(
         }
     }
     gaps
+}
+
+fn links_everything(gateway: &Document) -> bool {
+    let services = gateway.body.path(&["spec", "services"]).map_or(&[][..], Node::items);
+    services.iter().any(|service| service.text_of("name") == Some("*"))
 }

@@ -3,6 +3,7 @@
 
 use super::super::shapes::{self, Shape, all, lacks};
 use super::super::{Namespaces, Selection};
+use super::gateways;
 use crate::model::{Document, Node, PortSet, Requirement, Selector, fact};
 use std::collections::BTreeMap;
 
@@ -32,6 +33,10 @@ impl Names {
                 let declared = declared.fold(PortSet::none(), |set, p| set.union(&PortSet::range(p, p)));
                 names.serve(name, port.as_ref().unwrap_or(&declared));
             }
+        }
+        let gateway = shapes::of_pod(gateways::SERVICE);
+        for name in shapes.iter().filter_map(|shape| shapes::annotation(shape.body, gateways::SERVICE)) {
+            names.add(name, Selection::pods(Namespaces::any(), Selector::equals(&gateway, name)));
         }
         let services: Vec<&Document> =
             documents.iter().filter(|d| &*d.origin.kind == "Service" && d.api_version == "v1").collect();

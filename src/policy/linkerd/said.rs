@@ -4,6 +4,7 @@ use super::super::shapes::{self, Shape};
 use super::membership::{INJECT, Members};
 use super::settings::{Settings, TransportMode};
 use crate::model::{Bend, Document, Gap, Node, Origin};
+use std::collections::BTreeSet;
 
 /// Annotations of pods and namespaces that change how traffic is carried and are not modelled.
 const NOT_MODELLED: &[&str] = &[
@@ -69,16 +70,36 @@ fn probes(documents: &[Document], shapes: &[Shape<'_>]) -> Vec<Gap> {
         |d: &Document| &*d.origin.kind == "Server" && d.api_version.starts_with("policy.linkerd.io/");
     let has_servers =
         |namespace: &str| documents.iter().any(|d| is_server(d) && &*d.origin.namespace == namespace);
-    let declares = |shape: &&Shape<'_>| {
-        let containers = shape.body.path(&["spec", "containers"]).map_or(&[][..], Node::items);
-        let fields = ["livenessProbe", "readinessProbe", "startupProbe"];
-        containers
-            .iter()
-            .any(|container| fields.iter().any(|probe| container.path(&[probe, "httpGet"]).is_some()))
+    let mut gaps = Vec::new();
+    for shape in shapes.iter().filter(|shape| has_servers(&shape.origin.namespace)) {
+        let asked = probed(shape.body);
+        if !asked.is_empty() {
+            let what = format!(
+                "HTTP requests of its probes ({}) are let in without authorization, from everywhere by default, where \
+                 no route is attached to the port",
+                asked.into_iter().collect::<Vec<_>>().join(", ")
+            );
+            gaps.push(gap(shape.origin, what, Bend::MayAllowMore));
+        }
+    }
+    gaps
+}
+
+/// Ports and paths of the probes of a pod, in words.
+fn probed(body: &Node) -> BTreeSet<String> {
+    const PROBES: &[&str] = &["livenessProbe", "readinessProbe", "startupProbe"];
+    let containers = body.path(&["spec", "containers"]).map_or(&[][..], Node::items);
+    let of = |container: &Node| {
+        let asked = PROBES.iter().filter_map(|probe| container.path(&[probe, "httpGet"]));
+        let word = |request: &Node| {
+            let port = request.get("port");
+            let number = port.and_then(Node::int).map(|number| number.to_string());
+            let port = number.or(port.and_then(Node::text).map(str::to_owned)).unwrap_or_default();
+            format!("{} on port {port}", request.text_of("path").unwrap_or("/"))
+        };
+        asked.map(word).collect::<Vec<_>>()
     };
-    let what = "HTTP requests to the paths of its probes are let in without authorization, from everywhere by default";
-    let told = shapes.iter().filter(|shape| has_servers(&shape.origin.namespace)).filter(declares);
-    told.map(|shape| gap(shape.origin, what.to_owned(), Bend::MayAllowMore)).collect()
+    containers.iter().flat_map(of).collect()
 }
 
 fn of_object(document: &Document, settings: &Settings) -> Option<Gap> {
