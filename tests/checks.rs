@@ -4,7 +4,7 @@
 mod common;
 
 use std::collections::BTreeMap;
-use watertight::capture::{Counters, Flow, FlowEnd, Handshake, Seen, StreamStart, Transport};
+use watertight::capture::{Answer, Counters, Flow, FlowEnd, Handshake, Seen, StreamStart, Transport};
 use watertight::check::{self, CHECKS, Evidence};
 use watertight::model::{Encryption, Proof, Protection, WhyUnknown};
 use watertight::observed::{Directory, Observed, ObservedFlow, attribute};
@@ -27,7 +27,11 @@ fn end(text: &str) -> FlowEnd {
 }
 
 /// Facts that pages may state.
-const FACTS: [&str; 8] = [
+const FACTS: [&str; 12] = [
+    "client_certificate",
+    "client_spiffe",
+    "certificate_spiffe",
+    "mesh",
     "credentials",
     "version",
     "cipher",
@@ -38,7 +42,8 @@ const FACTS: [&str; 8] = [
     "certificate_weak_key",
 ];
 
-/// `10.0.0.5:40000 -> 10.0.1.9:5432 TCP postgresql plaintext credentials=postgresql-password`
+/// `10.0.0.5:40000 -> 10.0.1.9:5432 TCP postgresql plaintext credentials=postgresql-password`; the word
+/// `refused` where the responder ended the connection without a byte of payload
 fn flow(line: &str) -> (Flow, Detection) {
     let words: Vec<&str> = line.split_whitespace().collect();
     let some = Counters { packets: 5, bytes: 500 };
@@ -54,10 +59,15 @@ fn flow(line: &str) -> (Flow, Detection) {
         start: StreamStart::default(),
         via: Vec::new(),
         evicted: false,
-        seen: Seen::default(),
+        seen: Seen {
+            answer: if words.contains(&"refused") { Answer::Refusal } else { Answer::Unknown },
+            ..Seen::default()
+        },
     };
     let protection = match words[5] {
         "plaintext" => Protection::Plaintext(Proof::Grammar),
+        "mutual" => Protection::Encrypted(Encryption::MutualTls),
+        "failed" => Protection::Unknown(WhyUnknown::HandshakeIncomplete),
         "encrypted" => Protection::Encrypted(Encryption::Tls),
         _ => Protection::Unknown(WhyUnknown::NoMatch),
     };

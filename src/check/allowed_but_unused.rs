@@ -2,10 +2,11 @@
 //!
 //! Its page, which is run as a test, says why it matters and what to do.
 
+use super::mesh_seen::tunnelled;
 use super::shared::{destinations, paths, policy_name, protocol_of};
 use super::{Evidence, Finding, check};
 use crate::graph::{Action, Direction, RuleInfo};
-use crate::model::Protocol;
+use crate::model::{Protocol, TrafficSet};
 use std::collections::BTreeSet;
 
 check! {
@@ -19,14 +20,22 @@ type Used = BTreeSet<(u32, u32, Protocol, u16)>;
 fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
     let mut used = Used::new();
     let mut present: BTreeSet<u32> = BTreeSet::new();
+    let mut tunnels: Vec<(u32, u32, TrafficSet)> = Vec::new();
     for seen in &evidence.observed.flows {
         let Some(protocol) = protocol_of(seen) else { continue };
+        let inside = tunnelled(evidence, seen);
         for (from, to, port) in paths(evidence, seen) {
+            tunnels.extend(inside.clone().map(|traffic| (from, to, traffic)));
             used.insert((from, to, protocol, port));
             present.extend([from, to]);
         }
     }
-    evidence.graph.rules.iter().filter_map(|info| of_rule(evidence, info, &used, &present)).collect()
+    evidence
+        .graph
+        .rules
+        .iter()
+        .filter_map(|info| of_rule(evidence, info, &used, &present, &tunnels))
+        .collect()
 }
 
 fn of_rule(
@@ -34,6 +43,7 @@ fn of_rule(
     info: &RuleInfo,
     used: &Used,
     present: &BTreeSet<u32>,
+    tunnels: &[(u32, u32, TrafficSet)],
 ) -> Option<Finding> {
     let graph = evidence.graph;
     if info.rule.action != Action::Allow {
@@ -58,6 +68,16 @@ fn of_rule(
             && to.contains(b)
             && (info.rule.traffic.fixed.contains(*protocol, *port) || (targets.contains(b) && named(*b)))
     };
+    // A tunnel between two ends may have carried what the rule is for.
+    let may_fit = |(a, b, traffic): &(u32, u32, TrafficSet)| {
+        let fixed = &info.rule.traffic.fixed;
+        from.contains(a)
+            && to.contains(b)
+            && (!info.rule.traffic.named.is_empty() || !fixed.intersection(traffic).is_empty())
+    };
+    if tunnels.iter().any(may_fit) {
+        return None;
+    }
     if !covered(&from) || !covered(&to) || used.iter().any(fits) {
         return None;
     }

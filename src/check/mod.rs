@@ -12,15 +12,19 @@ mod dead_selector;
 mod dns_blocked;
 mod egress_to_api_server_by_cluster_ip;
 mod egress_without_tls;
+mod expected_mtls_seen_plaintext;
 mod expired_certificate;
 mod expired_exception;
 mod exposed_workload;
+mod foreign_trust_domain;
 mod gateway_plaintext;
 mod ground;
 mod host_network_bypass;
 mod ineffective_mesh_policy;
+mod mesh_bypass;
 mod mesh_excluded_port;
 mod mesh_ground;
+mod mesh_seen;
 mod mtls_conflict;
 mod mtls_disabled;
 mod namespace_without_default_deny;
@@ -29,6 +33,7 @@ mod observed_but_denied;
 mod one_sided_allow;
 mod outside_mesh;
 mod overlapping_cidr_covers_pods;
+mod permissive_in_use;
 mod permissive_mtls;
 mod plaintext_credentials;
 mod plaintext_edge;
@@ -37,6 +42,7 @@ mod policy_in_missing_namespace;
 mod policy_not_enforced;
 mod port_range_too_wide;
 mod redundant_policy;
+mod refused_handshake;
 pub mod replay;
 mod route_to_missing_service;
 mod segment_rule_broken;
@@ -47,6 +53,7 @@ mod service_port_in_policy;
 mod settle;
 mod shadowed_rule;
 mod shared;
+mod strict_ready;
 mod unattached_route;
 mod unattributed_endpoint;
 mod unknown_field;
@@ -242,6 +249,12 @@ pub const CHECKS: &[&dyn Check] = &[
     &unsegmented_flow::UnsegmentedFlow,
     &plaintext_flow::PlaintextFlow,
     &plaintext_credentials::PlaintextCredentials,
+    &expected_mtls_seen_plaintext::ExpectedMtlsSeenPlaintext,
+    &mesh_bypass::MeshBypass,
+    &refused_handshake::RefusedHandshake,
+    &foreign_trust_domain::ForeignTrustDomain,
+    &permissive_in_use::PermissiveInUse,
+    &strict_ready::StrictReady,
     &weak_tls::WeakTls,
     &expired_certificate::ExpiredCertificate,
     &self_signed_certificate::SelfSignedCertificate,

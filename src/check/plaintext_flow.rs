@@ -2,8 +2,10 @@
 //!
 //! Its page, which is run as a test, says why it matters and what to do.
 
-use super::shared::{by_subject, is_ours};
-use super::{Evidence, Finding, check};
+use super::mesh_ground::is_member;
+use super::mesh_seen::infrastructure;
+use super::shared::{by_subject, is_ours, paths};
+use super::{Evidence, Finding, Severity, check};
 use crate::model::{Proof, Protection};
 use crate::observed::ObservedFlow;
 
@@ -25,6 +27,10 @@ fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
             because,
             "Turn TLS on in the protocol, or put both ends into a mesh with strict mutual TLS.",
         );
+        if let Some(what) = by_design(evidence, seen) {
+            finding.severity = Severity::Low;
+            finding.message.push_str(&format!(" That is by design: {what}."));
+        }
         finding.detail = format!("{} {}", seen.detection.protocol, seen.flow.responder.port);
         finding
     })
@@ -32,6 +38,17 @@ fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
 
 /// Readable by design: names would drown the rest, and Kerberos encrypts what is secret in it.
 const BY_DESIGN: [&str; 4] = ["dns", "mdns", "llmnr", "kerberos"];
+
+/// What a port of a proxy is for, where meshes keep it in the clear; for all ends that it may be.
+fn by_design(evidence: &Evidence<'_>, seen: &ObservedFlow) -> Option<&'static str> {
+    let graph = evidence.graph;
+    let what = |(_, to, port): &(u32, u32, u16)| {
+        graph.class(*to).filter(|_| is_member(graph, *to))?;
+        infrastructure(graph.membership(*to)?.mode, *port)
+    };
+    let all: Vec<Option<&'static str>> = paths(evidence, seen).iter().map(what).collect();
+    all.iter().all(Option::is_some).then(|| all.first().copied().flatten()).flatten()
+}
 
 /// Proven to be readable, and not by design.
 fn leaks(seen: &ObservedFlow) -> bool {

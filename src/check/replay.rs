@@ -1,11 +1,13 @@
 //! Observed flows under two versions of the configuration: which would break, and which paths
 //! that newly open carry traffic already.
 
+use super::mesh_seen::infrastructure;
 use super::shared::backends;
 use crate::graph::diff::Version;
+use crate::graph::{Admission, Edge};
 use crate::inventory::Inventory;
-use crate::model::{IpProtocols, Protocol, TrafficSet};
-use crate::observed::{Directory, Flow, Observed, Party, Stretch, Transport};
+use crate::model::{IpProtocols, Protection, Protocol, TrafficSet};
+use crate::observed::{Directory, Flow, Observed, ObservedFlow, Party, Stretch, Transport};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -44,12 +46,13 @@ pub fn replay(old: &Version<'_>, new: &Version<'_>, observed: &Observed) -> Repl
     let mut replay = Replay::default();
     let (mut breaks, mut opens) = (BTreeMap::new(), BTreeMap::new());
     let wire = observed.flows.iter().filter(|seen| seen.stretch == Stretch::Wire);
-    for flow in wire.map(|seen| &seen.flow) {
+    for seen in wire {
+        let flow = &seen.flow;
         let [before, after] = [0, 1].map(|version: usize| {
             let ends =
                 [flow.initiator.ip, flow.responder.ip].map(|ip| end(&directories, version, [old, new], ip));
             let version = [old, new][version];
-            judge(version, flow, &ends)
+            judge(version, seen, &ends)
         });
         let (Some(before), Some(after)) = (before, after) else {
             replay.unjudged += 1;
@@ -104,7 +107,8 @@ fn end(
     }
 }
 
-fn judge(version: &Version<'_>, flow: &Flow, ends: &[(Party, IpAddr); 2]) -> Option<Judged> {
+fn judge(version: &Version<'_>, seen: &ObservedFlow, ends: &[(Party, IpAddr); 2]) -> Option<Judged> {
+    let flow = &seen.flow;
     let wanted = |port: u16| traffic(flow, port);
     let sources = peers(version, &ends[0])?;
     let targets: Vec<(u32, TrafficSet)> = match &ends[1].0 {
@@ -120,10 +124,37 @@ fn judge(version: &Version<'_>, flow: &Flow, ends: &[(Party, IpAddr); 2]) -> Opt
             continue;
         }
         let edge = version.graph.edge(from, *to);
-        let passes = traffic.difference(edge.reaching()).is_empty();
+        let network = traffic.difference(edge.reaching()).is_empty();
+        let passes = network && through_mesh(version, seen, &edge, *to, traffic);
         verdict = if passes { Some(Judged::Allowed) } else { verdict.or(Some(Judged::Denied)) };
     }
     verdict
+}
+
+/// Whether meshes let a flow through as it was seen: in the clear only where the server takes that,
+/// and never against its authorization. Ports on which proxies themselves answer are left out.
+fn through_mesh(
+    version: &Version<'_>,
+    seen: &ObservedFlow,
+    edge: &Edge<'_>,
+    to: u32,
+    traffic: &TrafficSet,
+) -> bool {
+    let graph = version.graph;
+    let port = traffic.tcp.intervals().first().map(|(port, _)| *port);
+    let (Some(port), Some(_)) = (port, graph.class(to)) else { return true };
+    let mode = graph.membership(to).map(|member| member.mode);
+    if mode.is_some_and(|mode| infrastructure(mode, port).is_some()) {
+        return true;
+    }
+    let accepts = graph.acceptances(to).find(|acceptance| acceptance.ports.contains(port));
+    let clear = matches!(seen.detection.protection, Protection::Plaintext(_));
+    if clear && accepts.is_some_and(|acceptance| acceptance.accepts.plaintext == Admission::Refused) {
+        return false;
+    }
+    let keeps_out = |set: &TrafficSet| !set.intersection(traffic).is_empty();
+    let Some(mesh) = &edge.mesh else { return true };
+    !keeps_out(&mesh.unauthorized) && (clear || !keeps_out(&mesh.refused))
 }
 
 fn peers(version: &Version<'_>, (party, ip): &(Party, IpAddr)) -> Option<Vec<u32>> {

@@ -1,5 +1,6 @@
 //! What several checks ask: names, backends of services, the ends of a flow as the graph knows them.
 
+use super::mesh_seen::Met;
 use super::{Evidence, Finding};
 use crate::graph::{
     Action, AllowedGraph, ClassId, Direction, Member, Peer, Peers, PolicyInfo, Rule, RuleInfo,
@@ -153,9 +154,14 @@ fn peers(evidence: &Evidence<'_>, party: &Party, address: IpAddr) -> Vec<u32> {
 
 /// `initiator -> responder`, by name or address.
 pub(super) fn flow_subject(evidence: &Evidence<'_>, seen: &ObservedFlow) -> String {
-    let from = seen.initiator.name(evidence.inventory, seen.flow.initiator.ip);
-    let to = seen.responder.name(evidence.inventory, seen.flow.responder.ip);
+    let (from, to) = flow_ends(evidence, seen);
     format!("{from} -> {to}")
+}
+
+/// Initiator and responder, by name or address.
+pub(super) fn flow_ends(evidence: &Evidence<'_>, seen: &ObservedFlow) -> (String, String) {
+    let from = seen.initiator.name(evidence.inventory, seen.flow.initiator.ip);
+    (from, seen.responder.name(evidence.inventory, seen.flow.responder.ip))
 }
 
 /// Whether a flow touches something of the cluster, is between two single ends, and left its pod.
@@ -181,11 +187,30 @@ pub(super) fn by_subject<'a>(
     flows: impl Iterator<Item = &'a ObservedFlow>,
     make: impl Fn(&ObservedFlow, String, Vec<Origin>) -> Finding,
 ) -> Vec<Finding> {
+    by_flow(evidence, flows, |seen| *seen, |seen, subject, because| make(seen, subject, because))
+}
+
+/// The same for flows beside what meshes promise for them.
+pub(super) fn by_met<'a>(
+    evidence: &Evidence<'_>,
+    flows: impl Iterator<Item = Met<'a>>,
+    make: impl Fn(&Met<'_>, String, Vec<Origin>) -> Finding,
+) -> Vec<Finding> {
+    by_flow(evidence, flows, |one| one.seen, |one, subject, because| make(one, subject, because))
+}
+
+fn by_flow<'a, T>(
+    evidence: &Evidence<'_>,
+    flows: impl Iterator<Item = T>,
+    flow: impl Fn(&T) -> &'a ObservedFlow,
+    make: impl Fn(&T, String, Vec<Origin>) -> Finding,
+) -> Vec<Finding> {
     let mut found: BTreeMap<(String, String), (Finding, usize)> = BTreeMap::new();
-    for seen in flows {
+    for one in flows {
+        let seen = flow(&one);
         let ends = [&seen.responder, &seen.initiator].into_iter().flat_map(Party::workloads);
         let because = ends.map(|w| evidence.inventory.workloads[w].origin.clone()).collect();
-        let mut finding = make(seen, flow_subject(evidence, seen), because);
+        let mut finding = make(&one, flow_subject(evidence, seen), because);
         finding.traffic = super::ground::traffic_of(seen);
         let key = (finding.subject.clone(), finding.detail.clone());
         found.entry(key).or_insert((finding, 0)).1 += 1;

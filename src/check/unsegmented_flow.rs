@@ -3,6 +3,7 @@
 //! Its page, which is run as a test, says why it matters and what to do.
 
 use super::ground::segments_of_flow;
+use super::mesh_seen::tunnelled;
 use super::shared::{flow_subject, paths, protocol_of};
 use super::{Evidence, Finding, check};
 use crate::contract::SegmentId;
@@ -20,6 +21,10 @@ fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
     let mut found: BTreeMap<(String, String), Finding> = BTreeMap::new();
     for seen in &evidence.observed.flows {
         let Some(protocol) = protocol_of(seen) else { continue };
+        // Of a tunnel, the port that it leads to is not known, and with it what governs it.
+        if tunnelled(evidence, seen).is_some() {
+            continue;
+        }
         for (from, to, port) in paths(evidence, seen) {
             let (Some(source), Some(target)) = (evidence.graph.class(from), evidence.graph.class(to)) else {
                 continue;

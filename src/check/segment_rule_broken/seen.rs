@@ -1,6 +1,7 @@
 //! Flows on the wire that break a rule: what should not have been, or not in the clear.
 
 use super::super::ground::segments_of_flow;
+use super::super::mesh_seen::tunnelled;
 use super::super::shared::{flow_subject, is_ours, paths, protocol_of, with_counts};
 use super::{Evidence, Finding, SegmentRuleBroken, pair, severity, words};
 use crate::contract::{Protect, Rule, SegmentId};
@@ -81,6 +82,10 @@ fn traffics(evidence: &Evidence<'_>, seen: &ObservedFlow) -> Vec<TrafficSet> {
     let Some(protocol) = protocol_of(seen) else {
         return vec![TrafficSet::portless(IpProtocols::all())];
     };
+    // A tunnel carries what its ends may say to each other, on ports that are not seen.
+    if let Some(inside) = tunnelled(evidence, seen) {
+        return vec![inside];
+    }
     let behind: Vec<TrafficSet> = match seen.responder {
         Party::Service(_) => {
             paths(evidence, seen).iter().map(|(_, _, port)| TrafficSet::port(protocol, *port)).collect()

@@ -178,6 +178,9 @@ pub(super) fn describe_hellos(
         detection = detection.with("ja4", fingerprint(hello, carrier));
         if let Some(mesh) = mesh(hello) {
             detection = detection.with("mesh", mesh);
+            if let Some(service) = hello.server_name.as_deref().and_then(istio_service) {
+                detection = detection.with("mesh_service", service);
+            }
         }
     }
     if let Some(hello) = server {
@@ -207,6 +210,14 @@ fn mesh(hello: &Hello) -> Option<&'static str> {
         () if name.ends_with(".consul") && name.contains(".internal.") => Some("consul"),
         () => None,
     }
+}
+
+/// The service and port in the name by which Istio calls one, from one network to another too:
+/// `outbound_.80_.SUBSET_.web.shop.svc.cluster.local` (Istio `BuildDNSSrvSubsetKey`).
+fn istio_service(name: &str) -> Option<String> {
+    let (port, rest) = name.strip_prefix("outbound_.")?.split_once("_.")?;
+    let (_subset, host) = rest.split_once("_.")?;
+    (port.bytes().all(|b| b.is_ascii_digit()) && !host.is_empty()).then(|| format!("{host}:{port}"))
 }
 
 /// A stream that was joined after its handshake: records must chain.

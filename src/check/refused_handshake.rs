@@ -1,0 +1,83 @@
+//! `refused-handshake`: a connection that failed because its ends do not agree on TLS.
+//!
+//! Its page, which is run as a test, says why it matters and what to do.
+
+use super::mesh_seen::{Met, met};
+use super::shared::{by_subject, fact, is_ours};
+use super::{Evidence, Finding, check};
+use crate::model::{Protection, WhyUnknown};
+use crate::observed::{Answer, ObservedFlow, Transport};
+use std::collections::BTreeMap;
+
+check! {
+    RefusedHandshake, "refused-handshake", Medium,
+    "A connection that failed because its ends do not agree on TLS.",
+    ["NIST-800-204A"]
+}
+
+fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
+    let met = met(evidence);
+    let promised: BTreeMap<*const ObservedFlow, &Met<'_>> =
+        met.iter().map(|one| (std::ptr::from_ref(one.seen), one)).collect();
+    let of = |seen: &ObservedFlow| promised.get(&std::ptr::from_ref(seen)).copied();
+    let refused = |seen: &&ObservedFlow| is_ours(seen) && words(seen, of(seen)).is_some();
+    by_subject(evidence, evidence.observed.flows.iter().filter(refused), |seen, subject, mut because| {
+        let one = of(seen);
+        let (what, fix) = words(seen, one).unwrap_or_default();
+        because.splice(0..0, one.and_then(|one| one.outlook.accepts?.origin.clone()));
+        let mut finding = RefusedHandshake.finding(subject, what, because, fix);
+        finding.detail = format!("{} {}", seen.detection.protocol, seen.flow.responder.port);
+        finding
+    })
+}
+
+/// What failed and what to do, where something did.
+fn words(seen: &ObservedFlow, one: Option<&Met<'_>>) -> Option<(String, &'static str)> {
+    let port = seen.flow.responder.port;
+    if seen.flow.transport != Transport::Tcp {
+        return None;
+    }
+    let strict = one.is_some_and(|one| one.outlook.is_strict());
+    if strict && seen.flow.seen.answer == Answer::Refusal {
+        if let Protection::Plaintext(_) = seen.detection.protection {
+            return Some((
+                format!(
+                    "The client spoke {} in the clear on port {port}; the server takes nothing in the clear and \
+                     ended the connection without an answer.",
+                    seen.detection.protocol
+                ),
+                "Bring the client into the mesh; what it sent could be read on the wire.",
+            ));
+        }
+    }
+    let incomplete = seen.detection.protection == Protection::Unknown(WhyUnknown::HandshakeIncomplete);
+    let ended = seen.flow.backward.packets > 0 && seen.flow.seen.answer != Answer::Silence;
+    if !incomplete || !ended {
+        return None;
+    }
+    let offered = match fact(seen, "mesh") {
+        Some(mesh) => format!("mutual TLS of {mesh}"),
+        None => "TLS".to_owned(),
+    };
+    let bare = one.is_some_and(|one| one.outlook.refused || one.outlook.accepts.is_none())
+        && (fact(seen, "mesh").is_some() || one.is_some_and(|one| one.outlook.refused));
+    let (more, fix) = match (bare, fact(seen, "client_certificate")) {
+        (true, _) => (
+            "; no proxy at the server ends it",
+            "Let the server's proxy have the port, or tell the client's not to send mutual TLS there.",
+        ),
+        (_, Some("declined")) => (
+            "; the server asked for a certificate and the client had none",
+            "Bring the client into the mesh, or give it a certificate that the server trusts.",
+        ),
+        (_, Some("shown")) => (
+            "; the server did not take the client's certificate",
+            "Compare the trust bundles of both ends, and how long the certificate is valid.",
+        ),
+        _ => ("", "Compare what the client sends with what the server takes on that port."),
+    };
+    Some((
+        format!("{offered} was offered on port {port} and came to nothing: {}{more}.", seen.detection.why),
+        fix,
+    ))
+}
