@@ -16,7 +16,7 @@ impl Instant {
         let [hour, minute, second] = numbers(rest.get(..8)?, ":", [2, 2, 2])?;
         let (nanos, zone) = fraction(rest.get(8..)?)?;
         let offset = offset_seconds(zone)?;
-        let real = (1..=12).contains(&month) && day >= 1 && day <= days_of(year, month);
+        let real = (1..=12).contains(&month) && (1..=days_of(year, month)).contains(&day);
         // A leap second is 60 (section 5.7).
         if !real || hour > 23 || minute > 59 || second > 60 {
             return None;
