@@ -190,7 +190,9 @@ fn privileges_are_given_up_before_the_first_packet() {
         println!("left out: this machine gives no network namespaces");
         return;
     };
-    let rows: [(&[&str], &[(&str, &str)], &str); 3] = [
+    // Flags, variables, and the user that is left.
+    type Row<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)], &'a str);
+    let rows: [Row<'_>; 3] = [
         (&[], &[], "0 0 0 0"),
         (&["--user", "65534"], &[], "65534 65534 65534 65534"),
         (&[], &[("SUDO_UID", "4711"), ("SUDO_GID", "4712")], "4711 4711 4711 4711"),
