@@ -10,6 +10,7 @@ mod common;
 #[expect(dead_code, reason = "one of the captures is sent")]
 mod corpus;
 #[path = "capture/process.rs"]
+#[expect(dead_code, reason = "how long it listens, and that it is stopped, is known beforehand")]
 mod process;
 
 use process::Usage;
