@@ -48,8 +48,15 @@ const ANNOTATIONS: &[&str] = &[
 ];
 
 /// Fields of a pod's `spec` that are kept.
-const POD_SPEC: &[&str] =
-    &["containers", "hostNetwork", "initContainers", "nodeName", "serviceAccount", "serviceAccountName"];
+const POD_SPEC: &[&str] = &[
+    "containers",
+    "hostNetwork",
+    "initContainers",
+    "nodeName",
+    "securityContext",
+    "serviceAccount",
+    "serviceAccountName",
+];
 /// Fields of a container that are kept.
 const CONTAINER: &[&str] = &[
     "args",
@@ -61,8 +68,11 @@ const CONTAINER: &[&str] = &[
     "ports",
     "readinessProbe",
     "restartPolicy",
+    "securityContext",
     "startupProbe",
 ];
+/// Of whom something runs as, only this tells whether proxies see its traffic.
+const SECURITY: &[&str] = &["runAsUser"];
 /// Variables whose value says how traffic goes.
 const VARIABLES: &[&str] = &["PILOT_ENABLE_AMBIENT"];
 /// What an argument must hold to be kept: switches of dataplanes and meshes.
@@ -85,7 +95,9 @@ const KEPT: &[(&[&str], &[&str], &[&str])] = &[
     (&["VirtualMachineInstance"], &["spec", "domain"], &["devices"]),
     (&["VirtualMachineInstance"], &["spec", "domain", "devices"], &["interfaces"]),
     (&["MutatingWebhookConfiguration"], &["webhooks"], &["name", "namespaceSelector", "objectSelector"]),
-    (&["EnvoyFilter", "WasmPlugin"], &["spec"], &["match", "selector", "targetRefs", "workloadSelector"]),
+    (&["EnvoyFilter"], &["spec"], &["configPatches", "targetRefs", "workloadSelector"]),
+    (&["EnvoyFilter"], &["spec", "configPatches"], &["applyTo"]),
+    (&["WasmPlugin"], &["spec"], &["match", "phase", "selector", "targetRef", "targetRefs"]),
 ];
 /// Kinds that own pods.
 const OWNERS: &[&str] = &[
@@ -129,6 +141,7 @@ fn pod(object: &mut Node) {
     metadata(object);
     let Some(spec) = field(object, "spec") else { return };
     keep(spec, POD_SPEC);
+    security(spec);
     for list in ["containers", "initContainers"] {
         field(spec, list).into_iter().for_each(|list| each(list, container));
     }
@@ -145,6 +158,7 @@ fn metadata(object: &mut Node) {
 
 fn container(node: &mut Node) {
     keep(node, CONTAINER);
+    security(node);
     let Value::Map(fields) = &mut node.value else { return };
     for (name, node) in fields.iter_mut() {
         match &**name {
@@ -158,6 +172,11 @@ fn container(node: &mut Node) {
         }
     }
     without_empty(node, &["args", "command", "livenessProbe", "readinessProbe", "startupProbe"]);
+}
+
+fn security(node: &mut Node) {
+    field(node, "securityContext").into_iter().for_each(|context| keep(context, SECURITY));
+    without_empty(node, &["securityContext"]);
 }
 
 fn variable(node: &mut Node) {

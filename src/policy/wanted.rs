@@ -13,6 +13,7 @@ const CONFIG_MAPS: &[&str] = &[
     "consul-consul-server-config",
     "consul-server-config",
     "istio",
+    "istio-sidecar-injector",
     "linkerd-config",
 ];
 
