@@ -35,6 +35,8 @@ pub struct Replayed {
     pub traffic: String,
     /// How many flows were seen.
     pub flows: usize,
+    /// How many of them were in the clear, by their bytes.
+    pub in_clear: usize,
 }
 
 /// Judges every flow twice.
@@ -64,10 +66,19 @@ pub fn replay(old: &Version<'_>, new: &Version<'_>, observed: &Observed) -> Repl
             (Judged::Denied, Judged::Allowed) => &mut opens,
             _ => continue,
         };
-        *list.entry(names(&directories, [old, new], flow)).or_insert(0) += 1;
+        let count: &mut [usize; 2] = list.entry(names(&directories, [old, new], flow)).or_default();
+        count[0] += 1;
+        count[1] += usize::from(is_clear(seen));
     }
-    let listed = |map: BTreeMap<[String; 3], usize>| {
-        map.into_iter().map(|([from, to, traffic], flows)| Replayed { from, to, traffic, flows }).collect()
+    let listed = |map: BTreeMap<[String; 3], [usize; 2]>| {
+        let one = |([from, to, traffic], [flows, in_clear]): ([String; 3], [usize; 2])| Replayed {
+            from,
+            to,
+            traffic,
+            flows,
+            in_clear,
+        };
+        map.into_iter().map(one).collect()
     };
     replay.breaks = listed(breaks);
     replay.opens = listed(opens);
@@ -131,6 +142,11 @@ fn judge(version: &Version<'_>, seen: &ObservedFlow, ends: &[(Party, IpAddr); 2]
     verdict
 }
 
+/// Whether its bytes showed that a flow is in the clear.
+fn is_clear(seen: &ObservedFlow) -> bool {
+    matches!(seen.detection.protection, Protection::Plaintext(_))
+}
+
 /// Whether meshes let a flow through as it was seen: in the clear only where the server takes that,
 /// and never against its authorization. Ports on which proxies themselves answer are left out.
 fn through_mesh(
@@ -148,7 +164,7 @@ fn through_mesh(
         return true;
     }
     let accepts = graph.acceptances(to).find(|acceptance| acceptance.ports.contains(port));
-    let clear = matches!(seen.detection.protection, Protection::Plaintext(_));
+    let clear = is_clear(seen);
     if clear && accepts.is_some_and(|acceptance| acceptance.accepts.plaintext == Admission::Refused) {
         return false;
     }

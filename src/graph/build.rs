@@ -8,6 +8,7 @@ use super::mesh::Mesh;
 use super::rows::Rows;
 use crate::inventory::{Inventory, Network};
 use crate::model::{AddressSet, DomainPattern, Gap, Origin, TrafficSet};
+use crate::policy::node_encryption::node_encryption;
 use crate::policy::{Action, Dataplane, Decision, Direction, Isolation, Layer, Policy, PolicyOrder, Rule};
 use crate::policy::{Admission, Peer, Selection, Tier, TierRank, Transport, decide};
 use std::sync::Arc;
@@ -103,7 +104,8 @@ impl AllowedGraph {
         };
         let gaps = gaps::of_addresses(&classes, &rules, &dataplane);
         let open = decide(&[]);
-        let declared = DeclaredPorts::build(inventory, &classes, &mesh);
+        let declared =
+            DeclaredPorts::build(inventory, &classes, &mesh, node_encryption(&dataplane).is_some());
         let mut graph = AllowedGraph {
             dataplane,
             tiers,
@@ -206,6 +208,15 @@ impl AllowedGraph {
             false => egress.allowed.intersection(&ingress.allowed),
         };
         (both, egress, ingress)
+    }
+
+    /// What decides at both ends of a pair, to be compared: the same numbers are the same decisions.
+    pub(super) fn decided_by(&self, from: PeerId, to: PeerId) -> [usize; 2] {
+        let row = |class, direction, other| match self.class(class) {
+            Some(_) => std::ptr::from_ref(self.row(class, direction).decision(other)).addr(),
+            None => 0,
+        };
+        [row(from, Direction::Egress, to), row(to, Direction::Ingress, from)]
     }
 
     /// A node's own traffic reaches its pods whatever the policies say

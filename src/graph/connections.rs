@@ -157,7 +157,7 @@ pub(super) fn sum(graph: &AllowedGraph, sources: &[PeerId], targets: &[PeerId]) 
     sum
 }
 
-fn by_expectation<'a>(legs: impl Iterator<Item = &'a Leg>) -> BTreeMap<Expected, TrafficSet> {
+pub(super) fn by_expectation<'a>(legs: impl Iterator<Item = &'a Leg>) -> BTreeMap<Expected, TrafficSet> {
     let mut parts = BTreeMap::new();
     add(&mut parts, legs.map(|leg| (leg.expected(), leg.traffic.clone())));
     parts

@@ -9,11 +9,11 @@ use super::classes::{ClassId, Classes};
 use super::expected::Expected;
 use super::mesh::Mesh;
 use crate::inventory::{Inventory, Service, Variant};
-use crate::model::{ExpectedProtection, TrafficSet};
+use crate::model::TrafficSet;
 use std::collections::BTreeMap;
 
 /// The ports of one server.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Declared {
     /// What containers and services name, without the mesh's own ports.
     ports: TrafficSet,
@@ -53,6 +53,16 @@ impl Declared {
         }
         let tcp = TrafficSet { tcp: traffic.tcp.clone(), ..TrafficSet::none() }.difference(&self.own);
         if tcp.is_empty() { traffic.clone() } else { tcp }
+    }
+
+    /// Whether neither a container nor a service names a port.
+    pub fn names_nothing(&self) -> bool {
+        self.ports.is_empty()
+    }
+
+    /// Whether a container or a service names one of these ports.
+    pub fn names_some_of(&self, traffic: &TrafficSet) -> bool {
+        !traffic.intersection(&self.ports).is_empty()
     }
 
     /// Some traffic, cut by how it stands; empty parts are left out.
@@ -99,7 +109,8 @@ impl Declared {
     }
 }
 
-/// The ports of all servers, where a mesh was read; empty elsewhere, where nothing asks for them.
+/// The ports of all servers, where a mesh was read or nodes encrypt; empty elsewhere, where nothing
+/// asks for them.
 #[derive(Debug, Default)]
 pub(super) struct DeclaredPorts {
     of_workload: Vec<Declared>,
@@ -107,8 +118,8 @@ pub(super) struct DeclaredPorts {
 }
 
 impl DeclaredPorts {
-    pub fn build(inventory: &Inventory, classes: &Classes, mesh: &Mesh) -> DeclaredPorts {
-        if mesh.is_empty() {
+    pub fn build(inventory: &Inventory, classes: &Classes, mesh: &Mesh, over_nodes: bool) -> DeclaredPorts {
+        if mesh.is_empty() && !over_nodes {
             return DeclaredPorts::default();
         }
         let mut services: BTreeMap<&str, Vec<&Service>> = BTreeMap::new();
@@ -157,18 +168,11 @@ impl AllowedGraph {
     }
 }
 
-impl Expected {
-    /// Whether a reader may rest on it: nothing in the clear, and nothing unknown.
-    pub fn is_encrypted(&self) -> bool {
-        !matches!(self.protection, ExpectedProtection::Plaintext | ExpectedProtection::Unknown)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::graph::WhyExpected;
-    use crate::model::{PortSet, Protocol};
+    use crate::model::{ExpectedProtection, PortSet, Protocol};
 
     fn tcp(first: u16, last: u16) -> TrafficSet {
         TrafficSet::of(Protocol::Tcp, PortSet::range(first, last))

@@ -144,6 +144,10 @@ impl Leg {
 }
 
 impl Expected {
+    /// No configuration says anything.
+    pub const NOTHING: Expected =
+        Expected { protection: ExpectedProtection::Unknown, why: WhyExpected::NothingConfigured };
+
     /// What lies below: encryption between nodes counts where nothing above protects.
     pub fn over(self, below: Expected) -> Expected {
         let bare = matches!(self.protection, ExpectedProtection::Plaintext | ExpectedProtection::Unknown);

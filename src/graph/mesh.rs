@@ -148,6 +148,17 @@ impl Mesh {
         ways
     }
 
+    /// The sendings that select a peer, by position in `Transport::sends`, in order.
+    pub(super) fn sendings(&self, peer: PeerId) -> &[u32] {
+        self.sends.get(peer as usize).map_or(&[], Vec::as_slice)
+    }
+
+    /// The relays that carry on what a peer sends, by number, each with who does.
+    pub(super) fn relays_of(&self, peer: PeerId) -> impl Iterator<Item = (u32, &BTreeSet<ClassId>)> {
+        let own = (0..).zip(&self.relays).filter(move |(_, relay)| relay.clients.contains(&peer));
+        own.map(|(number, relay)| (number, &relay.by))
+    }
+
     pub fn is_in(&self, class: ClassId) -> bool {
         self.member(class).is_some_and(|member| member.mode != MeshMode::Outside)
     }

@@ -2,6 +2,7 @@
 //!
 //! Pairs are never stored; an edge is the meeting of a row of its source and one of its target.
 
+mod alike;
 mod backing;
 mod build;
 mod classes;
@@ -16,9 +17,11 @@ mod matching;
 mod meant;
 mod mentioned;
 mod mesh;
+mod mesh_change;
 mod mesh_edge;
 mod notes;
 mod outbound;
+mod overview;
 mod path;
 mod potential;
 mod remedy;
@@ -33,9 +36,11 @@ pub use declared::{Declared, Standing};
 pub use edge::{Edge, Exemption, Row};
 pub use expected::{Expected, WhyExpected, expected};
 pub use explain::{Explanation, Ground, LayerWalk, Outcome, RuleWalk, Spot, TierWalk, Walk, explain, walk};
+pub use mesh_change::{MeshChange, WhatToChange};
 pub use mesh_edge::{Leg, MeshEdge, Via};
 pub use notes::Notes;
 pub use outbound::{Outbound, Trust};
+pub use overview::{Example, Overview, OverviewRow, overview};
 pub use path::{GroupId, Links, Reached, Search};
 pub use potential::{Link, Potential, potentials};
 pub use remedy::{Change, Effect, Remedy, remedies};

@@ -117,6 +117,12 @@ impl<'a> Links<'a> {
         }
     }
 
+    /// Whether meshes close what groups leave open: refused by the ends, or by authorization.
+    fn shut_by_mesh(&self, from: PeerId, to: PeerId) -> bool {
+        let meshed = |peer: PeerId| self.graph.class(peer).is_some() && self.graph.is_meshed(peer);
+        (meshed(from) || meshed(to)) && self.graph.edge(from, to).traffic.is_empty()
+    }
+
     /// The pairs that may connect because a row names one of the two.
     pub fn named(&self) -> impl Iterator<Item = (PeerId, PeerId)> + '_ {
         (0..).zip(&self.out).flat_map(|(from, targets)| targets.iter().map(move |to| (from, *to)))
@@ -199,7 +205,7 @@ impl<'a> Links<'a> {
                         return false;
                     }
                     let (from, to) = pair(here, *other);
-                    if !fits(*other) || self.is_named(from, to) {
+                    if !fits(*other) || self.is_named(from, to) || self.shut_by_mesh(from, to) {
                         return true;
                     }
                     steps[*other as usize] = Some((depth + 1, here));

@@ -41,6 +41,9 @@ impl Format for Json {
 struct Report<'a> {
     schema: &'static str,
     summary: Summary,
+    /// How edges are protected, where a mesh or encryption between nodes was read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    protection: Option<super::protection::Shape>,
     findings: Vec<FindingShape<'a>>,
     exposures: Vec<ExposureShape<'a>>,
     gaps: Vec<GapShape<'a>>,
@@ -242,6 +245,7 @@ fn report(analysis: &Analysis) -> Report<'_> {
             gaps: analysis.gaps.len(),
             problems: analysis.problems.len(),
         },
+        protection: super::protection::shape(analysis),
         findings: analysis.findings.iter().map(finding_shape).collect(),
         exposures: analysis.exposures.all.iter().map(|e| exposure_shape(analysis, e)).collect(),
         gaps: analysis.gaps.iter().map(gap_shape).collect(),
@@ -408,7 +412,7 @@ fn connection_shape<'a>(analysis: &'a Analysis, connection: &Connection) -> Conn
         l7: conditions(analysis, connection),
         segmented: connection.unsegmented.is_empty(),
         protection: connection.expected.protection.word(),
-        protection_why: protection_why(analysis, connection),
+        protection_why: super::protection::why(analysis, connection),
         carried: connection.carried.iter().map(|part| carried_shape(analysis, part)).collect(),
         because: connection
             .because
@@ -416,22 +420,6 @@ fn connection_shape<'a>(analysis: &'a Analysis, connection: &Connection) -> Conn
             .map(|rule| because_shape(&analysis.graph.rules[*rule as usize].rule.origin))
             .collect(),
     }
-}
-
-/// What the word rests on, and what is weaker beside it at ports that do not decide it.
-fn protection_why(analysis: &Analysis, connection: &Connection) -> String {
-    let why = analysis.graph.reason(&connection.expected);
-    let weaker = connection.carried.iter().filter(|part| {
-        part.standing != graph::Standing::Declared
-            && part.expected.protection > connection.expected.protection
-    });
-    let beside: Vec<String> = weaker
-        .map(|part| {
-            let traffic = super::words::asked_text(&part.traffic);
-            format!("{traffic} ({}) {}", part.standing.word(), part.expected.protection.word())
-        })
-        .collect();
-    if beside.is_empty() { why } else { format!("{why}; weaker beside it: {}", beside.join(", ")) }
 }
 
 fn carried_shape(analysis: &Analysis, part: &graph::Carried) -> Carried {

@@ -1,7 +1,7 @@
 //! Markdown for a comment on a pull request.
 
 use super::names::{bend_word, justification, origin_text, place_text, segment_lines};
-use super::{Format, View, text, unsupported};
+use super::{Format, View, protection, text, unsupported};
 use crate::analysis::Analysis;
 use std::io::{self, Write};
 
@@ -29,6 +29,7 @@ impl Format for Markdown {
 
 fn review(analysis: &Analysis, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "### watertight: {}\n", text::headline(analysis))?;
+    protection::markdown(analysis, out)?;
     if !analysis.findings.is_empty() {
         writeln!(out, "| severity | check | subject | why | where |\n|---|---|---|---|---|")?;
     }

@@ -16,6 +16,7 @@ mod markdown;
 mod names;
 mod outbound;
 mod potential;
+mod protection;
 pub mod reach;
 mod sarif;
 mod snippet;

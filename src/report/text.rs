@@ -4,7 +4,7 @@ use super::names::{
     bend_word, dataplane_text, end_name, justification, named_addresses, origin_text, segment_lines,
     traffic_text,
 };
-use super::{Format, GraphOptions, View, What, exposure, flow_line};
+use super::{Format, GraphOptions, View, What, exposure, flow_line, protection};
 use crate::analysis::Analysis;
 use crate::check::{Finding, Severity};
 use crate::graph;
@@ -44,6 +44,7 @@ impl Format for Text {
 
 fn review(analysis: &Analysis, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "{}", headline(analysis))?;
+    protection::text(analysis, out)?;
     for severity in [Severity::Critical, Severity::High, Severity::Medium, Severity::Low] {
         let of: Vec<&Finding> = analysis.findings.iter().filter(|f| f.severity == severity).collect();
         if !of.is_empty() {

@@ -3,6 +3,7 @@
 use super::Version;
 use super::joint::{Joint, JointId};
 use super::policies::{Policies, PolicyChange, Same};
+use crate::graph::MeshEdge;
 use crate::graph::classes::PeerId;
 use crate::model::Origin;
 use crate::policy::{Direction, Isolation};
@@ -86,7 +87,8 @@ impl Causes<'_> {
             let (sources, targets) = (self.joint.peers(from, version), self.joint.peers(to, version));
             let mut reasons: BTreeMap<&str, Option<Origin>> = BTreeMap::new();
             for (from, to) in sources.iter().flat_map(|from| targets.iter().map(move |to| (*from, *to))) {
-                for leg in graph.edge(from, to).mesh.into_iter().flat_map(|mesh| mesh.legs) {
+                let legs = |mesh: MeshEdge| mesh.legs.into_iter().chain(mesh.refusals);
+                for leg in graph.edge(from, to).mesh.into_iter().flat_map(legs) {
                     let sends = leg.sends.map(|n| &graph.transport().sends[n as usize]);
                     let accepts = leg.accepts.map(|n| &graph.transport().accepts[n as usize]);
                     reasons.extend(sends.map(|sending| (sending.why.as_str(), sending.origin.clone())));

@@ -5,6 +5,8 @@
 
 mod cause;
 mod joint;
+mod kind;
+mod mesh_pairs;
 mod policies;
 
 pub use cause::{Cause, What};
@@ -22,6 +24,8 @@ use crate::policy::{Decision, Direction};
 use cause::Causes;
 use hashbrown::HashMap;
 use joint::{Joint, JointId};
+use kind::kind;
+use mesh_pairs::MeshPairs;
 use policies::Policies;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -241,31 +245,46 @@ impl Compare<'_> {
 
     fn pairs(&self, lost: &BTreeSet<JointId>) -> Vec<PairChange> {
         let (mut found, mut outside) = (Vec::new(), BTreeMap::new());
+        let meshes = MeshPairs::of(self);
+        meshes.changes(lost).into_iter().for_each(|change| merge_outside(change, &mut found, &mut outside));
         for (from, to) in self.candidates() {
+            if meshes.holds(from, to) {
+                continue;
+            }
             let Some((kind, old, new)) = self.compare(from, to) else { continue };
             if matches!(kind, ChangeKind::Ungoverned | ChangeKind::Governed) && lost.contains(&to) {
                 continue;
             }
-            let declared = self.declared(to);
-            let change = PairChange {
-                from: self.end(from),
-                to: self.end(to),
-                kind,
-                presence: self.presence(from, to),
-                protection: [0, 1].map(|version: usize| {
-                    let sum = [&old, &new][version].as_ref();
-                    sum.map_or(ExpectedProtection::Unknown, |sum| sum.protection(&declared[version]))
-                }),
-                old: old.map_or_else(TrafficSet::none, |sum| sum.traffic),
-                unsegmented: new.as_ref().map_or_else(TrafficSet::none, |sum| sum.unsegmented.clone()),
-                new: new.map_or_else(TrafficSet::none, |sum| sum.traffic),
-                causes: self.causes().between(from, to),
-            };
+            let change = self.change((from, to), kind, old, new);
             merge_outside(change, &mut found, &mut outside);
         }
         found.extend(outside.into_values());
         found.sort_by(|a, b| (&a.from, &a.to, a.kind).cmp(&(&b.from, &b.to, b.kind)));
         found
+    }
+
+    fn change(
+        &self,
+        (from, to): (JointId, JointId),
+        kind: ChangeKind,
+        old: Option<Sum>,
+        new: Option<Sum>,
+    ) -> PairChange {
+        let declared = self.declared(to);
+        PairChange {
+            from: self.end(from),
+            to: self.end(to),
+            kind,
+            presence: self.presence(from, to),
+            protection: [0, 1].map(|version: usize| {
+                let sum = [&old, &new][version].as_ref();
+                sum.map_or(ExpectedProtection::Unknown, |sum| sum.protection(&declared[version]))
+            }),
+            old: old.map_or_else(TrafficSet::none, |sum| sum.traffic),
+            unsegmented: new.as_ref().map_or_else(TrafficSet::none, |sum| sum.unsegmented.clone()),
+            new: new.map_or_else(TrafficSet::none, |sum| sum.traffic),
+            causes: self.causes().between(from, to),
+        }
     }
 
     /// The ports of a target in each version.
@@ -317,13 +336,6 @@ impl Compare<'_> {
         memo: &mut HashMap<(*const Row, *const Row), Touched>,
     ) -> Touched {
         let (Some(old), Some(new)) = (&class.old, &class.new) else { return Touched::All };
-        // How a mesh carries something rests on both ends, not on a row.
-        let meshed = |version: usize, classes: &[ClassId]| {
-            classes.iter().any(|class| self.versions[version].graph.is_meshed(*class))
-        };
-        if meshed(0, old) || meshed(1, new) {
-            return Touched::All;
-        }
         let row = |version: usize, class: ClassId| self.versions[version].graph.row(class, direction);
         let mut touched = Touched::None;
         for a in old {
@@ -385,39 +397,6 @@ impl Compare<'_> {
         });
         let kind = kind(old.as_ref(), new.as_ref(), &self.declared(to))?;
         Some((kind, old, new))
-    }
-}
-
-/// What became of a pair; `None` where nothing did.
-fn kind(old: Option<&Sum>, new: Option<&Sum>, declared: &[Declared; 2]) -> Option<ChangeKind> {
-    let (old, new) = match (old, new) {
-        (None, None) => return None,
-        (None, Some(_)) => return Some(ChangeKind::Opens),
-        (Some(_), None) => return Some(ChangeKind::Closes),
-        (Some(old), Some(new)) => (old, new),
-    };
-    let more = |a: &TrafficSet, b: &TrafficSet| !a.difference(b).is_empty();
-    // What is in both and was conditional, or ungoverned, in one of them alone.
-    let only = |part: &TrafficSet, other: &TrafficSet, other_part: &TrafficSet| {
-        more(&part.intersection(other), other_part)
-    };
-    let loses_conditions = only(&old.narrowed, &new.traffic, &new.narrowed);
-    let gains_conditions = only(&new.narrowed, &old.traffic, &old.narrowed);
-    let ungoverned = only(&new.unsegmented, &old.traffic, &old.unsegmented);
-    let governed = only(&old.unsegmented, &new.traffic, &new.unsegmented);
-    let protection = [old.protection(&declared[0]), new.protection(&declared[1])];
-    match (more(&new.traffic, &old.traffic), more(&old.traffic, &new.traffic)) {
-        (true, true) => Some(ChangeKind::Shifts),
-        (true, false) => Some(ChangeKind::Widens),
-        (false, true) if loses_conditions || ungoverned => Some(ChangeKind::Shifts),
-        (false, true) => Some(ChangeKind::Narrows),
-        (false, false) if loses_conditions => Some(ChangeKind::LosesConditions),
-        (false, false) if protection[1] > protection[0] => Some(ChangeKind::LosesProtection),
-        (false, false) if ungoverned => Some(ChangeKind::Ungoverned),
-        (false, false) if gains_conditions => Some(ChangeKind::GainsConditions),
-        (false, false) if protection[1] < protection[0] => Some(ChangeKind::GainsProtection),
-        (false, false) if governed => Some(ChangeKind::Governed),
-        (false, false) => None,
     }
 }
 

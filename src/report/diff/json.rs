@@ -98,6 +98,8 @@ struct FlowShape<'a> {
     to: &'a str,
     traffic: &'a str,
     flows: usize,
+    /// How many of them were in the clear.
+    in_clear: usize,
 }
 
 #[derive(Serialize)]
@@ -150,8 +152,8 @@ fn conditions_shape(other: &OtherConditions) -> ConditionsShape<'_> {
 }
 
 fn flow_shape(flow: &Replayed) -> FlowShape<'_> {
-    let Replayed { from, to, traffic, flows } = flow;
-    FlowShape { from, to, traffic, flows: *flows }
+    let Replayed { from, to, traffic, flows, in_clear } = flow;
+    FlowShape { from, to, traffic, flows: *flows, in_clear: *in_clear }
 }
 
 fn pair_shape<'a>(comparison: &Comparison<'_>, pair: &'a PairChange) -> PairShape<'a> {

@@ -45,7 +45,11 @@ pub(in crate::report) fn write(comparison: &Comparison<'_>, out: &mut dyn Write)
                 writeln!(out, "\n{title}:\n")?;
             }
             list.iter().try_for_each(|flow| {
-                writeln!(out, "- `{}` to `{}`, {}, {} flows", flow.from, flow.to, flow.traffic, flow.flows)
+                writeln!(
+                    out,
+                    "- `{}` to `{}`, {}, {} flows, {} in the clear",
+                    flow.from, flow.to, flow.traffic, flow.flows, flow.in_clear
+                )
             })?;
         }
         writeln!(

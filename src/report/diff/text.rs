@@ -66,8 +66,9 @@ fn names(what: &str, names: &[EndpointName], out: &mut dyn Write) -> io::Result<
 fn flows(comparison: &Comparison<'_>, out: &mut dyn Write) -> io::Result<()> {
     let Some(replay) = &comparison.replay else { return Ok(()) };
     let one = |flow: &Replayed, out: &mut dyn Write| {
-        let Replayed { from, to, traffic, flows } = flow;
-        writeln!(out, "  {from} -> {to} {traffic}, seen in {flows} flows")
+        let Replayed { from, to, traffic, flows, in_clear } = flow;
+        let clear = if *in_clear > 0 { format!(", {in_clear} of them in the clear") } else { String::new() };
+        writeln!(out, "  {from} -> {to} {traffic}, seen in {flows} flows{clear}")
     };
     let sections = [
         ("OBSERVED FLOWS THAT WOULD BREAK", &replay.breaks),

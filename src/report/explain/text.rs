@@ -3,11 +3,13 @@
 use super::{Answer, Case, Verdict, between_name, change_text, packet, protection, spot_name};
 use crate::analysis::Analysis;
 use crate::graph::{
-    Action, Direction, Effect, Explanation, Ground, LayerWalk, Outcome, RuleWalk, TierWalk, Walk,
+    Action, Direction, Effect, Explanation, Ground, LayerWalk, Outcome, RuleWalk, Spot, TierWalk, Walk,
 };
 use crate::model::{ExpectedProtection, TrafficSet};
 use crate::report::names::origin_text;
+use crate::report::protection::change_text as change_of_mesh;
 use crate::report::words::{action_word, asked_text, peers_text, rule_traffic_text};
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 
 pub(in crate::report) fn write(analysis: &Analysis, answer: &Answer, out: &mut dyn Write) -> io::Result<()> {
@@ -214,6 +216,26 @@ fn mesh(analysis: &Analysis, walk: &Explanation, out: &mut dyn Write) -> io::Res
         let part = part.intersection(&walk.asked);
         if !part.is_empty() {
             writeln!(out, "\nmesh: {} is {words}", asked_text(&part))?;
+        }
+    }
+    let (Spot::Variant(from), Spot::Variant(to)) = (&walk.from, &walk.to) else { return Ok(()) };
+    let graph = &analysis.graph;
+    let workloads = (from.workload as usize, to.workload as usize);
+    let ends = (
+        graph.class_of(workloads.0, from.variant as usize),
+        graph.class_of(workloads.1, to.variant as usize),
+    );
+    let weak = mesh.refusals.iter().chain(&mesh.legs);
+    let asked = weak.filter(|leg| !leg.traffic.intersection(&walk.asked).is_empty());
+    let changes = asked.filter_map(|leg| graph.mesh_change(ends, &leg.expected(), workloads));
+    for change in changes.collect::<BTreeSet<_>>() {
+        writeln!(out, "  change: {}", change_of_mesh(analysis, &change))?;
+    }
+    if !mesh.unauthorized.intersection(&walk.asked).is_empty() {
+        let governs = graph.policies.iter().filter(|p| graph.is_of_mesh(p) && p.selected.contains(&ends.1));
+        let origins: BTreeSet<String> = governs.map(|policy| origin_text(&policy.origin)).collect();
+        for origin in origins {
+            writeln!(out, "  change: let the client in, by its identity, where this decides: {origin}")?;
         }
     }
     Ok(())
