@@ -3,6 +3,7 @@
 //! A check reads the inventory, the graph and the observed flows; sentences for people are made
 //! here because a finding is one, everything else about the form is left to `report`.
 
+mod allow_any_identity;
 mod allow_from_load_balancer_snat;
 mod allowed_but_unused;
 mod authorization_without_identity;
@@ -24,6 +25,7 @@ mod ineffective_mesh_policy;
 mod mesh_bypass;
 mod mesh_excluded_port;
 mod mesh_ground;
+mod mesh_rules;
 mod mesh_seen;
 mod mtls_conflict;
 mod mtls_disabled;
@@ -32,6 +34,7 @@ mod network_policy_blocks_mesh;
 mod observed_but_denied;
 mod one_sided_allow;
 mod outside_mesh;
+mod overbroad_principal;
 mod overlapping_cidr_covers_pods;
 mod permissive_in_use;
 mod permissive_mtls;
@@ -239,6 +242,8 @@ pub const CHECKS: &[&dyn Check] = &[
     &mtls_conflict::MtlsConflict,
     &network_policy_blocks_mesh::NetworkPolicyBlocksMesh,
     &authorization_without_identity::AuthorizationWithoutIdentity,
+    &allow_any_identity::AllowAnyIdentity,
+    &overbroad_principal::OverbroadPrincipal,
     &ineffective_mesh_policy::IneffectiveMeshPolicy,
     &waypoint_bypass::WaypointBypass,
     &plaintext_edge::PlaintextEdge,
