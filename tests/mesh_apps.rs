@@ -259,7 +259,7 @@ fn a_way_that_the_mesh_refuses_is_no_way() {
 fn what_was_seen_in_the_clear_breaks_where_the_server_becomes_strict() {
     use watertight::capture::{Counters, Flow, FlowEnd, Handshake, Seen, StreamStart, Transport};
     use watertight::model::{Encryption, Proof, Protection};
-    use watertight::observed::{Directory, ObservedFlow, attribute};
+    use watertight::observed::{Directory, ObservedFlow, Stretch, attribute};
     use watertight::protocol::Detection;
     // Two pods of the mesh with addresses; the client's application goes around its proxy.
     let pod = |name: &str, ip: &str| {
@@ -292,7 +292,7 @@ fn what_was_seen_in_the_clear_breaks_where_the_server_becomes_strict() {
         let why = "written by hand".to_owned();
         let detection = Detection { protocol: "http", protection, why, facts: Vec::new(), names: Vec::new() };
         let (initiator, responder) = attribute(&directory, &flow);
-        ObservedFlow { flow, detection: detection.into(), initiator, responder }
+        ObservedFlow { flow, detection: detection.into(), initiator, responder, stretch: Stretch::Wire }
     };
     let replay = |flow: ObservedFlow| {
         let observed =
