@@ -122,7 +122,7 @@ impl Met<'_> {
                 matches!(mark, Some("istio" | "istio-ambient"))
             }
             Some(Dialect::LinkerdTransport | Dialect::LinkerdMtls) => mark == Some("linkerd"),
-            Some(Dialect::ConsulMtls) => mark == Some("consul"),
+            Some(Dialect::ConsulMtls | Dialect::ConsulGateway) => mark == Some("consul"),
             // Its filter chains know no marker: whoever completes TLS completed that of the proxy.
             Some(Dialect::EnvoyMtls) => {
                 !matches!(fact(self.seen, "client_certificate"), Some("not-shown" | "declined"))
