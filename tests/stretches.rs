@@ -3,9 +3,11 @@
 //! are those of the corner cases on captures of meshes.
 
 mod common;
+#[path = "common/streams.rs"]
+mod streams;
 
-use common::streams::{self, Case};
 use std::io::Read;
+use streams::Case;
 use watertight::analysis::{self, Analysis};
 use watertight::observed::Stretch;
 
