@@ -158,7 +158,11 @@ fn protection(sends: Sends, speech: OutsideSpeech) -> (ExpectedProtection, Trust
         | Sends::IfAllAdvertise(_)
         | Sends::IfOnly(_)
         | Sends::Always(
-            Dialect::Hbone | Dialect::LinkerdTransport | Dialect::LinkerdMtls | Dialect::ConsulMtls | Dialect::ConsulGateway,
+            Dialect::Hbone
+            | Dialect::LinkerdTransport
+            | Dialect::LinkerdMtls
+            | Dialect::ConsulMtls
+            | Dialect::ConsulGateway,
         ) => (as_is, Trust::Verified),
     }
 }

@@ -19,8 +19,8 @@ mod workload;
 
 pub use build::read;
 pub use network::{AttachmentName, Attachments, Definitions};
-pub use service::{Node, Service, ServiceEntry, ServiceKind, ServicePort, TargetPort, TrafficPolicy};
 pub use series::{Merged, merged};
+pub use service::{Node, Service, ServiceEntry, ServiceKind, ServicePort, TargetPort, TrafficPolicy};
 pub use tenancy::{Held, PodName, Tenancy, Unsettled};
 pub use workload::{ContainerPort, Network, Variant, Workload};
 
