@@ -1,7 +1,9 @@
 //! Flows and verdicts of large captures, against reading the file (`cat`) and against every peer
 //! that is installed, each as a process of its own, in one run.
 //!
-//! `WATERTIGHT_BENCH_BYTES` is the size of the captures, 1.3 GB where it is not set.
+//! `WATERTIGHT_BENCH_BYTES` is the size of the captures, 1.3 GB where it is not set;
+//! `WATERTIGHT_BENCH_FOLDER` keeps them for the next run; `WATERTIGHT_BENCH_PEERS=none` measures
+//! this program and the floor alone.
 
 #![expect(clippy::disallowed_methods, reason = "benchmarks read the clock and files of their own")]
 
@@ -52,7 +54,8 @@ const PEERS: &[Contender] = &[
     Contender {
         name: "argus",
         program: "argus",
-        line: "argus -r FILE -w /dev/null > /dev/null 2>&1",
+        // It dies of frames that are not IP.
+        line: "argus -r FILE -w /dev/null - ip > /dev/null 2>&1",
         cores: "1",
     },
     Contender {
@@ -78,12 +81,14 @@ const PEERS: &[Contender] = &[
 fn main() {
     let size = std::env::var("WATERTIGHT_BENCH_BYTES").ok().and_then(|text| text.parse().ok());
     let size: u64 = size.unwrap_or(1_300_000_000);
-    let folder = tempfile::tempdir().expect("a folder");
+    let kept = std::env::var_os("WATERTIGHT_BENCH_FOLDER");
+    let temporary = tempfile::tempdir().expect("a folder");
+    let folder = kept.as_ref().map_or(temporary.path(), Path::new);
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let shared = root.join("../shared/data/captures");
     let sources = if shared.is_dir() { shared } else { root.join("fixtures") };
-    let mix = folder.path().join("mix.pcap");
-    let pods = folder.path().join("pods.pcap");
+    let mix = folder.join("mix.pcap");
+    let pods = folder.join("pods.pcap");
     let made = [
         ("real captures, replicated", &mix, corpus::mix(&sources, &mix, size).expect("written")),
         (
@@ -94,7 +99,7 @@ fn main() {
     ];
     let mut text = String::new();
     for (name, file, corpus) in made {
-        text.push_str(&table(name, file, corpus, folder.path()));
+        text.push_str(&table(name, file, corpus, folder));
     }
     common::publish("Capture", &text);
 }
@@ -105,13 +110,19 @@ fn table(name: &str, file: &Path, corpus: Corpus, folder: &Path) -> String {
     let millions = corpus.packets as f64 / 1e6;
     let runs = if millions > 1.0 { 3 } else { 5 };
     let ours = |workers: usize| {
-        let line = format!("{OURS} flows FILE -f json --no-progress --threads {workers} > /dev/null");
+        // The processors are told, so that one worker does not wander.
+        let cores = (0..workers).map(|core| core.to_string()).collect::<Vec<_>>().join(",");
+        let line = format!(
+            "taskset -c {cores} {OURS} flows FILE -f json --no-progress --threads {workers} > /dev/null"
+        );
         measure(&line, &path, folder, runs)
     };
     let (one, two) = (ours(1), ours(2));
     let mut rows =
         vec![("**watertight flows -f json**", "1", one), ("**watertight flows -f json**", "2", two)];
-    for peer in PEERS.iter().filter(|peer| process::is_installed(peer.program)) {
+    let alone = std::env::var_os("WATERTIGHT_BENCH_PEERS").is_some_and(|peers| peers == "none");
+    let wanted = |peer: &&Contender| (!alone || peer.program == "cat") && process::is_installed(peer.program);
+    for peer in PEERS.iter().filter(wanted) {
         // Peers that need a minute are run once: they are not the ones that are close.
         let first = measure(peer.line, &path, folder, 1);
         let usage = if first.wall < 20.0 { measure(peer.line, &path, folder, runs) } else { first };
@@ -125,8 +136,8 @@ fn table(name: &str, file: &Path, corpus: Corpus, folder: &Path) -> String {
         corpus.bytes as f64 / 1e9
     );
     for (name, cores, usage) in rows {
-        if usage.end == End::Failed {
-            text.push_str(&format!("| {name} | {cores} | did not come to its end | | | | |\n"));
+        if let End::Failed(why) = usage.end {
+            text.push_str(&format!("| {name} | {cores} | did not come to its end: {why} | | | | |\n"));
             continue;
         }
         text.push_str(&format!(

@@ -257,7 +257,7 @@ pub fn compared(old: &Analysis, new: &Analysis, observed: &Observed) -> (Diff, R
 }
 
 /// Memory for the first bytes of flows that are not judged yet.
-const UNJUDGED_BYTES: usize = 24 << 20;
+const UNJUDGED_BYTES: usize = 12 << 20;
 
 /// A capture and its name.
 pub type NamedCapture<'a> = (String, Box<dyn Read + Send + 'a>);
@@ -273,12 +273,12 @@ pub fn observe(
 ) -> (Observed, Vec<(String, CaptureError)>) {
     let (names, inputs): (Vec<String>, Vec<_>) = captures.into_iter().unzip();
     let limits = FlowLimits { payload_bytes: UNJUDGED_BYTES, ..FlowLimits::default() };
-    let mut witnesses: Vec<Witness> = (0..workers.max(1)).map(|_| Witness::default()).collect();
-    let (summary, errors) = capture::read_in_parallel(inputs, limits, &mut witnesses);
     let directory = Directory::new(inventory);
-    let flows = observed::join(Witness::flows(witnesses), &directory);
+    let mut witnesses: Vec<Witness<'_>> = (0..workers.max(1)).map(|_| Witness::new(&directory)).collect();
+    let (summary, errors) = capture::read_in_parallel(inputs, limits, &mut witnesses);
+    let flows = observed::join(Witness::flows(witnesses));
     let mut learned = Names::default();
-    flows.iter().for_each(|seen| learn(&mut learned, seen, &directory));
+    flows.iter().for_each(|seen| learn(&mut learned, &seen, &directory));
     let bad: BTreeSet<usize> = errors.iter().map(|(number, _)| *number).collect();
     let good = names.iter().enumerate().filter(|(number, _)| !bad.contains(number));
     let observed = Observed {
@@ -315,8 +315,11 @@ pub struct Followed {
 }
 
 /// Names the ends of flows and joins those that are legs of one connection.
-pub fn attributed(flows: Vec<ObservedFlow>, directory: &Directory<'_>) -> Vec<ObservedFlow> {
-    observed::join(flows, directory)
+pub fn attributed(mut flows: Vec<ObservedFlow>, directory: &Directory<'_>) -> Vec<ObservedFlow> {
+    for seen in &mut flows {
+        (seen.initiator, seen.responder) = observed::attribute(directory, &seen.flow);
+    }
+    observed::join(flows.into()).iter().collect()
 }
 
 /// Learns the names that a flow gives to addresses outside.

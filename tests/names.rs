@@ -70,7 +70,7 @@ fn dns_answers_and_hosts_name_the_addresses_of_later_flows() {
     let names = &analysis.observed.names;
     assert_eq!(names.best([93, 184, 216, 34].into()), Some(("api.example.com", NamedBy::DnsAnswer)));
     assert_eq!(names.best([198, 51, 100, 7].into()), Some(("shop.example", NamedBy::HttpHost)));
-    let lines: Vec<String> = analysis.observed.flows.iter().map(|seen| flow_line(&analysis, seen)).collect();
+    let lines: Vec<String> = analysis.observed.flows.iter().map(|seen| flow_line(&analysis, &seen)).collect();
     assert!(
         lines.iter().any(|line| line.contains("-> api.example.com (93.184.216.34) TCP/5432")),
         "{lines:?}"

@@ -145,6 +145,10 @@ fn observe(files: Vec<Vec<u8>>, workers: usize) -> Observed {
     observed
 }
 
+fn first(observed: &Observed) -> Flow {
+    observed.flows.iter().next().expect("a flow").flow
+}
+
 /// Every way in which the same datagram may be wrapped: name, link type, frame, chain.
 fn wrapped() -> Vec<(&'static str, u32, Vec<u8>, Vec<&'static str>)> {
     let inner = from_a(7).whole(17, &udp(5_000, 53, b"a question, in the clear"));
@@ -491,7 +495,7 @@ fn met_thrice() -> Vec<Packet> {
 fn a_packet_at_pod_bridge_and_node_is_counted_once_and_a_repetition_twice() {
     let observed = observe(vec![pcap(276, &met_thrice())], 1);
     assert_eq!((observed.flows.len(), observed.copies), (1, 10));
-    let flow = &observed.flows[0].flow;
+    let flow = &first(&observed);
     assert_eq!((flow.forward.packets, flow.backward.packets), (3, 2));
     assert_eq!(flow.via, ["vxlan:1"]);
     let interfaces: Vec<u32> = flow.seen.places().iter().map(|place| place.interface).collect();
@@ -515,7 +519,7 @@ fn captures_of_two_nodes_are_merged_on_time() {
     there.iter_mut().for_each(|(time, _)| *time -= 1_999_900);
     let merged = observe(vec![pcap(276, &there), pcap(276, &here)], 2);
     assert_eq!((merged.flows.len(), merged.copies), (1, 5));
-    assert_eq!(merged.flows[0].flow.start, observe(vec![pcap(276, &here)], 1).flows[0].flow.start);
+    assert_eq!(first(&merged).start, first(&observe(vec![pcap(276, &here)], 1)).start);
     assert_eq!(merged.captures.len(), 2);
 }
 
@@ -530,7 +534,7 @@ fn segments_that_offload_cut_differently_are_counted_once() {
         packets.push((3 + number as u64, cooked(3, &from_a(2 + number as u16).whole(6, &segment))));
     }
     let observed = observe(vec![pcap(276, &packets)], 1);
-    assert_eq!((observed.flows[0].flow.forward.packets, observed.copies), (2, 4));
+    assert_eq!((first(&observed).forward.packets, observed.copies), (2, 4));
 }
 
 #[test]
@@ -557,7 +561,7 @@ fn a_connection_through_a_service_address_is_one_and_says_so() {
     packets.sort();
     let observed = observe(vec![pcap(276, &packets)], 2);
     assert_eq!(observed.flows.len(), 1);
-    let flow = &observed.flows[0].flow;
+    let flow = &first(&observed);
     assert_eq!((flow.initiator.ip, flow.responder.ip, flow.responder.port), (A.into(), B.into(), 6_379));
     assert_eq!((flow.forward.packets, flow.seen.legs().len()), (2, 2));
     assert_eq!((flow.seen.legs()[0].responder.ip, flow.seen.legs()[0].responder.port), (service.into(), 80));

@@ -115,12 +115,12 @@ fn agree(promise: &str, told: &str, shown: &str) -> bool {
 }
 
 /// Flows to applications between the pods of a pair, in their order.
-fn flows<'a>(analysis: &'a Analysis, from: &str, to: &str) -> Vec<&'a ObservedFlow> {
+fn flows(analysis: &Analysis, from: &str, to: &str) -> Vec<ObservedFlow> {
     let name = |party: &Party| match party {
         Party::Endpoint { workload, .. } => analysis.inventory.workloads[*workload].name.to_string(),
         _ => String::new(),
     };
-    let between = |seen: &&ObservedFlow| name(&seen.initiator) == from && name(&seen.responder) == to;
+    let between = |seen: &ObservedFlow| name(&seen.initiator) == from && name(&seen.responder) == to;
     analysis.observed.flows.iter().filter(between).collect()
 }
 
@@ -138,7 +138,7 @@ fn disagreements(folder: &Path, rows: &[Row]) -> Vec<String> {
         }
         for (seen, told) in flows.iter().zip(got) {
             judged += 1;
-            let shown = shown(seen);
+            let shown = shown(&seen);
             if !agree(promise, told, shown) {
                 wrong
                     .push(format!("{from} -> {to}: {promise}, but {shown} ({told}): {}", seen.detection.why));
@@ -192,7 +192,7 @@ fn a_promise_that_is_not_kept_is_noticed_in_every_row() {
 #[test]
 fn what_a_capture_inside_a_pod_adds_is_not_judged() {
     let analysis = reviewed(&world().join("inside.pcap"));
-    let inside = |seen: &&ObservedFlow| matches!(seen.stretch, Stretch::Inside(_));
+    let inside = |seen: &ObservedFlow| matches!(seen.stretch, Stretch::Inside(_));
     let legs = analysis.observed.flows.iter().filter(inside).count();
     let wire = analysis.observed.flows.len() - legs;
     // Each call of web went from curl to the proxy beside it, and from there over the wire.

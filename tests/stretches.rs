@@ -9,7 +9,7 @@ mod streams;
 use std::io::Read;
 use streams::Case;
 use watertight::analysis::{self, Analysis};
-use watertight::observed::Stretch;
+use watertight::observed::{ObservedFlow, Stretch};
 
 const WEB: [u8; 4] = [10, 9, 0, 1];
 const DB: [u8; 4] = [10, 9, 0, 2];
@@ -225,6 +225,10 @@ fn has(analysis: &Analysis, check: &str) -> bool {
     analysis.findings.iter().any(|finding| finding.check == check)
 }
 
+fn nth(analysis: &Analysis, number: usize) -> ObservedFlow {
+    analysis.observed.flows.iter().nth(number).expect("a flow")
+}
+
 fn stretches(analysis: &Analysis) -> Vec<Stretch> {
     analysis.observed.flows.iter().map(|seen| seen.stretch).collect()
 }
@@ -255,7 +259,7 @@ fn case_174_the_leg_behind_a_tunnel_is_told_by_its_interface_and_else_left_open(
     // Nobody knows the interface.
     let analysis = review(&manifests, &tape(Link::Raw));
     assert_eq!(stretches(&analysis), [Stretch::Wire, Stretch::Ambiguous]);
-    let leg = &analysis.observed.flows[1].detection;
+    let leg = &nth(&analysis, 1).detection;
     assert!(leg.protection.word() == "unknown" && leg.why.contains("inside of a pod"), "{}", leg.why);
     assert!(!has(&analysis, "plaintext-flow"), "{:?}", found(&analysis));
     // The interface proves that it came from elsewhere, or no tunnel is there to explain it.
@@ -288,7 +292,7 @@ fn case_176_a_hello_of_the_mesh_and_a_reset_are_a_refusal() {
     let case = stream("tls", "the TLS of an Istio sidecar");
     let tape = Tape::new(Link::Ethernet).talk(WEB, (CRON, 8_080), hello(&case), &[], End::Reset);
     let analysis = review(&sidecars(""), &tape);
-    assert_eq!(analysis.observed.flows[0].detection.protection.word(), "unknown");
+    assert_eq!(nth(&analysis, 0).detection.protection.word(), "unknown");
     assert!(
         found(&analysis).contains(&"medium refused-handshake shop/Pod/web -> legacy/Pod/cron".to_owned()),
         "{:?}",
@@ -301,7 +305,7 @@ fn case_177_the_name_of_the_mesh_tells_the_service_behind_a_gateway() {
     let case = stream("tls", "the TLS of an Istio sidecar");
     let tape = Tape::new(Link::Ethernet).case(WEB, (CRON, 15_443), &case);
     let analysis = review(&sidecars(""), &tape);
-    let facts = &analysis.observed.flows[0].detection.facts;
+    let facts = &nth(&analysis, 0).detection.facts;
     let fact = |wanted| facts.iter().find(|(name, _)| *name == wanted).map(|(_, value)| value.as_str());
     assert_eq!(fact("mesh"), Some("istio"));
     let service = fact("mesh_service").expect("the service");
@@ -337,7 +341,7 @@ fn case_180_names_asked_by_members_are_not_a_leak_of_the_mesh() {
     let udp = [&40_000u16.to_be_bytes()[..], &53u16.to_be_bytes(), &length, &[0, 0], question].concat();
     tape.ip(17, WEB, DNS, &udp);
     let analysis = review(&sidecars(&mode("STRICT")), &tape);
-    assert_eq!(analysis.observed.flows[0].detection.protocol, "dns");
+    assert_eq!(nth(&analysis, 0).detection.protocol, "dns");
     assert!(found(&analysis).iter().all(|f| f.contains("unsegmented-flow")), "{:?}", found(&analysis));
 }
 
@@ -376,7 +380,7 @@ fn case_183_http2_with_prior_knowledge_is_in_the_clear() {
         End::Open,
     );
     let analysis = review(&sidecars(&mode("STRICT")), &tape);
-    assert_eq!(analysis.observed.flows[0].detection.protection.word(), "plaintext");
+    assert_eq!(nth(&analysis, 0).detection.protection.word(), "plaintext");
     assert!(has(&analysis, "expected-mtls-seen-plaintext"));
 }
 

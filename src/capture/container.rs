@@ -5,10 +5,11 @@
 
 use super::flow::{Audience, Collector};
 use super::fragment::{Datagram, Fragments};
+use super::head::Head;
 use super::key::Seed;
 use super::link::{self, LinkType};
 use super::packet::{Oddity, Packet};
-use super::table::{Addressed, BATCH, Belongs, FlowLimits, FlowTable, Share};
+use super::table::{BATCH, FlowLimits, FlowTable, Share};
 use super::tunnel::{self, Layer};
 use super::window::{BUFFER, Oddities, Record, Window};
 use super::{Flow, pcap, pcapng};
@@ -218,33 +219,43 @@ impl<'a> Packets<'a> {
 
     /// Takes packets that are in the window together.
     fn batch(&mut self, input: u16, records: &[Record], window: &Window<'_>) {
-        if let (Some(record), false) = (records.first(), self.fragments.is_empty()) {
-            while let Some(beginning) = self.fragments.expire(record.nanos) {
-                if let Some(beginning) = beginning {
-                    self.datagram(&beginning, input, record.nanos);
-                }
-            }
-        }
-        let mut batch: Vec<Addressed<'_>> = Vec::with_capacity(records.len());
+        let mut batch: Vec<Head<'_>> = Vec::with_capacity(records.len());
+        let seed = self.table.seed();
         for record in records {
             let bytes = window.bytes(&record.bytes);
             self.summary.packets += 1;
             self.summary.bytes += bytes.len() as u64;
-            let fresh = Packet { interface: record.interface, medium: record.medium, ..Packet::default() };
-            batch.push(Addressed::new(fresh, input, record.nanos));
-            let Some(next) = batch.last_mut() else { continue };
-            if let Err(oddity) = decode(self.link(record.link_type), bytes, &mut next.packet) {
-                batch.pop();
+            if self.fragments.is_due(record.nanos) {
+                // At the same packet for any number of workers, wherever a batch ends.
+                self.table.packets(&batch, self.audience);
+                batch.clear();
+                self.expire(input, record.nanos);
+            }
+            let link = self.link(record.link_type);
+            if let Some(quick) = link.and_then(|link| link.quick(bytes, record.interface, record.medium)) {
+                let (key, side) = quick.key();
+                // Only whoever has the flow needs to know more.
+                if self.table.is_ours(&key) {
+                    let (hash, place) = (key.hash(seed), quick.place(&mut self.table.places, input));
+                    batch.push(quick.head(key, side, hash, place, record.nanos));
+                }
+                continue;
+            }
+            let mut packet =
+                Packet { interface: record.interface, medium: record.medium, ..Packet::default() };
+            if let Err(oddity) = decode(link, bytes, &mut packet) {
                 *self.odd.entry((oddity, record.link_type)).or_default() += 1;
-            } else if next.packet.fragment.is_some() {
-                let piece = next.packet.clone();
-                batch.pop();
+            } else if packet.fragment.is_some() {
                 // Earlier packets come first also where a whole datagram follows.
                 self.table.packets(&batch, self.audience);
                 batch.clear();
-                self.piece(&piece, input, record.nanos);
-            } else if self.table.address(next) == Belongs::Elsewhere {
-                batch.pop();
+                self.piece(&packet, input, record.nanos);
+            } else {
+                let place = self.table.places.number(input, &packet);
+                let head = Head::of(&packet, place, record.nanos, seed);
+                if self.table.is_ours(&head.key) {
+                    batch.push(head);
+                }
             }
         }
         self.table.packets(&batch, self.audience);
@@ -265,6 +276,17 @@ impl<'a> Packets<'a> {
         }
     }
 
+    /// Gives up datagrams that have waited for too long.
+    #[cold]
+    fn expire(&mut self, input: u16, nanos: u64) {
+        while let Some(beginning) = self.fragments.expire(nanos) {
+            if let Some(beginning) = beginning {
+                let last = beginning.last;
+                self.datagram(&beginning, input, last);
+            }
+        }
+    }
+
     /// A fragment waits for the others; the whole may be a tunnel with fragments inside.
     fn piece(&mut self, packet: &Packet<'_>, input: u16, nanos: u64) {
         let Some(fragment) = packet.fragment else { return };
@@ -279,15 +301,18 @@ impl<'a> Packets<'a> {
     }
 
     fn datagram(&mut self, datagram: &Datagram, input: u16, nanos: u64) {
-        let mut addressed = Addressed::new(datagram.head.packet(), input, nanos);
+        let mut packet = datagram.head.packet();
         let layer = Layer::Protocol(datagram.head.protocol());
-        match tunnel::follow((layer, &datagram.bytes), &mut addressed.packet) {
+        match tunnel::follow((layer, &datagram.bytes), &mut packet) {
             // Each whole is deeper than its pieces, so this ends at the deepest layer.
-            Ok(()) if addressed.packet.fragment.is_some() => self.piece(&addressed.packet, input, nanos),
-            Ok(()) if self.table.address(&mut addressed) == Belongs::Here => {
-                self.table.packets(&[addressed], self.audience);
+            Ok(()) if packet.fragment.is_some() => self.piece(&packet, input, nanos),
+            Ok(()) => {
+                let place = self.table.places.number(input, &packet);
+                let head = Head::of(&packet, place, nanos, self.table.seed());
+                if self.table.is_ours(&head.key) {
+                    self.table.packets(&[head], self.audience);
+                }
             }
-            Ok(()) => {}
             Err(oddity) => *self.odd.entry((oddity, 0)).or_default() += 1,
         }
     }

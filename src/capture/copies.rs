@@ -8,8 +8,8 @@
 //!
 //! What is remembered belongs to one flow, so that other traffic changes nothing.
 
+use super::head::Head;
 use super::key::Side;
-use super::packet::Packet;
 use super::place::PlaceId;
 
 /// How far apart two captures of one packet may be, in nanoseconds.
@@ -53,14 +53,8 @@ struct Recent {
 
 impl Copies {
     /// Looks at a packet, and remembers it.
-    pub(super) fn look(
-        &mut self,
-        packet: &Packet<'_>,
-        identity: u32,
-        side: Side,
-        place: PlaceId,
-        nanos: u64,
-    ) -> Sighting {
+    pub(super) fn look(&mut self, packet: &Head<'_>, identity: u32) -> Sighting {
+        let Head { side, place, nanos, .. } = *packet;
         let point = Point { place, hops: packet.hops };
         let same = |known: &&mut Recent| {
             known.identity == identity && known.side == side && known.nanos.abs_diff(nanos) <= WINDOW
@@ -99,7 +93,7 @@ impl Copies {
 
 /// What copies of one packet have in common. Checksums are left out: offload leaves them open.
 #[inline]
-pub(super) fn identity(packet: &Packet<'_>) -> u32 {
+pub(super) fn identity(packet: &Head<'_>) -> u32 {
     let length = packet.payload.len() as u64 + u64::from(packet.missing);
     let common = u64::from(packet.id) << 48 | (length & 0xffff_ffff) << 8;
     let own = match packet.is_tcp() {
@@ -133,7 +127,8 @@ pub(super) fn fold(a: u64, b: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::packet::Tcp;
+    use super::super::key::Seed;
+    use super::super::packet::{Packet, Tcp};
     use super::*;
 
     fn segment(id: u16, sequence: u32, hops: u8) -> Packet<'static> {
@@ -142,7 +137,8 @@ mod tests {
     }
 
     fn look(copies: &mut Copies, packet: &Packet<'_>, place: PlaceId, nanos: u64) -> Sighting {
-        copies.look(packet, identity(packet), Side::Low, place, nanos)
+        let head = Head::of(packet, place, nanos, Seed::random());
+        copies.look(&head, identity(&head))
     }
 
     #[test]

@@ -1,37 +1,48 @@
 //! From the state of a flow to the record of it: who opened it, its first bytes, its places.
 
-use super::key::Side;
+use super::key::{Key, Side};
 use super::marks::Marks;
 use super::place::{NO_PLACE, PlaceId, Places};
-use super::state::State;
+use super::state::{Cold, Elsewhere, State};
 use super::table::FlowLimits;
-use super::{Answer, Flow, FlowEnd, Handshake, OpenFlow, Opening, Place, Seen, SeenMore, StreamStart};
+use super::{
+    Answer, Counters, Flow, FlowEnd, Handshake, OpenFlow, Opening, Place, Seen, SeenMore, StreamStart,
+};
+
+/// What a flow is put together from besides its state.
+pub(super) struct Around<'a> {
+    pub(super) key: Key,
+    pub(super) cold: Option<&'a mut Cold>,
+    pub(super) elsewhere: Option<&'a Elsewhere>,
+    pub(super) places: &'a Places,
+    pub(super) limits: &'a FlowLimits,
+}
 
 impl State {
-    /// The flow as it stands; its first bytes move out of `self`.
-    pub(super) fn flow(&mut self, places: &Places, limits: &FlowLimits, evicted: bool) -> Flow {
-        let (low, high) = self.key.ends();
+    /// The flow as it stands; its first bytes move out of where they are kept.
+    pub(super) fn flow(&mut self, around: Around<'_>, evicted: bool) -> Flow {
+        let Around { key, cold, elsewhere, places, limits } = around;
+        let (low, high) = key.ends();
         let (initiator_side, handshake) = self.direction(low, high);
-        let (ahead, back) = (initiator_side.index(), initiator_side.other().index());
         let (initiator, responder) = match initiator_side {
             Side::Low => (low, high),
             Side::High => (high, low),
         };
-        let start = self.start(initiator_side, limits);
+        let start = self.start(initiator_side, cold, limits);
         let opening = self.sequence(initiator_side).map(|sequence| Opening {
             initiator: sequence,
             responder: self.sequence(initiator_side.other()),
             timestamp: if handshake == Handshake::Seen { self.timestamp } else { 0 },
         });
-        let (via, mut seen) = self.places(places, opening);
+        let (via, mut seen) = self.places(places, elsewhere, opening);
         seen.answer = self.answer(initiator_side.other());
         Flow {
             initiator,
             responder,
-            transport: self.key.transport(),
+            transport: key.transport(),
             handshake,
-            forward: self.counters[ahead],
-            backward: self.counters[back],
+            forward: self.counters(initiator_side, elsewhere),
+            backward: self.counters(initiator_side.other(), elsewhere),
             first: self.first,
             last: self.last,
             start,
@@ -42,8 +53,8 @@ impl State {
     }
 
     /// The flow as it stands, in short; nothing moves.
-    pub(super) fn glance(&self) -> OpenFlow {
-        let (low, high) = self.key.ends();
+    pub(super) fn glance(&self, key: Key, elsewhere: Option<&Elsewhere>) -> OpenFlow {
+        let (low, high) = key.ends();
         let (side, _) = self.direction(low, high);
         let (initiator, responder) = match side {
             Side::Low => (low, high),
@@ -52,18 +63,25 @@ impl State {
         OpenFlow {
             initiator,
             responder,
-            transport: self.key.transport(),
-            forward: self.counters[side.index()],
-            backward: self.counters[side.other().index()],
+            transport: key.transport(),
+            forward: self.counters(side, elsewhere),
+            backward: self.counters(side.other(), elsewhere),
             first: self.first,
             last: self.last,
             verdict: self.verdict(),
         }
     }
 
-    fn start(&mut self, initiator: Side, limits: &FlowLimits) -> StreamStart {
+    /// What one side sent.
+    fn counters(&self, side: Side, elsewhere: Option<&Elsewhere>) -> Counters {
+        let at = side.index();
+        let carried = elsewhere.map_or(0, |elsewhere| u64::from(elsewhere.carried[at]) << 32);
+        Counters { packets: u64::from(self.packets[at]) + carried, bytes: self.bytes[at] }
+    }
+
+    fn start(&mut self, initiator: Side, cold: Option<&mut Cold>, limits: &FlowLimits) -> StreamStart {
         let mut start = StreamStart::default();
-        if let Some(cold) = &mut self.cold {
+        if let Some(cold) = cold {
             cold.streams.iter_mut().for_each(|stream| stream.close(limits.stream_bytes));
             if cold.streams.iter().any(|stream| stream.cut) {
                 self.marks.set(Marks::CUT);
@@ -81,17 +99,30 @@ impl State {
         let first = if self.marks.has(Marks::LOW_SPOKE_FIRST) { Side::Low } else { Side::High };
         start.responder_first = self.marks.has(Marks::PAYLOAD_SEEN) && first != initiator;
         let [high, low] = Marks::SEQUENCE_KNOWN;
-        start.late = self.key.protocol() == 6 && !self.marks.has(high | low);
+        start.late = self.protocol() == 6 && !self.marks.has(high | low);
         start.cut = self.marks.has(Marks::CUT);
         start.holes = self.marks.has(Marks::HOLES);
+        start.unread = self.marks.has(Marks::UNREAD);
         start
     }
 
     /// The longest chain of encapsulations, and all places where there are several.
-    fn places(&self, places: &Places, opening: Option<Opening>) -> (Vec<String>, Seen) {
+    fn places(
+        &self,
+        places: &Places,
+        elsewhere: Option<&Elsewhere>,
+        opening: Option<Opening>,
+    ) -> (Vec<String>, Seen) {
+        if elsewhere.is_none() && self.place.iter().all(|place| places.is_plain(*place)) {
+            let one_place = self.place[0] == self.place[1] || self.place.contains(&NO_PLACE);
+            if one_place {
+                let place = self.place[0].min(self.place[1]);
+                return (Vec::new(), Seen { opening, medium: places.medium_of(place), ..Seen::default() });
+            }
+        }
         let mut all: Vec<PlaceId> = self.place.into_iter().filter(|place| *place != NO_PLACE).collect();
         let mut more = SeenMore::default();
-        if let Some(elsewhere) = &self.elsewhere {
+        if let Some(elsewhere) = elsewhere {
             more.copies = elsewhere.copied;
             all.extend(elsewhere.places.iter().map(|(place, _)| *place));
         }
@@ -122,7 +153,7 @@ impl State {
     /// What came back from a side of a TCP connection whose handshake was seen.
     fn answer(&self, responder: Side) -> Answer {
         let at = responder.index();
-        match self.key.protocol() == 6 && self.marks.has(Marks::OPENING_SEEN) {
+        match self.protocol() == 6 && self.marks.has(Marks::OPENING_SEEN) {
             false => Answer::Unknown,
             true if self.marks.has(Marks::HIGHEST_KNOWN[at]) => Answer::Payload,
             true if self.marks.has(Marks::RESET | Marks::FINISHED[at]) => Answer::Refusal,

@@ -109,7 +109,7 @@ impl Seen {
 }
 
 /// A point at which packets were captured.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Place {
     /// Which capture, in the order in which they were given.
     pub input: usize,
@@ -278,13 +278,22 @@ pub struct StreamStart {
     pub holes: bool,
     /// Which direction sent payload first.
     pub responder_first: bool,
+    /// The flow was judged before it had shown enough, to bound memory, and went on to say more.
+    pub unread: bool,
+}
+
+impl StreamStart {
+    /// What is known of the stream, without its bytes.
+    pub fn flags(&self) -> StreamStart {
+        let StreamStart { late, cut, holes, responder_first, unread, .. } = *self;
+        StreamStart { late, cut, holes, responder_first, unread, ..StreamStart::default() }
+    }
 }
 
 impl Flow {
     /// The flow without its first bytes, which go no further than the detectors.
     pub fn without_payload(mut self) -> Flow {
-        self.start.forward = Vec::new();
-        self.start.backward = Vec::new();
+        self.start = self.start.flags();
         self
     }
 }

@@ -23,6 +23,8 @@ type Key = (Address, Address, u8, u32);
 #[derive(Debug, Default)]
 pub(super) struct Fragments {
     waiting: HashMap<Key, Pieces>,
+    /// Nothing has waited for too long before this time.
+    due: u64,
     bytes: usize,
     /// Datagrams that were given up, by reason.
     pub(super) lost: Lost,
@@ -100,6 +102,8 @@ impl Fragments {
             self.lost.contradictory += 1;
             return None;
         }
+        let soonest = nanos.saturating_add(PATIENCE);
+        self.due = if self.waiting.is_empty() { soonest } else { self.due.min(soonest) };
         let pieces = self.waiting.entry(key).or_insert_with(|| Pieces::new(packet));
         let before = pieces.kept;
         pieces.last = nanos;
@@ -126,13 +130,18 @@ impl Fragments {
         None
     }
 
+    /// Whether a datagram may have waited for too long.
+    #[inline]
+    pub(super) fn is_due(&self, nanos: u64) -> bool {
+        nanos > self.due && !self.waiting.is_empty()
+    }
+
     /// Gives up a datagram that has waited for too long; `None` where there is none.
     pub(super) fn expire(&mut self, nanos: u64) -> Option<Option<Datagram>> {
-        let over = |pieces: &Pieces| nanos.saturating_sub(pieces.last) > PATIENCE;
-        let oldest =
-            self.waiting.iter().filter(|(_, pieces)| over(pieces)).min_by_key(|(k, p)| (p.last, **k));
-        let key = *oldest?.0;
-        Some(self.give_up(key))
+        let (key, oldest) =
+            self.waiting.iter().min_by_key(|(key, p)| (p.last, **key)).map(|(key, p)| (*key, p.last))?;
+        self.due = oldest.saturating_add(PATIENCE);
+        (nanos > self.due).then(|| self.give_up(key))
     }
 
     /// Whether something must be given up to stay within the budget.

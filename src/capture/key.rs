@@ -1,18 +1,25 @@
 //! The fixed-size key of a flow: both ends, the lower one first, and the protocol; and its hash.
 
 use super::copies::fold;
-use super::packet::{Address, Packet};
+use super::packet::Address;
 use super::{FlowEnd, Transport};
 use std::hash::BuildHasher;
 
 /// Two ends and a protocol in five words.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Key {
-    low: Address,
-    high: Address,
-    /// Ports, IP protocol.
-    rest: u64,
+    pub(super) low: Address,
+    pub(super) high: Address,
+    /// Ports, whether the ends are IPv6, IP protocol.
+    pub(super) rest: u64,
 }
+
+/// Slices of all flows: each has its part of the memory for first bytes, so that no more depends on
+/// how many workers there are.
+pub(super) const SLICES: usize = 16;
+
+/// In `rest`: the ends are IPv6.
+const IS_6: u64 = 1 << 8;
 
 /// Which end sent a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,29 +56,53 @@ impl Seed {
 impl Key {
     /// The key of a packet, and which end sent it.
     #[inline]
-    pub(super) fn of(packet: &Packet<'_>) -> (Key, Side) {
-        let (source, target) = (packet.source, packet.target);
-        let (a, b) = (u64::from(packet.source_port), u64::from(packet.target_port));
-        let key = |low, high, low_port, high_port| Key {
-            low,
-            high,
-            rest: low_port << 48 | high_port << 32 | u64::from(packet.protocol),
+    pub(super) fn of(source: (Address, u16), target: (Address, u16), protocol: u8) -> (Key, Side) {
+        let key = |low: (Address, u16), high: (Address, u16)| Key {
+            low: low.0,
+            high: high.0,
+            rest: u64::from(low.1) << 48
+                | u64::from(high.1) << 32
+                | if low.0.is_v4() { 0 } else { IS_6 }
+                | u64::from(protocol),
         };
-        match (source, a) <= (target, b) {
-            true => (key(source, target, a, b), Side::Low),
-            false => (key(target, source, b, a), Side::High),
+        match source <= target {
+            true => (key(source, target), Side::Low),
+            false => (key(target, source), Side::High),
         }
+    }
+
+    #[inline]
+    pub(super) fn is_v6(&self) -> bool {
+        self.rest & IS_6 != 0
+    }
+
+    /// Both IPv4 addresses in one word.
+    #[inline]
+    pub(super) fn packed(&self) -> u64 {
+        self.low.lower << 32 | self.high.lower
+    }
+
+    /// The key with these IPv4 addresses in one word.
+    pub(super) fn unpacked(packed: u64, rest: u64) -> Key {
+        Key { low: Address::v4((packed >> 32) as u32), high: Address::v4(packed as u32), rest }
     }
 
     #[inline]
     pub(super) fn hash(&self, seed: Seed) -> u64 {
         let Seed([first, second]) = seed;
         let ends = fold(self.low.lower ^ first, self.high.lower ^ second);
-        if self.low.is_v4() {
+        if !self.is_v6() {
             return fold(ends ^ self.rest, first);
         }
         let nets = fold(self.low.upper ^ second, self.high.upper.wrapping_add(first));
         fold(fold(ends ^ self.rest, first) ^ nets, second)
+    }
+
+    /// The slice of all flows that this one falls into: the same in every run, whatever the seed.
+    #[inline]
+    pub(super) fn slice(&self) -> u8 {
+        let ends = self.low.lower ^ self.high.lower.rotate_left(32) ^ self.rest.rotate_left(11);
+        (ends.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 60) as u8
     }
 
     /// Both ends, the lower one first.
@@ -96,26 +127,15 @@ mod tests {
 
     #[test]
     fn both_directions_have_one_key_and_its_ends_come_back() {
-        let there = Packet {
-            source: Address::v6(9 << 80 | 1),
-            target: Address::v6(8 << 80 | 2),
-            source_port: 40_000,
-            target_port: 443,
-            protocol: 6,
-            ..Packet::default()
-        };
-        let back = Packet {
-            source: there.target,
-            target: there.source,
-            source_port: 443,
-            target_port: 40_000,
-            ..there.clone()
-        };
+        let (client, server) = ((Address::v6(9 << 80 | 1), 40_000), (Address::v6(8 << 80 | 2), 443));
         let seed = Seed::random();
-        let ((key, side), (same, other)) = (Key::of(&there), Key::of(&back));
+        let ((key, side), (same, other)) = (Key::of(client, server, 6), Key::of(server, client, 6));
         assert_eq!((key, side.other()), (same, other));
         assert_eq!(key.hash(seed), same.hash(seed));
-        assert_eq!(key.ends(), (there.target.end(443), there.source.end(40_000)));
-        assert_eq!((key.protocol(), key.transport()), (6, Transport::Tcp));
+        assert_eq!(key.ends(), (server.0.end(443), client.0.end(40_000)));
+        assert_eq!((key.protocol(), key.transport(), key.is_v6()), (6, Transport::Tcp, true));
+        let (four, _) = Key::of((Address::v4(7), 1), (Address::v4(u32::MAX), 0), 17);
+        assert_eq!(Key::unpacked(four.packed(), four.rest), four);
+        assert!(usize::from(four.slice()) < SLICES && key.slice() == same.slice());
     }
 }

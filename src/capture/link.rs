@@ -4,6 +4,7 @@
 
 use super::Medium;
 use super::packet::{Oddity, Packet, be16, byte, tail};
+use super::quick::{Quick, Shape};
 use super::tunnel::{ETHERNET, Layer, Next};
 
 /// How a capture's link type is read.
@@ -13,23 +14,38 @@ pub(super) struct LinkType {
     #[cfg_attr(not(test), expect(dead_code, reason = "names are for readers of the table and for tests"))]
     name: &'static str,
     open: for<'a> fn(&'a [u8], &mut Packet<'a>) -> Result<Next<'a>, Oddity>,
+    /// Where the short way finds its EtherType.
+    quick: Option<Shape>,
 }
+
+/// Frames that the short way reads.
+const FRAMES: Option<Shape> = Some(Shape { kind_at: ETHERNET - 2, header: ETHERNET });
 
 /// All link types that are read; the frequent ones first.
 const LINK_TYPES: &[LinkType] = &[
-    LinkType { numbers: &[1], name: "Ethernet", open: frame },
-    LinkType { numbers: &[276], name: "Linux cooked, version 2", open: cooked2 },
-    LinkType { numbers: &[113], name: "Linux cooked", open: cooked },
-    LinkType { numbers: &[12, 14, 101, 228, 229], name: "raw IP", open: |b, _| Ok((Layer::Ip, b)) },
-    LinkType { numbers: &[0, 108], name: "BSD loopback", open: |b, _| Ok((Layer::Ip, tail(b, 4)?)) },
-    LinkType { numbers: &[9, 50], name: "PPP", open: |b, _| ppp(b) },
-    LinkType { numbers: &[104], name: "Cisco HDLC", open: |b, _| typed(b, 2, 4) },
-    LinkType { numbers: &[10], name: "FDDI", open: |b, _| fddi(b) },
-    LinkType { numbers: &[51], name: "PPPoE", open: |b, _| Ok((Layer::EtherType(0x8864), b)) },
-    LinkType { numbers: &[105], name: "802.11", open: |b, _| wireless(b) },
-    LinkType { numbers: &[127], name: "802.11 with radiotap", open: radiotap },
-    LinkType { numbers: &[192], name: "per-packet information", open: per_packet },
-    LinkType { numbers: &[239], name: "Netfilter log", open: |b, _| netfilter_log(b) },
+    LinkType { numbers: &[1], name: "Ethernet", open: frame, quick: FRAMES },
+    LinkType { numbers: &[276], name: "Linux cooked, version 2", open: cooked2, quick: None },
+    LinkType { numbers: &[113], name: "Linux cooked", open: cooked, quick: None },
+    LinkType {
+        numbers: &[12, 14, 101, 228, 229],
+        name: "raw IP",
+        open: |b, _| Ok((Layer::Ip, b)),
+        quick: None,
+    },
+    LinkType {
+        numbers: &[0, 108],
+        name: "BSD loopback",
+        open: |b, _| Ok((Layer::Ip, tail(b, 4)?)),
+        quick: None,
+    },
+    LinkType { numbers: &[9, 50], name: "PPP", open: |b, _| ppp(b), quick: None },
+    LinkType { numbers: &[104], name: "Cisco HDLC", open: |b, _| typed(b, 2, 4), quick: None },
+    LinkType { numbers: &[10], name: "FDDI", open: |b, _| fddi(b), quick: None },
+    LinkType { numbers: &[51], name: "PPPoE", open: |b, _| Ok((Layer::EtherType(0x8864), b)), quick: None },
+    LinkType { numbers: &[105], name: "802.11", open: |b, _| wireless(b), quick: None },
+    LinkType { numbers: &[127], name: "802.11 with radiotap", open: radiotap, quick: None },
+    LinkType { numbers: &[192], name: "per-packet information", open: per_packet, quick: None },
+    LinkType { numbers: &[239], name: "Netfilter log", open: |b, _| netfilter_log(b), quick: None },
 ];
 
 /// The reader of a link type; the same for all packets of an interface.
@@ -38,6 +54,13 @@ pub(super) fn of(number: u32) -> Option<&'static LinkType> {
 }
 
 impl LinkType {
+    /// The short way, where this link type has one and the packet is an ordinary one.
+    #[inline]
+    pub(super) fn quick<'a>(&self, bytes: &'a [u8], interface: u32, medium: Medium) -> Option<Quick<'a>> {
+        let medium = if medium == Medium::Unknown { of_frame(bytes) } else { medium };
+        Quick::read(self.quick?, bytes, interface, medium)
+    }
+
     /// Passes the link header.
     pub(super) fn open<'a>(&self, bytes: &'a [u8], packet: &mut Packet<'a>) -> Result<Next<'a>, Oddity> {
         (self.open)(bytes, packet)
@@ -71,10 +94,15 @@ fn medium(hardware: u16) -> Medium {
 /// An Ethernet frame. Where neither side has an address it may be a loopback interface, or
 /// somebody blotted the addresses out: that proves nothing.
 fn frame<'a>(bytes: &'a [u8], packet: &mut Packet<'a>) -> Result<Next<'a>, Oddity> {
-    if packet.medium == Medium::Unknown && !bytes.starts_with(&[0; 12]) {
-        packet.medium = Medium::Link;
+    if packet.medium == Medium::Unknown {
+        packet.medium = of_frame(bytes);
     }
     Ok((Layer::Ethernet, bytes))
+}
+
+#[inline]
+fn of_frame(bytes: &[u8]) -> Medium {
+    if bytes.starts_with(&[0; 12]) { Medium::Unknown } else { Medium::Link }
 }
 
 /// `ARPHRD_NETLINK`, GRE and monitor frames use the protocol field for something else.

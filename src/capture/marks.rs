@@ -19,6 +19,12 @@ impl Marks {
     pub(super) const HOLES: u32 = 1 << 13;
     pub(super) const HIGHEST_KNOWN: [u32; 2] = [1 << 14, 1 << 15];
     pub(super) const KEEPS_NOTHING: u32 = 1 << 16;
+    /// Judged before it had shown enough, to bound memory.
+    pub(super) const HURRIED: u32 = 1 << 17;
+    /// Payload came after that.
+    pub(super) const UNREAD: u32 = 1 << 18;
+    /// The slot is in use.
+    pub(super) const IN_USE: u32 = 1 << 19;
 
     #[inline]
     pub(super) fn has(self, mark: u32) -> bool {

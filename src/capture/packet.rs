@@ -117,13 +117,14 @@ impl Oddity {
     }
 }
 
-/// One encapsulation around a flow: its row in [`VIA_NAMES`], and the number that tells networks
-/// apart, where it has one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Via {
-    name: u8,
-    number: Option<u32>,
-}
+/// One encapsulation around a flow in one word: its row in [`VIA_NAMES`], and the number that tells
+/// networks apart, where it has one. Zero is none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Via(u64);
+
+/// Where the row stands, counted from one; below it the mark of a number, and the number.
+const VIA_ROW: u32 = 40;
+const VIA_NUMBERED: u64 = 1 << 32;
 
 /// The words for encapsulations.
 const VIA_NAMES: &[&str] = &[
@@ -153,19 +154,20 @@ const VIA_NAMES: &[&str] = &[
 impl Via {
     /// By its name alone: `ipip`, `ah`. The name must be in the table, which a constant proves.
     pub(super) const fn plain(name: &str) -> Via {
-        Via { name: row(name), number: None }
+        Via((row(name) as u64 + 1) << VIA_ROW)
     }
 
     /// With its number: `vlan:12`, `vxlan:4096`.
     pub(super) const fn numbered(self, number: u32) -> Via {
-        Via { name: self.name, number: Some(number) }
+        Via(self.0 | VIA_NUMBERED | number as u64)
     }
 
     pub(super) fn text(self) -> String {
-        let name = VIA_NAMES[usize::from(self.name)];
-        match self.number {
-            None => name.to_owned(),
-            Some(number) => format!("{name}:{number}"),
+        let row = (self.0 >> VIA_ROW) as usize;
+        let name = row.checked_sub(1).and_then(|row| VIA_NAMES.get(row)).copied().unwrap_or_default();
+        match self.0 & VIA_NUMBERED {
+            0 => name.to_owned(),
+            _ => format!("{name}:{}", self.0 as u32),
         }
     }
 }
@@ -193,13 +195,13 @@ const fn row(name: &str) -> u8 {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct ViaList {
     used: u8,
-    list: [Option<Via>; MOST_VIA],
+    list: [Via; MOST_VIA],
 }
 
 impl ViaList {
     pub(super) fn push(&mut self, via: Via) {
         if let Some(free) = self.list.get_mut(usize::from(self.used)) {
-            *free = Some(via);
+            *free = via;
             self.used += 1;
         }
     }
@@ -210,7 +212,7 @@ impl ViaList {
     }
 
     pub(super) fn texts(&self) -> Vec<String> {
-        self.list.iter().flatten().map(|via| via.text()).collect()
+        self.list[..usize::from(self.used)].iter().map(|via| via.text()).collect()
     }
 }
 
@@ -241,10 +243,6 @@ impl Default for Packet<'_> {
 }
 
 impl Packet<'_> {
-    pub(super) fn is_tcp(&self) -> bool {
-        self.protocol == 6
-    }
-
     /// Notes an encapsulation by IP: the ends of the outermost one are kept.
     pub(super) fn tunnelled(&mut self, via: Via) {
         self.via.push(via);

@@ -2,8 +2,9 @@
 //!
 //! Places get small numbers, so that a flow can carry one.
 
+use super::copies::fold;
 use super::flow::{Medium, Place};
-use super::packet::{Address, Packet, ViaList};
+use super::packet::{Address, Packet, Via, ViaList};
 use hashbrown::HashMap;
 
 /// Places that are told apart; further ones share the last number.
@@ -29,28 +30,81 @@ struct Spot {
 pub(super) struct Places {
     numbers: HashMap<Spot, PlaceId>,
     spots: Vec<Spot>,
+    /// The latest place without encapsulation: nearly all packets are met at it.
+    plain: Option<(Spot, PlaceId)>,
+    /// The latest places in VXLAN, by a mix of what tells them apart.
+    overlay: Vec<Option<(Spot, PlaceId)>>,
     last: Option<(Spot, PlaceId)>,
     /// Packets of places beyond the most that are told apart.
     pub(super) untold: u64,
 }
 
+/// Places in VXLAN that are found without a look into the table; a power of two.
+const OVERLAY: usize = 64;
+
 impl Places {
     /// The number of the place at which a packet was met.
     #[inline]
     pub(super) fn number(&mut self, input: u16, packet: &Packet<'_>) -> PlaceId {
-        if let Some((spot, number)) = &self.last
-            && (spot.input, spot.interface, spot.medium) == (input, packet.interface, packet.medium)
-            && (spot.via.is_empty() == packet.via.is_empty())
-            && (packet.via.is_empty() || spot.via == packet.via)
-            && spot.tunnel == ordered(packet.tunnel)
-        {
-            return *number;
+        if packet.via.is_empty() && packet.tunnel.is_none() {
+            return self.plain(input, packet.interface, packet.medium);
         }
         let Packet { interface, medium, via, .. } = *packet;
         let spot = Spot { input, interface, medium, via, tunnel: ordered(packet.tunnel) };
-        let number = self.look_up(spot);
-        self.last = Some((spot, number));
-        number
+        match &self.last {
+            Some((known, number)) if *known == spot => *number,
+            _ => {
+                let number = self.look_up(spot);
+                self.last = Some((spot, number));
+                number
+            }
+        }
+    }
+
+    /// The place of packets without encapsulation.
+    #[inline]
+    pub(super) fn plain(&mut self, input: u16, interface: u32, medium: Medium) -> PlaceId {
+        match &self.plain {
+            Some((spot, number))
+                if (spot.input, spot.interface, spot.medium) == (input, interface, medium) =>
+            {
+                *number
+            }
+            _ => {
+                let spot = Spot { input, interface, medium, via: ViaList::default(), tunnel: None };
+                let number = self.look_up(spot);
+                self.plain = Some((spot, number));
+                number
+            }
+        }
+    }
+
+    /// The place of packets in one VXLAN between two nodes, and nothing else around.
+    #[inline]
+    pub(super) fn overlay(
+        &mut self,
+        input: u16,
+        interface: u32,
+        via: Via,
+        ends: (Address, Address),
+    ) -> PlaceId {
+        let mut list = ViaList::default();
+        list.push(via);
+        let medium = Medium::Unknown;
+        let spot = Spot { input, interface, medium, via: list, tunnel: ordered(Some(ends)) };
+        if self.overlay.is_empty() {
+            self.overlay.resize(OVERLAY, None);
+        }
+        let mixed = fold(ends.0.lower ^ ends.1.lower.rotate_left(7), 0x9e37_79b9_7f4a_7c15);
+        let at = mixed as usize % OVERLAY;
+        match &self.overlay[at] {
+            Some((known, number)) if *known == spot => *number,
+            _ => {
+                let number = self.look_up(spot);
+                self.overlay[at] = Some((spot, number));
+                number
+            }
+        }
     }
 
     fn look_up(&mut self, spot: Spot) -> PlaceId {
@@ -67,11 +121,21 @@ impl Places {
         number
     }
 
+    /// Whether there is no encapsulation around a place, or no place.
+    #[inline]
+    pub(super) fn is_plain(&self, place: PlaceId) -> bool {
+        self.spots.get(usize::from(place)).is_none_or(|spot| spot.via.is_empty())
+    }
+
     /// Whether these are one place without any encapsulation.
     pub(super) fn are_plain(&self, places: &[PlaceId]) -> bool {
-        let plain =
-            |place: &PlaceId| self.spots.get(usize::from(*place)).is_none_or(|spot| spot.via.is_empty());
-        places.len() <= 1 && places.iter().all(plain)
+        places.len() <= 1 && places.iter().all(|place| self.is_plain(*place))
+    }
+
+    /// What the link layer says of one place.
+    #[inline]
+    pub(super) fn medium_of(&self, place: PlaceId) -> Medium {
+        self.spots.get(usize::from(place)).map_or(Medium::Unknown, |spot| spot.medium)
     }
 
     /// What link layers say of some places: loopback only where all of them are.

@@ -1,13 +1,15 @@
 //! One flow in the making: counters, handshake, first bytes, and where it was met.
 
+use super::Handshake;
 use super::copies::{Copies, Point, Sighting, fold, identity, sample};
-use super::key::{Key, Side};
+use super::head::Head;
+use super::key::Side;
 use super::marks::Marks;
-use super::packet::{ACK, FIN, Packet, RST, SYN};
+use super::packet::{ACK, FIN, RST, SYN};
 use super::place::{NO_PLACE, PlaceId};
+use super::pool::Pool;
 use super::stream::Stream;
 use super::table::FlowLimits;
-use super::{Counters, Handshake, StreamStart};
 
 /// Farewells are repeated within this time, in nanoseconds; what comes later is another flow.
 const LINGER: u64 = 15_000_000_000;
@@ -18,36 +20,45 @@ const NEAR: u32 = 1 << 20;
 /// Places that are remembered of one flow.
 const MOST_PLACES: usize = 16;
 /// A flow of which one direction is full is judged when it has this many packets.
-const LONG: u64 = 64;
+const LONG: u32 = 64;
 /// Shorter datagrams are alike too easily to stand for a flow: a DNS header has as many bytes.
 const FINGERPRINTED: usize = 12;
 /// What a flow with first bytes costs besides them.
 const COLD_COST: usize = size_of::<Cold>() + 64;
 
-/// One flow; arrays of two are indexed by [`Side`].
+/// One flow in as few bytes as it takes, for there are hundreds of thousands; arrays of two are
+/// indexed by [`Side`].
 #[derive(Debug)]
 pub(super) struct State {
-    pub(super) key: Key,
-    pub(super) counters: [Counters; 2],
+    /// IPv4: both addresses. IPv6: the number of the pair in the table.
+    pub(super) ends: u64,
+    /// Ports, version, protocol: the rest of the key.
+    pub(super) rest: u64,
     pub(super) first: u64,
     pub(super) last: u64,
+    pub(super) bytes: [u64; 2],
+    /// What does not fit any more is carried over to [`Elsewhere`].
+    pub(super) packets: [u32; 2],
     pub(super) initial_sequence: [u32; 2],
     /// The end of the highest segment at the first place.
     pub(super) highest: [u32; 2],
+    /// The latest packet of each direction, by what its copies have in common.
+    recent: [u32; 2],
     /// Time stamp option of the SYN.
     pub(super) timestamp: u32,
     pub(super) marks: Marks,
     /// The usual place of each direction.
     pub(super) place: [PlaceId; 2],
-    /// The latest packet of each direction, by what its copies have in common.
-    recent: [u32; 2],
-    /// Hops that it had left.
+    /// Hops that the latest packet of each direction had left.
     hops: [u8; 2],
-    pub(super) cold: Option<Box<Cold>>,
-    pub(super) elsewhere: Option<Box<Elsewhere>>,
-    /// What the audience made of the first bytes.
-    pub(super) verdict: u32,
+    /// Where the first bytes are kept; where judged, what the audience made of them.
+    pub(super) cold: u32,
+    /// Where the rest is kept that few flows have; 0 for none.
+    pub(super) elsewhere: u32,
 }
+
+// It is what bounds how many flows fit into memory.
+const _: () = assert!(size_of::<State>() <= 104);
 
 /// What only flows have whose first bytes are still wanted.
 #[derive(Debug, Default)]
@@ -57,7 +68,7 @@ pub(super) struct Cold {
     pub(super) serial: u32,
 }
 
-/// What only flows have that were met at several places.
+/// What only flows have that were met at several places, or that are very long.
 #[derive(Debug, Default)]
 pub(super) struct Elsewhere {
     /// Besides the usual ones: the end of the highest segment in each direction.
@@ -65,6 +76,8 @@ pub(super) struct Elsewhere {
     copies: Copies,
     /// Packets that were copies.
     pub(super) copied: u64,
+    /// How often 2^32 packets were counted.
+    pub(super) carried: [u32; 2],
 }
 
 /// What a packet did to a flow's first bytes.
@@ -79,33 +92,42 @@ pub(super) enum Kept {
 }
 
 impl State {
-    pub(super) fn new(key: Key, packet: &Packet<'_>, side: Side, nanos: u64) -> State {
+    pub(super) fn new(ends: u64, packet: &Head<'_>) -> State {
         let mut marks = Marks::default();
-        if side == Side::Low {
-            marks.set(Marks::FIRST_SENDER_LOW);
-        }
+        marks.set(Marks::IN_USE | if packet.side == Side::Low { Marks::FIRST_SENDER_LOW } else { 0 });
         State {
-            key,
-            counters: Default::default(),
-            first: nanos,
-            last: nanos,
+            ends,
+            rest: packet.key.rest,
+            first: packet.nanos,
+            last: packet.nanos,
+            bytes: [0; 2],
+            packets: [0; 2],
             initial_sequence: [0; 2],
             highest: [0; 2],
+            recent: [0; 2],
             timestamp: packet.tcp.timestamp,
             marks,
             place: [NO_PLACE; 2],
-            recent: [0; 2],
             hops: [0; 2],
-            cold: None,
-            elsewhere: None,
-            verdict: 0,
+            cold: 0,
+            elsewhere: 0,
         }
+    }
+
+    /// Whether this slot holds a flow.
+    #[inline]
+    pub(super) fn is_used(&self) -> bool {
+        self.marks.has(Marks::IN_USE)
     }
 
     /// Reads from all of its memory.
     #[inline]
     pub(super) fn touch(&self) -> u64 {
-        self.first ^ self.counters[0].bytes ^ self.counters[1].packets ^ u64::from(self.recent[1])
+        self.ends ^ self.bytes[0] ^ u64::from(self.elsewhere)
+    }
+
+    pub(super) fn protocol(&self) -> u8 {
+        self.rest as u8
     }
 
     /// Whether both sides said their last, or one broke off.
@@ -123,17 +145,21 @@ impl State {
     /// Whether a packet belongs to a new flow between the same ends: after silence, or with the
     /// handshake of a new connection.
     #[inline]
-    pub(super) fn is_over(&self, packet: &Packet<'_>, side: Side, nanos: u64, limits: &FlowLimits) -> bool {
-        if self.is_silent(nanos, limits, 0) {
+    pub(super) fn is_over(&self, packet: &Head<'_>, limits: &FlowLimits) -> bool {
+        // Closed or not, nothing is over that was heard of so lately.
+        if packet.nanos.saturating_sub(self.last) > LINGER.min(limits.idle_nanos)
+            && self.is_silent(packet.nanos, limits, 0)
+        {
             return true;
         }
-        packet.is_tcp() && packet.tcp.flags & SYN != 0 && self.is_reopened(packet, side, nanos)
+        packet.is_tcp() && packet.tcp.flags & SYN != 0 && self.is_reopened(packet)
     }
 
     /// A SYN repeats the one that is known, crosses it (simultaneous open, RFC 9293 section 3.5),
     /// comes out of order, or opens another connection.
-    fn is_reopened(&self, packet: &Packet<'_>, side: Side, nanos: u64) -> bool {
-        let tcp = &packet.tcp;
+    fn is_reopened(&self, packet: &Head<'_>) -> bool {
+        let Head { side, nanos, tcp, .. } = packet;
+        let (side, nanos) = (*side, *nanos);
         let known = self.sequence(side);
         let answer = tcp.flags & ACK != 0;
         match known {
@@ -160,31 +186,26 @@ impl State {
 
     /// Decides whether a packet counts, and remembers the place.
     #[inline]
-    pub(super) fn sight(&mut self, packet: &Packet<'_>, side: Side, place: PlaceId, nanos: u64) -> Sighting {
+    pub(super) fn sight(&mut self, packet: &Head<'_>, pool: &mut Pool<Elsewhere>) -> Sighting {
+        let Head { side, place, .. } = *packet;
         let (index, identity) = (side.index(), identity(packet));
         let usual = self.place[index];
         let sent_again = self.recent[index] != identity || self.hops[index] == packet.hops || packet.id == 0;
-        if self.elsewhere.is_none() && (usual == place || usual == NO_PLACE) && sent_again {
+        if self.elsewhere == 0 && (usual == place || usual == NO_PLACE) && sent_again {
             (self.place[index], self.recent[index], self.hops[index]) = (place, identity, packet.hops);
             if let Some(end) = segment_end(packet) {
                 self.raise(side, end);
             }
             return Sighting::Counts;
         }
-        self.sight_elsewhere(packet, identity, side, place, nanos)
+        self.sight_elsewhere(packet, identity, pool)
     }
 
     /// A flow that is met at several places.
-    fn sight_elsewhere(
-        &mut self,
-        packet: &Packet<'_>,
-        identity: u32,
-        side: Side,
-        place: PlaceId,
-        nanos: u64,
-    ) -> Sighting {
-        let mut elsewhere = self.elsewhere.take().unwrap_or_else(|| self.begin_elsewhere());
-        let mut sighting = elsewhere.copies.look(packet, identity, side, place, nanos);
+    fn sight_elsewhere(&mut self, packet: &Head<'_>, identity: u32, pool: &mut Pool<Elsewhere>) -> Sighting {
+        let Head { side, place, .. } = *packet;
+        let elsewhere = self.elsewhere(pool);
+        let mut sighting = elsewhere.copies.look(packet, identity);
         let usual = self.place[side.index()];
         if usual == NO_PLACE {
             self.place[side.index()] = place;
@@ -220,18 +241,25 @@ impl State {
             }
         }
         elsewhere.copied += u64::from(sighting == Sighting::Copy);
-        self.elsewhere = Some(elsewhere);
         sighting
     }
 
-    /// What was met so far was met at the usual places.
-    fn begin_elsewhere(&self) -> Box<Elsewhere> {
-        let mut elsewhere = Box::<Elsewhere>::default();
-        for side in [Side::High, Side::Low] {
-            let index = side.index();
-            if self.place[index] != NO_PLACE {
-                let point = Point { place: self.place[index], hops: self.hops[index] };
-                elsewhere.copies.remember(self.recent[index], side, point, self.last);
+    /// Its place for what few flows have, lent where it has none: what was met so far was met at
+    /// the usual places.
+    fn elsewhere<'p>(&mut self, pool: &'p mut Pool<Elsewhere>) -> &'p mut Elsewhere {
+        let fresh = self.elsewhere == 0;
+        if fresh {
+            self.elsewhere = pool.lend();
+        }
+        let elsewhere = pool.get_mut(self.elsewhere).expect("what was lent is there");
+        if fresh {
+            *elsewhere = Elsewhere::default();
+            for side in [Side::High, Side::Low] {
+                let index = side.index();
+                if self.place[index] != NO_PLACE {
+                    let point = Point { place: self.place[index], hops: self.hops[index] };
+                    elsewhere.copies.remember(self.recent[index], side, point, self.last);
+                }
             }
         }
         elsewhere
@@ -248,23 +276,33 @@ impl State {
 
     /// Counts a packet and reads its flags.
     #[inline]
-    pub(super) fn count(&mut self, packet: &Packet<'_>, side: Side, nanos: u64) {
-        let counters = &mut self.counters[side.index()];
-        counters.packets += u64::from(packet.pieces);
-        counters.bytes += u64::from(packet.bytes);
-        self.first = self.first.min(nanos);
-        self.last = self.last.max(nanos);
+    pub(super) fn count(
+        &mut self,
+        packet: &Head<'_>,
+        colds: &mut Pool<Cold>,
+        elsewheres: &mut Pool<Elsewhere>,
+    ) {
+        let index = packet.side.index();
+        let (sum, over) = self.packets[index].overflowing_add(packet.pieces);
+        self.packets[index] = sum;
+        if over {
+            self.elsewhere(elsewheres).carried[index] += 1;
+        }
+        self.bytes[index] += u64::from(packet.bytes);
+        self.first = self.first.min(packet.nanos);
+        self.last = self.last.max(packet.nanos);
         if packet.is_tcp() {
             if packet.tcp.flags & (SYN | FIN | RST) != 0 {
-                self.note_flags(packet, side);
+                self.note_flags(packet, colds);
             }
         } else if let Some(chunk @ (1 | 2)) = packet.sctp_chunk {
-            self.note_opening(side, if chunk == 1 { Handshake::Seen } else { Handshake::AnswerSeen });
+            self.note_opening(packet.side, if chunk == 1 { Handshake::Seen } else { Handshake::AnswerSeen });
         }
     }
 
-    fn note_flags(&mut self, packet: &Packet<'_>, side: Side) {
-        let tcp = &packet.tcp;
+    fn note_flags(&mut self, packet: &Head<'_>, colds: &mut Pool<Cold>) {
+        let Head { side, tcp, .. } = packet;
+        let side = *side;
         match tcp.flags & (SYN | ACK) {
             SYN => {
                 self.note_opening(side, Handshake::Seen);
@@ -276,7 +314,7 @@ impl State {
         if tcp.flags & SYN != 0 && self.sequence(side).is_none() {
             self.initial_sequence[side.index()] = tcp.sequence;
             self.marks.set(Marks::SEQUENCE_KNOWN[side.index()]);
-            if let Some(cold) = &mut self.cold {
+            if let Some(cold) = self.cold_number().and_then(|number| colds.get_mut(number)) {
                 cold.streams[side.index()].begin(tcp.sequence);
             }
         }
@@ -310,24 +348,20 @@ impl State {
         !self.marks.has(Marks::JUDGED | Marks::KEEPS_NOTHING)
     }
 
-    /// Whether this flow holds first bytes.
-    pub(super) fn cold(&self) -> Option<&Cold> {
-        self.cold.as_deref()
+    /// Where this flow holds first bytes.
+    #[inline]
+    pub(super) fn cold_number(&self) -> Option<u32> {
+        (self.cold != 0 && !self.marks.has(Marks::JUDGED)).then_some(self.cold)
     }
 
     /// Lends the flow a place for its first bytes.
-    pub(super) fn give_cold(&mut self, mut cold: Box<Cold>) {
+    pub(super) fn give_cold(&mut self, number: u32, cold: &mut Cold) {
         for side in [Side::High, Side::Low] {
             if let Some(sequence) = self.sequence(side) {
                 cold.streams[side.index()].begin(sequence);
             }
         }
-        self.cold = Some(cold);
-    }
-
-    /// Takes it back.
-    pub(super) fn take_cold(&mut self) -> Option<Box<Cold>> {
-        self.cold.take()
+        self.cold = number;
     }
 
     /// Notes that there was more payload than was kept.
@@ -336,17 +370,35 @@ impl State {
         self.marks.set(Marks::CUT);
     }
 
-    /// Keeps payload; the flow must have been given a place for it.
-    pub(super) fn keep(&mut self, packet: &Packet<'_>, side: Side, limits: &FlowLimits) -> Kept {
+    /// Notes that it was judged by what it had.
+    pub(super) fn note_hurried(&mut self) {
+        self.marks.set(Marks::CUT | Marks::HURRIED);
+    }
+
+    /// Notes payload that nobody looks at: it may change the meaning of a hurried verdict.
+    #[inline]
+    pub(super) fn note_unread(&mut self) {
+        if self.marks.has(Marks::HURRIED) {
+            self.marks.set(Marks::UNREAD);
+        }
+    }
+
+    /// Moves the flow out of its slot, which is free then.
+    pub(super) fn leave(&mut self) -> State {
+        let free = State { marks: Marks::default(), elsewhere: 0, cold: 0, ..*self };
+        std::mem::replace(self, free)
+    }
+
+    /// Keeps payload in the place that the flow was given for it.
+    pub(super) fn keep(&mut self, packet: &Head<'_>, cold: &mut Cold, limits: &FlowLimits) -> Kept {
+        let side = packet.side;
         if !self.marks.has(Marks::PAYLOAD_SEEN) {
             self.marks.set(Marks::PAYLOAD_SEEN | if side == Side::Low { Marks::LOW_SPOKE_FIRST } else { 0 });
         }
         if packet.protocol == 17 {
-            self.note_datagram(packet, side);
+            self.note_datagram(packet);
         }
         let limit = limits.stream_bytes;
-        let packets = self.counters[0].packets + self.counters[1].packets;
-        let Some(cold) = &mut self.cold else { return Kept::Nothing };
         let stream = &mut cold.streams[side.index()];
         let full = stream.is_full(limit);
         if !full {
@@ -361,14 +413,19 @@ impl State {
         let others = cold.streams[side.other().index()].is_full(limit);
         match (cold.streams[side.index()].is_full(limit), others) {
             (true, true) => Kept::Enough,
-            (true, false) | (false, true) if packets >= LONG => Kept::Enough,
+            (true, false) | (false, true) if self.is_long() => Kept::Enough,
             _ if full => Kept::Nothing,
             _ => Kept::Some,
         }
     }
 
+    fn is_long(&self) -> bool {
+        self.packets[0].saturating_add(self.packets[1]) >= LONG
+    }
+
     /// The first datagram of a side stands for it: address translation does not change it.
-    fn note_datagram(&mut self, packet: &Packet<'_>, side: Side) {
+    fn note_datagram(&mut self, packet: &Head<'_>) {
+        let side = packet.side;
         if self.sequence(side).is_none() && packet.payload.len() >= FINGERPRINTED {
             let sample =
                 fold(sample(packet.payload) ^ u64::from(packet.id), packet.payload.len() as u64 | 1 << 40);
@@ -378,13 +435,15 @@ impl State {
     }
 
     /// Whether the flow has ended and nothing waits for earlier bytes.
-    pub(super) fn is_complete(&self) -> bool {
-        self.is_closed() && self.cold.as_ref().is_some_and(|c| !c.streams.iter().any(Stream::waits))
+    pub(super) fn is_complete(&self, colds: &Pool<Cold>) -> bool {
+        let waits = |cold: &Cold| cold.streams.iter().any(Stream::waits);
+        self.is_closed()
+            && self.cold_number().and_then(|number| colds.get(number)).is_some_and(|cold| !waits(cold))
     }
 
-    /// Ends the collection of first bytes: flags stay, bytes go into the flow that is returned.
+    /// Ends the collection of first bytes: what the audience said takes their place.
     pub(super) fn judged(&mut self, verdict: u32) {
-        self.verdict = verdict;
+        self.cold = verdict;
         self.marks.set(Marks::JUDGED);
     }
 
@@ -395,7 +454,7 @@ impl State {
 
     /// What the audience said, where it was asked before the end.
     pub(super) fn verdict(&self) -> Option<u32> {
-        self.marks.has(Marks::JUDGED).then_some(self.verdict)
+        self.marks.has(Marks::JUDGED).then_some(self.cold)
     }
 }
 
@@ -404,24 +463,11 @@ impl Cold {
     pub(super) fn cost(&self) -> usize {
         COLD_COST + self.streams.iter().map(Stream::held).sum::<usize>()
     }
-
-    /// Ready for another flow.
-    pub(super) fn reset(&mut self) {
-        self.streams.iter_mut().for_each(Stream::reset);
-    }
-
-    /// Takes buffers back that a verdict was made of, and is ready for another flow.
-    pub(super) fn reclaim(&mut self, start: StreamStart) {
-        let [one, other] = &mut self.streams;
-        (one.bytes, one.lengths) = (start.forward, start.forward_lengths);
-        (other.bytes, other.lengths) = (start.backward, start.backward_lengths);
-        self.reset();
-    }
 }
 
 /// Where a TCP segment with payload ends.
 #[inline]
-fn segment_end(packet: &Packet<'_>) -> Option<u32> {
+fn segment_end(packet: &Head<'_>) -> Option<u32> {
     let length = packet.payload.len() as u32 + packet.missing;
     (packet.is_tcp() && length > 0).then(|| packet.tcp.sequence.wrapping_add(length))
 }

@@ -4,8 +4,6 @@
 const MOST_DATAGRAMS: usize = 16;
 /// Segments that may wait for an earlier one.
 const MOST_WAITING: usize = 16;
-/// A buffer that is larger is not kept for the next flow.
-const LARGEST_SPARE: usize = 2 << 10;
 
 /// One direction of a flow.
 #[derive(Debug, Default)]
@@ -68,7 +66,10 @@ impl Stream {
     /// A datagram.
     pub(super) fn datagram(&mut self, payload: &[u8], missing: usize, limit: usize) {
         let kept = payload.len().min(limit.saturating_sub(self.bytes.len()));
-        self.bytes.extend_from_slice(&payload[..kept]);
+        self.push(&payload[..kept]);
+        if self.lengths.is_empty() {
+            self.lengths.reserve_exact(1);
+        }
         self.lengths.push(kept as u32);
         // A cut datagram does not hide the next one.
         self.holes |= missing > 0;
@@ -89,18 +90,17 @@ impl Stream {
         self.waiting_bytes = 0;
     }
 
-    /// Makes a stream ready for another flow; buffers of a modest size are kept.
-    pub(super) fn reset(&mut self) {
-        self.bytes.clear();
-        self.bytes.shrink_to(LARGEST_SPARE);
-        self.lengths.clear();
-        let (bytes, lengths) = (std::mem::take(&mut self.bytes), std::mem::take(&mut self.lengths));
-        *self = Stream { bytes, lengths, ..Stream::default() };
+    /// Keeps bytes; the first ones get exactly the room that they need, for most flows have no more.
+    fn push(&mut self, payload: &[u8]) {
+        if self.bytes.is_empty() {
+            self.bytes.reserve_exact(payload.len());
+        }
+        self.bytes.extend_from_slice(payload);
     }
 
     fn append(&mut self, payload: &[u8], limit: usize) {
         let kept = payload.len().min(limit.saturating_sub(self.bytes.len()));
-        self.bytes.extend_from_slice(&payload[..kept]);
+        self.push(&payload[..kept]);
         self.next = self.next.map(|next| next.wrapping_add(payload.len() as u32));
     }
 

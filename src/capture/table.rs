@@ -2,22 +2,25 @@
 //! shown enough of itself.
 
 use super::copies::Sighting;
-use super::flow::{Audience, Flow, Judging};
+use super::finish::Around;
+use super::flow::{Audience, Judging};
+use super::head::Head;
 use super::index::Index;
-use super::key::{Key, Seed, Side};
-use super::packet::Packet;
+use super::key::{Key, SLICES, Seed};
+use super::packet::Address;
 use super::place::Places;
-use super::state::{Cold, Kept, State};
+use super::pool::{Chunks, Pool};
+use super::state::{Cold, Elsewhere, Kept, State};
 use std::collections::VecDeque;
 
 /// How much the table may hold.
 #[derive(Clone, Copy, Debug)]
 pub struct FlowLimits {
-    /// Flows at a time; the longest idle ones make room. One costs about 150 bytes.
+    /// Flows at a time; the longest idle ones make room. One costs about 110 bytes.
     pub flows: usize,
     /// First payload bytes kept of each direction.
     pub stream_bytes: usize,
-    /// Memory for first payload bytes in all. Beyond, the flows that hold theirs for longest are
+    /// Memory for first payload bytes in all, a sixteenth for each slice of the flows. Beyond, the flows that hold theirs for longest are
     /// judged by what they have; where nobody judges early, streams are cut and say so.
     pub payload_bytes: usize,
     /// A flow that is silent for longer is over, in nanoseconds.
@@ -39,9 +42,6 @@ impl Default for FlowLimits {
 const GRACE: u64 = 5_000_000_000;
 /// Slots that are looked at for each new flow, to find those that are over.
 const LOOKED_AT: usize = 4;
-/// Places for first bytes that are kept for the next flow.
-const MOST_SPARE: usize = 512;
-
 /// What a table counts of its own flows alone.
 pub(super) const OWN_ODDITIES: [&str; 3] = [
     "flows that left the full table before their end",
@@ -51,31 +51,6 @@ pub(super) const OWN_ODDITIES: [&str; 3] = [
 
 /// Packets that are looked up together.
 pub(super) const BATCH: usize = 32;
-
-/// A packet and the flow that it belongs to.
-#[derive(Debug)]
-pub(super) struct Addressed<'a> {
-    pub(super) packet: Packet<'a>,
-    input: u16,
-    nanos: u64,
-    key: Key,
-    side: Side,
-    hash: u64,
-}
-
-impl<'a> Addressed<'a> {
-    /// A packet whose flow is not known yet.
-    pub(super) fn new(packet: Packet<'a>, input: u16, nanos: u64) -> Addressed<'a> {
-        Addressed { packet, input, nanos, key: Key::default(), side: Side::Low, hash: 0 }
-    }
-}
-
-/// Whether a flow falls to a table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Belongs {
-    Here,
-    Elsewhere,
-}
 
 /// Which part of the flows a table holds: those whose hash falls to it.
 #[derive(Clone, Copy, Debug)]
@@ -92,19 +67,40 @@ pub(super) struct FlowTable {
     share: Share,
     judging: Judging,
     index: Index,
-    slots: Vec<Option<State>>,
+    slots: Chunks<State>,
     free: Vec<u32>,
     hand: usize,
     pub(super) places: Places,
-    #[expect(clippy::vec_box, reason = "boxes go into flows and come back as they are")]
-    spare: Vec<Box<Cold>>,
-    /// Flows with first bytes, oldest first, each with the serial number of its cold part.
-    holders: VecDeque<(u32, u32)>,
+    /// The addresses of IPv6 flows.
+    pairs: Pool<(Address, Address)>,
+    colds: Pool<Cold>,
+    elsewheres: Pool<Elsewhere>,
+    /// First bytes, a budget for each slice of the flows.
+    budgets: [Budget; SLICES],
     serial: u32,
-    payload: usize,
     evicted: u64,
     over_budget: u64,
     copied: u64,
+}
+
+/// What a slice of the flows holds of first bytes.
+#[derive(Debug, Default)]
+struct Budget {
+    bytes: usize,
+    /// Flows with first bytes, oldest first, each with the serial number of its cold part.
+    holders: VecDeque<(u32, u32)>,
+    /// How many of them still hold bytes.
+    holding: usize,
+}
+
+impl Budget {
+    /// Notes that a flow gives its first bytes away.
+    fn release(&mut self, cold: Option<&Cold>) {
+        if let Some(cold) = cold {
+            self.bytes -= cold.cost();
+            self.holding -= 1;
+        }
+    }
 }
 
 impl FlowTable {
@@ -114,102 +110,109 @@ impl FlowTable {
             share,
             judging,
             index: Index::new(),
-            slots: Vec::new(),
+            slots: Chunks::default(),
             free: Vec::new(),
             hand: 0,
             places: Places::default(),
-            spare: Vec::new(),
-            holders: VecDeque::new(),
+            pairs: Pool::default(),
+            colds: Pool::default(),
+            elsewheres: Pool::default(),
+            budgets: Default::default(),
             serial: 0,
-            payload: 0,
             evicted: 0,
             over_budget: 0,
             copied: 0,
         }
     }
 
-    /// Finds the key of a decoded packet; tells whether its flow belongs to this table.
+    /// The secret numbers under which keys are hashed.
+    pub(super) fn seed(&self) -> Seed {
+        self.share.seed
+    }
+
+    /// Whether a flow belongs to this table: slices of flows are never split.
     #[inline]
-    pub(super) fn address(&self, addressed: &mut Addressed<'_>) -> Belongs {
-        (addressed.key, addressed.side) = Key::of(&addressed.packet);
-        addressed.hash = addressed.key.hash(self.share.seed);
-        match self.share.of == 1 || (addressed.hash >> 40) as usize % self.share.of == self.share.number {
-            true => Belongs::Here,
-            false => Belongs::Elsewhere,
-        }
+    pub(super) fn is_ours(&self, key: &Key) -> bool {
+        self.share.of == 1 || usize::from(key.slice()) % self.share.of == self.share.number
     }
 
     /// Counts packets in their order. Their flows' memory is fetched for all of them beforehand,
     /// so that the waits overlap.
-    pub(super) fn packets(&mut self, batch: &[Addressed<'_>], audience: &mut dyn Audience) {
+    pub(super) fn packets(&mut self, batch: &[Head<'_>], audience: &mut dyn Audience) {
         if batch.len() > 1 {
             let mut slots = [0_u32; BATCH];
-            for (slot, addressed) in slots.iter_mut().zip(batch) {
-                *slot = self.index.guess(addressed.hash).unwrap_or(0);
+            for (slot, packet) in slots.iter_mut().zip(batch) {
+                *slot = self.index.guess(packet.hash).unwrap_or(0);
             }
-            let known =
-                slots.iter().zip(batch).filter_map(|(slot, _)| self.slots.get(*slot as usize)?.as_ref());
+            let known = slots.iter().take(batch.len()).filter_map(|slot| self.slots.get(*slot as usize));
             std::hint::black_box(known.fold(0, |sum, state| sum ^ state.touch()));
         }
-        for addressed in batch {
-            self.packet(addressed, audience);
+        for packet in batch {
+            self.packet(packet, audience);
         }
     }
 
     /// Counts a packet and keeps its first payload bytes.
     #[inline]
-    fn packet(&mut self, addressed: &Addressed<'_>, audience: &mut dyn Audience) {
-        let Addressed { packet, key, side, hash, input, nanos } = addressed;
-        let (key, side, hash, input, nanos) = (*key, *side, *hash, *input, *nanos);
-        let place = self.places.number(input, packet);
-        let slot = match self.find(&key, hash) {
-            Some(slot) if !self.state(slot).is_over(packet, side, nanos, &self.limits) => slot,
+    fn packet(&mut self, packet: &Head<'_>, audience: &mut dyn Audience) {
+        let slot = match self.find(&packet.key, packet.hash) {
+            Some(slot) if !self.slots.get(slot as usize).is_some_and(|s| s.is_over(packet, &self.limits)) => {
+                slot
+            }
             Some(slot) => {
                 self.emit(slot, false, audience);
-                self.open(key, hash, State::new(key, packet, side, nanos), nanos, audience)
+                self.open(packet, audience)
             }
-            None => self.open(key, hash, State::new(key, packet, side, nanos), nanos, audience),
+            None => self.open(packet, audience),
         };
-        let Some(state) = self.slots[slot as usize].as_mut() else { return };
-        if state.sight(packet, side, place, nanos) == Sighting::Copy {
+        let Some(state) = self.slots.get_mut(slot as usize) else { return };
+        if state.sight(packet, &mut self.elsewheres) == Sighting::Copy {
             self.copied += 1;
             return;
         }
-        state.count(packet, side, nanos);
+        state.count(packet, &mut self.colds, &mut self.elsewheres);
         if packet.payload.is_empty() {
             if packet.missing > 0 && packet.is_tcp() {
                 state.note_cut();
             }
-            if packet.is_tcp() && packet.tcp.flags & 5 != 0 && state.is_complete() {
+            if packet.is_tcp() && packet.tcp.flags & 5 != 0 && state.is_complete(&self.colds) {
                 self.judge(slot, audience);
             }
         } else if state.wants() {
-            self.keep(slot, packet, side, audience);
+            self.keep(slot, packet, audience);
+        } else {
+            state.note_unread();
         }
     }
 
     /// Shows all open flows to who asked for them; those that are over by now are handed out.
     pub(super) fn survey(&mut self, now: u64, audience: &mut dyn Audience) {
         for slot in 0..self.slots.len() {
-            let Some(state) = &self.slots[slot] else { continue };
+            let Some(state) = self.slots.get(slot).filter(|state| state.is_used()) else { continue };
             match state.is_silent(now, &self.limits, GRACE) {
                 true => self.emit(slot as u32, false, audience),
-                false => audience.open(&state.glance()),
+                false => {
+                    let elsewhere = self.elsewheres.get(state.elsewhere);
+                    audience.open(&state.glance(self.key(state), elsewhere));
+                }
             }
         }
         audience.surveyed();
     }
 
-    /// Hands out everything that is left.
+    /// Hands out everything that is left, and gives the memory back on the way.
     pub(super) fn finish(&mut self, audience: &mut dyn Audience) {
-        for slot in 0..self.slots.len() {
-            if self.slots[slot].is_some() {
-                self.hand_out(slot as u32, false, audience);
+        self.index.clear();
+        self.free = Vec::new();
+        self.budgets.iter_mut().for_each(|budget| budget.holders = VecDeque::new());
+        for chunk in 0..self.slots.chunks() {
+            for mut state in self.slots.take(chunk) {
+                if state.is_used() {
+                    self.hand_out(&mut state, false, audience);
+                }
             }
         }
-        self.index.clear();
-        self.slots.clear();
-        self.free.clear();
+        self.slots = Chunks::default();
     }
 
     /// What was given up, by the names of [`OWN_ODDITIES`].
@@ -225,58 +228,107 @@ impl FlowTable {
 
     #[inline]
     fn find(&self, key: &Key, hash: u64) -> Option<u32> {
-        self.index.find(hash, |slot| self.slots[slot as usize].as_ref().is_some_and(|s| s.key == *key))
-    }
-
-    #[inline]
-    fn state(&self, slot: u32) -> &State {
-        // The index holds only slots that are in use.
-        self.slots[slot as usize].as_ref().expect("a slot in use")
-    }
-
-    fn open(&mut self, key: Key, hash: u64, state: State, nanos: u64, audience: &mut dyn Audience) -> u32 {
-        self.look_around(nanos, audience);
-        self.make_room(nanos, audience);
-        debug_assert!(self.find(&key, hash).is_none(), "a flow is open once");
-        let slot = match self.free.pop() {
-            Some(slot) => {
-                self.slots[slot as usize] = Some(state);
-                slot
+        let (rest, packed) = (key.rest, key.packed());
+        self.index.find(hash, |slot| {
+            let Some(state) = self.slots.get(slot as usize).filter(|state| state.rest == rest) else {
+                return false;
+            };
+            match key.is_v6() {
+                false => state.ends == packed,
+                true => self.pairs.get(state.ends as u32).is_some_and(|pair| *pair == (key.low, key.high)),
             }
-            None => {
-                self.slots.push(Some(state));
-                (self.slots.len() - 1) as u32
+        })
+    }
+
+    /// The whole key of a flow.
+    fn key(&self, state: &State) -> Key {
+        let short = Key::unpacked(state.ends, state.rest);
+        match self.pairs.get(state.ends as u32) {
+            Some((low, high)) if short.is_v6() => Key { low: *low, high: *high, rest: state.rest },
+            _ => short,
+        }
+    }
+
+    fn open(&mut self, packet: &Head<'_>, audience: &mut dyn Audience) -> u32 {
+        self.look_around(packet.nanos, audience);
+        self.make_room(packet.nanos, audience);
+        debug_assert!(self.find(&packet.key, packet.hash).is_none(), "a flow is open once");
+        let ends = match packet.key.is_v6() {
+            false => packet.key.packed(),
+            true => {
+                let number = self.pairs.lend();
+                if let Some(pair) = self.pairs.get_mut(number) {
+                    *pair = (packet.key.low, packet.key.high);
+                }
+                u64::from(number)
             }
         };
-        self.index.insert(hash, slot);
+        let state = State::new(ends, packet);
+        let slot = match self.free.pop() {
+            Some(slot) => {
+                if let Some(free) = self.slots.get_mut(slot as usize) {
+                    *free = state;
+                }
+                slot
+            }
+            None => self.slots.push(state) as u32,
+        };
+        self.index.insert(packet.hash, slot);
         slot
     }
 
-    fn keep(&mut self, slot: u32, packet: &Packet<'_>, side: Side, audience: &mut dyn Audience) {
-        let Some(state) = self.slots[slot as usize].as_mut() else { return };
-        if self.payload >= self.limits.payload_bytes && self.judging == Judging::AtTheEnd {
+    fn keep(&mut self, slot: u32, packet: &Head<'_>, audience: &mut dyn Audience) {
+        let limit = self.limits.payload_bytes / SLICES;
+        let slice = packet.key.slice();
+        let budget = &mut self.budgets[usize::from(slice)];
+        let Some(state) = self.slots.get_mut(slot as usize) else { return };
+        if budget.bytes >= limit && self.judging == Judging::AtTheEnd {
             state.keep_no_more();
             self.over_budget += 1;
             return;
         }
-        if state.cold().is_none() {
-            let mut cold = self.spare.pop().unwrap_or_default();
+        let fresh = state.cold_number().is_none();
+        let number = state.cold_number().unwrap_or_else(|| self.colds.lend());
+        let Some(cold) = self.colds.get_mut(number) else { return };
+        let before = if fresh { 0 } else { cold.cost() };
+        if fresh {
             self.serial = self.serial.wrapping_add(1);
             cold.serial = self.serial;
-            self.payload += cold.cost();
-            state.give_cold(cold);
+            state.give_cold(number, cold);
+            budget.holding += 1;
             if self.judging == Judging::Early {
-                self.holders.push_back((slot, self.serial));
+                budget.holders.push_back((slot, self.serial));
             }
         }
-        let before = state.cold().map_or(0, Cold::cost);
-        let kept = state.keep(packet, side, &self.limits);
-        let complete = kept == Kept::Enough || state.is_complete();
-        self.payload = self.payload + state.cold().map_or(0, Cold::cost) - before;
-        if complete {
+        let kept = state.keep(packet, cold, &self.limits);
+        budget.bytes = budget.bytes + cold.cost() - before;
+        let over = budget.bytes > limit;
+        if kept == Kept::Enough || state.is_closed() && state.is_complete(&self.colds) {
             self.judge(slot, audience);
         }
-        while self.payload > self.limits.payload_bytes && self.judge_oldest(audience) {}
+        if over && self.judging == Judging::Early {
+            self.relieve(slice, limit, audience);
+        } else if fresh {
+            self.forget_holders(slice);
+        }
+    }
+
+    /// Judges the flows of a slice that hold their bytes for longest until the rest fits.
+    #[cold]
+    fn relieve(&mut self, slice: u8, limit: usize, audience: &mut dyn Audience) {
+        while self.budgets[usize::from(slice)].bytes > limit && self.judge_oldest(slice, audience) {}
+    }
+
+    /// Flows that hold nothing any more leave the queue now and then.
+    fn forget_holders(&mut self, slice: u8) {
+        let budget = &mut self.budgets[usize::from(slice)];
+        if budget.holders.len() > 256 && budget.holders.len() > 2 * budget.holding {
+            let (slots, colds) = (&self.slots, &self.colds);
+            budget.holders.retain(|(slot, serial)| {
+                let number = slots.get(*slot as usize).and_then(State::cold_number);
+                number.and_then(|number| colds.get(number)).is_some_and(|cold| cold.serial == *serial)
+            });
+        }
     }
 
     /// Asks for the verdict on a flow that has shown enough; its first bytes are dropped.
@@ -284,24 +336,29 @@ impl FlowTable {
         if self.judging == Judging::AtTheEnd {
             return;
         }
-        let Some(state) = self.slots[slot as usize].as_mut().filter(|s| s.cold().is_some()) else { return };
-        self.payload -= state.cold().map_or(0, Cold::cost);
-        let flow = state.flow(&self.places, &self.limits, false);
+        let Some(state) = self.slots.get(slot as usize) else { return };
+        let (key, number) = (self.key(state), state.cold_number());
+        let Some((number, state)) = number.zip(self.slots.get_mut(slot as usize)) else { return };
+        let cold = self.colds.get_mut(number);
+        self.budgets[usize::from(key.slice())].release(cold.as_deref());
+        let elsewhere = self.elsewheres.get(state.elsewhere);
+        let around = Around { key, cold, elsewhere, places: &self.places, limits: &self.limits };
+        let flow = state.flow(around, false);
         state.judged(audience.judge(&flow));
-        let cold = state.take_cold();
-        self.recycle(cold, flow);
+        self.recycle(number);
     }
 
     /// Under pressure, the flow that holds its bytes for longest is judged by what it has.
-    fn judge_oldest(&mut self, audience: &mut dyn Audience) -> bool {
-        while let Some((slot, serial)) = self.holders.pop_front() {
-            let holds = |state: &State| state.cold().is_some_and(|cold| cold.serial == serial);
-            if self.slots[slot as usize].as_ref().is_some_and(holds) {
+    fn judge_oldest(&mut self, slice: u8, audience: &mut dyn Audience) -> bool {
+        while let Some((slot, serial)) = self.budgets[usize::from(slice)].holders.pop_front() {
+            let number = self.slots.get(slot as usize).and_then(State::cold_number);
+            let holds = number.and_then(|number| self.colds.get(number)).is_some_and(|c| c.serial == serial);
+            if holds {
                 self.judge(slot, audience);
                 self.over_budget += 1;
                 // The record says that more bytes might have said more.
-                if let Some(state) = self.slots[slot as usize].as_mut().filter(|state| !state.is_closed()) {
-                    state.note_cut();
+                if let Some(state) = self.slots.get_mut(slot as usize).filter(|state| !state.is_closed()) {
+                    state.note_hurried();
                 }
                 return true;
             }
@@ -309,28 +366,41 @@ impl FlowTable {
         false
     }
 
-    /// Buffers go back to their place, which the next flow takes.
-    fn recycle(&mut self, cold: Option<Box<Cold>>, flow: Flow) {
-        let Some(mut cold) = cold.filter(|_| self.spare.len() < MOST_SPARE) else { return };
-        cold.reclaim(flow.start);
-        self.spare.push(cold);
+    /// The place for first bytes goes back; buffers do not, for what one flow costs must not depend
+    /// on those before it.
+    fn recycle(&mut self, number: u32) {
+        let Some(cold) = self.colds.get_mut(number) else { return };
+        *cold = Cold::default();
+        self.colds.give_back(number);
     }
 
     fn emit(&mut self, slot: u32, evicted: bool, audience: &mut dyn Audience) {
-        let hash = self.state(slot).key.hash(self.share.seed);
+        let Some(state) = self.slots.get(slot as usize) else { return };
+        let hash = self.key(state).hash(self.share.seed);
         self.index.remove(hash, slot);
-        self.hand_out(slot, evicted, audience);
+        let Some(mut state) = self.slots.get_mut(slot as usize).map(State::leave) else { return };
+        self.hand_out(&mut state, evicted, audience);
         self.free.push(slot);
     }
 
-    fn hand_out(&mut self, slot: u32, evicted: bool, audience: &mut dyn Audience) {
-        let Some(mut state) = self.slots[slot as usize].take() else { return };
-        self.payload -= state.cold().map_or(0, Cold::cost);
-        let flow = state.flow(&self.places, &self.limits, evicted);
+    fn hand_out(&mut self, state: &mut State, evicted: bool, audience: &mut dyn Audience) {
+        let key = self.key(state);
+        let number = state.cold_number();
+        let cold = number.and_then(|number| self.colds.get_mut(number));
+        self.budgets[usize::from(key.slice())].release(cold.as_deref());
+        let elsewhere = self.elsewheres.get(state.elsewhere);
+        let around = Around { key, cold, elsewhere, places: &self.places, limits: &self.limits };
+        let flow = state.flow(around, evicted);
         audience.finished(flow, state.verdict());
-        if let Some(mut cold) = state.take_cold().filter(|_| self.spare.len() < MOST_SPARE) {
-            cold.reset();
-            self.spare.push(cold);
+        if let Some(number) = number {
+            self.recycle(number);
+        }
+        if let Some(elsewhere) = self.elsewheres.get_mut(state.elsewhere) {
+            *elsewhere = Elsewhere::default();
+            self.elsewheres.give_back(state.elsewhere);
+        }
+        if key.is_v6() {
+            self.pairs.give_back(state.ends as u32);
         }
     }
 
@@ -338,8 +408,8 @@ impl FlowTable {
     fn look_around(&mut self, now: u64, audience: &mut dyn Audience) {
         for _ in 0..LOOKED_AT.min(self.slots.len()) {
             self.hand = (self.hand + 1) % self.slots.len();
-            let over = |state: &State| state.is_silent(now, &self.limits, GRACE);
-            if self.slots[self.hand].as_ref().is_some_and(over) {
+            let over = |state: &State| state.is_used() && state.is_silent(now, &self.limits, GRACE);
+            if self.slots.get(self.hand).is_some_and(over) {
                 self.emit(self.hand as u32, false, audience);
             }
         }
@@ -350,13 +420,14 @@ impl FlowTable {
         if self.index.len() < self.limits.flows {
             return;
         }
-        let mut times: Vec<u64> = self.slots.iter().flatten().map(|state| state.last).collect();
+        let used = self.slots.iter().filter(|state| state.is_used());
+        let mut times: Vec<u64> = used.map(|state| state.last).collect();
         let quarter = times.len() / 4;
         let (_, oldest, _) = times.select_nth_unstable(quarter);
         let oldest = *oldest;
         let mut room = self.limits.flows / 4 + 1;
         for slot in 0..self.slots.len() {
-            let Some(state) = &self.slots[slot] else { continue };
+            let Some(state) = self.slots.get(slot).filter(|state| state.is_used()) else { continue };
             let over = state.is_closed() || state.is_silent(now, &self.limits, 0);
             if over || (state.last <= oldest && room > 0) {
                 room = room.saturating_sub(1);

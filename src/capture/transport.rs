@@ -45,7 +45,7 @@ fn short_tcp(body: &[u8], packet: &mut Packet<'_>) -> Result<(), Oddity> {
 
 /// The sender's value of the time stamp option (RFC 7323, section 3).
 #[inline]
-fn timestamp(options: &[u8]) -> u32 {
+pub(super) fn timestamp(options: &[u8]) -> u32 {
     // Nearly every segment has two fillers and the option.
     if let [1, 1, 8, 10, a, b, c, d, ..] = options {
         return u32::from_be_bytes([*a, *b, *c, *d]);

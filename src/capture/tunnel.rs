@@ -117,8 +117,32 @@ const fn home_ports() -> [u64; 1024] {
     bits
 }
 
+/// Every tunnel of the table has at least an eight-byte header and an IP header inside.
+pub(super) const SMALLEST_IN_UDP: usize = 28;
+
+/// Whether a payload on any port may begin a tunnel that its inner packet proves: quicker than
+/// opening it, and true wherever opening succeeds.
 #[inline]
-fn is_home(port: u16) -> bool {
+pub(super) fn may_begin(payload: &[u8]) -> bool {
+    let [first, flags, kind_a, kind_b, _, _, _, last, ..] = payload else { return false };
+    let geneve = first >> 6 == 0
+        && flags & 0x3f == 0
+        && matches!((kind_a, kind_b), (0x65, 0x58) | (8, 0) | (0x86, 0xdd));
+    *last == 0 && (matches!(first, 8 | 0x88) || geneve)
+}
+
+/// The inside of VXLAN on a port where it is expected; `None` for anything else.
+#[inline]
+pub(super) fn vxlan_at_home(source: u16, target: u16, payload: &[u8]) -> Option<(Via, &[u8])> {
+    let ports = UDP_TUNNELS[0].ports;
+    if !ports.contains(&target) && !ports.contains(&source) {
+        return None;
+    }
+    vxlan(payload).map(|(via, _, frame)| (via, frame))
+}
+
+#[inline]
+pub(super) fn is_home(port: u16) -> bool {
     HOME[usize::from(port >> 6)] >> (port & 63) & 1 != 0
 }
 
@@ -304,8 +328,7 @@ fn erspan<'a>(bytes: &'a [u8], packet: &mut Packet<'a>) -> Result<Next<'a>, Oddi
 /// The inside of a UDP datagram, where it is a tunnel and its whole inner packet makes sense.
 #[inline]
 pub(super) fn in_udp<'a>(payload: &'a [u8], packet: &Packet<'a>) -> Option<Packet<'a>> {
-    // Every tunnel of the table has at least an eight-byte header and an IP header inside.
-    if payload.len() < 28 || packet.fragment.is_some() {
+    if payload.len() < SMALLEST_IN_UDP || packet.fragment.is_some() {
         return None;
     }
     let known_port = is_home(packet.target_port) || is_home(packet.source_port);
@@ -439,5 +462,6 @@ mod tests {
         assert!(UDP_TUNNELS[..PROVEN_BY_INNER].iter().all(proven));
         assert!(!UDP_TUNNELS[PROVEN_BY_INNER..].iter().any(proven));
         assert!(is_home(8_472) && !is_home(8_473));
+        assert!(UDP_TUNNELS[0].ports.contains(&8_472), "VXLAN comes first");
     }
 }

@@ -21,10 +21,10 @@ fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
     let mut used = Used::new();
     let mut present: BTreeSet<u32> = BTreeSet::new();
     let mut tunnels: Vec<(u32, u32, TrafficSet)> = Vec::new();
-    for seen in &evidence.observed.flows {
-        let Some(protocol) = protocol_of(seen) else { continue };
-        let inside = tunnelled(evidence, seen);
-        for (from, to, port) in paths(evidence, seen) {
+    for seen in evidence.observed.flows.iter() {
+        let Some(protocol) = protocol_of(&seen) else { continue };
+        let inside = tunnelled(evidence, &seen);
+        for (from, to, port) in paths(evidence, &seen) {
             tunnels.extend(inside.clone().map(|traffic| (from, to, traffic)));
             used.insert((from, to, protocol, port));
             present.extend([from, to]);

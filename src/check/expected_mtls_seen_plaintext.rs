@@ -13,7 +13,7 @@ check! {
 }
 
 fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
-    let broken = met(evidence).into_iter().filter(|one| {
+    let broken = met(evidence).filter(|one| {
         one.outlook.is_strict() && one.in_the_clear() && !one.turned_away() && one.infrastructure().is_none()
     });
     by_met(evidence, broken, |one, subject, mut because| {

@@ -11,7 +11,7 @@ check! {
 }
 
 fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
-    let bad = |seen: &&crate::observed::ObservedFlow| {
+    let bad = |seen: &crate::observed::ObservedFlow| {
         is_ours(seen) && (fact(seen, EXPIRED).is_some() || fact(seen, EARLY).is_some())
     };
     by_subject(evidence, evidence.observed.flows.iter().filter(bad), |seen, subject, because| {

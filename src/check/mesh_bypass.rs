@@ -29,7 +29,7 @@ enum Way {
 const HBONE: u16 = 15_008;
 
 fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
-    let past = met(evidence).into_iter().filter(|one| way(one).is_some());
+    let past = met(evidence).filter(|one| way(one).is_some());
     by_met(evidence, past, |one, subject, mut because| {
         let acceptance = one.outlook.accepts;
         because.splice(0..0, acceptance.and_then(|acceptance| acceptance.origin.clone()));

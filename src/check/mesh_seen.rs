@@ -12,13 +12,27 @@ use std::collections::BTreeMap;
 /// A TCP flow to a workload on which a mesh has a say.
 pub(super) struct Met<'a> {
     /// The flow.
-    pub seen: &'a ObservedFlow,
+    pub seen: ObservedFlow,
     /// Who called; the first where an address stands for several that are alike here.
     pub from: PeerId,
     /// The port at the server.
     pub port: u16,
     /// What both sides promise.
     pub outlook: Outlook<'a>,
+}
+
+/// What a mesh promises for a flow, and whose promise it is.
+pub(super) struct Promise<'a> {
+    from: PeerId,
+    port: u16,
+    /// What both sides promise.
+    pub outlook: Outlook<'a>,
+}
+
+/// Promises as they are asked for: those between two ends on one port are made once.
+pub(super) struct Promises<'e, 'a> {
+    evidence: &'e Evidence<'a>,
+    known: BTreeMap<(PeerId, ClassId, u16), Outlook<'a>>,
 }
 
 /// What is promised for a connection.
@@ -40,28 +54,42 @@ pub(super) struct Outlook<'a> {
     pub server: Option<MeshMode>,
 }
 
-/// Flows on the wire to workloads of a mesh, or from some. A flow that may have been one of several
-/// counts only where the promise is the same for all of them.
-pub(super) fn met<'a>(evidence: &Evidence<'a>) -> Vec<Met<'a>> {
-    let mut known: BTreeMap<(PeerId, ClassId, u16), Outlook<'a>> = BTreeMap::new();
-    let mut all = Vec::new();
-    for seen in &evidence.observed.flows {
-        if seen.flow.transport != Transport::Tcp || seen.stretch != Stretch::Wire {
-            continue;
-        }
-        let paths = paths(evidence, seen);
-        let Some((from, to, port)) = paths.first().copied() else { continue };
-        for key in &paths {
-            known.entry(*key).or_insert_with(|| outlook(evidence, *key));
-        }
-        let outlook = &known[&(from, to, port)];
-        let one_voice = paths.iter().all(|path| known[path].is_like(outlook));
-        let has_say = outlook.accepts.is_some() || outlook.client.is_some();
-        if has_say && one_voice && evidence.graph.class(to).is_some() {
-            all.push(Met { seen, from, port, outlook: outlook.clone() });
-        }
+/// Flows on the wire to workloads of a mesh, or from some, one at a time.
+pub(super) fn met<'e, 'a>(evidence: &'e Evidence<'a>) -> impl Iterator<Item = Met<'a>> + use<'e, 'a> {
+    let mut promises = Promises::of(evidence);
+    evidence.observed.flows.iter().filter_map(move |seen| Some(promises.promise(&seen)?.about(seen)))
+}
+
+impl<'a> Promise<'a> {
+    /// The flow beside what was promised for it.
+    pub fn about(self, seen: ObservedFlow) -> Met<'a> {
+        Met { seen, from: self.from, port: self.port, outlook: self.outlook }
     }
-    all
+}
+
+impl<'e, 'a> Promises<'e, 'a> {
+    /// Nothing was asked yet.
+    pub fn of(evidence: &'e Evidence<'a>) -> Promises<'e, 'a> {
+        Promises { evidence, known: BTreeMap::new() }
+    }
+
+    /// What is promised for a flow on the wire on which a mesh has a say. A flow that may have been
+    /// one of several counts only where the promise is the same for all of them.
+    pub fn promise(&mut self, seen: &ObservedFlow) -> Option<Promise<'a>> {
+        if seen.flow.transport != Transport::Tcp || seen.stretch != Stretch::Wire {
+            return None;
+        }
+        let paths = paths(self.evidence, seen);
+        let (from, to, port) = paths.first().copied()?;
+        for key in &paths {
+            self.known.entry(*key).or_insert_with(|| outlook(self.evidence, *key));
+        }
+        let outlook = &self.known[&(from, to, port)];
+        let one_voice = paths.iter().all(|path| self.known[path].is_like(outlook));
+        let has_say = outlook.accepts.is_some() || outlook.client.is_some();
+        let counts = has_say && one_voice && self.evidence.graph.class(to).is_some();
+        counts.then(|| Promise { from, port, outlook: outlook.clone() })
+    }
 }
 
 fn outlook<'a>(evidence: &Evidence<'a>, (from, to, port): (PeerId, ClassId, u16)) -> Outlook<'a> {
@@ -116,7 +144,7 @@ impl Met<'_> {
         if !self.outlook.tunnelled.is_empty() {
             return true;
         }
-        let mark = fact(self.seen, "mesh");
+        let mark = fact(&self.seen, "mesh");
         match self.outlook.accepts.and_then(|acceptance| acceptance.accepts.terminates) {
             Some(Dialect::IstioMtls | Dialect::IstioEither | Dialect::Hbone) => {
                 matches!(mark, Some("istio" | "istio-ambient"))
@@ -125,7 +153,7 @@ impl Met<'_> {
             Some(Dialect::ConsulMtls | Dialect::ConsulGateway) => mark == Some("consul"),
             // Its filter chains know no marker: whoever completes TLS completed that of the proxy.
             Some(Dialect::EnvoyMtls) => {
-                !matches!(fact(self.seen, "client_certificate"), Some("not-shown" | "declined"))
+                !matches!(fact(&self.seen, "client_certificate"), Some("not-shown" | "declined"))
             }
             // Nobody was asked for a certificate, or need not have shown one.
             Some(Dialect::EnvoyOptional | Dialect::EnvoyTls | Dialect::Foreign) | None => false,

@@ -14,9 +14,9 @@ check! {
 
 fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
     let mut denied: BTreeMap<(String, String), Finding> = BTreeMap::new();
-    for seen in &evidence.observed.flows {
-        let Some(protocol) = protocol_of(seen) else { continue };
-        let paths = paths(evidence, seen);
+    for seen in evidence.observed.flows.iter() {
+        let Some(protocol) = protocol_of(&seen) else { continue };
+        let paths = paths(evidence, &seen);
         let passes = |(from, to, port): &(u32, u32, u16)| {
             evidence.graph.edge(*from, *to).reaching().contains(protocol, *port)
         };
@@ -41,7 +41,7 @@ fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
         } else {
             "was tried and not answered"
         };
-        let subject = super::shared::flow_subject(evidence, seen);
+        let subject = super::shared::flow_subject(evidence, &seen);
         let detail = format!("{protocol}/{port}");
         let mut finding = ObservedButDenied.finding(
             subject.clone(),

@@ -19,9 +19,9 @@ const NAMED: usize = 6;
 
 fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
     let mut servers: BTreeMap<String, (Vec<Origin>, BTreeMap<String, usize>)> = BTreeMap::new();
-    for one in met(evidence).iter().filter(|one| would_break(one)) {
+    for one in met(evidence).filter(would_break) {
         let Some(server) = one.seen.responder.workloads().first().copied() else { continue };
-        let (client, _) = flow_ends(evidence, one.seen);
+        let (client, _) = flow_ends(evidence, &one.seen);
         let how = match one.in_the_clear() {
             true => format!("{} in the clear", one.seen.detection.protocol),
             false => "TLS of its own".to_owned(),

@@ -2,12 +2,11 @@
 //!
 //! Its page, which is run as a test, says why it matters and what to do.
 
-use super::mesh_seen::{Met, met};
-use super::shared::{by_subject, fact, is_ours};
+use super::mesh_seen::{Outlook, Promises};
+use super::shared::{by_flow, fact, is_ours};
 use super::{Evidence, Finding, check};
-use crate::model::{Protection, WhyUnknown};
+use crate::model::{Origin, Protection, WhyUnknown};
 use crate::observed::{Answer, ObservedFlow, Transport};
-use std::collections::BTreeMap;
 
 check! {
     RefusedHandshake, "refused-handshake", Medium,
@@ -16,28 +15,30 @@ check! {
 }
 
 fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
-    let met = met(evidence);
-    let promised: BTreeMap<*const ObservedFlow, &Met<'_>> =
-        met.iter().map(|one| (std::ptr::from_ref(one.seen), one)).collect();
-    let of = |seen: &ObservedFlow| promised.get(&std::ptr::from_ref(seen)).copied();
-    let refused = |seen: &&ObservedFlow| is_ours(seen) && words(seen, of(seen)).is_some();
-    by_subject(evidence, evidence.observed.flows.iter().filter(refused), |seen, subject, mut because| {
-        let one = of(seen);
-        let (what, fix) = words(seen, one).unwrap_or_default();
-        because.splice(0..0, one.and_then(|one| one.outlook.accepts?.origin.clone()));
+    let mut promises = Promises::of(evidence);
+    let ours = evidence.observed.flows.iter().filter(is_ours);
+    let beside = ours.map(|seen| {
+        let promise = promises.promise(&seen);
+        (seen, promise.map(|promise| promise.outlook))
+    });
+    let refused = beside.filter(|(seen, outlook)| words(seen, outlook.as_ref()).is_some());
+    let make = |(seen, outlook): &(ObservedFlow, Option<Outlook<'_>>), subject, mut because: Vec<Origin>| {
+        let (what, fix) = words(seen, outlook.as_ref()).unwrap_or_default();
+        because.splice(0..0, outlook.as_ref().and_then(|outlook| outlook.accepts?.origin.clone()));
         let mut finding = RefusedHandshake.finding(subject, what, because, fix);
         finding.detail = format!("{} {}", seen.detection.protocol, seen.flow.responder.port);
         finding
-    })
+    };
+    by_flow(evidence, refused, |(seen, _)| seen, make)
 }
 
 /// What failed and what to do, where something did.
-fn words(seen: &ObservedFlow, one: Option<&Met<'_>>) -> Option<(String, &'static str)> {
+fn words(seen: &ObservedFlow, outlook: Option<&Outlook<'_>>) -> Option<(String, &'static str)> {
     let port = seen.flow.responder.port;
     if seen.flow.transport != Transport::Tcp {
         return None;
     }
-    let strict = one.is_some_and(|one| one.outlook.is_strict());
+    let strict = outlook.is_some_and(Outlook::is_strict);
     if strict && seen.flow.seen.answer == Answer::Refusal {
         if let Protection::Plaintext(_) = seen.detection.protection {
             return Some((
@@ -59,8 +60,8 @@ fn words(seen: &ObservedFlow, one: Option<&Met<'_>>) -> Option<(String, &'static
         Some(mesh) => format!("mutual TLS of {mesh}"),
         None => "TLS".to_owned(),
     };
-    let bare = one.is_some_and(|one| one.outlook.refused || one.outlook.accepts.is_none())
-        && (fact(seen, "mesh").is_some() || one.is_some_and(|one| one.outlook.refused));
+    let bare = outlook.is_some_and(|outlook| outlook.refused || outlook.accepts.is_none())
+        && (fact(seen, "mesh").is_some() || outlook.is_some_and(|outlook| outlook.refused));
     let (more, fix) = match (bare, fact(seen, "client_certificate")) {
         (true, _) => (
             "; no proxy at the server ends it",

@@ -54,7 +54,7 @@ pub fn replay(old: &Version<'_>, new: &Version<'_>, observed: &Observed) -> Repl
             let ends =
                 [flow.initiator.ip, flow.responder.ip].map(|ip| end(&directories, version, [old, new], ip));
             let version = [old, new][version];
-            judge(version, seen, &ends)
+            judge(version, &seen, &ends)
         });
         let (Some(before), Some(after)) = (before, after) else {
             replay.unjudged += 1;
@@ -68,7 +68,7 @@ pub fn replay(old: &Version<'_>, new: &Version<'_>, observed: &Observed) -> Repl
         };
         let count: &mut [usize; 2] = list.entry(names(&directories, [old, new], flow)).or_default();
         count[0] += 1;
-        count[1] += usize::from(is_clear(seen));
+        count[1] += usize::from(is_clear(&seen));
     }
     let listed = |map: BTreeMap<[String; 3], [usize; 2]>| {
         let one = |([from, to, traffic], [flows, in_clear]): ([String; 3], [usize; 2])| Replayed {

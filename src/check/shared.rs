@@ -182,27 +182,28 @@ pub(super) fn fact<'a>(seen: &'a ObservedFlow, wanted: &str) -> Option<&'a str> 
 }
 
 /// One finding for each subject and detail; the number of flows goes into its message.
-pub(super) fn by_subject<'a>(
+pub(super) fn by_subject(
     evidence: &Evidence<'_>,
-    flows: impl Iterator<Item = &'a ObservedFlow>,
+    flows: impl Iterator<Item = ObservedFlow>,
     make: impl Fn(&ObservedFlow, String, Vec<Origin>) -> Finding,
 ) -> Vec<Finding> {
-    by_flow(evidence, flows, |seen| *seen, |seen, subject, because| make(seen, subject, because))
+    by_flow(evidence, flows, |seen| seen, make)
 }
 
 /// The same for flows beside what meshes promise for them.
 pub(super) fn by_met<'a>(
     evidence: &Evidence<'_>,
     flows: impl Iterator<Item = Met<'a>>,
-    make: impl Fn(&Met<'_>, String, Vec<Origin>) -> Finding,
+    make: impl Fn(&Met<'a>, String, Vec<Origin>) -> Finding,
 ) -> Vec<Finding> {
-    by_flow(evidence, flows, |one| one.seen, |one, subject, because| make(one, subject, because))
+    by_flow(evidence, flows, |one| &one.seen, make)
 }
 
-fn by_flow<'a, T>(
+/// The same for flows with something at their side.
+pub(super) fn by_flow<T>(
     evidence: &Evidence<'_>,
     flows: impl Iterator<Item = T>,
-    flow: impl Fn(&T) -> &'a ObservedFlow,
+    flow: impl Fn(&T) -> &ObservedFlow,
     make: impl Fn(&T, String, Vec<Origin>) -> Finding,
 ) -> Vec<Finding> {
     let mut found: BTreeMap<(String, String), (Finding, usize)> = BTreeMap::new();

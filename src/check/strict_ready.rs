@@ -3,11 +3,11 @@
 //! Its page, which is run as a test, says why it matters and what to do.
 
 use super::mesh_ground::is_member;
-use super::mesh_seen::met;
+use super::mesh_seen::Promises;
 use super::{Evidence, Finding, check};
 use crate::graph::{Admission, ClassId, MeshMode};
 use crate::inventory::Workload;
-use crate::observed::Stretch;
+use crate::observed::{ObservedFlow, Stretch, Transport};
 use std::collections::{BTreeMap, BTreeSet};
 
 check! {
@@ -26,9 +26,13 @@ struct Calls {
 
 fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
     let mut calls: BTreeMap<usize, Calls> = BTreeMap::new();
-    let mut judged = BTreeSet::new();
-    for one in met(evidence) {
-        judged.insert(std::ptr::from_ref(one.seen));
+    let mut promises = Promises::of(evidence);
+    for seen in evidence.observed.flows.iter() {
+        let Some(promise) = promises.promise(&seen) else {
+            unpromised(&seen, &mut calls);
+            continue;
+        };
+        let one = promise.about(seen);
         for server in one.seen.responder.workloads() {
             let calls = calls.entry(server).or_default();
             // A failed handshake proves nothing about clients that get through.
@@ -40,17 +44,18 @@ fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
             }
         }
     }
-    // What could not be laid beside a promise may have been in the clear.
-    let unjudged = evidence.observed.flows.iter().filter(|seen| !judged.contains(&std::ptr::from_ref(*seen)));
-    for seen in unjudged.filter(|seen| !matches!(seen.stretch, Stretch::Inside(_))) {
-        for server in seen.responder.workloads() {
-            if seen.flow.transport == crate::observed::Transport::Tcp {
-                calls.entry(server).or_default().others += 1;
-            }
-        }
-    }
     let ready = calls.into_iter().filter(|(_, calls)| calls.mutual > 0 && calls.others == 0);
     ready.filter_map(|(server, calls)| of_server(evidence, server, &calls)).collect()
+}
+
+/// What could not be laid beside a promise may have been in the clear.
+fn unpromised(seen: &ObservedFlow, calls: &mut BTreeMap<usize, Calls>) {
+    if matches!(seen.stretch, Stretch::Inside(_)) || seen.flow.transport != Transport::Tcp {
+        return;
+    }
+    for server in seen.responder.workloads() {
+        calls.entry(server).or_default().others += 1;
+    }
 }
 
 fn of_server(evidence: &Evidence<'_>, server: usize, calls: &Calls) -> Option<Finding> {

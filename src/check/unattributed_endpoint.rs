@@ -14,7 +14,7 @@ check! {
 
 fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
     let mut flows: BTreeMap<String, (usize, BTreeSet<Unsettled>)> = BTreeMap::new();
-    let inside = |seen: &&ObservedFlow| matches!(seen.stretch, Stretch::Inside(_));
+    let inside = |seen: &ObservedFlow| matches!(seen.stretch, Stretch::Inside(_));
     for seen in evidence.observed.flows.iter().filter(|seen| !inside(seen)) {
         for (party, end) in [(&seen.initiator, seen.flow.initiator), (&seen.responder, seen.flow.responder)] {
             let why = match party {

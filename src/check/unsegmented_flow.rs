@@ -19,23 +19,23 @@ check! {
 
 fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
     let mut found: BTreeMap<(String, String), Finding> = BTreeMap::new();
-    for seen in &evidence.observed.flows {
-        let Some(protocol) = protocol_of(seen) else { continue };
+    for seen in evidence.observed.flows.iter() {
+        let Some(protocol) = protocol_of(&seen) else { continue };
         // Of a tunnel, the port that it leads to is not known, and with it what governs it.
-        if tunnelled(evidence, seen).is_some() {
+        if tunnelled(evidence, &seen).is_some() {
             continue;
         }
-        for (from, to, port) in paths(evidence, seen) {
+        for (from, to, port) in paths(evidence, &seen) {
             let (Some(source), Some(target)) = (evidence.graph.class(from), evidence.graph.class(to)) else {
                 continue;
             };
-            let crosses = crosses(evidence, seen, source, target);
+            let crosses = crosses(evidence, &seen, source, target);
             let open = evidence.graph.edge(from, to).unsegmented().contains(protocol, port);
             if !crosses || !open || evidence.graph.row(to, Direction::Ingress).is_governed() {
                 continue;
             }
             let member = target.members[0].workload as usize;
-            let subject = flow_subject(evidence, seen);
+            let subject = flow_subject(evidence, &seen);
             let detail = format!("{protocol}/{port}");
             let mut finding = UnsegmentedFlow.finding(
                 subject.clone(),

@@ -11,7 +11,7 @@ check! {
 }
 
 fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
-    let bad = |seen: &&crate::observed::ObservedFlow| is_ours(seen) && fact(seen, WEAK_KEY).is_some();
+    let bad = |seen: &crate::observed::ObservedFlow| is_ours(seen) && fact(seen, WEAK_KEY).is_some();
     by_subject(evidence, evidence.observed.flows.iter().filter(bad), |seen, subject, because| {
         let port = seen.flow.responder.port;
         let whose = fact(seen, "certificate_subject").unwrap_or("the server");

@@ -5,14 +5,28 @@ use crate::inventory::{Held, Inventory, Network, PodName, Tenancy};
 use crate::model::Instant;
 use hashbrown::HashMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// Who holds which address, and where snapshots show it, who held it when.
 #[derive(Debug)]
 pub struct Directory<'a> {
-    table: HashMap<IpAddr, Party>,
+    numbers: HashMap<IpAddr, u32>,
+    /// Each party once, by its number.
+    parties: Arc<[Party]>,
     tenancy: &'a Tenancy,
     /// Where pods stand in the inventory.
     pods: HashMap<PodName, (usize, usize)>,
+}
+
+/// Parties that hold no address of their own, in front of the others.
+const NOBODY: [Party; 3] = [Party::Outside, Party::Unknown, Party::Group];
+
+/// Who held an address at a time.
+pub(super) enum Holder {
+    /// A party of the directory, by its number.
+    Numbered(u32),
+    /// Somebody else, as snapshots tell it.
+    Told(Party),
 }
 
 impl<'a> Directory<'a> {
@@ -57,13 +71,32 @@ impl<'a> Directory<'a> {
                 pods.extend(names.map(|pod| (pod, (workload, variant))));
             }
         }
-        Directory { table, tenancy: &inventory.tenancy, pods }
+        let mut parties = NOBODY.to_vec();
+        let mut known: HashMap<Party, u32> = HashMap::new();
+        let mut numbers = HashMap::new();
+        for (address, party) in table {
+            let next = parties.len() as u32;
+            let number = *known.entry(party.clone()).or_insert(next);
+            if number == next {
+                parties.push(party);
+            }
+            numbers.insert(address, number);
+        }
+        Directory { numbers, parties: parties.into(), tenancy: &inventory.tenancy, pods }
     }
 
     /// Who held the address while a flow went on.
     ///
     /// A connection of TCP stays with whom it began: nobody else can go on with it.
     pub fn party_during(&self, address: IpAddr, flow: &Flow) -> Party {
+        match self.holder_during(address, flow) {
+            Holder::Numbered(number) => self.parties[number as usize].clone(),
+            Holder::Told(party) => party,
+        }
+    }
+
+    /// The same, by a number where the directory has one.
+    pub(super) fn holder_during(&self, address: IpAddr, flow: &Flow) -> Holder {
         let first = Instant(flow.first);
         let held = match flow.transport {
             _ if self.tenancy.is_empty() => Held::NeverByPods,
@@ -71,9 +104,12 @@ impl<'a> Directory<'a> {
             _ => self.tenancy.holder_during(address, first, Instant(flow.last)),
         };
         match held {
-            Held::NeverByPods => self.party(address),
-            Held::NotKnown(why) => Party::Unsettled(why),
-            Held::By(pods) => self.of_pods(&pods).unwrap_or_else(|| self.party(address)),
+            Held::NeverByPods => Holder::Numbered(self.number(address)),
+            Held::NotKnown(why) => Holder::Told(Party::Unsettled(why)),
+            Held::By(pods) => match self.of_pods(&pods) {
+                Some(party) => Holder::Told(party),
+                None => Holder::Numbered(self.number(address)),
+            },
         }
     }
 
@@ -95,12 +131,24 @@ impl<'a> Directory<'a> {
 
     /// Who holds the address, by the last that was read.
     pub fn party(&self, address: IpAddr) -> Party {
-        match self.table.get(&address) {
-            Some(party) => party.clone(),
-            None if is_group(address) => Party::Group,
-            None if is_private(address) => Party::Unknown,
-            None => Party::Outside,
+        self.parties[self.number(address) as usize].clone()
+    }
+
+    /// The same by a number, which is the same for all addresses of one party.
+    fn number(&self, address: IpAddr) -> u32 {
+        // Without objects there is nobody to look for.
+        let known = if self.numbers.is_empty() { None } else { self.numbers.get(&address) };
+        match known {
+            Some(number) => *number,
+            None if is_group(address) => 2,
+            None if is_private(address) => 1,
+            None => 0,
         }
+    }
+
+    /// All parties that have numbers.
+    pub(super) fn parties(&self) -> Arc<[Party]> {
+        self.parties.clone()
     }
 }
 

@@ -7,58 +7,83 @@
 //! tenth of a second, between ends of which the translation left one alone, or the port.
 //! A connection that a proxy ends and opens anew is two, and stays two.
 
-use super::{Directory, ObservedFlow, Party, Transport};
+use super::flows::{Flows, Spot};
+use super::{ObservedFlow, Party, Transport};
 use crate::capture::{Flow, Leg};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How far apart the first packets of two legs may be, in nanoseconds.
 const TCP_WINDOW: u64 = 1_000_000_000;
 const UDP_WINDOW: u64 = 100_000_000;
 
-/// Names both ends of all flows and joins those that are legs of one connection.
-pub fn join(mut flows: Vec<ObservedFlow>, directory: &Directory<'_>) -> Vec<ObservedFlow> {
-    let order = |seen: &ObservedFlow| {
-        let flow = &seen.flow;
-        (flow.first, flow.initiator, flow.responder, flow.transport, flow.last)
-    };
-    flows.sort_by_cached_key(order);
-    for seen in &mut flows {
-        (seen.initiator, seen.responder) = super::attribute(directory, &seen.flow);
-    }
-    let mut group: Vec<usize> = (0..flows.len()).collect();
+/// Puts flows into the order of time and joins those that are legs of one connection.
+pub fn join(mut flows: Flows) -> Flows {
+    sort(&mut flows);
+    let mut joined = Vec::new();
+    let mut left_out = BTreeSet::new();
     for members in candidates(&flows) {
-        for (position, later) in members.iter().enumerate() {
-            let partner = members[..position].iter().rev().find(|earlier| {
-                let first = &flows[group[**earlier]].flow;
-                are_legs(&flows[**earlier].flow, &flows[*later].flow)
-                    && !same_ends(first, &flows[*later].flow)
-            });
-            if let Some(earlier) = partner {
-                group[*later] = group[*earlier];
-            }
+        let legs: Vec<ObservedFlow> =
+            members.iter().map(|at| flows.get(flows.spots()[*at as usize])).collect();
+        for group in groups(&legs) {
+            left_out.extend(group.iter().map(|member| members[*member]));
+            joined.extend(one(group.into_iter().map(|member| legs[member].clone()).collect()));
         }
     }
-    if group.iter().enumerate().all(|(number, leader)| number == *leader) {
+    if joined.is_empty() {
         return flows;
     }
-    let mut joined: BTreeMap<usize, Vec<ObservedFlow>> = BTreeMap::new();
-    for (seen, leader) in flows.into_iter().zip(group) {
-        joined.entry(leader).or_default().push(seen);
-    }
-    let mut flows: Vec<ObservedFlow> = joined.into_values().filter_map(one).collect();
-    flows.sort_by_key(order);
+    let kept = flows.spots().iter().enumerate().filter(|(at, _)| !left_out.contains(&(*at as u32)));
+    let mut order: Vec<Spot> = kept.map(|(_, spot)| *spot).collect();
+    order.extend(joined.into_iter().map(|flow| flows.whole(flow)));
+    flows.reorder(order);
+    sort(&mut flows);
     flows
 }
 
-/// Flows that were opened with the same number, in the order of time, where there are several.
-fn candidates(flows: &[ObservedFlow]) -> Vec<Vec<usize>> {
-    let number = |(at, seen): (usize, &ObservedFlow)| {
-        Some((seen.flow.transport, seen.flow.seen.opening?.initiator, at))
+/// Sorts by the time of the first packet; what is left decides where times are equal.
+fn sort(flows: &mut Flows) {
+    let rest = |spot: Spot| {
+        let ObservedFlow { flow, .. } = flows.get(spot);
+        (flow.initiator, flow.responder, flow.transport, flow.last)
     };
-    let mut all: Vec<(Transport, u32, usize)> = flows.iter().enumerate().filter_map(number).collect();
+    let mut times: Vec<(u64, Spot)> =
+        flows.spots().iter().map(|spot| (flows.glance(*spot).first, *spot)).collect();
+    times.sort_unstable_by(|(one, a), (other, b)| one.cmp(other).then_with(|| rest(*a).cmp(&rest(*b))));
+    let order = times.into_iter().map(|(_, spot)| spot).collect();
+    flows.reorder(order);
+}
+
+/// Flows that were opened with the same number, in the order of time, where there are several.
+fn candidates(flows: &Flows) -> Vec<Vec<u32>> {
+    let number = |(at, spot): (usize, &Spot)| {
+        let seen = flows.glance(*spot);
+        Some((seen.transport, seen.opened?, at as u32))
+    };
+    let mut all: Vec<(Transport, u32, u32)> = flows.spots().iter().enumerate().filter_map(number).collect();
     all.sort_unstable();
     let same = all.chunk_by(|one, other| (one.0, one.1) == (other.0, other.1));
     same.filter(|group| group.len() > 1).map(|group| group.iter().map(|row| row.2).collect()).collect()
+}
+
+/// Which of some flows, in the order of time, are legs of one connection, where there are several.
+fn groups(legs: &[ObservedFlow]) -> Vec<Vec<usize>> {
+    let mut group: Vec<usize> = (0..legs.len()).collect();
+    for (position, later) in legs.iter().enumerate() {
+        // What began earlier than that is no leg of this one, nor is anything before it.
+        let near = |earlier: &usize| later.flow.first.saturating_sub(legs[*earlier].flow.first) <= TCP_WINDOW;
+        let partner = (0..position).rev().take_while(near).find(|earlier| {
+            let first = &legs[group[*earlier]].flow;
+            are_legs(&legs[*earlier].flow, &later.flow) && !same_ends(first, &later.flow)
+        });
+        if let Some(earlier) = partner {
+            group[position] = group[earlier];
+        }
+    }
+    let mut joined: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    for (member, leader) in group.into_iter().enumerate() {
+        joined.entry(leader).or_default().push(member);
+    }
+    joined.into_values().filter(|members| members.len() > 1).collect()
 }
 
 /// Whether two flows, which were opened with the same number, are one connection.
@@ -116,7 +141,6 @@ fn one(legs: Vec<ObservedFlow>) -> Option<ObservedFlow> {
 mod tests {
     use super::*;
     use crate::capture::{Counters, FlowEnd, Handshake, Opening, Seen, StreamStart};
-    use crate::inventory::Inventory;
     use crate::model::{Protection, WhyUnknown};
     use crate::protocol::Detection;
     use std::sync::Arc;
@@ -158,7 +182,7 @@ mod tests {
     }
 
     fn joined(flows: Vec<ObservedFlow>) -> Vec<(String, String, usize)> {
-        let all = join(flows, &Directory::new(&Inventory::default()));
+        let all = join(flows.into());
         let text = |end: FlowEnd| format!("{}:{}", end.ip, end.port);
         all.iter()
             .map(|s| (text(s.flow.initiator), text(s.flow.responder), s.flow.seen.legs().len()))

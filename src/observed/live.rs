@@ -1,6 +1,7 @@
 //! Flows while they go on: verdicts as soon as there are any, finished flows, and from time to time
 //! all that are open. What becomes of them is left to who watches.
 
+use super::witness::doubtful;
 use super::{FlowEnd, ObservedFlow, Transport};
 use crate::capture::{Audience, Counters, Flow, Judging, OpenFlow, StreamStart};
 use crate::protocol::{self, Detection};
@@ -79,7 +80,10 @@ impl Audience for Follower<'_> {
 
     fn finished(&mut self, flow: Flow, verdict: Option<u32>) {
         let known = verdict.and_then(|number| self.verdicts.remove(&number));
-        let detection = known.unwrap_or_else(|| Arc::new(protocol::detect(&flow)));
+        let mut detection = known.unwrap_or_else(|| Arc::new(protocol::detect(&flow)));
+        if let Some(doubtful) = doubtful(&detection).filter(|_| flow.start.unread) {
+            detection = Arc::new(doubtful);
+        }
         self.watch.finished((flow.without_payload(), detection).into());
     }
 
@@ -100,7 +104,7 @@ impl Audience for Follower<'_> {
 
 /// A flow as it stands, without its first bytes.
 fn head(flow: &Flow) -> Flow {
-    let StreamStart { late, cut, holes, responder_first, .. } = flow.start;
-    let start = StreamStart { late, cut, holes, responder_first, ..StreamStart::default() };
+    let StreamStart { late, cut, holes, responder_first, unread, .. } = flow.start;
+    let start = StreamStart { late, cut, holes, responder_first, unread, ..StreamStart::default() };
     Flow { start, via: flow.via.clone(), seen: flow.seen.clone(), ..*flow }
 }

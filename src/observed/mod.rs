@@ -3,13 +3,16 @@
 //! Services are followed to their backends; what cannot be attributed is kept and says so.
 
 mod attribute;
+mod flows;
 mod legs;
 mod live;
 mod names;
+mod packed;
 mod stretch;
 mod witness;
 
 pub use attribute::{Directory, attribute};
+pub use flows::Flows;
 pub use legs::join;
 pub use live::{Follower, Glance, Watch};
 pub use names::{NamedBy, Names};
@@ -25,7 +28,7 @@ use std::sync::Arc;
 #[derive(Clone, Debug, Default)]
 pub struct Observed {
     /// Flows in the order of time.
-    pub flows: Vec<ObservedFlow>,
+    pub flows: Flows,
     /// Captures that were read, by name; empty where none was given.
     pub captures: Vec<String>,
     /// Packets that were met again at another place and not counted twice.
@@ -52,7 +55,7 @@ pub struct ObservedFlow {
 }
 
 /// Who stands behind an address.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Party {
     /// A pod.
     Endpoint {

@@ -6,7 +6,7 @@
 //! proxy speaks to the application with the address of the remote pod. The interface decides first;
 //! where it is not known, a tunnel in parallel leaves the question open, and that is said.
 
-use super::{ObservedFlow, Party};
+use super::{Flows, ObservedFlow, Party};
 use crate::capture::{Flow, FlowEnd, Medium, Transport};
 use crate::model::{Encryption, Protection, WhyUnknown};
 use hashbrown::HashMap;
@@ -81,16 +81,17 @@ fn is_loopback(address: IpAddr) -> bool {
 
 /// Leaves open what may be the leg behind a tunnel: a flow between two pods of an ambient mesh
 /// that runs in parallel to a tunnel between the same two, where the interface is not known.
-pub fn leave_open(flows: &mut [ObservedFlow], is_ambient: impl Fn(&Party) -> bool) {
+pub fn leave_open(flows: &mut Flows, is_ambient: impl Fn(&Party) -> bool) {
     let mut tunnels: HashMap<(IpAddr, IpAddr), Vec<(u64, u64)>> = HashMap::new();
-    for seen in flows.iter().filter(|seen| is_tunnel(seen)) {
+    for seen in flows.iter().filter(is_tunnel) {
         let FlowEnd { ip, .. } = seen.flow.responder;
         tunnels.entry((seen.flow.initiator.ip, ip)).or_default().push((seen.flow.first, seen.flow.last));
     }
     if tunnels.is_empty() {
         return;
     }
-    for seen in flows {
+    let mut left_open = Vec::new();
+    for (number, mut seen) in flows.iter().enumerate() {
         let flow = &seen.flow;
         let open = seen.stretch == Stretch::Wire
             && flow.transport == Transport::Tcp
@@ -106,9 +107,11 @@ pub fn leave_open(flows: &mut [ObservedFlow], is_ambient: impl Fn(&Party) -> boo
             && is_ambient(&seen.responder)
         {
             seen.stretch = Stretch::Ambiguous;
-            note(seen);
+            note(&mut seen);
+            left_open.push((number, seen));
         }
     }
+    left_open.into_iter().for_each(|(number, seen)| flows.put(number, seen));
 }
 
 /// Writes the stretch into the facts of a flow that was not met on the wire; what may be either

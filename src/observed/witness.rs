@@ -2,29 +2,42 @@
 //!
 //! Equal verdicts are kept once: thousands of flows share a few dozen of them.
 
-use super::{ObservedFlow, Party, Stretch};
+use super::flows::{Flows, Part};
+use super::{Directory, ObservedFlow, Party, Stretch};
 use crate::capture::{Audience, Flow, Judging};
+use crate::model::{Protection, WhyUnknown};
 use crate::protocol::{self, Detection};
-use hashbrown::HashTable;
-use std::hash::{BuildHasher, RandomState};
+use hashbrown::{DefaultHashBuilder, HashTable};
+use std::hash::BuildHasher;
 use std::sync::Arc;
 
 /// Collects flows with their verdicts.
-#[derive(Debug, Default)]
-pub struct Witness {
-    flows: Vec<ObservedFlow>,
-    verdicts: Vec<Arc<Detection>>,
+#[derive(Debug)]
+pub struct Witness<'a> {
+    part: Part,
+    spots: Vec<u64>,
+    directory: &'a Directory<'a>,
     known: HashTable<u32>,
-    hasher: RandomState,
+    hasher: DefaultHashBuilder,
 }
 
-impl Witness {
-    /// Everything that several witnesses saw, in no particular order; ends are not named yet.
-    pub fn flows(witnesses: Vec<Witness>) -> Vec<ObservedFlow> {
-        let mut witnesses = witnesses.into_iter();
-        let mut all = witnesses.next().map(|witness| witness.flows).unwrap_or_default();
-        witnesses.for_each(|mut witness| all.append(&mut witness.flows));
-        all
+impl<'a> Witness<'a> {
+    /// A witness who knows who holds which address.
+    pub fn new(directory: &'a Directory<'a>) -> Witness<'a> {
+        Witness {
+            part: Part::default(),
+            spots: Vec::new(),
+            directory,
+            known: HashTable::new(),
+            hasher: DefaultHashBuilder::default(),
+        }
+    }
+
+    /// Everything that several witnesses of one directory saw, in no particular order.
+    pub fn flows(witnesses: Vec<Witness<'_>>) -> Flows {
+        let parties = witnesses.first().map(|witness| witness.directory.parties()).unwrap_or_default();
+        let parts = witnesses.into_iter().map(|witness| (witness.part, witness.spots));
+        Flows::of(parts.collect(), parties)
     }
 
     fn number(&mut self, mut detection: Detection) -> u32 {
@@ -33,19 +46,35 @@ impl Witness {
         let hash =
             |d: &Detection| self.hasher.hash_one((d.protocol, d.protection, &d.why, &d.facts, &d.names));
         let found = hash(&detection);
-        let verdicts = &mut self.verdicts;
-        let equal = |number: &u32| *verdicts[*number as usize] == detection;
+        let equal = |number: &u32| *self.part.verdicts()[*number as usize] == detection;
         if let Some(number) = self.known.find(found, equal) {
             return *number;
         }
-        let number = verdicts.len() as u32;
-        verdicts.push(Arc::new(detection));
+        let number = self.part.verdict(detection);
+        let verdicts = self.part.verdicts();
         self.known.insert_unique(found, number, |number| hash(&verdicts[*number as usize]));
         number
     }
+
+    /// What a verdict is worth that was given early to bound memory, where more was said later: a
+    /// protocol that can go over to TLS may have done so.
+    fn second_thoughts(&mut self, number: u32) -> u32 {
+        doubtful(&self.part.verdicts()[number as usize]).map_or(number, |doubtful| self.number(doubtful))
+    }
 }
 
-impl Audience for Witness {
+/// What a verdict is worth where the flow said more after it, if less.
+pub(super) fn doubtful(verdict: &Detection) -> Option<Detection> {
+    if !matches!(verdict.protection, Protection::Plaintext(_)) || !protocol::may_upgrade(verdict) {
+        return None;
+    }
+    let mut doubtful = Detection::clone(verdict);
+    doubtful.protection = Protection::Unknown(WhyUnknown::Evicted);
+    doubtful.why = format!("{}; judged early to bound memory, and TLS may have followed", verdict.why);
+    Some(doubtful)
+}
+
+impl Audience for Witness<'_> {
     fn judging(&self) -> Judging {
         Judging::Early
     }
@@ -55,12 +84,17 @@ impl Audience for Witness {
     }
 
     fn finished(&mut self, flow: Flow, verdict: Option<u32>) {
-        let number = match verdict {
+        let mut number = match verdict {
             Some(number) => number,
             None => self.judge(&flow),
         };
+        if flow.start.unread {
+            number = self.second_thoughts(number);
+        }
         // The first bytes were looked at; payload goes no further than this.
-        self.flows.push((flow.without_payload(), self.verdicts[number as usize].clone()).into());
+        let ends = [flow.initiator.ip, flow.responder.ip];
+        let ends = ends.map(|address| self.directory.holder_during(address, &flow));
+        self.spots.push(self.part.add(flow, number, ends));
     }
 }
 

@@ -69,9 +69,14 @@ fn mark(
     let ends = |before: &[u8], field: &[u8]| {
         before.len().checked_sub(field.len()).is_some_and(|at| before[at..].eq_ignore_ascii_case(field))
     };
-    memchr3_iter(b'"', b'-', b'=', bytes).find_map(|at| match bytes[at] {
-        b'"' | b'-' => opening.iter().find(|(mark, _)| starts(&bytes[at..], mark)).map(|row| row.1),
-        b'=' => fields.iter().find(|(field, _)| ends(&bytes[..at], field)).map(|row| row.1),
+    // Most quotes, dashes and equals signs have the wrong neighbour.
+    memchr3_iter(b'"', b'-', b'=', bytes).find_map(|at| match (bytes[at], bytes.get(at + 1)) {
+        (b'"', Some(b'p' | b'P' | b's' | b'S' | b'c' | b'C')) | (b'-', Some(b'-')) => {
+            opening.iter().find(|(mark, _)| starts(&bytes[at..], mark)).map(|row| row.1)
+        }
+        (b'=', _) if matches!(bytes[..at].last(), Some(b'd' | b'D' | b'n' | b'N')) => {
+            fields.iter().find(|(field, _)| ends(&bytes[..at], field)).map(|row| row.1)
+        }
         _ => None,
     })
 }

@@ -129,30 +129,34 @@ fn address(kind: u16, body: &[u8]) -> Option<IpAddr> {
 
 /// A name, its pointers followed backwards only, so that it ends (RFC 1035, section 4.1.4).
 fn name<'a>(bytes: &'a [u8], cursor: &mut Cursor<'a>) -> Option<String> {
-    let mut labels = Vec::new();
+    let (mut text, mut labels) = (String::new(), 0);
     let mut here = *cursor;
     let mut jumped = None;
     loop {
         match here.u8()? {
             0 => break,
             length @ 1..=63 => {
-                labels.push(String::from_utf8_lossy(here.take(usize::from(length))?).into_owned())
+                if labels > 0 {
+                    text.push('.');
+                }
+                labels += 1;
+                text.push_str(&String::from_utf8_lossy(here.take(usize::from(length))?));
             }
             high @ 0xc0.. => {
                 let target = usize::from(high & 0x3f) << 8 | usize::from(here.u8()?);
                 jumped.get_or_insert(here);
                 // Only to before the pointer itself; and a way back through the same labels makes them many.
-                if target + 2 >= bytes.len() - here.0.len() || labels.len() > MOST {
+                if target + 2 >= bytes.len() - here.0.len() || labels > MOST {
                     return None;
                 }
                 here = Cursor(&bytes[target..]);
             }
             _ => return None,
         }
-        if labels.len() > 127 {
+        if labels > 127 {
             return None;
         }
     }
     *cursor = jumped.unwrap_or(here);
-    Some(labels.join("."))
+    Some(text)
 }

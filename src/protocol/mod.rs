@@ -335,6 +335,24 @@ fn ask_all(seen: &Seen<'_>, unsure: &mut Option<Detection>) -> Option<Detection>
     None
 }
 
+/// Protocols that may go over to encryption behind clear messages of both sides; where the first
+/// message decides (PostgreSQL, Redis, MongoDB), nothing that comes later can change the verdict.
+const UPGRADES_LATER: &[&str] = &[
+    "smtp", "imap", "pop3", "ftp", "nntp", "sieve", "irc", "xmpp", "ldap", "telnet", "nats", "mysql", "tds",
+    "rdp", "socks", "proxy", "vnc", "amqp", "diameter", "rpc", "smb", "dcerpc",
+];
+
+/// Whether a conversation that was seen in the clear may have gone over to encryption later.
+pub fn may_upgrade(detection: &Detection) -> bool {
+    let tunnels = |(name, value): &(&str, String)| *name == "method" && value == "CONNECT";
+    match detection.protocol {
+        // Text of a protocol that nobody knows may be anything.
+        "unknown" => true,
+        "http" => detection.facts.iter().any(tunnels),
+        name => UPGRADES_LATER.contains(&name),
+    }
+}
+
 impl Over {
     /// Whether a transport carries it.
     pub fn carries(self, transport: Transport) -> bool {
@@ -413,5 +431,6 @@ mod tests {
             );
         }
         assert!(DETECTORS.len() >= 50);
+        assert!(UPGRADES_LATER.iter().all(|name| names.contains(name)));
     }
 }

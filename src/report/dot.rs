@@ -126,7 +126,7 @@ impl Drawing {
     }
 
     fn add_observed(&mut self, analysis: &Analysis, _options: &GraphOptions, by: By) {
-        for seen in &analysis.observed.flows {
+        for seen in analysis.observed.flows.iter() {
             let flow = &seen.flow;
             let inside = matches!(seen.stretch, Stretch::Inside(_));
             if inside || [&seen.initiator, &seen.responder].contains(&&Party::Group) {

@@ -4,15 +4,14 @@ use super::line::Line;
 use super::names::{observed_name, put_time, transport_name};
 use crate::analysis::Analysis;
 use crate::observed::{FlowEnd, ObservedFlow, Party};
-use crate::protocol::Detection;
 use std::io::{self, Write};
 
 /// Writes a line for each flow, by way of one buffer.
 pub(super) fn write(analysis: &Analysis, out: &mut dyn Write) -> io::Result<()> {
     let mut line = Line::default();
-    for seen in &analysis.observed.flows {
+    for seen in analysis.observed.flows.iter() {
         line.clear();
-        record(&mut line, analysis, seen);
+        record(&mut line, analysis, &seen);
         out.write_all(line.bytes())?;
     }
     Ok(())
@@ -41,7 +40,7 @@ fn record(line: &mut Line, analysis: &Analysis, seen: &ObservedFlow) {
     line.put("\",\"why\":");
     line.text(&seen.detection.why);
     line.put(",\"facts\":{");
-    facts(line, &seen.detection);
+    facts(line, &seen.detection.facts);
     line.put("},\"packets\":[");
     pair(line, flow.forward.packets, flow.backward.packets);
     line.put("],\"bytes\":[");
@@ -140,10 +139,10 @@ fn socket(line: &mut Line, end: FlowEnd) {
 }
 
 /// Facts sorted by their names; of those that have one name, the last.
-fn facts(line: &mut Line, detection: &Detection) {
+fn facts(line: &mut Line, facts: &[(&'static str, String)]) {
     // A witness keeps them in order; whoever else made them pays for the sorting.
     let mut sorted = Vec::new();
-    let mut all = detection.facts.as_slice();
+    let mut all = facts;
     if !all.is_sorted_by_key(|(name, _)| *name) {
         sorted.extend_from_slice(all);
         sorted.sort_by_key(|(name, _)| *name);

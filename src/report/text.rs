@@ -200,8 +200,8 @@ fn connections(analysis: &Analysis, options: &GraphOptions, out: &mut dyn Write)
 }
 
 fn flows(analysis: &Analysis, out: &mut dyn Write) -> io::Result<()> {
-    for flow in &analysis.observed.flows {
-        writeln!(out, "{}", flow_line(analysis, flow))?;
+    for flow in analysis.observed.flows.iter() {
+        writeln!(out, "{}", flow_line(analysis, &flow))?;
     }
     for (oddity, count) in &analysis.observed.oddities {
         writeln!(out, "# {count} x {oddity}")?;

@@ -12,18 +12,18 @@ use std::collections::BTreeMap;
 /// One finding for each pair, rule and way of breaking it, with a flow as its witness.
 pub(super) fn of(evidence: &Evidence<'_>) -> Vec<Finding> {
     let mut found: BTreeMap<(String, String), (Finding, usize)> = BTreeMap::new();
-    for seen in evidence.observed.flows.iter().filter(|seen| is_ours(seen)) {
-        let (sources, targets) = segments_of_flow(evidence, seen);
+    for seen in evidence.observed.flows.iter().filter(is_ours) {
+        let (sources, targets) = segments_of_flow(evidence, &seen);
         let pairs: Vec<(SegmentId, SegmentId)> =
             sources.iter().flat_map(|from| targets.iter().map(move |to| (*from, *to))).collect();
         let Some(first) = pairs.first() else { continue };
-        let breaks = |pair: &(SegmentId, SegmentId)| broken(evidence, seen, *pair);
+        let breaks = |pair: &(SegmentId, SegmentId)| broken(evidence, &seen, *pair);
         // Where an address may be one of several, all of them must agree.
         if !pairs.iter().all(|pair| !breaks(pair).is_empty()) {
             continue;
         }
         for (rule, how) in breaks(first) {
-            let finding = finding(evidence, seen, *first, rule, &how);
+            let finding = finding(evidence, &seen, *first, rule, &how);
             let key = (finding.subject.clone(), finding.detail.clone());
             found.entry(key).or_insert((finding, 0)).1 += 1;
         }

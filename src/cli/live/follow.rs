@@ -186,7 +186,7 @@ impl<'a> Follow<'a> {
     fn settle(&mut self) {
         let mut flows: Vec<ObservedFlow> = self.kept.values().cloned().collect();
         flows.sort_by_cached_key(key_by_time);
-        self.analysis.observed.flows = flows;
+        self.analysis.observed.flows = flows.into();
     }
 
     /// Findings that are new; what is only known at the end waits until then.

@@ -168,7 +168,6 @@ pub(in crate::protocol) fn fingerprint(hello: &Hello, carrier: Carrier) -> Strin
     ciphers.sort_unstable();
     kinds.retain(|kind| !matches!(kind, 0 | 16));
     kinds.sort_unstable();
-    let hex = |list: &[u16]| list.iter().map(|v| format!("{v:04x}")).collect::<Vec<_>>().join(",");
     let signatures = hex(&own(&hello.signatures));
     let behind = if signatures.is_empty() { hex(&kinds) } else { format!("{}_{signatures}", hex(&kinds)) };
     format!(
@@ -183,7 +182,26 @@ fn short_hash(text: &str) -> String {
     if text.is_empty() {
         return "0".repeat(12);
     }
-    Sha256::digest(text.as_bytes()).iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+    let mut digits = String::with_capacity(12);
+    Sha256::digest(text.as_bytes()).iter().take(6).for_each(|byte| put_hex(&mut digits, *byte));
+    digits
+}
+
+/// Numbers of four hexadecimal digits with commas between them.
+fn hex(list: &[u16]) -> String {
+    let mut text = String::with_capacity(list.len() * 5);
+    for (at, value) in list.iter().enumerate() {
+        if at > 0 {
+            text.push(',');
+        }
+        value.to_be_bytes().into_iter().for_each(|byte| put_hex(&mut text, byte));
+    }
+    text
+}
+
+fn put_hex(text: &mut String, byte: u8) {
+    let digit = |value: u8| char::from(b"0123456789abcdef"[usize::from(value & 15)]);
+    text.extend([digit(byte >> 4), digit(byte)]);
 }
 
 /// How people write a version.

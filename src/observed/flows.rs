@@ -1,0 +1,231 @@
+//! All flows that were seen, in the order of time, in a fraction of the memory that they take when
+//! they are looked at: each is unpacked when its turn comes.
+
+use super::attribute::Holder;
+use super::packed::{self, Beginning, LONGEST};
+use super::{ObservedFlow, Party};
+use crate::capture::{Flow, Place, SeenMore};
+use crate::protocol::Detection;
+use hashbrown::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// Bytes of packed flows that are allocated at a time.
+const CHUNK: usize = 256 << 10;
+
+/// Observed flows in the order of time.
+#[derive(Clone, Debug, Default)]
+pub struct Flows {
+    parts: Vec<Arc<Part>>,
+    /// Flows that are no packed ones: joined of several legs, or added by hand.
+    whole: Vec<ObservedFlow>,
+    order: Vec<Spot>,
+    /// Those that the directory numbers.
+    parties: Arc<[Party]>,
+}
+
+/// Where a flow stands: the number of its part above, its first byte below.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Spot(u64);
+
+const PART: u32 = 48;
+/// The part that means a whole flow.
+const WHOLE: u64 = 0xffff;
+
+impl Spot {
+    fn parts(self) -> (u64, usize) {
+        (self.0 >> PART, (self.0 & ((1 << PART) - 1)) as usize)
+    }
+}
+
+/// The packed flows of one worker, with what they share.
+#[derive(Debug, Default)]
+pub(super) struct Part {
+    chunks: Vec<Vec<u8>>,
+    verdicts: Vec<Arc<Detection>>,
+    arounds: Vec<Around>,
+    known: HashMap<Around, u32>,
+    /// Parties that the directory does not number, in the order in which they were met.
+    told: Vec<Party>,
+    told_numbers: HashMap<Party, u32>,
+}
+
+/// What is around a flow: encapsulations, the ends of the tunnel, places.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
+struct Around {
+    via: Vec<String>,
+    tunnel: Option<(IpAddr, IpAddr)>,
+    places: Vec<Place>,
+}
+
+impl Part {
+    /// Adds a verdict and tells its number.
+    pub(super) fn verdict(&mut self, detection: Detection) -> u32 {
+        self.verdicts.push(Arc::new(detection));
+        (self.verdicts.len() - 1) as u32
+    }
+
+    /// All verdicts, by their numbers.
+    pub(super) fn verdicts(&self) -> &[Arc<Detection>] {
+        &self.verdicts
+    }
+
+    /// Packs a flow and tells where it stands in this part.
+    pub(super) fn add(&mut self, mut flow: Flow, verdict: u32, ends: [Holder; 2]) -> u64 {
+        let parties = ends.map(|end| self.party(end));
+        let around = self.around(&mut flow);
+        let room = |chunk: &Vec<u8>| chunk.len() + LONGEST <= CHUNK;
+        if !self.chunks.last().is_some_and(room) {
+            // The first chunk grows: most captures are small.
+            self.chunks.push(if self.chunks.is_empty() { Vec::new() } else { Vec::with_capacity(CHUNK) });
+        }
+        let number = self.chunks.len() - 1;
+        let chunk = &mut self.chunks[number];
+        let at = (number * CHUNK + chunk.len()) as u64;
+        packed::pack(chunk, &flow, verdict, parties, around);
+        at
+    }
+
+    /// A number for a party: even for those of the directory, odd for others.
+    fn party(&mut self, holder: Holder) -> u32 {
+        match holder {
+            Holder::Numbered(number) => number << 1,
+            Holder::Told(party) => {
+                let told = &mut self.told;
+                let number = *self.told_numbers.entry_ref(&party).or_insert_with(|| {
+                    told.push(party.clone());
+                    (told.len() - 1) as u32
+                });
+                number << 1 | 1
+            }
+        }
+    }
+
+    /// The number of what is around a flow, which is taken from it; zero for nothing.
+    fn around(&mut self, flow: &mut Flow) -> u32 {
+        if flow.via.is_empty() && flow.seen.more.is_none() {
+            return 0;
+        }
+        let more = flow.seen.more.as_deref_mut();
+        let (tunnel, places) =
+            more.map(|more| (more.tunnel, std::mem::take(&mut more.places))).unwrap_or_default();
+        let around = Around { via: std::mem::take(&mut flow.via), tunnel, places };
+        if around == Around::default() {
+            return 0;
+        }
+        if let Some(number) = self.known.get(&around) {
+            return *number;
+        }
+        let number = self.arounds.len() as u32 + 1;
+        self.arounds.push(around.clone());
+        self.known.insert(around, number);
+        number
+    }
+
+    /// The bytes from a place on.
+    fn bytes(&self, at: usize) -> &[u8] {
+        self.chunks.get(at / CHUNK).and_then(|chunk| chunk.get(at % CHUNK..)).unwrap_or(&[])
+    }
+
+    fn unpack(&self, at: usize, numbered: &[Party]) -> ObservedFlow {
+        let packed::Numbered { mut flow, verdict, parties, around } = packed::unpack(self.bytes(at));
+        if let Some(around) = (around as usize).checked_sub(1).and_then(|row| self.arounds.get(row)) {
+            flow.via.clone_from(&around.via);
+            let more = flow.seen.more.get_or_insert_default();
+            (more.tunnel, more.places) = (around.tunnel, around.places.clone());
+            if **more == SeenMore::default() {
+                flow.seen.more = None;
+            }
+        }
+        let [initiator, responder] = parties.map(|number| {
+            let list = if number & 1 == 0 { numbered } else { &self.told };
+            list[number as usize >> 1].clone()
+        });
+        let named: ObservedFlow = (flow, self.verdicts[verdict as usize].clone()).into();
+        ObservedFlow { initiator, responder, ..named }
+    }
+}
+
+impl Flows {
+    /// The flows of several workers in no order yet; `spots` are the places in each part.
+    pub(super) fn of(parts: Vec<(Part, Vec<u64>)>, parties: Arc<[Party]>) -> Flows {
+        let mut flows = Flows { parties, ..Flows::default() };
+        for (number, (mut part, spots)) in parts.into_iter().enumerate() {
+            (part.known, part.told_numbers) = (HashMap::new(), HashMap::new());
+            flows.order.extend(spots.into_iter().map(|at| Spot((number as u64) << PART | at)));
+            flows.parts.push(Arc::new(part));
+        }
+        flows
+    }
+
+    /// How many flows there are.
+    pub fn len(&self) -> usize {
+        self.order.len()
+    }
+
+    /// Whether nothing was seen.
+    pub fn is_empty(&self) -> bool {
+        self.order.is_empty()
+    }
+
+    /// All flows in their order.
+    pub fn iter(&self) -> impl Iterator<Item = ObservedFlow> + '_ {
+        self.order.iter().map(|spot| self.get(*spot))
+    }
+
+    /// Adds a flow behind the others.
+    pub fn push(&mut self, flow: ObservedFlow) {
+        let spot = self.whole(flow);
+        self.order.push(spot);
+    }
+
+    /// Puts a flow in the place of another, by its number in the order.
+    pub(super) fn put(&mut self, number: usize, flow: ObservedFlow) {
+        let spot = self.whole(flow);
+        self.order[number] = spot;
+    }
+
+    /// Keeps a flow as it is.
+    pub(super) fn whole(&mut self, flow: ObservedFlow) -> Spot {
+        self.whole.push(flow);
+        Spot(WHOLE << PART | (self.whole.len() - 1) as u64)
+    }
+
+    /// Where the flows stand, in their order.
+    pub(super) fn spots(&self) -> &[Spot] {
+        &self.order
+    }
+
+    /// Puts flows into another order, or leaves some out.
+    pub(super) fn reorder(&mut self, order: Vec<Spot>) {
+        self.order = order;
+    }
+
+    /// When a flow began, over what, and with which number it was opened.
+    pub(super) fn glance(&self, spot: Spot) -> Beginning {
+        let (part, at) = spot.parts();
+        if part == WHOLE {
+            let flow = &self.whole[at].flow;
+            let opened = flow.seen.opening.map(|opening| opening.initiator);
+            return Beginning { first: flow.first, transport: flow.transport, opened };
+        }
+        packed::glance(self.parts[part as usize].bytes(at))
+    }
+
+    pub(super) fn get(&self, spot: Spot) -> ObservedFlow {
+        let (part, at) = spot.parts();
+        match part {
+            WHOLE => self.whole[at].clone(),
+            part => self.parts[part as usize].unpack(at, &self.parties),
+        }
+    }
+}
+
+impl From<Vec<ObservedFlow>> for Flows {
+    /// Flows in the order in which they are given.
+    fn from(flows: Vec<ObservedFlow>) -> Flows {
+        let mut all = Flows::default();
+        flows.into_iter().for_each(|flow| all.push(flow));
+        all
+    }
+}
