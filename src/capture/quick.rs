@@ -2,7 +2,7 @@
 //! options and whole, TCP or UDP inside, at most one VXLAN around.
 //!
 //! It decides nothing that the tables of `link` and `tunnel` would decide otherwise: whatever is
-//! out of the ordinary is left to them, and `tests/packets.rs` holds both ways against each other.
+//! out of the ordinary is left to them. Its oracle is etherparse, in `tests/robustness.rs`.
 
 use super::flow::Medium;
 use super::head::Head;
