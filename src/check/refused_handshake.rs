@@ -39,17 +39,18 @@ fn words(seen: &ObservedFlow, outlook: Option<&Outlook<'_>>) -> Option<(String, 
         return None;
     }
     let strict = outlook.is_some_and(Outlook::is_strict);
-    if strict && seen.flow.seen.answer == Answer::Refusal {
-        if let Protection::Plaintext(_) = seen.detection.protection {
-            return Some((
-                format!(
-                    "The client spoke {} in the clear on port {port}; the server takes nothing in the clear and \
-                     ended the connection without an answer.",
-                    seen.detection.protocol
-                ),
-                "Bring the client into the mesh; what it sent could be read on the wire.",
-            ));
-        }
+    if strict
+        && seen.flow.seen.answer == Answer::Refusal
+        && let Protection::Plaintext(_) = seen.detection.protection
+    {
+        return Some((
+            format!(
+                "The client spoke {} in the clear on port {port}; the server takes nothing in the clear and \
+                 ended the connection without an answer.",
+                seen.detection.protocol
+            ),
+            "Bring the client into the mesh; what it sent could be read on the wire.",
+        ));
     }
     let incomplete = seen.detection.protection == Protection::Unknown(WhyUnknown::HandshakeIncomplete);
     let ended = seen.flow.backward.packets > 0 && seen.flow.seen.answer != Answer::Silence;
