@@ -155,9 +155,16 @@ fn hello(case: &Case) -> &[u8] {
 }
 
 fn mesh(label: &str, more: &str) -> String {
+    // Pods that run are in the mesh when it says so on them.
+    let member = match label.contains("ambient") {
+        true => "ambient.istio.io/redirection: enabled",
+        false => "sidecar.istio.io/status: '{}'",
+    };
     let pod = |name: &str, namespace: &str, [a, b, c, d]: [u8; 4]| {
+        let own = if namespace == "shop" { member } else { "" };
         format!(
-            "---\napiVersion: v1\nkind: Pod\nmetadata: {{name: {name}, namespace: {namespace}, labels: {{app: {name}}}}}\n\
+            "---\napiVersion: v1\nkind: Pod\nmetadata: {{name: {name}, namespace: {namespace}, labels: {{app: {name}}}, \
+             annotations: {{{own}}}}}\n\
              spec: {{containers: [{{name: c, ports: [{{containerPort: 8080}}]}}]}}\nstatus: {{podIP: {a}.{b}.{c}.{d}}}\n"
         )
     };

@@ -26,6 +26,12 @@ pub(super) const NEED_FLOWS: &[&str] = &[
     "weak-certificate-key",
     "allowed-but-unused",
     "unattributed-endpoint",
+    "expected-mtls-seen-plaintext",
+    "mesh-bypass",
+    "permissive-in-use",
+    "strict-ready",
+    "foreign-trust-domain",
+    "refused-handshake",
 ];
 
 fn run(evidence: &Evidence<'_>) -> Vec<Finding> {

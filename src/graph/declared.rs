@@ -220,7 +220,7 @@ mod tests {
         let declared = Declared { ports: tcp(8080, 8080), own: tcp(4191, 4191) };
         let udp = TrafficSet::of(Protocol::Udp, PortSet::all());
         let open = tcp(4191, 4191);
-        let refused = tcp(1, 4190);
+        let refused = tcp(1, 4190).union(&tcp(4192, 65535));
         let word = |ports: &Declared| {
             let carried = [(&udp, expected(Unknown)), (&open, expected(Plaintext))];
             let refused = [(&refused, expected(Refused))];

@@ -329,6 +329,12 @@ impl Dialect {
             (one, other) => (one == other).then_some(one),
         }
     }
+
+    /// Whether a server that ends this dialect ends what a client sends: an Envoy that asks for a
+    /// certificate, whatever the protocols that are offered, takes Istio's too.
+    fn ends(self, sent: Dialect) -> bool {
+        self.shared_with(sent).is_some() || (self == Dialect::EnvoyMtls && sent == Dialect::IstioMtls)
+    }
 }
 
 impl Accepts {
@@ -390,7 +396,7 @@ pub fn meet(sends: Sends, accepts: Accepts) -> Meeting {
             (Refused, Admission::Refused, None)
         }
         Sends::OtherTls | Sends::BlindTls | Sends::OtherTlsOverHttp => (plain(Tls), Admission::Refused, None),
-        Sends::Always(dialect) if accepts.terminates.and_then(|own| own.shared_with(dialect)).is_some() => {
+        Sends::Always(dialect) if accepts.terminates.is_some_and(|own| own.ends(dialect)) => {
             let protection = match accepts.plaintext {
                 Admission::Admitted => MtlsPermissive,
                 Admission::Refused => MtlsStrict,

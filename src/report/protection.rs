@@ -96,6 +96,9 @@ fn row_shape(analysis: &Analysis, row: &OverviewRow) -> RowShape {
 pub(super) fn text(analysis: &Analysis, out: &mut dyn Write) -> io::Result<()> {
     let Some(overview) = graph::overview(&analysis.graph, &analysis.inventory) else { return Ok(()) };
     let all: usize = overview.rows.iter().map(|row| row.edges).sum();
+    if all == 0 {
+        return Ok(());
+    }
     writeln!(out, "\nPROTECTION ({all} edges between workloads, as configuration promises; worst first)\n")?;
     for row in &overview.rows {
         let example = match (row.first.is_some(), row.edges) {

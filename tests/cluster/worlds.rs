@@ -6,6 +6,7 @@ use crate::tool::{code, json, run, said, without_places};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use watertight::cluster::clean;
+use watertight::model::proxy::is_one;
 use watertight::source;
 
 /// Every world of ours, and the applications of the reference data that everybody knows.
@@ -45,6 +46,10 @@ fn files_cluster_and_snapshot_give_the_same_graph_for_every_world() {
         assert!(reading.problems.is_empty(), "{name}: {:?}", reading.problems);
         // What the API server would refuse (a volume without a name in an application) is left out.
         let documents: Vec<_> = reading.documents.into_iter().map(clean).collect();
+        if documents.iter().any(is_one) {
+            println!("{name}: left out, since Envoy's own configuration is no object of a cluster");
+            continue;
+        }
         server.apply_documents(&documents);
         let snapshot = server.folder().join("snapshot.yaml.zst").display().to_string();
         let taken = run(&server, &["snapshot", "-o", &snapshot]);

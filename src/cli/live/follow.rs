@@ -239,7 +239,7 @@ impl<'a> Follow<'a> {
     /// The screen of the table.
     pub fn draw(&self, terminal: &Terminal, typed: &Typed, colour: Colour, counters: &LiveCounters) {
         let look = Look { order: typed.order, only: typed.only.clone(), size: terminal.size(), colour };
-        let head = format!("{}, {} flows over", self.state(counters), self.finished);
+        let head = format!("{}, {} over", self.state(counters), self.finished);
         let name = |glance: &Glance| {
             [glance.initiator.ip, glance.responder.ip]
                 .map(|ip| report::party_name(&self.analysis, &self.directory.party(ip), ip))

@@ -71,7 +71,7 @@ pub fn screen(head: &str, open: &[Glance], look: &Look, name: impl Fn(&Glance) -
         only => format!(", {} with {only:?}", shown.len()),
     };
     let word = ["bytes", "packets", "newest"][look.order as usize];
-    push(&mut out, &format!("{head}, {} flows open{filtered}, by {word}", open.len()), columns);
+    push(&mut out, &format!("{head}, {} open{filtered}, by {word}", open.len()), columns);
     let ends = columns.saturating_sub(62).max(20);
     let (left, right) = (ends / 2, ends - ends / 2);
     push(

@@ -48,7 +48,7 @@ pub fn acceptance(listener: &Listener<'_>, served: &Served, view: &View<'_>) -> 
         served.tls.iter().map(|(index, _)| *index).filter(|index| !plain(*index)).collect();
     let terminates = ended
         .iter()
-        .map(|index| dialect(asks(*index), view))
+        .map(|index| dialect(asks(*index), wants_istio(listener, *index)))
         .reduce(|one, other| if one == other { one } else { weaker(one, other) });
     let mut words: Vec<String> = Vec::new();
     for index in clear.iter().chain(&ended) {
@@ -72,7 +72,11 @@ pub fn acceptance(listener: &Listener<'_>, served: &Served, view: &View<'_>) -> 
         accepts: Accepts {
             plaintext: if clear.is_empty() { Admission::Refused } else { Admission::Admitted },
             terminates,
-            advertises: terminates,
+            // Clients of Istio go by its own view of the proxy.
+            advertises: terminates.map(|own| match own {
+                Dialect::EnvoyMtls if is_of_istio(view) => Dialect::IstioMtls,
+                _ => own,
+            }),
             proxied: Admission::Admitted,
         },
         why: format!("listener {} {}", listener.name, words.join(" and ")),
@@ -80,9 +84,15 @@ pub fn acceptance(listener: &Listener<'_>, served: &Served, view: &View<'_>) -> 
     }
 }
 
-fn dialect(asks: &Downstream, view: &View<'_>) -> Dialect {
+/// Whether a chain is met only with one of the protocols that Istio's clients offer.
+fn wants_istio(listener: &Listener<'_>, index: usize) -> bool {
+    let wanted = listener.chains[index].items("application_protocols");
+    !wanted.is_empty() && wanted.iter().all(|one| one.text().is_some_and(|text| text.starts_with("istio")))
+}
+
+fn dialect(asks: &Downstream, wants_istio: bool) -> Dialect {
     match asks {
-        Downstream::Required if is_of_istio(view) => Dialect::IstioMtls,
+        Downstream::Required if wants_istio => Dialect::IstioMtls,
         Downstream::Required => Dialect::EnvoyMtls,
         Downstream::Optional => Dialect::EnvoyOptional,
         Downstream::Plain | Downstream::OneWay | Downstream::Quic | Downstream::Unknown(_) => {

@@ -219,7 +219,8 @@ impl<'a> Chain<'a> {
         self.node.path(&["filter_chain_match", field]).filter(|node| !node.is_null())
     }
 
-    fn items(&self, field: &str) -> &'a [Node] {
+    /// The list that it asks of a field.
+    pub fn items(&self, field: &str) -> &'a [Node] {
         self.criteria(field).map_or(&[], Node::items)
     }
 

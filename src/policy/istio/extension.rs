@@ -8,7 +8,8 @@ use super::super::{
 use super::membership::{GATEWAY_NAME, Members, all, pods};
 use super::mesh_config::MeshConfig;
 use crate::model::{
-    Condition, Document, Narrowing, Node, Origin, PortSet, Protocol, Requirement, Selector, TrafficSet, fact,
+    Bend, Condition, Document, Gap, Narrowing, Node, Origin, PortSet, Protocol, Requirement, Selector,
+    TrafficSet, fact,
 };
 
 /// `kind`.
@@ -79,6 +80,19 @@ impl Extensions {
             mode: MeshMode::Unclear,
             why: format!("EnvoyFilter {}/{} changes its proxy", origin.namespace, origin.name),
             origin: Some(origin.clone()),
+        };
+        self.filters.iter().map(one).collect()
+    }
+
+    /// What is not known of them.
+    pub fn gaps(&self) -> Vec<Gap> {
+        let one = |(_, origin): &(Selector, Origin)| {
+            Gap {
+            what: "an EnvoyFilter may change anything in the proxies that it is about: nothing is promised of them"
+                .to_owned(),
+            origin: origin.clone(),
+            bends: Bend::MayAllowMore,
+        }
         };
         self.filters.iter().map(one).collect()
     }

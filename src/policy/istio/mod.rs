@@ -63,6 +63,7 @@ impl Engine for Istio {
         problems.extend(refused);
         gaps.extend(config.gaps.iter().cloned());
         gaps.extend(assumptions(documents, &members, &config));
+        gaps.extend(extensions.gaps());
         let routes = routes::read(documents, &config);
         let clients = clients::Clients {
             members: &members,
