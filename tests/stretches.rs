@@ -96,9 +96,11 @@ impl Tape {
     /// A whole conversation.
     fn talk(mut self, from: [u8; 4], to: ([u8; 4], u16), client: &[u8], server: &[u8], end: End) -> Tape {
         let from = (from, 40_000 + self.packets.len() as u16);
-        self.tcp(from, to, (100, 0), 2, &[]);
-        self.tcp(to, from, (500, 101), 0x12, &[]);
-        let (mut ahead, mut back) = (101, 501);
+        // Connections that begin with the same numbers would be taken for legs of one.
+        let base = self.packets.len() as u32 * 65_536;
+        self.tcp(from, to, (base + 100, 0), 2, &[]);
+        self.tcp(to, from, (base + 500, base + 101), 0x12, &[]);
+        let (mut ahead, mut back) = (base + 101, base + 501);
         for part in client.chunks(1_400) {
             self.tcp(from, to, (ahead, back), 0x18, part);
             ahead += part.len() as u32;

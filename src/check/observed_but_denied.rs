@@ -2,9 +2,11 @@
 //!
 //! Its page, which is run as a test, says why it matters and what to do.
 
+use super::mesh_seen::tunnelled;
 use super::shared::{paths, protocol_of};
 use super::{Evidence, Finding, check};
 use crate::graph::Direction;
+use crate::observed::Answer;
 use std::collections::BTreeMap;
 
 check! {
@@ -20,12 +22,19 @@ fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
         let passes = |(from, to, port): &(u32, u32, u16)| {
             evidence.graph.edge(*from, *to).reaching().contains(protocol, *port)
         };
-        if paths.is_empty() || paths.iter().any(passes) {
+        // A tunnel passes where something that it may carry does; its own port is the proxies' affair.
+        if paths.is_empty() || paths.iter().any(passes) || tunnelled(evidence, &seen).is_some() {
             continue;
         }
         let answered = seen.flow.backward.packets > 0;
         let (from, to, port) = paths[0];
         let edge = evidence.graph.edge(from, to);
+        // What a proxy turns away was answered by the proxy: policies are enforced, and
+        // `refused-handshake` tells of it.
+        let network = [edge.egress, edge.ingress].iter().all(|end| end.allowed.contains(protocol, port));
+        if network && edge.mesh.is_some() && seen.flow.seen.answer == Answer::Refusal {
+            continue;
+        }
         let sides = [(from, Direction::Egress, edge.egress), (to, Direction::Ingress, edge.ingress)];
         // Addresses outside answer to no policy.
         let inside = sides.iter().filter(|(peer, _, _)| evidence.graph.class(*peer).is_some());

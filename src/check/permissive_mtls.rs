@@ -4,27 +4,45 @@
 
 use super::mesh_ground::{is_member, per_workload};
 use super::{Evidence, Finding, check};
-use crate::graph::Admission;
+use crate::graph::{Acceptance, Admission, MeshMode};
+use crate::model::proxy::{BOOTSTRAP, CONFIG_DUMP};
 
 check! {
     PermissiveMtls, "permissive-mtls", Medium, "A workload of the mesh that takes plaintext beside mutual TLS.",
     ["NIST-800-204A", "PCI-DSS-4.0-4.2.1"]
 }
 
+/// Where the setting stands.
+fn fix(acceptance: &Acceptance) -> &'static str {
+    let kind = acceptance.origin.as_ref().map(|origin| &*origin.kind);
+    match kind.is_some_and(|kind| [BOOTSTRAP.1, CONFIG_DUMP.1].contains(&kind)) {
+        true => {
+            "Once all its clients send mutual TLS, take the filter chain without TLS out of the listener."
+        }
+        false => "Once all its clients are in the mesh, set mode STRICT in a PeerAuthentication.",
+    }
+}
+
 fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
     let graph = evidence.graph;
     let permissive = |class| {
         let mut list = graph.acceptances(class).filter(|_| is_member(graph, class));
-        let deciding = list.find(|acceptance| acceptance.ports.is_all())?;
-        let accepts = deciding.accepts;
-        (accepts.plaintext == Admission::Admitted && accepts.terminates.is_some()).then_some(deciding)
+        let takes_both = |acceptance: &&Acceptance| {
+            let accepts = acceptance.accepts;
+            accepts.plaintext == Admission::Admitted && accepts.terminates.is_some()
+        };
+        // A mesh covers all ports; a proxy by itself says what it takes listener by listener.
+        if graph.membership(class).is_some_and(|member| member.mode == MeshMode::Envoy) {
+            return list.find(takes_both);
+        }
+        list.find(|acceptance| acceptance.ports.is_all()).filter(takes_both)
     };
     per_workload(evidence, permissive, |subject, acceptance, origin| {
         PermissiveMtls.finding(
             subject,
             format!("Clients without a proxy reach it in the clear: {}.", acceptance.why),
             vec![acceptance.origin.clone().unwrap_or(origin)],
-            "Once all its clients are in the mesh, set mode STRICT in a PeerAuthentication.",
+            fix(acceptance),
         )
     })
 }

@@ -61,7 +61,10 @@ fn words(seen: &ObservedFlow, outlook: Option<&Outlook<'_>>) -> Option<(String, 
         Some(mesh) => format!("mutual TLS of {mesh}"),
         None => "TLS".to_owned(),
     };
-    let bare = outlook.is_some_and(|outlook| outlook.refused || outlook.accepts.is_none())
+    let ends_none = |outlook: &Outlook<'_>| {
+        outlook.refused || outlook.accepts.is_none_or(|acceptance| acceptance.accepts.terminates.is_none())
+    };
+    let bare = outlook.is_some_and(ends_none)
         && (fact(seen, "mesh").is_some() || outlook.is_some_and(|outlook| outlook.refused));
     let (more, fix) = match (bare, fact(seen, "client_certificate")) {
         (true, _) => (

@@ -120,7 +120,7 @@ pub struct Common {
 /// `check`
 #[derive(Debug, ClapArgs)]
 pub struct Check {
-    /// Files or folders of manifests, or `-` for standard input
+    /// Files or folders of manifests (Envoy's bootstrap files and config_dump too), or `-` for standard input
     #[arg(value_name = "PATH")]
     pub paths: Vec<PathBuf>,
     /// Captures (pcap or pcapng, gzip or zstd too), or folders of them

@@ -9,7 +9,6 @@ use super::workload::{Network, Variant};
 use super::{Inventory, NAME_LABEL, Namespace, Node as ClusterNode, Service, ServiceKind, ServicePort};
 use super::{ServiceEntry, container, doubts, group, istio, network, virtual_machine};
 use super::{TargetPort, TrafficPolicy};
-use crate::model::proxy::Proxy;
 use crate::model::{
     Document, EndpointName, Labels, Node, Origin, Problem, Protocol, Requirement, Selector, Value,
 };
@@ -47,6 +46,7 @@ pub fn read(documents: &[Document]) -> (Inventory, Vec<Problem>) {
     problems.par_extend(documents.par_iter().flat_map_iter(doubts::of));
     for document in documents {
         builder.inventory.definitions.add(document);
+        builder.proxies.extend(proxy::read(document));
     }
     (builder.finish(), problems)
 }
@@ -62,7 +62,6 @@ enum Part {
     ServiceAccount((String, String), Labels),
     Mentioned(String),
     Profile(String, Labels),
-    Proxy(Proxy, Origin),
 }
 
 /// Pods, or the template of pods, with what owns them.
@@ -115,10 +114,6 @@ fn read_document(document: &Document) -> Result<Option<Part>, Problem> {
         "Profile" if calico::is_calico(document) => {
             Part::Profile(document.origin.name.to_string(), calico::profile_labels(document))
         }
-        _ if crate::model::proxy::is_one(document) => match crate::model::proxy::of(document) {
-            Some(proxy) => Part::Proxy(proxy, document.origin.clone()),
-            None => return Ok(None),
-        },
         _ => match TEMPLATES.iter().find(|(name, _)| *name == kind) {
             Some((_, path)) if is_workload_group(&document.api_version) => {
                 Part::Workload(template(document, path)?)
@@ -394,7 +389,7 @@ struct Builder {
     inventory: Inventory,
     owned: Vec<Owned>,
     profiles: Profiles,
-    proxies: Vec<(Proxy, Origin)>,
+    proxies: Vec<proxy::Found>,
     endpoints: BTreeMap<(String, String), BTreeSet<IpAddr>>,
 }
 
@@ -413,7 +408,6 @@ impl Builder {
                 self.inventory.service_accounts.insert(account, labels);
             }
             Part::Mentioned(namespace) => self.mention(&namespace),
-            Part::Proxy(proxy, origin) => self.proxies.push((proxy, origin)),
             Part::Profile(name, labels) => drop(self.profiles.insert(name, labels)),
         }
         None

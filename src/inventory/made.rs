@@ -57,7 +57,6 @@ fn pods(document: &Document, namespace: String, name: String, class: String) -> 
     own.insert("istio.io/dataplane-mode".to_owned(), "none".to_owned());
     own.insert("sidecar.istio.io/inject".to_owned(), "false".to_owned());
     let variant = Variant {
-        proxies: BTreeSet::new(),
         labels: own,
         annotations: Labels::new(),
         containers: BTreeSet::from(["istio-proxy".to_owned()]),
@@ -69,6 +68,7 @@ fn pods(document: &Document, namespace: String, name: String, class: String) -> 
         nodes: BTreeSet::new(),
         pods: BTreeSet::new(),
         users: Default::default(),
+        proxies: Default::default(),
         attachments: super::Attachments::default(),
     };
     let kind = "Gateway".to_owned();

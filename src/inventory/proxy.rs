@@ -4,15 +4,23 @@
 use super::Attachments;
 use super::build::Owned;
 use super::workload::{Network, Variant};
-use crate::model::proxy::Proxy;
-use crate::model::{EndpointName, Labels, Origin};
+use crate::model::proxy::{self, Proxy};
+use crate::model::{Document, EndpointName, Labels, Origin};
 use std::collections::BTreeSet;
 
 /// The kind under which proxies that are no pods are named.
 pub(super) const KIND: &str = "Envoy";
 
+/// A proxy, and the document that it was read from.
+pub(super) type Found = (Proxy, Origin);
+
+/// The proxy of a document that configures one.
+pub(super) fn read(document: &Document) -> Option<Found> {
+    proxy::of(document).map(|proxy| (proxy, document.origin.clone()))
+}
+
 /// Gives each proxy to its pods, or adds it as an endpoint of its own.
-pub(super) fn attach(proxies: Vec<(Proxy, Origin)>, owned: &mut Vec<Owned>) {
+pub(super) fn attach(proxies: Vec<Found>, owned: &mut Vec<Owned>) {
     for (proxy, origin) in proxies {
         let own: Vec<usize> = (0..owned.len()).filter(|index| is_of(&proxy, &owned[*index])).collect();
         for index in &own {
@@ -67,7 +75,6 @@ fn of_template(proxy: &Proxy, owned: &[Owned]) -> Option<Owned> {
 fn standalone(proxy: &Proxy, origin: Origin) -> Owned {
     let Proxy { namespace, name, key, addresses, pod: _ } = proxy;
     let variant = Variant {
-        users: Default::default(),
         labels: Labels::new(),
         annotations: Labels::new(),
         containers: BTreeSet::new(),
@@ -78,6 +85,7 @@ fn standalone(proxy: &Proxy, origin: Origin) -> Owned {
         addresses: addresses.clone(),
         nodes: BTreeSet::new(),
         pods: BTreeSet::new(),
+        users: Default::default(),
         proxies: [key.clone()].into(),
         attachments: Attachments::new(),
     };

@@ -6,6 +6,7 @@
 pub mod address;
 pub mod api_kind;
 pub mod closest;
+pub mod der;
 pub mod document;
 pub mod domain;
 pub mod endpoint;

@@ -2,9 +2,9 @@
 //! are not.
 
 use super::bytes::Cursor;
-use super::der::{Element, Elements};
 use super::seen::Fit;
 use super::{Detection, Probe, Seen, detector};
+use crate::model::der::{Element, Elements};
 
 detector! {
     Kerberos: "kerberos"; Both, ports [88, 464, 750], Clear;

@@ -1,10 +1,10 @@
 //! LDAP (RFC 4511) over TCP and UDP: messages in BER, simple binds, and TLS inside (section 4.14).
 
 use super::bytes::find;
-use super::der::{Element, Elements, SEQUENCE};
 use super::lines::Upgraded;
 use super::seen::Fit;
 use super::{Detection, Probe, Seen, detector, tls};
+use crate::model::der::{Element, Elements, SEQUENCE};
 use crate::model::{Proof, Protection, WhyUnknown};
 
 detector! {

@@ -14,7 +14,6 @@ mod clickhouse;
 mod coap;
 mod credentials;
 mod dcerpc;
-mod der;
 mod dhcp;
 mod dhcpv6;
 mod diameter;

@@ -1,9 +1,9 @@
 //! SNMP 1 to 3: a community in the clear, or security whose flags say whether it encrypts.
 
-use super::der::{Element, Elements, OCTETS, SEQUENCE};
 use super::seen::Fit;
 use super::{Detection, Probe, Seen, detector};
 use crate::model::Encryption;
+use crate::model::der::{Element, Elements, OCTETS, SEQUENCE};
 
 detector! {
     Snmp: "snmp"; Both, ports [161, 162], Either;

@@ -6,6 +6,7 @@
 use super::Reading;
 use crate::model::proxy::{BOOTSTRAP, CONFIG_DUMP};
 use crate::model::{Document, Node, Origin, Problem, Value};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Files that are called by what they are, so that their folder tells the proxy.
@@ -148,6 +149,51 @@ fn snake(name: &str) -> Box<str> {
         text.push(letter.to_ascii_lowercase());
     }
     text.into()
+}
+
+/// A chain of certificates in a file is not longer.
+const LARGEST_CHAIN: u64 = 1 << 20;
+
+/// Puts the certificates that the configuration names, and that lie beside it, in their place: they
+/// tell who the proxy is. Private keys are never opened.
+pub fn add_certificates(folder: &Path, body: &mut Node) {
+    match &mut body.value {
+        Value::List(items) => items.iter_mut().for_each(|item| add_certificates(folder, item)),
+        Value::Map(fields) => {
+            for (name, value) in fields {
+                if &**name == "certificate_chain" {
+                    add_chain(folder, value);
+                } else {
+                    add_certificates(folder, value);
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+fn add_chain(folder: &Path, chain: &mut Node) {
+    let (line, column) = (chain.line, chain.column);
+    let Some(text) = chain.text_of("filename").and_then(|name| beside(folder, name)) else { return };
+    if let Value::Map(fields) = &mut chain.value {
+        fields.push(("inline_string".into(), Node { line, column, value: Value::Text(text.into()) }));
+    }
+}
+
+/// The certificates of a file below the folder of the configuration, or its parent: the path as it is
+/// written, or as much of its end as is there.
+#[expect(clippy::disallowed_methods, reason = "this room is where files are opened")]
+fn beside(folder: &Path, name: &str) -> Option<String> {
+    let parts: Vec<&str> = name.split('/').filter(|part| !part.is_empty()).collect();
+    let ends = (0..parts.len()).map(|from| parts[from..].join("/"));
+    let places = ends.flat_map(|end| [folder.join(&end), folder.join("..").join(&end)]);
+    let fits = |path: &PathBuf| {
+        std::fs::metadata(path).is_ok_and(|known| known.is_file() && known.len() <= LARGEST_CHAIN)
+    };
+    let text = std::fs::read_to_string(places.into_iter().find(fits)?).ok()?;
+    let (_, rest) = text.split_once("-----BEGIN CERTIFICATE-----")?;
+    let (body, _) = rest.split_once("-----END CERTIFICATE-----")?;
+    Some(format!("-----BEGIN CERTIFICATE-----{body}-----END CERTIFICATE-----"))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Finds and opens files: folders are walked, gzip and zstd are unpacked, `-` is standard input.
 
-use super::yaml;
-use crate::model::{Document, Origin, Problem};
+use super::{envoy, yaml};
+use crate::model::{Document, Origin, Problem, proxy};
 use rayon::prelude::*;
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -164,6 +164,9 @@ pub(super) fn read_file(path: &Path) -> Reading {
         _ => return failed("not a text file".to_owned(), "captures are given with --capture"),
     };
     let mut reading = yaml::parse(&Arc::from(name.as_str()), &text);
+    for document in reading.documents.iter_mut().filter(|document| proxy::is_one(document)) {
+        envoy::add_certificates(path.parent().unwrap_or(Path::new(".")), &mut document.body);
+    }
     reading.files = 1;
     reading.bytes = count;
     reading

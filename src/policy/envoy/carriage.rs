@@ -146,28 +146,19 @@ pub fn membership(view: &View<'_>) -> Membership {
 
 /// What a proxy sends by its clusters; the weakest first, so that it decides where several lead to one
 /// endpoint.
-pub fn sendings<'a>(
-    view: &View<'_>,
-    ways: &[Way<'a>],
-    speaks_http: impl Fn(&str) -> bool,
-    passes_on: impl Fn(&Way<'a>) -> bool,
-) -> Vec<Sending> {
+pub fn sendings<'a>(view: &View<'_>, ways: &[Way<'a>], speaks_http: impl Fn(&str) -> bool) -> Vec<Sending> {
     let mut ways: Vec<&Way<'a>> = ways.iter().filter(|way| way.to.is_some()).collect();
     let anywhere = |way: &&Way<'a>| way.to == Some(Target::Anything);
     ways.sort_by_key(|way| (anywhere(way), way.client.sends));
     let one = |way: &Way<'a>| {
         let http = speaks_http(&way.cluster);
         let mtls = if way.client.of_istio { Dialect::IstioMtls } else { Dialect::EnvoyMtls };
-        let passed = passes_on(way);
         let sends = match way.client.sends {
             Upstream::Plain if http => Sends::Plaintext,
             Upstream::Plain | Upstream::Unknown => Sends::AsIs,
             Upstream::OneWay => Sends::OtherTls,
-            Upstream::Mutual if passed => Sends::OtherTls,
             Upstream::Mutual => Sends::Always(mtls),
         };
-        let passed =
-            if passed && way.client.sends == Upstream::Mutual { ", which is passed on as it is" } else { "" };
         let unchecked = match (way.client.sends, way.client.verifies) {
             (Upstream::OneWay | Upstream::Mutual, false) => " and does not check who answers",
             _ => "",
@@ -177,7 +168,7 @@ pub fn sendings<'a>(
             to: way.to.clone().unwrap_or(Target::Anything),
             ports: way.ports.clone(),
             sends,
-            why: format!("cluster {} {}{unchecked}{passed}", way.cluster, way.client.sends.words()),
+            why: format!("cluster {} {}{unchecked}", way.cluster, way.client.sends.words()),
             origin: Some(way.origin.clone()),
         }
     };

@@ -18,10 +18,6 @@ pub struct Way<'a> {
     pub cluster: String,
     /// To whom; `None` for a process beside the proxy.
     pub to: Option<Target>,
-    /// The address, where one is written.
-    pub address: Option<IpAddr>,
-    /// Keys of the proxies that it leads to, where they are known by name.
-    pub keys: Vec<String>,
     /// To which ports.
     pub ports: PortSet,
     /// How.
@@ -68,8 +64,6 @@ impl<'a> Reader<'_, 'a> {
             found.push(Way {
                 cluster: name.to_owned(),
                 to: Some(Target::Anything),
-                address: None,
-                keys: Vec::new(),
                 ports: PortSet::all(),
                 client,
                 origin: self.view.at(path, cluster),
@@ -144,19 +138,11 @@ impl<'a> Reader<'_, 'a> {
             return;
         }
         let Some((host, port)) = proxy::socket(address) else { return };
-        let mut way = Way {
-            cluster: name.to_owned(),
-            to: None,
-            address: None,
-            keys: Vec::new(),
-            ports: PortSet::range(port, port),
-            client,
-            origin,
-        };
+        let mut way =
+            Way { cluster: name.to_owned(), to: None, ports: PortSet::range(port, port), client, origin };
         match host.parse::<IpAddr>() {
             _ if is_loopback(host) => {}
             Ok(address) => {
-                way.address = Some(address);
                 way.to = Some(match self.directory.service_at(address) {
                     Some((namespace, name)) => {
                         way.ports = PortSet::all();
@@ -167,7 +153,10 @@ impl<'a> Reader<'_, 'a> {
             }
             Err(_) => self.named(host, port, &mut way),
         }
-        found.push(way);
+        // Whoever has a name that nobody knows was said.
+        if way.to.is_some() || is_loopback(host) {
+            found.push(way);
+        }
     }
 
     /// A host name: a service of the cluster, a proxy that was read, or somebody else.
@@ -186,7 +175,6 @@ impl<'a> Reader<'_, 'a> {
         } else {
             way.to = Some(Target::Peer(any_of(who.into_iter().map(Peer::Endpoints).collect())));
         }
-        way.keys = keys;
     }
 
     /// What is handed to a listener inside the proxy goes where the clusters of that listener lead.
@@ -211,7 +199,6 @@ impl<'a> Reader<'_, 'a> {
             for way in &mut found[before..] {
                 if let (Some(end), Some(Target::Anything)) = (end, &way.to) {
                     way.to = Some(Target::Peer(holders(end.ip())));
-                    way.address = Some(end.ip());
                     way.ports = PortSet::range(end.port(), end.port());
                 }
             }

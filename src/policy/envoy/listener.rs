@@ -24,8 +24,6 @@ pub struct Listener<'a> {
     pub udp: bool,
     /// Whether connections come here that were on their way to other ports (Istio's port 15006).
     pub redirected: bool,
-    /// Whether the transport protocol and the server name of connections are found out.
-    pub inspected: bool,
     /// Its filter chains; the default one is the last, where there is one.
     pub chains: Vec<Chain<'a>>,
 }
@@ -80,7 +78,6 @@ impl<'a> Listener<'a> {
             ports: own,
             udp: udp.and_then(Node::text) == Some("UDP"),
             redirected: redirected && !outbound,
-            inspected: false,
             chains: Vec::new(),
         };
         for (index, chain) in node.items_of("filter_chains").iter().enumerate() {
@@ -93,24 +90,25 @@ impl<'a> Listener<'a> {
             let path = format!("{path}.default_filter_chain");
             listener.chains.push(Chain { path, node: chain, server, default: true });
         }
-        listener.inspected = listener.is_inspected();
         listener
     }
 
-    /// The TLS inspector stands in the list, or Envoy adds it because a chain asks for what it finds
-    /// (`listener_impl.cc`, buildTlsInspectorListenerFilter).
-    fn is_inspected(&self) -> bool {
-        let listed = self.node.items_of("listener_filters").iter().any(|filter| {
-            let kind = super::wire::typed(filter).kind;
-            kind.ends_with("TlsInspector")
-                || filter.text_of("name").is_some_and(|name| name.ends_with("tls_inspector"))
-        });
-        let asked = self.chains.iter().any(|chain| {
-            let transport = chain.criteria("transport_protocol").and_then(Node::text).unwrap_or_default();
-            let names = ["server_names", "application_protocols"].iter().any(|field| chain.has_items(field));
-            transport == "tls" || (transport.is_empty() && names)
-        });
-        listed || asked
+    /// Whether the transport protocol, the server name and the application protocol of connections to
+    /// a port are found out: by a TLS inspector, which nothing adds (tried with Envoy 1.40).
+    pub fn is_inspected(&self, port: u16) -> bool {
+        self.node.items_of("listener_filters").iter().any(|filter| {
+            let is_it = super::wire::typed(filter).kind.ends_with("TlsInspector")
+                || filter.text_of("name").is_some_and(|name| name.ends_with("tls_inspector"));
+            is_it && !filter.get("filter_disabled").is_some_and(|off| is_off(off, port))
+        })
+    }
+
+    /// Chains that ask for what only a TLS inspector finds out.
+    pub fn asks_inspector(&self) -> impl Iterator<Item = &Chain<'a>> {
+        self.chains.iter().filter(|chain| {
+            let transport = chain.criteria("transport_protocol").and_then(Node::text) == Some("tls");
+            transport || ["server_names", "application_protocols"].iter().any(|field| chain.has_items(field))
+        })
     }
 
     /// The ports by which chains tell connections apart.
@@ -125,7 +123,7 @@ impl<'a> Listener<'a> {
             let all = self.chains.iter().filter_map(move |chain| chain.criteria(field)).flat_map(Node::items);
             all.filter_map(Node::text).map(Some).chain([None]).collect()
         };
-        let is_tls = transport == "tls" && self.inspected;
+        let is_tls = transport == "tls" && self.is_inspected(destination);
         let none: BTreeSet<Option<&str>> = [None].into();
         let names = if is_tls { texts("server_names") } else { none.clone() };
         let protocols = if is_tls { texts("application_protocols") } else { none };
@@ -180,6 +178,23 @@ impl<'a> Listener<'a> {
         }
         met.retain(|(_, from)| !from.is_empty());
         met
+    }
+}
+
+/// `ListenerFilterChainMatchPredicate`, as far as it is about ports; what is not leaves the filter on.
+fn is_off(predicate: &Node, port: u16) -> bool {
+    let Some((field, value)) = predicate.fields().first() else { return false };
+    let mut rules = value.items_of("rules").iter();
+    match &**field {
+        "any_match" => true,
+        "or_match" => rules.any(|rule| is_off(rule, port)),
+        "and_match" => rules.all(|rule| is_off(rule, port)),
+        "not_match" => !is_off(value, port),
+        "destination_port_range" => {
+            let number = |field: &str| value.get(field).and_then(Node::int).unwrap_or(0);
+            (number("start")..number("end")).contains(&i64::from(port))
+        }
+        _ => false,
     }
 }
 

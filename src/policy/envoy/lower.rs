@@ -13,9 +13,8 @@ use super::listener::Listener;
 use super::said;
 use super::view::View;
 use super::who::{self, Known};
-use crate::model::{Document, PortSet, Protocol, TrafficSet};
+use crate::model::{Document, Protocol, TrafficSet};
 use std::collections::BTreeSet;
-use std::net::IpAddr;
 
 /// One proxy with everything that was read of it.
 pub struct Read<'a> {
@@ -29,13 +28,6 @@ pub struct Read<'a> {
     pub ways: Vec<Way<'a>>,
 }
 
-/// A port on which TLS is not ended but handed on.
-struct Passing {
-    key: String,
-    addresses: BTreeSet<IpAddr>,
-    ports: PortSet,
-}
-
 /// Lowers all documents that configure a proxy.
 pub fn lower(documents: &[Document]) -> Lowered {
     let mut lowered = Lowered::default();
@@ -47,14 +39,13 @@ pub fn lower(documents: &[Document]) -> Lowered {
     let known = known(&views);
     let read: Vec<Read<'_>> =
         views.into_iter().map(|view| read(view, &directory, &known, &mut lowered.gaps)).collect();
-    let passing: Vec<Passing> = read.iter().flat_map(passing).collect();
     let mut authorization = Authorization::default();
     let mut reachable = Vec::new();
     for one in &read {
         lowered.problems.extend(said::problems(one));
         lowered.gaps.extend(said::of(one));
         reachable.push(listened(one));
-        add(one, &passing, &known, &mut lowered, &mut authorization);
+        add(one, &known, &mut lowered, &mut authorization);
     }
     lowered.tiers = authorization.tiers();
     lowered.tiers.push(Tier {
@@ -104,13 +95,7 @@ fn known(views: &[View<'_>]) -> Vec<Known> {
     views.iter().map(of).collect()
 }
 
-fn add(
-    one: &Read<'_>,
-    passing: &[Passing],
-    known: &[Known],
-    lowered: &mut Lowered,
-    authorization: &mut Authorization,
-) {
+fn add(one: &Read<'_>, known: &[Known], lowered: &mut Lowered, authorization: &mut Authorization) {
     let Read { view, listeners, stacks, ways } = one;
     lowered.transport.members.push(carriage::membership(view));
     lowered.transport.accepts.extend(carriage::administration(view));
@@ -136,30 +121,7 @@ fn add(
         .flat_map(|stack| stack.onward.iter().filter_map(|onward| onward.cluster))
         .collect();
     let speaks_http = |cluster: &str| http.contains(cluster) && !raw.contains(cluster);
-    let passes_on = |way: &Way<'_>| {
-        let meant = |to: &Passing| {
-            let there = way.address.is_some_and(|address| to.addresses.contains(&address));
-            there || way.keys.contains(&to.key)
-        };
-        passing.iter().any(|to| meant(to) && !to.ports.intersection(&way.ports).is_empty())
-    };
-    lowered.transport.sends.extend(carriage::sendings(view, ways, speaks_http, passes_on));
-}
-
-/// Ports on which connections with TLS meet chains that do not end it, and only such.
-fn passing(one: &Read<'_>) -> Vec<Passing> {
-    let mut found = Vec::new();
-    for listener in one.listeners.iter().filter(|listener| !listener.udp) {
-        for served in carriage::served(listener) {
-            let plain = |index: usize| listener.chains[index].server.asks == super::tls::Downstream::Plain;
-            if !served.tls.is_empty() && served.tls.iter().all(|(index, _)| plain(*index)) {
-                let proxy = &one.view.proxy;
-                let (key, addresses) = (proxy.key.clone(), proxy.addresses.clone());
-                found.push(Passing { key, addresses, ports: served.ports });
-            }
-        }
-    }
-    found
+    lowered.transport.sends.extend(carriage::sendings(view, ways, speaks_http));
 }
 
 /// A proxy that is no pod is reached where it listens, and nowhere else.

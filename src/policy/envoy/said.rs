@@ -52,6 +52,16 @@ fn sockets(one: &Read<'_>, gaps: &mut Vec<Gap>) {
             let what = format!("listener {} is for UDP: what it carries is not judged", listener.name);
             say(what, view.at(&listener.path, listener.node), Bend::MayMissTraffic, gaps);
         }
+        let any = listener.ports.intervals().first().map_or(0, |(first, _)| *first);
+        for chain in listener.asks_inspector().filter(|_| !listener.redirected && !listener.is_inspected(any))
+        {
+            let what = format!(
+                "filter chain {} asks for what a TLS inspector finds out, and none is listed: Envoy 1.40 never \
+                 meets it, old versions add one",
+                chain.name()
+            );
+            say(what, view.at(&chain.path, chain.node), Bend::MayAllowMore, gaps);
+        }
         for chain in &listener.chains {
             proves |= chain.server.asks.takes_proof();
             if let Downstream::Unknown(kind) = &chain.server.asks {

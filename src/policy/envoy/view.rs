@@ -2,7 +2,7 @@
 
 use super::wire::{Text, has};
 use crate::model::proxy::{self, Proxy};
-use crate::model::{Document, Node, Origin};
+use crate::model::{Document, Node, Origin, der};
 use std::collections::BTreeMap;
 
 /// One proxy's configuration.
@@ -155,20 +155,22 @@ impl<'a> View<'a> {
         (!names.is_empty()).then_some(names)
     }
 
-    /// The names that the certificates of a context have, as far as anything here tells: the names
-    /// of secrets that are SPIFFE identities. `None` where they are not known.
+    /// The names that the certificates of a context have, as far as anything here tells: those that
+    /// are written down, and the names of secrets that are SPIFFE identities. `None` where they are
+    /// not known.
     pub fn identities(&self, context: &'a Node) -> Option<Vec<String>> {
         let mut names = Vec::new();
         for sds in context.items_of("tls_certificate_sds_secret_configs") {
             let name = sds.text_of("name")?;
-            match self.secrets.get(name).and_then(|secret| secret.get("tls_certificate")) {
-                Some(_) if !name.starts_with("spiffe://") => return None,
-                _ if name.starts_with("spiffe://") => names.push(name.to_owned()),
-                _ => return None,
+            let secret = self.secrets.get(name).and_then(|secret| secret.get("tls_certificate"));
+            match secret.and_then(written_names) {
+                Some(written) => names.extend(written),
+                None if name.starts_with("spiffe://") => names.push(name.to_owned()),
+                None => return None,
             }
         }
-        if !context.items_of("tls_certificates").is_empty() {
-            return None;
+        for certificate in context.items_of("tls_certificates") {
+            names.extend(written_names(certificate)?);
         }
         (!names.is_empty()).then_some(names)
     }
@@ -178,6 +180,13 @@ impl<'a> View<'a> {
         let found = self.clusters.iter().find(|(_, cluster)| cluster.text_of("name") == Some(name));
         found.map(|(path, cluster)| (path.as_str(), *cluster))
     }
+}
+
+/// The names of a certificate that stands in the document.
+fn written_names(certificate: &Node) -> Option<Vec<String>> {
+    let names = der::names_of_pem(certificate.get("certificate_chain")?.text_of("inline_string")?)?;
+    // Envoy tries the URIs, and host names where none of them fits.
+    (!names.is_empty()).then_some(names)
 }
 
 fn numbered<'a>(what: &str, nodes: Vec<&'a Node>) -> Vec<(String, &'a Node)> {

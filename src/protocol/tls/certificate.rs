@@ -1,9 +1,9 @@
 //! Certificates that travel in the clear (X.509, RFC 5280): whose they are, who vouches, until
 //! when, and how strong the key is. Chains are not verified; that needs roots that a wire does not show.
 
+use crate::model::der::{Element, Elements, OCTETS, SEQUENCE, expect};
 use crate::protocol::Detection;
 use crate::protocol::bytes::{Cursor, plain_name};
-use crate::protocol::der::{Element, Elements, OCTETS, SEQUENCE, expect};
 
 /// What a certificate says.
 #[derive(Debug, Default, PartialEq, Eq)]
