@@ -143,7 +143,7 @@ fn disagreements(folder: &Path, rows: &[Row]) -> Vec<String> {
         }
         for (seen, told) in flows.iter().zip(got) {
             judged += 1;
-            let shown = shown(&seen);
+            let shown = shown(seen);
             if !agree(promise, told, shown) {
                 wrong
                     .push(format!("{from} -> {to}: {promise}, but {shown} ({told}): {}", seen.detection.why));

@@ -333,10 +333,9 @@ fn case_179_ports_of_proxies_are_in_the_clear_by_design() {
     let plain: Vec<String> = found(&analysis).into_iter().filter(|f| f.contains("plaintext")).collect();
     assert_eq!(plain, vec!["low plaintext-flow legacy/Pod/cron -> shop/Pod/db"; 3]);
     assert!(!has(&analysis, "mesh-bypass") && !has(&analysis, "permissive-in-use"));
-    let linkerd = mesh("", "").replace(
-        "metadata: {name: db, namespace: shop, labels: {app: db}}",
-        "metadata: {name: db, namespace: shop, labels: {app: db}, annotations: {linkerd.io/inject: enabled}}",
-    );
+    let linkerd = mesh("", "")
+        .replace("sidecar.istio.io/status: '{}'", "linkerd.io/inject: enabled")
+        .replace("spec: {containers: [", "spec: {containers: [{name: linkerd-proxy}, ");
     let analysis = review(&linkerd, &Tape::new(Link::Ethernet).http(CRON, (DB, 4_191)));
     assert!(found(&analysis).iter().any(|f| f.starts_with("low plaintext-flow")), "{:?}", found(&analysis));
 }

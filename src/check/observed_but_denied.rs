@@ -6,6 +6,7 @@ use super::mesh_seen::tunnelled;
 use super::shared::{paths, protocol_of};
 use super::{Evidence, Finding, check};
 use crate::graph::Direction;
+use crate::model::{Protection, WhyUnknown};
 use crate::observed::Answer;
 use std::collections::BTreeMap;
 
@@ -32,7 +33,9 @@ fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
         // What a proxy turns away was answered by the proxy: policies are enforced, and
         // `refused-handshake` tells of it.
         let network = [edge.egress, edge.ingress].iter().all(|end| end.allowed.contains(protocol, port));
-        if network && edge.mesh.is_some() && seen.flow.seen.answer == Answer::Refusal {
+        let turned_away = seen.flow.seen.answer == Answer::Refusal
+            || seen.detection.protection == Protection::Unknown(WhyUnknown::HandshakeIncomplete);
+        if network && edge.mesh.is_some() && turned_away {
             continue;
         }
         let sides = [(from, Direction::Egress, edge.egress), (to, Direction::Ingress, edge.ingress)];

@@ -135,8 +135,11 @@ fn judge(version: &Version<'_>, seen: &ObservedFlow, ends: &[(Party, IpAddr); 2]
             continue;
         }
         let edge = version.graph.edge(from, *to);
-        let network = traffic.difference(edge.reaching()).is_empty();
-        let passes = network && through_mesh(version, seen, &edge, *to, traffic);
+        let lets = |set: &TrafficSet| traffic.difference(set).is_empty();
+        let passes = match answered_by_proxy(version, *to, traffic) {
+            true => lets(&edge.egress.allowed) && lets(&edge.ingress.allowed),
+            false => lets(edge.reaching()) && through_mesh(version, seen, &edge, *to, traffic),
+        };
         verdict = if passes { Some(Judged::Allowed) } else { verdict.or(Some(Judged::Denied)) };
     }
     verdict
@@ -147,8 +150,15 @@ fn is_clear(seen: &ObservedFlow) -> bool {
     matches!(seen.detection.protection, Protection::Plaintext(_))
 }
 
+/// Whether the proxy of a member answers itself on these ports, whatever the mesh asks of callers.
+fn answered_by_proxy(version: &Version<'_>, to: u32, traffic: &TrafficSet) -> bool {
+    let port = traffic.tcp.intervals().first().map(|(port, _)| *port);
+    let mode = version.graph.class(to).and_then(|_| version.graph.membership(to)).map(|member| member.mode);
+    mode.zip(port).is_some_and(|(mode, port)| infrastructure(mode, port).is_some())
+}
+
 /// Whether meshes let a flow through as it was seen: in the clear only where the server takes that,
-/// and never against its authorization. Ports on which proxies themselves answer are left out.
+/// and never against its authorization.
 fn through_mesh(
     version: &Version<'_>,
     seen: &ObservedFlow,
@@ -159,10 +169,6 @@ fn through_mesh(
     let graph = version.graph;
     let port = traffic.tcp.intervals().first().map(|(port, _)| *port);
     let (Some(port), Some(_)) = (port, graph.class(to)) else { return true };
-    let mode = graph.membership(to).map(|member| member.mode);
-    if mode.is_some_and(|mode| infrastructure(mode, port).is_some()) {
-        return true;
-    }
     let accepts = graph.acceptances(to).find(|acceptance| acceptance.ports.contains(port));
     let clear = is_clear(seen);
     if clear && accepts.is_some_and(|acceptance| acceptance.accepts.plaintext == Admission::Refused) {
