@@ -14,7 +14,10 @@ check! {
 
 fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
     let broken = met(evidence).filter(|one| {
-        one.outlook.is_strict() && one.in_the_clear() && !one.turned_away() && one.infrastructure().is_none()
+        one.outlook.is_strict()
+            && one.seen.in_the_clear()
+            && !one.seen.turned_away()
+            && one.infrastructure().is_none()
     });
     by_met(evidence, broken, |one, subject, mut because| {
         let acceptance = one.outlook.accepts;

@@ -73,24 +73,24 @@ fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
 fn way(one: &Met<'_>) -> Option<Way> {
     let Met { outlook, port, .. } = one;
     let in_mesh = outlook.client.is_some() && outlook.server.is_some();
-    if one.infrastructure().is_some() || one.turned_away() || outlook.server.is_none() {
+    if one.infrastructure().is_some() || one.seen.turned_away() || outlook.server.is_none() {
         return None;
     }
-    if *port == HBONE && one.in_the_clear() {
+    if *port == HBONE && one.seen.in_the_clear() {
         return Some(Way::ClearTunnel);
     }
     // What is in the clear to a strict server is told by `expected-mtls-seen-plaintext`.
-    if outlook.is_strict() && one.in_the_clear() {
+    if outlook.is_strict() && one.seen.in_the_clear() {
         return None;
     }
-    if in_mesh && outlook.relayed && !one.failed_handshake() {
+    if in_mesh && outlook.relayed && !one.seen.failed_handshake() {
         return Some(Way::BesideRelay);
     }
     let wire = outlook.leg.as_ref().and_then(|leg| leg.wire).filter(|wire| wire != port);
     match wire {
-        Some(wire) if in_mesh && !one.failed_handshake() => Some(Way::BesideTunnel(wire)),
-        _ if in_mesh && one.in_the_clear() && outlook.promises_mtls() => Some(Way::Unencrypted),
-        _ if one.in_the_clear() && outlook.is_excluded() => Some(Way::Excluded),
+        Some(wire) if in_mesh && !one.seen.failed_handshake() => Some(Way::BesideTunnel(wire)),
+        _ if in_mesh && one.seen.in_the_clear() && outlook.promises_mtls() => Some(Way::Unencrypted),
+        _ if one.seen.in_the_clear() && outlook.is_excluded() => Some(Way::Excluded),
         _ => None,
     }
 }

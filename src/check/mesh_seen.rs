@@ -5,8 +5,8 @@ use super::Evidence;
 use super::mesh_ground::is_member;
 use super::shared::{fact, paths};
 use crate::graph::{Acceptance, Admission, ClassId, Dialect, Leg, MeshMode, PeerId};
-use crate::model::{ExpectedProtection, Protection, Protocol, TrafficSet, WhyUnknown};
-use crate::observed::{Answer, ObservedFlow, Stretch, Transport};
+use crate::model::{ExpectedProtection, Protection, Protocol, TrafficSet};
+use crate::observed::{ObservedFlow, Stretch, Transport};
 use std::collections::BTreeMap;
 
 /// A TCP flow to a workload on which a mesh has a say.
@@ -128,16 +128,6 @@ pub(super) fn tunnelled(evidence: &Evidence<'_>, seen: &ObservedFlow) -> Option<
 const TUNNELS: [u16; 3] = [15_008, 4_143, 20_000];
 
 impl Met<'_> {
-    /// Whether readable bytes were on the wire.
-    pub fn in_the_clear(&self) -> bool {
-        matches!(self.seen.detection.protection, Protection::Plaintext(_))
-    }
-
-    /// Whether the server turned the connection away, as far as the wire shows it.
-    pub fn turned_away(&self) -> bool {
-        self.seen.flow.seen.answer == Answer::Refusal
-    }
-
     /// Whether it is TLS of the mesh for the server's proxy, and not the application's own.
     pub fn is_mesh_tls(&self) -> bool {
         let Protection::Encrypted(_) = self.seen.detection.protection else { return false };
@@ -163,11 +153,6 @@ impl Met<'_> {
     /// What is in the clear on purpose on this port of a member, in words.
     pub fn infrastructure(&self) -> Option<&'static str> {
         infrastructure(self.outlook.server?, self.port)
-    }
-
-    /// Whether a handshake began and came to nothing.
-    pub fn failed_handshake(&self) -> bool {
-        self.seen.detection.protection == Protection::Unknown(WhyUnknown::HandshakeIncomplete)
     }
 }
 

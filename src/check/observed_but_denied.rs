@@ -6,8 +6,7 @@ use super::mesh_seen::tunnelled;
 use super::shared::{paths, protocol_of};
 use super::{Evidence, Finding, check};
 use crate::graph::Direction;
-use crate::model::{Protection, WhyUnknown};
-use crate::observed::Answer;
+use crate::model::TrafficSet;
 use std::collections::BTreeMap;
 
 check! {
@@ -32,10 +31,9 @@ fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
         let edge = evidence.graph.edge(from, to);
         // What a proxy turns away was answered by the proxy: policies are enforced, and
         // `refused-handshake` tells of it.
-        let network = [edge.egress, edge.ingress].iter().all(|end| end.allowed.contains(protocol, port));
-        let turned_away = seen.flow.seen.answer == Answer::Refusal
-            || seen.detection.protection == Protection::Unknown(WhyUnknown::HandshakeIncomplete);
-        if network && edge.mesh.is_some() && turned_away {
+        let traffic = TrafficSet::port(protocol, port);
+        let turned_away = seen.turned_away() || seen.failed_handshake();
+        if turned_away && edge.mesh.is_some() && edge.passes_network(&traffic) {
             continue;
         }
         let sides = [(from, Direction::Egress, edge.egress), (to, Direction::Ingress, edge.ingress)];
@@ -62,7 +60,7 @@ fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
             "Find out whether the dataplane enforces policies; then allow the connection or stop its initiator.",
         );
         finding.detail = detail.clone();
-        finding.traffic = crate::model::TrafficSet::port(protocol, port);
+        finding.traffic = traffic;
         denied.entry((subject, detail)).or_insert(finding);
     }
     denied.into_values().collect()

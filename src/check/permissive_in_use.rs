@@ -22,7 +22,7 @@ fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
     for one in met(evidence).filter(would_break) {
         let Some(server) = one.seen.responder.workloads().first().copied() else { continue };
         let (client, _) = flow_ends(evidence, &one.seen);
-        let how = match one.in_the_clear() {
+        let how = match one.seen.in_the_clear() {
             true => format!("{} in the clear", one.seen.detection.protocol),
             false => "TLS of its own".to_owned(),
         };
@@ -58,7 +58,7 @@ fn of_server(server: String, because: Vec<Origin>, clients: &BTreeMap<String, us
 pub(super) fn would_break(one: &Met<'_>) -> bool {
     let own_tls = matches!(one.seen.detection.protection, Protection::Encrypted(_)) && !one.is_mesh_tls();
     one.outlook.is_permissive()
-        && (one.in_the_clear() || own_tls)
-        && !one.turned_away()
+        && (one.seen.in_the_clear() || own_tls)
+        && !one.seen.turned_away()
         && one.infrastructure().is_none()
 }

@@ -4,7 +4,6 @@
 
 use super::shared::{by_subject, is_ours};
 use super::{Evidence, Finding, check};
-use crate::model::Protection;
 use crate::observed::ObservedFlow;
 
 check! {
@@ -33,8 +32,7 @@ fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
 }
 
 fn leaks(seen: &ObservedFlow) -> bool {
-    let readable = matches!(seen.detection.protection, Protection::Plaintext(_));
-    readable && kind(seen).is_some()
+    seen.in_the_clear() && kind(seen).is_some()
 }
 
 /// What sort of secret was seen; the secret itself was never kept.

@@ -52,7 +52,6 @@ fn by_design(evidence: &Evidence<'_>, seen: &ObservedFlow) -> Option<&'static st
 
 /// Proven to be readable, and not by design.
 fn leaks(seen: &ObservedFlow) -> bool {
-    let readable = matches!(seen.detection.protection, Protection::Plaintext(_));
     let weak_tls = seen.detection.protection == Protection::Plaintext(Proof::NullCipher);
-    readable && !weak_tls && !BY_DESIGN.contains(&seen.detection.protocol)
+    seen.in_the_clear() && !weak_tls && !BY_DESIGN.contains(&seen.detection.protocol)
 }

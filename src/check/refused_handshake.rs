@@ -5,7 +5,7 @@
 use super::mesh_seen::{Outlook, Promises};
 use super::shared::{by_flow, fact, is_ours};
 use super::{Evidence, Finding, check};
-use crate::model::{Origin, Protection, WhyUnknown};
+use crate::model::Origin;
 use crate::observed::{Answer, ObservedFlow, Transport};
 
 check! {
@@ -39,10 +39,7 @@ fn words(seen: &ObservedFlow, outlook: Option<&Outlook<'_>>) -> Option<(String, 
         return None;
     }
     let strict = outlook.is_some_and(Outlook::is_strict);
-    if strict
-        && seen.flow.seen.answer == Answer::Refusal
-        && let Protection::Plaintext(_) = seen.detection.protection
-    {
+    if strict && seen.turned_away() && seen.in_the_clear() {
         return Some((
             format!(
                 "The client spoke {} in the clear on port {port}; the server takes nothing in the clear and \
@@ -52,9 +49,8 @@ fn words(seen: &ObservedFlow, outlook: Option<&Outlook<'_>>) -> Option<(String, 
             "Bring the client into the mesh; what it sent could be read on the wire.",
         ));
     }
-    let incomplete = seen.detection.protection == Protection::Unknown(WhyUnknown::HandshakeIncomplete);
     let ended = seen.flow.backward.packets > 0 && seen.flow.seen.answer != Answer::Silence;
-    if !incomplete || !ended {
+    if !seen.failed_handshake() || !ended {
         return None;
     }
     let offered = match fact(seen, "mesh") {

@@ -6,7 +6,7 @@ use super::shared::backends;
 use crate::graph::diff::Version;
 use crate::graph::{Admission, Edge};
 use crate::inventory::Inventory;
-use crate::model::{IpProtocols, Protection, Protocol, TrafficSet};
+use crate::model::{IpProtocols, Protocol, TrafficSet};
 use crate::observed::{Directory, Flow, Observed, ObservedFlow, Party, Stretch, Transport};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -68,7 +68,7 @@ pub fn replay(old: &Version<'_>, new: &Version<'_>, observed: &Observed) -> Repl
         };
         let count: &mut [usize; 2] = list.entry(names(&directories, [old, new], flow)).or_default();
         count[0] += 1;
-        count[1] += usize::from(is_clear(&seen));
+        count[1] += usize::from(seen.in_the_clear());
     }
     let listed = |map: BTreeMap<[String; 3], [usize; 2]>| {
         let one = |([from, to, traffic], [flows, in_clear]): ([String; 3], [usize; 2])| Replayed {
@@ -135,19 +135,16 @@ fn judge(version: &Version<'_>, seen: &ObservedFlow, ends: &[(Party, IpAddr); 2]
             continue;
         }
         let edge = version.graph.edge(from, *to);
-        let lets = |set: &TrafficSet| traffic.difference(set).is_empty();
         let passes = match answered_by_proxy(version, *to, traffic) {
-            true => lets(&edge.egress.allowed) && lets(&edge.ingress.allowed),
-            false => lets(edge.reaching()) && through_mesh(version, seen, &edge, *to, traffic),
+            true => edge.passes_network(traffic),
+            false => {
+                traffic.difference(edge.reaching()).is_empty()
+                    && through_mesh(version, seen, &edge, *to, traffic)
+            }
         };
         verdict = if passes { Some(Judged::Allowed) } else { verdict.or(Some(Judged::Denied)) };
     }
     verdict
-}
-
-/// Whether its bytes showed that a flow is in the clear.
-fn is_clear(seen: &ObservedFlow) -> bool {
-    matches!(seen.detection.protection, Protection::Plaintext(_))
 }
 
 /// Whether the proxy of a member answers itself on these ports, whatever the mesh asks of callers.
@@ -170,7 +167,7 @@ fn through_mesh(
     let port = traffic.tcp.intervals().first().map(|(port, _)| *port);
     let (Some(port), Some(_)) = (port, graph.class(to)) else { return true };
     let accepts = graph.acceptances(to).find(|acceptance| acceptance.ports.contains(port));
-    let clear = is_clear(seen);
+    let clear = seen.in_the_clear();
     if clear && accepts.is_some_and(|acceptance| acceptance.accepts.plaintext == Admission::Refused) {
         return false;
     }

@@ -39,7 +39,10 @@ fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
             if one.is_mesh_tls() {
                 calls.mutual += 1;
                 calls.clients.insert(one.from);
-            } else if one.infrastructure().is_none() && !one.failed_handshake() && !one.turned_away() {
+            } else if one.infrastructure().is_none()
+                && !one.seen.failed_handshake()
+                && !one.seen.turned_away()
+            {
                 calls.others += 1;
             }
         }

@@ -66,6 +66,11 @@ impl Edge<'_> {
         }
     }
 
+    /// Whether policies of the network let traffic through at both ends, whatever meshes make of it.
+    pub fn passes_network(&self, traffic: &TrafficSet) -> bool {
+        [self.egress, self.ingress].iter().all(|end| traffic.difference(&end.allowed).is_empty())
+    }
+
     /// The part of the traffic that nothing governs at the receiving side.
     pub fn unsegmented(&self) -> TrafficSet {
         let open = self.traffic.intersection(&self.ingress.ungoverned);

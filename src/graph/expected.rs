@@ -72,7 +72,7 @@ type Place = (Network, Option<BTreeSet<String>>);
 fn over_nodes(encryption: NodeEncryption, source: &Place, target: &Place) -> Expected {
     let unknown = |why| Expected { protection: ExpectedProtection::Unknown, why };
     let NodeEncryption { by, host_network } = encryption;
-    if [source, target].iter().any(|(network, _)| matches!(network, Network::Machine | Network::Standalone)) {
+    if [source, target].iter().any(|(network, _)| network.is_outside()) {
         return unknown(WhyExpected::LeavesCluster);
     }
     let on_node = [source, target].iter().any(|(network, _)| *network != Network::Pod);

@@ -2,7 +2,6 @@
 
 use super::classes::{Classes, PeerId};
 use super::mentioned::SetKey;
-use crate::inventory::Network;
 use crate::model::Selector;
 use crate::policy::{Admission, Peer, Peers};
 
@@ -30,7 +29,7 @@ impl Classes {
             Peer::Outside => {
                 let nodes = self.set(&SetKey::Nodes(Selector::everything()));
                 let outside = |id: &PeerId| match self.classes.get(*id as usize) {
-                    Some(class) => matches!(class.network, Network::Standalone | Network::Machine),
+                    Some(class) => class.network.is_outside(),
                     None => nodes.binary_search(id).is_err(),
                 };
                 (0..self.peers()).filter(outside).collect()

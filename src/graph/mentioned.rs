@@ -138,9 +138,8 @@ impl Mentioned {
     pub fn sets_of(&self, inventory: &Inventory, variant: &Variant, dataplane: &Dataplane) -> Vec<u32> {
         let blocks_count = match variant.network {
             Network::Pod => dataplane.ipblock_matches_pods,
-            Network::Machine => true,
             Network::Host | Network::HostEndpoint => dataplane.ipblock_matches_nodes,
-            Network::Standalone => true,
+            Network::Standalone | Network::Machine => true,
         };
         let mut sets: Vec<u32> = Vec::new();
         if variant.addresses.is_empty() && blocks_count {

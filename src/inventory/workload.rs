@@ -64,6 +64,13 @@ pub enum Network {
     Machine,
 }
 
+impl Network {
+    /// Whether it is none of the cluster's: policies for pods and nodes do not know it.
+    pub fn is_outside(self) -> bool {
+        matches!(self, Network::Standalone | Network::Machine)
+    }
+}
+
 /// `spec.containers[].ports[]`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ContainerPort {

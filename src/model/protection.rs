@@ -83,6 +83,11 @@ impl Protection {
             Protection::Unknown(_) => "unknown",
         }
     }
+
+    /// Whether whoever is on the way can read it.
+    pub fn is_plaintext(self) -> bool {
+        matches!(self, Protection::Plaintext(_))
+    }
 }
 
 /// How an allowed connection is protected, as configuration promises; the strongest first.

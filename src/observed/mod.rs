@@ -21,6 +21,7 @@ pub use witness::Witness;
 
 pub use crate::capture::{Answer, Counters, Flow, FlowEnd, Leg, Place, Seen, Transport};
 use crate::inventory::{Inventory, Unsettled};
+use crate::model::{Protection, WhyUnknown};
 use crate::protocol::Detection;
 use std::sync::Arc;
 
@@ -52,6 +53,23 @@ pub struct ObservedFlow {
     pub responder: Party,
     /// Where on its way it was met.
     pub stretch: Stretch,
+}
+
+impl ObservedFlow {
+    /// Whether readable bytes were on the wire.
+    pub fn in_the_clear(&self) -> bool {
+        self.detection.protection.is_plaintext()
+    }
+
+    /// Whether the server turned the connection away, as far as the wire shows it.
+    pub fn turned_away(&self) -> bool {
+        self.flow.seen.answer == Answer::Refusal
+    }
+
+    /// Whether a handshake began and came to nothing.
+    pub fn failed_handshake(&self) -> bool {
+        self.detection.protection == Protection::Unknown(WhyUnknown::HandshakeIncomplete)
+    }
 }
 
 /// Who stands behind an address.

@@ -120,7 +120,7 @@ pub(super) fn note(seen: &mut ObservedFlow) {
     let Some(words) = seen.stretch.words() else { return };
     let detection = Arc::make_mut(&mut seen.detection);
     detection.facts.push(("stretch", words.to_owned()));
-    if seen.stretch == Stretch::Ambiguous && matches!(detection.protection, Protection::Plaintext(_)) {
+    if seen.stretch == Stretch::Ambiguous && detection.protection.is_plaintext() {
         detection.protection = Protection::Unknown(WhyUnknown::AmbiguousInPod);
         detection.why = format!("{}; it may be the leg inside of a pod", detection.why);
     }

@@ -65,7 +65,7 @@ impl<'a> Witness<'a> {
 
 /// What a verdict is worth where the flow said more after it, if less.
 pub(super) fn doubtful(verdict: &Detection) -> Option<Detection> {
-    if !matches!(verdict.protection, Protection::Plaintext(_)) || !protocol::may_upgrade(verdict) {
+    if !verdict.protection.is_plaintext() || !protocol::may_upgrade(verdict) {
         return None;
     }
     let mut doubtful = Detection::clone(verdict);

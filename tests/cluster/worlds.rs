@@ -36,11 +36,6 @@ fn files_cluster_and_snapshot_give_the_same_graph_for_every_world() {
     let worlds = worlds();
     assert!(worlds.len() >= 3, "only {} worlds were found", worlds.len());
     for world in worlds {
-        let Some(server) = ApiServer::start() else { return };
-        let needs_definitions = world.ends_with("bookinfo-istio");
-        if needs_definitions {
-            server.define_everything();
-        }
         let name = world.display().to_string();
         let reading = source::read_manifests(std::slice::from_ref(&world));
         assert!(reading.problems.is_empty(), "{name}: {:?}", reading.problems);
@@ -49,6 +44,11 @@ fn files_cluster_and_snapshot_give_the_same_graph_for_every_world() {
         if documents.iter().any(is_one) {
             println!("{name}: left out, since Envoy's own configuration is no object of a cluster");
             continue;
+        }
+        let Some(server) = ApiServer::start() else { return };
+        let needs_definitions = world.ends_with("bookinfo-istio");
+        if needs_definitions {
+            server.define_everything();
         }
         server.apply_documents(&documents);
         let snapshot = server.folder().join("snapshot.yaml.zst").display().to_string();

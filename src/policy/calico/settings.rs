@@ -4,18 +4,8 @@ use crate::model::{Document, Node, Value};
 use crate::policy::fields;
 use std::collections::BTreeMap;
 
-/// What others read: encryption between nodes, and its ports.
-const KEYS: &[&str] = &[
-    "wireguardEnabled",
-    "wireguardEnabledV6",
-    "wireguardHostEncryptionEnabled",
-    "wireguardListeningPort",
-    "wireguardListeningPortV6",
-    "wireguardInterfaceName",
-    "wireguardInterfaceNameV6",
-    "vxlanPort",
-    "defaultEndpointToHostAction",
-];
+/// Settings that are lists of ports, read where they are lowered (`host`).
+const LISTS: &[&str] = &["failsafeInboundHostPorts", "failsafeOutboundHostPorts"];
 
 /// Every setting that something is drawn from, and may be given without FelixConfiguration.
 pub const SETTINGS: &[&str] = &[
@@ -31,6 +21,10 @@ pub const SETTINGS: &[&str] = &[
     "failsafeInboundHostPorts",
     "failsafeOutboundHostPorts",
 ];
+
+fn scalars() -> impl Iterator<Item = &'static str> {
+    SETTINGS.iter().copied().filter(|key| !LISTS.contains(key))
+}
 
 /// The settings that the FelixConfiguration `default` makes; absent ones have their defaults.
 ///
@@ -49,14 +43,14 @@ pub fn settings(documents: &[Document]) -> BTreeMap<String, String> {
     let mut settings = BTreeMap::new();
     let objects: Vec<&Document> = documents.iter().filter(felix).collect();
     for document in objects.iter().filter(|document| &*document.origin.name == "default") {
-        let own = KEYS.iter().filter_map(|key| Some(((*key).to_owned(), value(document, key)?)));
+        let own = scalars().filter_map(|key| Some((key.to_owned(), value(document, key)?)));
         settings.extend(own);
     }
     for document in objects.iter().filter(|document| document.origin.name.starts_with("node.")) {
-        for key in KEYS {
+        for key in scalars() {
             let off = document.body.path(&["spec", key]).and_then(Node::bool) == Some(false);
-            if off && settings.contains_key(*key) {
-                settings.insert((*key).to_owned(), "false".to_owned());
+            if off && settings.contains_key(key) {
+                settings.insert(key.to_owned(), "false".to_owned());
             }
         }
     }

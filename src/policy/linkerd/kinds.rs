@@ -4,8 +4,6 @@ use super::super::fields::{full, gap, narrowed, no_effect};
 use super::super::{DataplaneKind, Kind};
 use crate::model::Bend;
 
-const ANYWHERE: &[DataplaneKind] = DataplaneKind::ANY;
-
 /// Everything that is read, or whose absence from the graph is said.
 pub const KINDS: &[Kind] = &[
     Kind {
@@ -16,7 +14,7 @@ pub const KINDS: &[Kind] = &[
             "policy.linkerd.io/v1beta3",
         ],
         name: "Server",
-        enforced_by: ANYWHERE,
+        enforced_by: DataplaneKind::ANY,
         fields: &[
             full("spec.podSelector.matchLabels.*"),
             full("spec.podSelector.matchExpressions[].key"),
@@ -32,7 +30,7 @@ pub const KINDS: &[Kind] = &[
     Kind {
         api_versions: &["policy.linkerd.io/v1alpha1", "policy.linkerd.io/v1beta1"],
         name: "ServerAuthorization",
-        enforced_by: ANYWHERE,
+        enforced_by: DataplaneKind::ANY,
         fields: &[
             full("spec.server.name"),
             full("spec.server.selector.matchLabels.*"),
@@ -51,7 +49,7 @@ pub const KINDS: &[Kind] = &[
     Kind {
         api_versions: &["policy.linkerd.io/v1alpha1"],
         name: "AuthorizationPolicy",
-        enforced_by: ANYWHERE,
+        enforced_by: DataplaneKind::ANY,
         fields: &[
             full("spec.targetRef.group"),
             full("spec.targetRef.kind"),
@@ -66,7 +64,7 @@ pub const KINDS: &[Kind] = &[
     Kind {
         api_versions: &["policy.linkerd.io/v1alpha1"],
         name: "MeshTLSAuthentication",
-        enforced_by: ANYWHERE,
+        enforced_by: DataplaneKind::ANY,
         fields: &[
             full("spec.identities[]"),
             full("spec.identityRefs[].group"),
@@ -78,7 +76,7 @@ pub const KINDS: &[Kind] = &[
     Kind {
         api_versions: &["policy.linkerd.io/v1alpha1"],
         name: "NetworkAuthentication",
-        enforced_by: ANYWHERE,
+        enforced_by: DataplaneKind::ANY,
         fields: &[full("spec.networks[].cidr"), full("spec.networks[].except[]")],
     },
     Kind {
@@ -92,7 +90,7 @@ pub const KINDS: &[Kind] = &[
             "gateway.networking.k8s.io/v1",
         ],
         name: "HTTPRoute",
-        enforced_by: ANYWHERE,
+        enforced_by: DataplaneKind::ANY,
         fields: &[
             full("spec.parentRefs.*"),
             narrowed("spec.hostnames.*"),
@@ -103,7 +101,7 @@ pub const KINDS: &[Kind] = &[
     Kind {
         api_versions: &["gateway.networking.k8s.io/v1alpha2", "gateway.networking.k8s.io/v1"],
         name: "GRPCRoute",
-        enforced_by: ANYWHERE,
+        enforced_by: DataplaneKind::ANY,
         fields: &[
             full("spec.parentRefs.*"),
             narrowed("spec.hostnames.*"),
