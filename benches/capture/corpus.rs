@@ -1,6 +1,7 @@
 //! Makes the captures that are measured: small real ones replicated with other addresses and right
 //! checksums, interleaved in time; and pod traffic, every second flow of it inside VXLAN.
 
+use crate::replica;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -47,7 +48,7 @@ pub fn mix(folder: &Path, out: &Path, size: u64) -> io::Result<Corpus> {
         frame.clear();
         frame.extend_from_slice(&sources[source as usize].frames[index as usize].1);
         let secret = Random(u64::from(replica) << 20 | u64::from(source) << 1 | 1).next() as u32;
-        readdress(&mut frame, secret);
+        replica::rewrite(&mut frame, secret);
         writer.frame(time, &frame)?;
     }
     writer.finish()
@@ -150,57 +151,6 @@ fn checksum(bytes: &[u8]) -> u16 {
         sum = (sum & 0xffff) + (sum >> 16);
     }
     !(sum as u16)
-}
-
-/// Gives a frame other addresses; all that one secret changes stays one conversation.
-fn readdress(frame: &mut [u8], secret: u32) {
-    let mut at = 14;
-    let mut kind = u16::from_be_bytes([frame[12], frame[13]]);
-    while kind == 0x8100 && frame.len() > at + 4 {
-        kind = u16::from_be_bytes([frame[at + 2], frame[at + 3]]);
-        at += 4;
-    }
-    let Some(header) = frame.get(at..at + 20) else { return };
-    if kind != 0x0800 || header[0] >> 4 != 4 {
-        return;
-    }
-    let transport = at + usize::from(header[0] & 15) * 4;
-    let first_fragment = u16::from_be_bytes([header[6], header[7]]) & 0x1fff == 0;
-    let place = match header[9] {
-        6 if first_fragment => Some(transport + 16),
-        17 if first_fragment => Some(transport + 6),
-        _ => None,
-    };
-    // The upper byte stays, so that private addresses stay private and groups groups.
-    let mask = (secret & 0x00ff_ffff).to_be_bytes();
-    for position in [at + 12, at + 16] {
-        if frame[position] >= 224 {
-            continue;
-        }
-        for half in [0, 2] {
-            let spot = position + half;
-            let old = u16::from_be_bytes([frame[spot], frame[spot + 1]]);
-            let new = old ^ u16::from_be_bytes([mask[half], mask[half + 1]]);
-            frame[spot..spot + 2].copy_from_slice(&new.to_be_bytes());
-            amend(frame, at + 10, old, new);
-            if let Some(place) = place.filter(|place| frame.len() >= place + 2) {
-                // A UDP checksum of 0 means that there is none.
-                if frame[at + 9] == 6 || frame[place..place + 2] != [0, 0] {
-                    amend(frame, place, old, new);
-                }
-            }
-        }
-    }
-}
-
-/// RFC 1624: the checksum after one half-word changed.
-fn amend(frame: &mut [u8], place: usize, old: u16, new: u16) {
-    let known = !u16::from_be_bytes([frame[place], frame[place + 1]]);
-    let mut sum = u32::from(known) + u32::from(!old) + u32::from(new);
-    while sum > 0xffff {
-        sum = (sum & 0xffff) + (sum >> 16);
-    }
-    frame[place..place + 2].copy_from_slice(&(!(sum as u16)).to_be_bytes());
 }
 
 fn files(folder: &Path) -> Vec<PathBuf> {
