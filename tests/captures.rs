@@ -7,8 +7,6 @@
 mod common;
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs::File;
-use std::io::Read;
 use std::net::IpAddr;
 use std::path::Path;
 use watertight::capture::{self, Flow, FlowEnd, FlowLimits, Transport};
@@ -125,14 +123,6 @@ const RELEVANT: &[&str] = &[
     "nbns",
 ];
 
-fn open(path: &Path) -> Box<dyn Read> {
-    let file = File::open(path).expect("a capture");
-    match path.extension().is_some_and(|ending| ending == "gz") {
-        true => Box::new(flate2::read::MultiGzDecoder::new(file)),
-        false => Box::new(file),
-    }
-}
-
 fn ordered(a: FlowEnd, b: FlowEnd) -> Ends {
     if a <= b { (a, b) } else { (b, a) }
 }
@@ -159,7 +149,9 @@ fn labels(root: &Path) -> Vec<Label> {
 /// The flows of a capture; what is no capture gives none.
 fn flows(path: &Path) -> Vec<Flow> {
     let mut all = Vec::new();
-    drop(capture::read_capture(&mut open(path), FlowLimits::default(), &mut |flow| all.push(flow)));
+    drop(capture::read_capture(&mut common::open_capture(path), FlowLimits::default(), &mut |flow| {
+        all.push(flow)
+    }));
     all
 }
 

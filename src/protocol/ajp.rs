@@ -1,12 +1,14 @@
 //! AJP 1.3: packets between a web server and Tomcat, marked `1234` one way and `AB` the other.
 
 use super::bytes::Cursor;
+use super::first::{First, Opening};
 use super::{Detection, Probe, Seen, detector};
 
 detector! {
     Ajp: "ajp"; Stream, ports [8009], Clear;
     "AJP: packets of both sides with a length and a known kind";
-    "Apache Tomcat Connectors, AJPv13"
+    "Apache Tomcat Connectors, AJPv13";
+    begins [Opening::client(First::of(&[0x12]))]
 }
 
 fn probe(seen: &Seen<'_>) -> Option<Probe> {

@@ -1,6 +1,7 @@
 //! AMQP 0-9-1 and 1.0: a header of eight bytes, or frames that end where they say.
 
 use super::bytes::{Cursor, contains};
+use super::first::{First, Opening};
 use super::seen::Fit;
 use super::{Detection, Probe, Seen, detector, tls};
 use crate::model::WhyUnknown;
@@ -8,7 +9,8 @@ use crate::model::WhyUnknown;
 detector! {
     Amqp: "amqp"; Stream, ports [5672], Either;
     "AMQP: protocol header, TLS upgrade of version 1.0, SASL PLAIN, frames of a session joined late";
-    "AMQP 0-9-1 section 4.2; OASIS AMQP 1.0 parts 2 and 5"
+    "AMQP 0-9-1 section 4.2; OASIS AMQP 1.0 parts 2 and 5";
+    begins [Opening::client(First::of(b"A")), Opening::each(First::of(&[1, 2, 3, 8]))]
 }
 
 fn probe(seen: &Seen<'_>) -> Option<Probe> {

@@ -1,12 +1,14 @@
 //! BGP (RFC 4271): sixteen bytes of ones, a length and a known type.
 
 use super::bytes::Cursor;
+use super::first::{First, Opening};
 use super::{Detection, Probe, Seen, detector};
 
 detector! {
     Bgp: "bgp"; Stream, ports [179], Clear;
     "BGP: the marker, a length and a known type";
-    "RFC 4271 section 4.1"
+    "RFC 4271 section 4.1";
+    begins [Opening::client(First::of(&[0xff])), Opening::server(First::of(&[0xff]))]
 }
 
 fn probe(seen: &Seen<'_>) -> Option<Probe> {

@@ -1,12 +1,14 @@
 //! BitTorrent: the handshake between peers, and the queries of its hash table over UDP.
 
 use super::bytes::{contains_any, starts_with_any};
+use super::first::{First, Opening};
 use super::{Detection, Probe, Seen, detector};
 
 detector! {
     Bittorrent: "bittorrent"; Both, ports [6881, 6889], Clear;
     "BitTorrent: handshake of peers, queries of the distributed hash table";
-    "BEP 3 and BEP 5"
+    "BEP 3 and BEP 5";
+    begins [Opening::client(First::of(b"\x13dD")), Opening::server(First::of(b"\x13dD"))]
 }
 
 fn probe(seen: &Seen<'_>) -> Option<Probe> {

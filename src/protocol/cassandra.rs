@@ -1,13 +1,15 @@
 //! Cassandra's native protocol, versions 3 to 5: a header with version, stream, operation, length.
 
 use super::bytes::Cursor;
+use super::first::{First, Opening};
 use super::seen::Fit;
 use super::{Detection, Probe, Seen, detector};
 
 detector! {
     Cassandra: "cassandra"; Stream, ports [9042], Clear;
     "Cassandra: frames of both sides, passwords";
-    "Apache Cassandra, native protocol v4 and v5"
+    "Apache Cassandra, native protocol v4 and v5";
+    begins [Opening::client(First::range(3, 5))]
 }
 
 const AUTH_RESPONSE: u8 = 0x0f;

@@ -1,12 +1,14 @@
 //! Ceph's messenger: both sides send a banner; the second version may encrypt afterwards.
 
+use super::first::{First, Opening};
 use super::{Detection, Probe, Seen, detector};
 use crate::model::WhyUnknown;
 
 detector! {
     Ceph: "ceph"; Stream, ports [6789, 3300, 6800, 6801], Either;
     "Ceph: banners of both sides; the second version settles encryption out of sight";
-    "Ceph documentation, msgr and msgr2"
+    "Ceph documentation, msgr and msgr2";
+    begins [Opening::client(First::of(b"c")), Opening::server(First::of(b"c"))]
 }
 
 fn probe(seen: &Seen<'_>) -> Option<Probe> {

@@ -1,12 +1,14 @@
 //! ClickHouse's own protocol: a hello with the client's name, answered by the server's.
 
 use super::bytes::Cursor;
+use super::first::{First, Opening};
 use super::{Detection, Probe, Seen, detector};
 
 detector! {
     Clickhouse: "clickhouse"; Stream, ports [9000], Clear;
     "ClickHouse: hellos of both sides, which carry the password";
-    "ClickHouse documentation, Native protocol"
+    "ClickHouse documentation, Native protocol";
+    begins [Opening::client(First::of(&[0])), Opening::server(First::of(&[0]))]
 }
 
 fn probe(seen: &Seen<'_>) -> Option<Probe> {

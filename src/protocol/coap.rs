@@ -1,13 +1,15 @@
 //! CoAP (RFC 7252) over UDP: a header of version 1 with a known code, and options that parse.
 
 use super::bytes::Cursor;
+use super::first::{First, Opening};
 use super::seen::Fit;
 use super::{Detection, Probe, Seen, detector};
 
 detector! {
     Coap: "coap"; Datagram, ports [5683], Clear;
     "CoAP: headers with a known code and options that parse";
-    "RFC 7252 section 3"
+    "RFC 7252 section 3";
+    begins [Opening::each(First::masked(0xc0, 0x40))]
 }
 
 fn probe(seen: &Seen<'_>) -> Option<Probe> {

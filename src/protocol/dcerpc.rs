@@ -1,6 +1,7 @@
 //! DCE/RPC, version 5 over TCP and version 4 over UDP; the level of its security says whether
 //! calls are encrypted, as long as the binding was seen.
 
+use super::first::{First, Opening};
 use super::seen::Fit;
 use super::{Detection, Probe, Seen, detector};
 use crate::capture::Transport;
@@ -9,7 +10,8 @@ use crate::model::WhyUnknown;
 detector! {
     Dcerpc: "dcerpc"; Both, ports [135, 593], Either;
     "DCE/RPC: headers of versions 4 and 5, calls with the level of privacy told apart";
-    "DCE 1.1: Remote Procedure Call, chapter 12; MS-RPCE"
+    "DCE 1.1: Remote Procedure Call, chapter 12; MS-RPCE";
+    begins [Opening::each(First::of(&[5])).stream(), Opening::each(First::of(&[4])).datagram()]
 }
 
 /// Level "privacy" of an authentication trailer (MS-RPCE, section 2.2.1.1.8).

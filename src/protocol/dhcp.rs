@@ -1,11 +1,13 @@
 //! DHCP and BOOTP (RFC 2131): the magic cookie behind a fixed header.
 
+use super::first::{First, Opening};
 use super::{Detection, Probe, Seen, detector};
 
 detector! {
     Dhcp: "dhcp"; Datagram, ports [67, 68], Clear;
     "DHCP and BOOTP: operation, hardware type and the magic cookie";
-    "RFC 2131, 951"
+    "RFC 2131, 951";
+    begins [Opening::client(First::of(&[1, 2])), Opening::server(First::of(&[1, 2]))]
 }
 
 fn probe(seen: &Seen<'_>) -> Option<Probe> {

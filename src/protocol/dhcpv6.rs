@@ -1,12 +1,14 @@
 //! DHCPv6 (RFC 8415): a kind of message, and options that fill the datagram.
 
 use super::bytes::Cursor;
+use super::first::{First, Opening};
 use super::{Detection, Probe, Seen, detector};
 
 detector! {
     Dhcpv6: "dhcpv6"; Datagram, ports [546, 547], Clear;
     "DHCPv6: messages whose options fill them, on their ports";
-    "RFC 8415 section 8"
+    "RFC 8415 section 8";
+    begins [Opening::client(First::range(1, 13)).hinted(), Opening::server(First::range(1, 13)).hinted()]
 }
 
 fn probe(seen: &Seen<'_>) -> Option<Probe> {

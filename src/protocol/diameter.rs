@@ -1,13 +1,15 @@
 //! Diameter (RFC 6733) over TCP and SCTP: version, length, flags, a command, pairs that fit.
 
 use super::bytes::Cursor;
+use super::first::{First, Opening};
 use super::seen::Fit;
 use super::{Detection, Probe, Seen, detector};
 
 detector! {
     Diameter: "diameter"; Stream, ports [3868], Clear;
     "Diameter: headers with a known command and a first pair that fits";
-    "RFC 6733 section 3"
+    "RFC 6733 section 3";
+    begins [Opening::each(First::of(&[1]))]
 }
 
 fn probe(seen: &Seen<'_>) -> Option<Probe> {

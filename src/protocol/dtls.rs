@@ -1,6 +1,7 @@
 //! DTLS 1.0 to 1.3 (RFC 4347, 6347, 9147) over UDP, also where STUN shares the port (RFC 7983).
 
 use super::bytes::Cursor;
+use super::first::{First, Opening};
 use super::tls::certificate::{describe, leaf};
 use super::tls::hello::{Carrier, Hello, client_hello, is_null_cipher, server_hello};
 use super::{Detection, Probe, Seen, detector, tls};
@@ -9,7 +10,8 @@ use crate::model::{Encryption, Proof, Protection, WhyUnknown};
 detector! {
     Dtls: "dtls"; Datagram, ports [443, 4433, 5684, 853, 3391], Either;
     "DTLS: hellos of both sides, or protected records of a session that was joined late";
-    "RFC 9147, 6347, 4347, 7983"
+    "RFC 9147, 6347, 4347, 7983";
+    begins [Opening::client(First::range(20, 26)), Opening::server(First::range(20, 26))]
 }
 
 /// One record, its fragment of a message still in it.

@@ -1,12 +1,14 @@
 //! FastCGI: a record that begins a request, and parameters behind it.
 
 use super::bytes::Cursor;
+use super::first::{First, Opening};
 use super::{Detection, Probe, Seen, detector};
 
 detector! {
     Fastcgi: "fastcgi"; Stream, ports [9000], Clear;
     "FastCGI: the record that begins a request, and the next record behind it";
-    "FastCGI specification 1.0, section 5"
+    "FastCGI specification 1.0, section 5";
+    begins [Opening::client(First::of(&[1]))]
 }
 
 fn probe(seen: &Seen<'_>) -> Option<Probe> {

@@ -9,7 +9,8 @@ use super::{Probe, Seen, detector};
 detector! {
     Ftp: "ftp"; Stream, ports [21, 2121], Either;
     "FTP control: greeting, AUTH TLS and its refusal, PASS; PROT C is told";
-    "RFC 959, 4217"
+    "RFC 959, 4217";
+    begins [SHAPE.greeted(), SHAPE.joined()]
 }
 
 fn probe(seen: &Seen<'_>) -> Option<Probe> {

@@ -1,12 +1,14 @@
 //! Git's own transport: a packet line that names the service and the repository.
 
 use super::bytes::{contains_any, starts_with_any};
+use super::first::{First, Opening};
 use super::{Detection, Probe, Seen, detector};
 
 detector! {
     Git: "git"; Stream, ports [9418], Clear;
     "git: the request line of fetch, push and archive";
-    "Git documentation, gitprotocol-pack"
+    "Git documentation, gitprotocol-pack";
+    begins [Opening::client(First::of(b"0123456789abcdefABCDEF"))]
 }
 
 fn probe(seen: &Seen<'_>) -> Option<Probe> {

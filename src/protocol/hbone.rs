@@ -3,12 +3,14 @@
 //! From outside it is TLS with the one protocol `h2` and no server name, to a port of its own; the
 //! name rests on the port, the protection on the bytes.
 
+use super::first::Opening;
 use super::{Detection, Probe, Seen, detector, tls};
 
 detector! {
     Hbone: "hbone"; Stream, ports [15008], Either;
     "TLS with ALPN h2 and without a server name, on the port of ambient meshes";
-    "Istio ambient: HBONE"
+    "Istio ambient: HBONE";
+    begins [Opening::client(tls::RECORD).hinted(), Opening::server(tls::RECORD).hinted()]
 }
 
 fn probe(seen: &Seen<'_>) -> Option<Probe> {

@@ -2,6 +2,7 @@
 //! credentials in it. Over UDP it is the discovery of SSDP.
 
 use super::bytes::{contains, contains_any, find, first_line, line_ends, plain_name, starts};
+use super::first::{First, Opening};
 use super::{Detection, Probe, Seen, credentials, detector, judge, tls};
 use crate::capture::Transport;
 use crate::model::{Encryption, Protection};
@@ -9,7 +10,12 @@ use crate::model::{Encryption, Protection};
 detector! {
     Http: "http", also ["websocket", "ssdp"]; Both, ports [80, 8080, 8000, 3128], Either;
     "HTTP/1: requests and answers, WebSocket, CONNECT and what is inside, credentials in headers";
-    "RFC 9112, 6455"
+    "RFC 9112, 6455";
+    begins [
+        Opening::client(First::range(b'A', b'Z')),
+        Opening::server(First::of(b"HI")),
+        Opening::ANY.late()
+    ]
 }
 
 const METHODS: &[&str] = &[

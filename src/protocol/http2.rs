@@ -1,6 +1,7 @@
 //! HTTP/2 in the clear with prior knowledge (RFC 9113), and gRPC inside it.
 
 use super::bytes::{Cursor, contains, plain_name};
+use super::first::{First, Opening};
 use super::hpack::Reader;
 use super::seen::Fit;
 use super::{Detection, Probe, Seen, credentials, detector};
@@ -8,7 +9,8 @@ use super::{Detection, Probe, Seen, credentials, detector};
 detector! {
     Http2: "http2", also ["grpc"]; Stream, ports [8080, 50051, 2379, 4317], Clear;
     "HTTP/2 in the clear: preface or chained frames, host and credentials in headers, gRPC";
-    "RFC 9113, 7541; gRPC over HTTP2"
+    "RFC 9113, 7541; gRPC over HTTP2";
+    begins [Opening::client(First::of(b"P")), Opening::each(First::of(&[0, 1]))]
 }
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";

@@ -6,7 +6,8 @@ use super::{Probe, Seen, detector};
 detector! {
     Imap: "imap"; Stream, ports [143], Either;
     "IMAP: greeting, STARTTLS and its refusal, LOGIN";
-    "RFC 9051, 3501"
+    "RFC 9051, 3501";
+    begins [SHAPE.greeted(), SHAPE.joined()]
 }
 
 fn probe(seen: &Seen<'_>) -> Option<Probe> {

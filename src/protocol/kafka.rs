@@ -1,12 +1,14 @@
 //! Kafka: requests behind their length with a known key and version, answers that repeat their number.
 
 use super::bytes::{Cursor, contains};
+use super::first::{First, Opening};
 use super::{Detection, Probe, Seen, detector};
 
 detector! {
     Kafka: "kafka"; Stream, ports [9092, 9093, 9094], Clear;
     "Kafka: chained requests, answers with the same correlation ids, SASL PLAIN";
-    "Apache Kafka documentation, protocol"
+    "Apache Kafka documentation, protocol";
+    begins [Opening::client(First::range(0, 6))]
 }
 
 const MOST_KEYS: u16 = 92;

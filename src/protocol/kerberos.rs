@@ -2,6 +2,7 @@
 //! are not.
 
 use super::bytes::Cursor;
+use super::first::{First, Opening};
 use super::seen::Fit;
 use super::{Detection, Probe, Seen, detector};
 use crate::model::der::{Element, Elements};
@@ -9,8 +10,12 @@ use crate::model::der::{Element, Elements};
 detector! {
     Kerberos: "kerberos"; Both, ports [88, 464, 750], Clear;
     "Kerberos: requests, answers and errors; clear framing around encrypted parts";
-    "RFC 4120 section 5"
+    "RFC 4120 section 5";
+    begins [Opening::client(HEADS), Opening::server(HEADS)]
 }
+
+/// First bytes of a message, and of the length in front of it.
+const HEADS: First = First::masked(0xe0, 0x60).or(First::of(&[0]));
 
 fn probe(seen: &Seen<'_>) -> Option<Probe> {
     let inner = |bytes| if seen.is_stream() { framed(bytes) } else { bytes };

@@ -1,6 +1,7 @@
 //! LDAP (RFC 4511) over TCP and UDP: messages in BER, simple binds, and TLS inside (section 4.14).
 
 use super::bytes::find;
+use super::first::{First, Opening};
 use super::lines::Upgraded;
 use super::seen::Fit;
 use super::{Detection, Probe, Seen, detector, tls};
@@ -10,7 +11,8 @@ use crate::model::{Proof, Protection, WhyUnknown};
 detector! {
     Ldap: "ldap"; Both, ports [389, 3268], Either;
     "LDAP: BER messages, StartTLS and its refusal, simple binds with a password";
-    "RFC 4511, 4513"
+    "RFC 4511, 4513";
+    begins [Opening::client(First::of(&[SEQUENCE])), Opening::server(First::of(&[SEQUENCE]))]
 }
 
 /// `1.3.6.1.4.1.1466.20037`, as text, the way LDAP writes it.

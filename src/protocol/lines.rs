@@ -2,6 +2,7 @@
 //! upgrade to TLS inside the connection, and what becomes of it.
 
 use super::bytes::{contains_any, find, starts_with_any};
+use super::first::{First, Opening};
 use super::{Detection, Probe, Seen, tls};
 use crate::model::{Proof, Protection, WhyUnknown};
 
@@ -40,6 +41,16 @@ pub(super) enum Upgraded {
 }
 
 impl Shape {
+    /// The server greets.
+    pub(super) const fn greeted(&self) -> Opening {
+        Opening::server(First::words(self.greetings))
+    }
+
+    /// The greeting was missed, and the client goes on.
+    pub(super) const fn joined(&self) -> Opening {
+        Opening::client(First::words(self.verbs)).late()
+    }
+
     pub(super) fn probe(&self, seen: &Seen<'_>) -> Option<Probe> {
         let (client, server) = (seen.client, seen.server);
         let greets = starts_with_any(server, self.greetings);

@@ -3,16 +3,21 @@
 //! With a gossip key the messages are encrypted and carry no mark: they stay unknown.
 
 use super::bytes::contains;
+use super::first::{First, Opening};
 use super::{Detection, Probe, Seen, detector};
 
 detector! {
     Memberlist: "memberlist"; Both, ports [7946, 8301, 8302, 4648], Clear;
     "Gossip of Consul, Serf and Nomad: pings and acknowledgements with their field names";
-    "HashiCorp memberlist, net.go"
+    "HashiCorp memberlist, net.go";
+    begins [Opening::client(KINDS), Opening::server(KINDS)]
 }
 
 /// Fields of its messages, as MessagePack writes short strings.
 const FIELDS: &[&[u8]] = &[b"\xa5SeqNo", b"\xa4Node", b"\xabIncarnation", b"\xa5Nodes"];
+
+/// Kinds of messages.
+const KINDS: First = First::range(0, 13).or(First::of(&[244]));
 
 fn probe(seen: &Seen<'_>) -> Option<Probe> {
     let fits = |bytes: &[u8]| {

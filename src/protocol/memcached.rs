@@ -1,13 +1,21 @@
 //! Memcached: text commands, the binary form, and the frames of UDP.
 
 use super::bytes::{Cursor, contains_any, find, starts_with_any};
+use super::first::{First, Opening};
 use super::seen::Fit;
 use super::{Detection, Probe, Seen, detector};
 
 detector! {
     Memcached: "memcached"; Both, ports [11211], Clear;
     "Memcached: text and binary commands and their answers, SASL PLAIN";
-    "Memcached documentation, protocol.txt and binary protocol"
+    "Memcached documentation, protocol.txt and binary protocol";
+    begins [
+        Opening::ANY.datagram(),
+        Opening::each(First::of(&[0x80, 0x81])).stream(),
+        Opening::both(First::words(COMMANDS), First::words(ANSWERS)).stream(),
+        Opening::client(First::words(COMMANDS)).hinted().stream(),
+        Opening::server(First::words(ANSWERS)).hinted().stream()
+    ]
 }
 
 const COMMANDS: &[&[u8]] = &[

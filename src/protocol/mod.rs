@@ -20,6 +20,7 @@ mod diameter;
 mod dns;
 mod dtls;
 mod fastcgi;
+mod first;
 mod ftp;
 mod git;
 mod graphite;
@@ -82,12 +83,12 @@ mod x11;
 mod xmpp;
 mod zookeeper;
 
+pub use first::{First, Opening, candidates};
 pub use seen::Seen;
 
 use crate::capture::{Flow, Handshake, Transport};
 use crate::model::{Encryption, Proof, Protection, WhyUnknown};
 use std::net::IpAddr;
-use std::sync::LazyLock;
 
 /// What a detector found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -155,15 +156,18 @@ pub trait Detector: Sync {
     fn summary(&self) -> &'static str;
     /// Where the protocol is written down.
     fn reference(&self) -> &'static str;
+    /// How conversations can begin in which it finds something; where no opening fits, nobody asks it.
+    fn openings(&self) -> &'static [Opening];
     /// Looks at the first bytes of a conversation.
     fn probe(&self, seen: &Seen<'_>) -> Probe;
 }
 
 /// The parts that every detector has alike: the row of the table, made from one block. The file
 /// adds `fn probe(&Seen) -> Option<Probe>`, where `None` says that the bytes are something else.
+/// What can be told of the first bytes stands in `begins`; without it, the detector is always asked.
 macro_rules! detector {
     ($type:ident: $name:literal $(, also [$($also:literal),+])?; $over:ident, ports $ports:expr, $form:ident;
-     $summary:literal; $reference:literal) => {
+     $summary:literal; $reference:literal $(; begins [$($opening:expr),+])?) => {
         #[doc = $summary]
         pub struct $type;
 
@@ -194,6 +198,12 @@ macro_rules! detector {
 
             fn reference(&self) -> &'static str {
                 $reference
+            }
+
+            fn openings(&self) -> &'static [crate::protocol::Opening] {
+                const DECLARED: &[crate::protocol::Opening] = &[$($($opening),+)?];
+                const ANY: &[crate::protocol::Opening] = &[crate::protocol::Opening::ANY];
+                const { if DECLARED.is_empty() { ANY } else { DECLARED } }
             }
 
             fn probe(&self, seen: &crate::protocol::Seen<'_>) -> crate::protocol::Probe {
@@ -307,24 +317,8 @@ pub fn judge(seen: &Seen<'_>) -> Detection {
     unsure.unwrap_or_else(|| unknown::detect(seen))
 }
 
-/// The detectors that a transport can carry, in the order of the table.
-fn carried_by(transport: Transport) -> &'static [&'static dyn Detector] {
-    type Carried = Vec<&'static dyn Detector>;
-    static CARRIED: LazyLock<[Carried; 3]> = LazyLock::new(|| {
-        let of = |transport| {
-            DETECTORS.iter().copied().filter(|detector| detector.over().carries(transport)).collect()
-        };
-        [of(Transport::Tcp), of(Transport::Udp), of(Transport::Icmp)]
-    });
-    match transport {
-        Transport::Tcp | Transport::Sctp => &CARRIED[0],
-        Transport::Udp => &CARRIED[1],
-        Transport::Icmp | Transport::Other(_) => &CARRIED[2],
-    }
-}
-
 fn ask_all(seen: &Seen<'_>, unsure: &mut Option<Detection>) -> Option<Detection> {
-    for detector in carried_by(seen.transport) {
+    for detector in candidates(seen) {
         match detector.probe(seen) {
             Probe::Certain(detection) => return Some(detection),
             Probe::Unsure(detection) => drop(unsure.get_or_insert(detection)),

@@ -1,12 +1,14 @@
 //! MQTT 3.1 to 5: CONNECT with the protocol's name in it, and a password that may follow.
 
 use super::bytes::Cursor;
+use super::first::{First, Opening};
 use super::{Detection, Probe, Seen, detector};
 
 detector! {
     Mqtt: "mqtt"; Stream, ports [1883], Clear;
     "MQTT: CONNECT and CONNACK, passwords, packets of a session joined late";
-    "OASIS MQTT 5.0 and 3.1.1"
+    "OASIS MQTT 5.0 and 3.1.1";
+    begins [Opening::client(First::of(&[0x10])), Opening::ANY.hinted()]
 }
 
 fn probe(seen: &Seen<'_>) -> Option<Probe> {

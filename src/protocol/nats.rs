@@ -1,13 +1,15 @@
 //! NATS: the server introduces itself with INFO, the client answers with CONNECT, both in JSON.
 
 use super::bytes::{after_line, contains, contains_any, find, starts};
+use super::first::{First, Opening};
 use super::{Detection, Probe, Seen, detector, tls};
 use crate::model::WhyUnknown;
 
 detector! {
     Nats: "nats"; Stream, ports [4222, 6222], Either;
     "NATS: INFO and CONNECT, TLS behind INFO, passwords and tokens in CONNECT";
-    "NATS documentation, Client Protocol"
+    "NATS documentation, Client Protocol";
+    begins [Opening::server(First::words(&[b"INFO"])), Opening::client(First::words(&[b"CONNECT"]))]
 }
 
 fn probe(seen: &Seen<'_>) -> Option<Probe> {

@@ -6,7 +6,8 @@ use super::{Probe, Seen, detector};
 detector! {
     Nntp: "nntp"; Stream, ports [119, 433], Either;
     "NNTP: greeting and commands, STARTTLS, AUTHINFO PASS";
-    "RFC 3977, 4642, 4643"
+    "RFC 3977, 4642, 4643";
+    begins [SHAPE.greeted(), SHAPE.joined()]
 }
 
 fn probe(seen: &Seen<'_>) -> Option<Probe> {

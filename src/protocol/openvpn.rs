@@ -1,13 +1,18 @@
 //! OpenVPN over UDP and TCP: both sides reset the session, and the answer holds the caller's id.
 
 use super::bytes::Cursor;
+use super::first::{First, Opening};
 use super::{Detection, Probe, Seen, detector};
 use crate::model::Encryption;
 
 detector! {
     Openvpn: "openvpn"; Both, ports [1194, 443], Encrypted;
     "OpenVPN: resets of both sides, the caller's session id inside the answer";
-    "OpenVPN documentation, network protocol"
+    "OpenVPN documentation, network protocol";
+    begins [
+        Opening::ANY.stream(),
+        Opening::both(First::of(&CLIENT_RESETS), First::of(&SERVER_RESETS)).datagram()
+    ]
 }
 
 /// Opcodes in the upper five bits: hard resets of client and server, with and without a wrapped key.

@@ -2,13 +2,15 @@
 //! capture cannot read it, so only text of queries proves that there is none.
 
 use super::bytes::{Cursor, contains, contains_any};
+use super::first::{First, Opening};
 use super::{Detection, Probe, Seen, detector};
 use crate::model::WhyUnknown;
 
 detector! {
     Oracle: "oracle"; Stream, ports [1521, 1526], Either;
     "Oracle TNS: connect descriptor; queries that can be read";
-    "Oracle Net Services documentation"
+    "Oracle Net Services documentation";
+    begins [Opening::client(First::range(0, 15))]
 }
 
 fn probe(seen: &Seen<'_>) -> Option<Probe> {

@@ -6,7 +6,8 @@ use super::{Probe, Seen, detector};
 detector! {
     Pop3: "pop3"; Stream, ports [110], Either;
     "POP3: greeting, STLS and its refusal, PASS";
-    "RFC 1939, 2595, 5034"
+    "RFC 1939, 2595, 5034";
+    begins [SHAPE.greeted(), SHAPE.joined()]
 }
 
 fn probe(seen: &Seen<'_>) -> Option<Probe> {

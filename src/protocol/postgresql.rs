@@ -2,19 +2,28 @@
 //! of a session that was joined late.
 
 use super::bytes::{Cursor, contains};
+use super::first::{First, Opening};
 use super::{Detection, Probe, Seen, detector, tls};
 use crate::model::{Encryption, Proof, Protection, WhyUnknown};
 
 detector! {
     Postgresql: "postgresql"; Stream, ports [5432, 6432, 5433, 26257], Either;
     "PostgreSQL: startup, TLS upgrade and its refusal, passwords in the clear";
-    "PostgreSQL documentation, Frontend/Backend Protocol"
+    "PostgreSQL documentation, Frontend/Backend Protocol";
+    begins [
+        Opening::client(First::of(&[0])),
+        Opening::both(First::of(ASKS).or_silence(), First::of(ANSWERS).or_silence())
+    ]
 }
 
 /// Request codes of the first message, where a version would stand.
 const SSL_REQUEST: u32 = 80_877_103;
 const GSS_REQUEST: u32 = 80_877_104;
 const CANCEL: u32 = 80_877_102;
+
+/// Kinds of messages of a session.
+const ASKS: &[u8] = b"QPBEDSCXFpHdcf";
+const ANSWERS: &[u8] = b"RSKZTDCEN12st3nIGWHVdcA";
 
 fn probe(seen: &Seen<'_>) -> Option<Probe> {
     match opening(seen, seen.client, seen.server) {
@@ -85,8 +94,8 @@ fn startup(client: &[u8], server: &[u8]) -> Detection {
 
 /// Messages of both sides must chain; of one side alone, several of them.
 fn session(seen: &Seen<'_>) -> Option<Probe> {
-    let asks = chained(seen.client, b"QPBEDSCXFpHdcf");
-    let answers = chained(seen.server, b"RSKZTDCEN12st3nIGWHVdcA");
+    let asks = chained(seen.client, ASKS);
+    let answers = chained(seen.server, ANSWERS);
     let enough = match (asks, answers) {
         (Some(_), Some(_)) => true,
         (Some(count), None) => seen.server.is_empty() && count >= 3,

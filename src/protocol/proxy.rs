@@ -1,12 +1,14 @@
 //! The PROXY protocol of load balancers: a header in front of whatever follows, which is judged.
 
 use super::bytes::{Cursor, first_line, plain_name};
+use super::first::{First, Opening};
 use super::{Detection, Probe, Seen, detector, judge};
 
 detector! {
     Proxy: "proxy"; Stream, ports [], Either;
     "The PROXY protocol: its header is taken off, and what follows is judged";
-    "HAProxy, The PROXY protocol, versions 1 and 2"
+    "HAProxy, The PROXY protocol, versions 1 and 2";
+    begins [Opening::client(First::of(b"P\r"))]
 }
 
 const SECOND: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";

@@ -1,14 +1,19 @@
 //! RADIUS (RFC 2865): a code, the datagram's own length, attributes that fill it exactly.
 
 use super::bytes::Cursor;
+use super::first::{First, Opening};
 use super::seen::Fit;
 use super::{Detection, Probe, Seen, detector};
 
 detector! {
     Radius: "radius"; Datagram, ports [1812, 1813, 1645, 1646, 3799], Clear;
     "RADIUS: attributes that fill the message; passwords are only disguised";
-    "RFC 2865, 2866"
+    "RFC 2865, 2866";
+    begins [Opening::client(CODES), Opening::server(CODES)]
 }
+
+/// Codes of messages.
+const CODES: First = First::range(1, 5).or(First::range(11, 13)).or(First::range(40, 45));
 
 const USER_PASSWORD: u8 = 2;
 

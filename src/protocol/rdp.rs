@@ -1,13 +1,15 @@
 //! Remote Desktop: a connection request over TPKT that settles the kind of security, then TLS.
 
 use super::bytes::Cursor;
+use super::first::{First, Opening};
 use super::{Detection, Probe, Seen, detector, tls};
 use crate::model::WhyUnknown;
 
 detector! {
     Rdp: "rdp"; Stream, ports [3389], Either;
     "RDP: negotiation of security, TLS behind it, the old kind told apart";
-    "MS-RDPBCGR section 2.2.1; RFC 1006"
+    "MS-RDPBCGR section 2.2.1; RFC 1006";
+    begins [Opening::client(First::of(&[3]))]
 }
 
 fn probe(seen: &Seen<'_>) -> Option<Probe> {

@@ -1,13 +1,22 @@
 //! Redis (RESP 2 and 3): arrays of bulk strings from the client, a type byte from the server.
 
 use super::bytes::{contains, is_text, starts_with_any};
+use super::first::{First, Opening};
 use super::{Detection, Probe, Seen, detector};
 
 detector! {
     Redis: "redis"; Stream, ports [6379, 6380, 26379], Clear;
     "Redis and its kin: RESP commands and replies, AUTH in the clear";
-    "Redis documentation, serialization protocol specification"
+    "Redis documentation, serialization protocol specification";
+    begins [
+        Opening::both(First::of(b"*PAISpais").or_silence(), First::of(REPLIES)),
+        Opening::both(First::of(b"*"), First::SILENCE),
+        Opening::server(First::of(REPLIES)).hinted()
+    ]
 }
+
+/// What a reply can begin with.
+const REPLIES: &[u8] = b"+-$:*%~>|_,#(";
 
 fn probe(seen: &Seen<'_>) -> Option<Probe> {
     let (client, server) = (seen.client, seen.server);

@@ -2,13 +2,19 @@
 //! GSS (RFC 2203).
 
 use super::bytes::{Cursor, contains};
+use super::first::{First, Opening};
 use super::{Detection, Probe, Seen, detector, tls};
 use crate::model::Encryption;
 
 detector! {
     Rpc: "rpc", also ["nfs", "portmap"]; Both, ports [111, 2049, 20048], Either;
     "ONC RPC: calls and replies, NFS and portmap by their numbers, TLS and GSS privacy";
-    "RFC 5531, 8881, 1833, 9289, 2203"
+    "RFC 5531, 8881, 1833, 9289, 2203";
+    begins [
+        Opening::client(First::masked(0x80, 0x80)).stream(),
+        Opening::both(First::SILENCE, First::masked(0x80, 0x80)).stream().hinted(),
+        Opening::ANY.datagram()
+    ]
 }
 
 const TLS_FLAVOUR: u32 = 7;

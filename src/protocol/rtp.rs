@@ -3,13 +3,15 @@
 //! Secure RTP has the same headers (RFC 3711): only readable reports prove that nothing encrypts.
 
 use super::bytes::Cursor;
+use super::first::{First, Opening};
 use super::{Detection, Probe, Seen, detector};
 use crate::model::WhyUnknown;
 
 detector! {
     Rtp: "rtp", also ["rtcp"]; Datagram, ports [5004, 5005], Either;
     "RTP by headers that go on, RTCP by its reports; secure and plain are told apart where reports can be read";
-    "RFC 3550, 3711, 5761"
+    "RFC 3550, 3711, 5761";
+    begins [Opening::client(First::masked(0xc0, 0x80)), Opening::server(First::masked(0xc0, 0x80))]
 }
 
 fn probe(seen: &Seen<'_>) -> Option<Probe> {

@@ -6,7 +6,8 @@ use super::{Probe, Seen, detector};
 detector! {
     Sieve: "sieve"; Stream, ports [4190, 2000], Either;
     "ManageSieve: list of capabilities, STARTTLS, AUTHENTICATE PLAIN";
-    "RFC 5804"
+    "RFC 5804";
+    begins [SHAPE.greeted(), SHAPE.joined()]
 }
 
 fn probe(seen: &Seen<'_>) -> Option<Probe> {

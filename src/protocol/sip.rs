@@ -1,12 +1,14 @@
 //! SIP (RFC 3261): request and status lines with its version.
 
 use super::bytes::{contains, contains_any, first_line, starts_with_any};
+use super::first::{First, Opening};
 use super::{Detection, Probe, Seen, detector};
 
 detector! {
     Sip: "sip"; Both, ports [5060], Clear;
     "SIP: request and status lines; whether media keys are in the clear";
-    "RFC 3261, 4568"
+    "RFC 3261, 4568";
+    begins [Opening::client(LINES), Opening::server(LINES)]
 }
 
 const METHODS: &[&[u8]] = &[
@@ -25,6 +27,8 @@ const METHODS: &[&[u8]] = &[
     b"REFER ",
     b"PUBLISH ",
 ];
+
+const LINES: First = First::words(METHODS).or(First::of(b"S"));
 
 fn probe(seen: &Seen<'_>) -> Option<Probe> {
     let fits = |bytes: &[u8]| {

@@ -1,13 +1,15 @@
 //! SMB 1 to 3 (MS-CIFS, MS-SMB2): the magic of each message tells clear from encrypted.
 
 use super::bytes::Cursor;
+use super::first::{First, Opening};
 use super::{Detection, Probe, Seen, detector};
 use crate::model::Encryption;
 
 detector! {
     Smb: "smb"; Stream, ports [445, 139], Either;
     "SMB: messages in the clear, and the transform header of encrypted ones";
-    "MS-SMB2 section 2.2.41; MS-CIFS; RFC 1002"
+    "MS-SMB2 section 2.2.41; MS-CIFS; RFC 1002";
+    begins [Opening::client(SESSION), Opening::server(SESSION)]
 }
 
 /// One message by its magic.
@@ -19,6 +21,9 @@ enum Message {
     Encrypted,
     Compressed,
 }
+
+/// First bytes of the packets of a session.
+const SESSION: First = First::of(&[0]).or(First::range(0x81, 0x85));
 
 /// Commands that set up a session and the way to a share: negotiate to tree disconnect.
 const SET_UP: std::ops::RangeInclusive<u16> = 0..=4;

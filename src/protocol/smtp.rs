@@ -6,7 +6,8 @@ use super::{Probe, Seen, detector};
 detector! {
     Smtp: "smtp"; Stream, ports [25, 587, 2525, 24], Either;
     "SMTP and LMTP: greeting and hello, STARTTLS and its refusal, AUTH";
-    "RFC 5321, 2033, 3207, 4954"
+    "RFC 5321, 2033, 3207, 4954";
+    begins [SHAPE.greeted(), SHAPE.joined()]
 }
 
 fn probe(seen: &Seen<'_>) -> Option<Probe> {

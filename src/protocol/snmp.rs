@@ -1,5 +1,6 @@
 //! SNMP 1 to 3: a community in the clear, or security whose flags say whether it encrypts.
 
+use super::first::{First, Opening};
 use super::seen::Fit;
 use super::{Detection, Probe, Seen, detector};
 use crate::model::Encryption;
@@ -8,7 +9,8 @@ use crate::model::der::{Element, Elements, OCTETS, SEQUENCE};
 detector! {
     Snmp: "snmp"; Both, ports [161, 162], Either;
     "SNMP: versions 1 and 2 with their community, version 3 with and without privacy";
-    "RFC 1157, 3416, 3412"
+    "RFC 1157, 3416, 3412";
+    begins [Opening::client(First::of(&[SEQUENCE])), Opening::server(First::of(&[SEQUENCE]))]
 }
 
 /// Versions as written.

@@ -1,13 +1,15 @@
 //! SOCKS 4 and 5 (RFC 1928): the way through a proxy, and what goes through it.
 
 use super::bytes::{Cursor, plain_name};
+use super::first::{First, Opening};
 use super::{Detection, Probe, Seen, detector, http};
 use std::net::Ipv4Addr;
 
 detector! {
     Socks: "socks"; Stream, ports [1080, 9050], Either;
     "SOCKS 4 and 5: methods, request and answer, passwords, and the protocol inside";
-    "RFC 1928, 1929; SOCKS 4"
+    "RFC 1928, 1929; SOCKS 4";
+    begins [Opening::client(First::of(&[4, 5]))]
 }
 
 /// What a way through a proxy says of itself.

@@ -1,12 +1,14 @@
 //! STOMP: a frame of CONNECT with headers, answered by CONNECTED.
 
 use super::bytes::{contains, contains_any, first_line};
+use super::first::{First, Opening};
 use super::{Detection, Probe, Seen, detector};
 
 detector! {
     Stomp: "stomp"; Stream, ports [61613], Clear;
     "STOMP: CONNECT and CONNECTED, the passcode";
-    "STOMP protocol specification 1.2"
+    "STOMP protocol specification 1.2";
+    begins [Opening::client(First::of(b"CS")), Opening::server(First::of(b"C"))]
 }
 
 fn probe(seen: &Seen<'_>) -> Option<Probe> {

@@ -4,13 +4,15 @@
 //! not tell.
 
 use super::bytes::Cursor;
+use super::first::{First, Opening};
 use super::{Detection, Probe, Seen, detector};
 use crate::model::WhyUnknown;
 
 detector! {
     Stun: "stun"; Both, ports [3478, 3479, 5349, 19302], Either;
     "STUN and TURN: headers with the magic number; media beside them are told apart";
-    "RFC 8489, 8656, 3489, 7983"
+    "RFC 8489, 8656, 3489, 7983";
+    begins [Opening::client(First::masked(0xc0, 0)), Opening::server(First::masked(0xc0, 0))]
 }
 
 /// What a datagram on a STUN port is.

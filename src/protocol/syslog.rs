@@ -1,12 +1,14 @@
 //! Syslog (RFC 5424, 3164): a priority in angle brackets and text, over UDP and TCP.
 
 use super::bytes::is_text;
+use super::first::{First, Opening};
 use super::{Detection, Probe, Seen, detector};
 
 detector! {
     Syslog: "syslog"; Both, ports [514, 601], Clear;
     "Syslog: a priority in angle brackets and text behind it, counted in TCP";
-    "RFC 5424, 3164, 6587"
+    "RFC 5424, 3164, 6587";
+    begins [Opening::client(First::of(b"<0123456789"))]
 }
 
 fn probe(seen: &Seen<'_>) -> Option<Probe> {

@@ -4,13 +4,15 @@
 //! TLS and is left to `tls`.
 
 use super::bytes::{Cursor, contains};
+use super::first::{First, Opening};
 use super::{Detection, Probe, Seen, detector};
 use crate::model::{Encryption, Proof, Protection, WhyUnknown};
 
 detector! {
     Tds: "tds"; Stream, ports [1433], Either;
     "SQL Server: PRELOGIN and what it agrees on, login and batches in the clear";
-    "MS-TDS sections 2.2.3 and 2.2.6.5"
+    "MS-TDS sections 2.2.3 and 2.2.6.5";
+    begins [Opening::client(First::of(&[BATCH, 2, RPC, 6, 7, 14, LOGIN, PRELOGIN]))]
 }
 
 const BATCH: u8 = 1;

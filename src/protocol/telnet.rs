@@ -1,12 +1,18 @@
 //! Telnet (RFC 854): options behind the byte 255; logins by their prompts.
 
 use super::bytes::contains_any;
+use super::first::{First, Opening};
 use super::{Detection, Probe, Seen, detector};
 
 detector! {
     Telnet: "telnet"; Stream, ports [23, 2323], Clear;
     "Telnet: options of either side, logins by their prompts";
-    "RFC 854, 855"
+    "RFC 854, 855";
+    begins [
+        Opening::client(First::of(&[0xff])),
+        Opening::server(First::of(&[0xff])),
+        Opening::ANY.hinted()
+    ]
 }
 
 fn probe(seen: &Seen<'_>) -> Option<Probe> {

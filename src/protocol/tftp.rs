@@ -2,12 +2,14 @@
 //! between other ports.
 
 use super::bytes::Cursor;
+use super::first::{First, Opening};
 use super::{Detection, Probe, Seen, detector};
 
 detector! {
     Tftp: "tftp"; Datagram, ports [69], Clear;
     "TFTP: requests with name and mode; blocks and acknowledgements that count";
-    "RFC 1350, 2347"
+    "RFC 1350, 2347";
+    begins [Opening::client(First::of(&[0])), Opening::server(First::of(&[0]))]
 }
 
 fn probe(seen: &Seen<'_>) -> Option<Probe> {

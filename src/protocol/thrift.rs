@@ -1,13 +1,15 @@
 //! Thrift: strict binary messages, bare or framed, and the compact form.
 
 use super::bytes::Cursor;
+use super::first::{First, Opening};
 use super::seen::Fit;
 use super::{Detection, Probe, Seen, detector};
 
 detector! {
     Thrift: "thrift"; Stream, ports [9090, 9083, 10000], Clear;
     "Thrift: binary and compact messages with a method's name, bare or framed";
-    "Apache Thrift, protocol specifications"
+    "Apache Thrift, protocol specifications";
+    begins [Opening::each(First::of(&[0, 1, 2, 3, 0x80, 0x82]))]
 }
 
 fn probe(seen: &Seen<'_>) -> Option<Probe> {

@@ -1,13 +1,15 @@
 //! Remote frame buffer of VNC (RFC 6143): both sides name their version, then settle security.
 
 use super::bytes::find;
+use super::first::{First, Opening};
 use super::{Detection, Probe, Seen, detector, tls};
 use crate::model::WhyUnknown;
 
 detector! {
     Vnc: "vnc"; Stream, ports [5900, 5901, 5902], Either;
     "VNC: versions of both sides, the kind of security that was chosen, TLS behind it";
-    "RFC 6143; VeNCrypt"
+    "RFC 6143; VeNCrypt";
+    begins [Opening::client(First::of(b"R")), Opening::server(First::of(b"R"))]
 }
 
 fn probe(seen: &Seen<'_>) -> Option<Probe> {

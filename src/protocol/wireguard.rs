@@ -1,12 +1,14 @@
 //! WireGuard: four message types with three reserved zero bytes and exact lengths.
 
+use super::first::{First, Opening};
 use super::{Detection, Probe, Seen, detector};
 use crate::model::Encryption;
 
 detector! {
     WireGuard: "wireguard"; Datagram, ports [51820, 51821, 51871], Encrypted;
     "WireGuard: a handshake of both sides, or three data messages of one receiver";
-    "WireGuard: Next Generation Kernel Network Tunnel, section 5.4"
+    "WireGuard: Next Generation Kernel Network Tunnel, section 5.4";
+    begins [Opening::each(First::range(1, 4))]
 }
 
 fn probe(seen: &Seen<'_>) -> Option<Probe> {

@@ -1,12 +1,14 @@
 //! X11: a set-up request in one byte order, with a cookie that lets anyone in.
 
 use super::bytes::contains;
+use super::first::{First, Opening};
 use super::{Detection, Probe, Seen, detector};
 
 detector! {
     X11: "x11"; Stream, ports [6000, 6001, 6010], Clear;
     "X11: the set-up request and its answer, the cookie in it";
-    "X Window System Protocol, chapter 8"
+    "X Window System Protocol, chapter 8";
+    begins [Opening::client(First::of(b"lB"))]
 }
 
 fn probe(seen: &Seen<'_>) -> Option<Probe> {

@@ -1,6 +1,7 @@
 //! XMPP (RFC 6120): streams of XML, STARTTLS inside, SASL PLAIN.
 
 use super::bytes::{contains, contains_any, starts_with_any};
+use super::first::{First, Opening};
 use super::lines::{Upgrade, Upgraded};
 use super::{Detection, Probe, Seen, detector};
 use crate::model::{Proof, Protection, WhyUnknown};
@@ -8,7 +9,8 @@ use crate::model::{Proof, Protection, WhyUnknown};
 detector! {
     Xmpp: "xmpp"; Stream, ports [5222, 5269, 5280], Either;
     "XMPP: XML streams, STARTTLS and its refusal, SASL PLAIN";
-    "RFC 6120"
+    "RFC 6120";
+    begins [Opening::client(First::of(b"<")), Opening::server(First::of(b"<"))]
 }
 
 fn probe(seen: &Seen<'_>) -> Option<Probe> {

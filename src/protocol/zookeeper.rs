@@ -1,12 +1,14 @@
 //! ZooKeeper: a connect request of fixed size, or the four-letter words of operators.
 
 use super::bytes::{Cursor, contains};
+use super::first::{First, Opening};
 use super::{Detection, Probe, Seen, detector};
 
 detector! {
     Zookeeper: "zookeeper"; Stream, ports [2181, 2182], Clear;
     "ZooKeeper: connect request and answer, four-letter words, digest credentials";
-    "Apache ZooKeeper, jute definitions of ConnectRequest"
+    "Apache ZooKeeper, jute definitions of ConnectRequest";
+    begins [Opening::client(First::words(WORDS).or(First::of(&[0])))]
 }
 
 const WORDS: &[&[u8]] = &[

@@ -3,7 +3,9 @@
 
 #![allow(dead_code, clippy::disallowed_methods, reason = "every test file uses its own part, CI among it")]
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use watertight::analysis::{self, Analysis};
 use watertight::check::CHECKS;
@@ -257,4 +259,13 @@ pub fn exposure_lines(analysis: &Analysis) -> Vec<String> {
     let mut lines: Vec<String> = open.chain(dead).collect();
     lines.sort();
     lines
+}
+
+/// A capture as it is read, unpacked where it is packed.
+pub fn open_capture(path: &Path) -> Box<dyn Read> {
+    let file = File::open(path).expect("a capture");
+    match path.extension().is_some_and(|ending| ending == "gz") {
+        true => Box::new(flate2::read::MultiGzDecoder::new(file)),
+        false => Box::new(file),
+    }
 }

@@ -4,6 +4,7 @@
 mod initial;
 
 use super::bytes::{Cursor, find, plain_name};
+use super::first::{First, Opening};
 use super::tls::hello::{Carrier, Hello};
 use super::{Detection, Probe, Seen, detector, tls};
 use crate::model::Encryption;
@@ -11,8 +12,12 @@ use crate::model::Encryption;
 detector! {
     Quic: "quic"; Datagram, ports [443, 8443, 853, 784], Encrypted;
     "QUIC: long headers of known versions, the server name inside the Initial packet";
-    "RFC 9000, 9001, 9369"
+    "RFC 9000, 9001, 9369";
+    begins [Opening::client(HEADS), Opening::server(HEADS)]
 }
+
+/// First bytes of long headers, and of Google's public ones.
+const HEADS: First = First::masked(0x80, 0x80).or(First::masked(0x89, 0x09));
 
 fn probe(seen: &Seen<'_>) -> Option<Probe> {
     let long = seen.datagrams().find_map(Long::read);

@@ -8,6 +8,7 @@ pub(super) mod hello;
 mod mutual;
 pub(super) mod record;
 
+use super::first::First;
 use super::{Detection, Probe, Seen, detector};
 use crate::model::{Encryption, Proof, Protection, WhyUnknown};
 use certificate::{describe, describe_client, leaf};
@@ -35,6 +36,9 @@ fn probe(seen: &Seen<'_>) -> Option<Probe> {
     }
     late(client, server)
 }
+
+/// First bytes of a record.
+pub(super) const RECORD: First = First::range(CHANGE_CIPHER, 24);
 
 /// The kinds of handshake messages that are asked for.
 const CERTIFICATE: u8 = 11;
