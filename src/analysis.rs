@@ -18,6 +18,7 @@ use crate::observed::{self, Directory, Follower, Names, Observed, ObservedFlow, 
 use crate::policy::{self, Dataplane, DataplaneKind};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
+use std::net::IpAddr;
 
 /// Everything that is known after a run.
 #[derive(Debug)]
@@ -277,8 +278,7 @@ pub fn observe(
     let mut witnesses: Vec<Witness<'_>> = (0..workers.max(1)).map(|_| Witness::new(&directory)).collect();
     let (summary, errors) = capture::read_in_parallel(inputs, limits, &mut witnesses);
     let flows = observed::join(Witness::flows(witnesses));
-    let mut learned = Names::default();
-    flows.iter().for_each(|seen| learn(&mut learned, &seen, &directory));
+    let learned = Names::of_flows(&flows, |address| is_nameless(&directory, address));
     let bad: BTreeSet<usize> = errors.iter().map(|(number, _)| *number).collect();
     let good = names.iter().enumerate().filter(|(number, _)| !bad.contains(number));
     let observed = Observed {
@@ -324,8 +324,12 @@ pub fn attributed(mut flows: Vec<ObservedFlow>, directory: &Directory<'_>) -> Ve
 
 /// Learns the names that a flow gives to addresses outside.
 pub fn learn(names: &mut Names, seen: &ObservedFlow, directory: &Directory<'_>) {
-    let nameless = |address| matches!(directory.party(address), Party::Outside | Party::Unknown);
-    names.learn(&seen.detection, seen.flow.responder.ip, nameless);
+    names.learn(&seen.detection, seen.flow.responder.ip, |address| is_nameless(directory, address));
+}
+
+/// Whether no object gives a name to an address.
+fn is_nameless(directory: &Directory<'_>, address: IpAddr) -> bool {
+    matches!(directory.party(address), Party::Outside | Party::Unknown)
 }
 
 impl Analysis {

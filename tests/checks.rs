@@ -72,10 +72,10 @@ fn flow(line: &str) -> (Flow, Detection) {
         _ => Protection::Unknown(WhyUnknown::NoMatch),
     };
     let known = |name: &str| FACTS.into_iter().find(|k| *k == name).expect("a known fact");
-    let fact = |word: &&str| word.split_once('=').map(|(name, value)| (known(name), value.to_owned()));
+    let fact = |word: &&str| word.split_once('=').map(|(name, value)| (known(name), value.to_owned().into()));
     let facts = words[6..].iter().filter_map(fact).collect();
     let protocol: &'static str = Box::leak(words[4].to_owned().into_boxed_str());
-    let why = "as the page says".to_owned();
+    let why = "as the page says".into();
     (flow, Detection { protocol, protection, why, facts, names: Vec::new() })
 }
 

@@ -289,7 +289,7 @@ fn what_was_seen_in_the_clear_breaks_where_the_server_becomes_strict() {
             evicted: false,
             seen: Seen::default(),
         };
-        let why = "written by hand".to_owned();
+        let why = "written by hand".into();
         let detection = Detection { protocol: "http", protection, why, facts: Vec::new(), names: Vec::new() };
         let (initiator, responder) = attribute(&directory, &flow);
         ObservedFlow { flow, detection: detection.into(), initiator, responder, stretch: Stretch::Wire }

@@ -89,7 +89,7 @@ fn outcomes(folder: &Path) -> BTreeMap<(String, String), Vec<String>> {
 /// What the bytes of a flow show.
 fn shown(seen: &ObservedFlow) -> &'static str {
     let certificate = seen.detection.facts.iter().find(|(name, _)| *name == "client_certificate");
-    let certificate = certificate.map(|(_, value)| value.as_str());
+    let certificate = certificate.map(|(_, value)| value.as_ref());
     match (seen.detection.protection, seen.flow.seen.answer, certificate) {
         (Protection::Encrypted(Encryption::MutualTls), ..) => "mutual",
         (Protection::Encrypted(Encryption::Tls), _, Some("not-shown")) => "one-way",

@@ -315,7 +315,7 @@ fn case_177_the_name_of_the_mesh_tells_the_service_behind_a_gateway() {
     let tape = Tape::new(Link::Ethernet).case(WEB, (CRON, 15_443), &case);
     let analysis = review(&sidecars(""), &tape);
     let facts = &nth(&analysis, 0).detection.facts;
-    let fact = |wanted| facts.iter().find(|(name, _)| *name == wanted).map(|(_, value)| value.as_str());
+    let fact = |wanted| facts.iter().find(|(name, _)| *name == wanted).map(|(_, value)| value.as_ref());
     assert_eq!(fact("mesh"), Some("istio"));
     let service = fact("mesh_service").expect("the service");
     assert!(

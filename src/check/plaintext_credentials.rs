@@ -37,5 +37,5 @@ fn leaks(seen: &ObservedFlow) -> bool {
 
 /// What sort of secret was seen; the secret itself was never kept.
 fn kind(seen: &ObservedFlow) -> Option<&str> {
-    seen.detection.facts.iter().find(|(name, _)| *name == "credentials").map(|(_, kind)| kind.as_str())
+    seen.detection.facts.iter().find(|(name, _)| *name == "credentials").map(|(_, kind)| kind.as_ref())
 }

@@ -178,7 +178,7 @@ pub(super) fn is_ours(seen: &ObservedFlow) -> bool {
 
 /// A fact that a detector found, by its name.
 pub(super) fn fact<'a>(seen: &'a ObservedFlow, wanted: &str) -> Option<&'a str> {
-    seen.detection.facts.iter().find(|(name, _)| *name == wanted).map(|(_, value)| value.as_str())
+    seen.detection.facts.iter().find(|(name, _)| *name == wanted).map(|(_, value)| value.as_ref())
 }
 
 /// One finding for each subject and detail; the number of flows goes into its message.

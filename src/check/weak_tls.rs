@@ -7,6 +7,7 @@ use super::{Evidence, Finding, check};
 use crate::graph::TlsVersion;
 use crate::model::{ExpectedProtection, Proof, Protection, Protocol};
 use crate::observed::ObservedFlow;
+use std::borrow::Cow;
 
 check! {
     WeakTls, "weak-tls", Medium, "TLS that is too old or does not encrypt.",
@@ -67,7 +68,7 @@ fn is_below(evidence: &Evidence<'_>, seen: &ObservedFlow, least: TlsVersion) -> 
 const OLD: [&str; 4] = ["SSL3", "TLS1.0", "TLS1.1", "DTLS1.0"];
 
 fn leaks(seen: &ObservedFlow) -> bool {
-    let old = |(name, value): &(&str, String)| *name == "version" && OLD.contains(&value.as_str());
+    let old = |(name, value): &(&str, Cow<'_, str>)| *name == "version" && OLD.contains(&value.as_ref());
     let failed = matches!(seen.detection.protection, Protection::Unknown(_));
     seen.detection.protection == Protection::Plaintext(Proof::NullCipher)
         || (!failed && (seen.detection.facts.iter().any(old) || fact(seen, "weak_cipher").is_some()))

@@ -3,8 +3,8 @@
 
 use super::attribute::Holder;
 use super::packed::{self, Beginning, LONGEST};
-use super::{ObservedFlow, Party};
-use crate::capture::{Flow, Place, SeenMore};
+use super::{ObservedFlow, Party, Stretch};
+use crate::capture::{Flow, FlowEnd, Place, SeenMore, Transport};
 use crate::protocol::Detection;
 use hashbrown::HashMap;
 use std::net::IpAddr;
@@ -38,6 +38,50 @@ impl Spot {
     }
 }
 
+/// A flow as it is kept.
+#[expect(clippy::large_enum_variant, reason = "nearly all are shared, and a box would be an allocation each")]
+#[derive(Debug)]
+pub enum Stored<'a> {
+    /// With what it shares with others.
+    Shared(Kept<'a>),
+    /// By itself: joined of several legs, met inside of a pod, or added by hand.
+    Whole(Box<ObservedFlow>),
+}
+
+/// A flow that shares with others what it has in common with them.
+#[derive(Debug)]
+pub struct Kept<'a> {
+    /// Without first bytes, encapsulations, tunnel and places.
+    pub flow: Flow,
+    /// Protocol and protection.
+    pub detection: &'a Detection,
+    /// Who opened it.
+    pub initiator: &'a Party,
+    /// Who was called.
+    pub responder: &'a Party,
+    /// Encapsulations, tunnel and places, where there are any.
+    pub around: Option<&'a Around>,
+    /// The number of `detection`.
+    pub verdict: SharedNumber,
+    /// The number of `around`; one for all that have none.
+    pub surroundings: SharedNumber,
+}
+
+/// Numbers something that flows share: what has one number is the same, and lives as long as the
+/// flows do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SharedNumber {
+    part: u32,
+    number: u32,
+}
+
+impl SharedNumber {
+    /// A place among some, for tables that keep what was met last.
+    pub fn slot(self, among: usize) -> usize {
+        (self.number as usize).wrapping_mul(31).wrapping_add(self.part as usize) % among.max(1)
+    }
+}
+
 /// The packed flows of one worker, with what they share.
 #[derive(Debug, Default)]
 pub(super) struct Part {
@@ -52,10 +96,13 @@ pub(super) struct Part {
 
 /// What is around a flow: encapsulations, the ends of the tunnel, places.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
-struct Around {
-    via: Vec<String>,
-    tunnel: Option<(IpAddr, IpAddr)>,
-    places: Vec<Place>,
+pub struct Around {
+    /// Encapsulations, outermost first.
+    pub via: Vec<String>,
+    /// Ends of the outermost tunnel.
+    pub tunnel: Option<(IpAddr, IpAddr)>,
+    /// All places at which it was met, where there are several.
+    pub places: Vec<Place>,
 }
 
 impl Part {
@@ -122,6 +169,15 @@ impl Part {
         number
     }
 
+    fn party_of<'a>(&'a self, number: u32, numbered: &'a [Party]) -> &'a Party {
+        let list = if number & 1 == 0 { numbered } else { &self.told };
+        &list[number as usize >> 1]
+    }
+
+    fn around_of(&self, number: u32) -> Option<&Around> {
+        (number as usize).checked_sub(1).and_then(|row| self.arounds.get(row))
+    }
+
     /// The bytes from a place on.
     fn bytes(&self, at: usize) -> &[u8] {
         self.chunks.get(at / CHUNK).and_then(|chunk| chunk.get(at % CHUNK..)).unwrap_or(&[])
@@ -129,7 +185,7 @@ impl Part {
 
     fn unpack(&self, at: usize, numbered: &[Party]) -> ObservedFlow {
         let packed::Numbered { mut flow, verdict, parties, around } = packed::unpack(self.bytes(at));
-        if let Some(around) = (around as usize).checked_sub(1).and_then(|row| self.arounds.get(row)) {
+        if let Some(around) = self.around_of(around) {
             flow.via.clone_from(&around.via);
             let more = flow.seen.more.get_or_insert_default();
             (more.tunnel, more.places) = (around.tunnel, around.places.clone());
@@ -137,10 +193,7 @@ impl Part {
                 flow.seen.more = None;
             }
         }
-        let [initiator, responder] = parties.map(|number| {
-            let list = if number & 1 == 0 { numbered } else { &self.told };
-            list[number as usize >> 1].clone()
-        });
+        let [initiator, responder] = parties.map(|number| self.party_of(number, numbered).clone());
         let named: ObservedFlow = (flow, self.verdicts[verdict as usize].clone()).into();
         ObservedFlow { initiator, responder, ..named }
     }
@@ -171,6 +224,58 @@ impl Flows {
     /// All flows in their order.
     pub fn iter(&self) -> impl Iterator<Item = ObservedFlow> + '_ {
         self.order.iter().map(|spot| self.get(*spot))
+    }
+
+    /// All flows in their order, as they are kept: nothing that they share is copied.
+    pub fn stored(&self) -> impl Iterator<Item = Stored<'_>> {
+        self.order.iter().map(|spot| self.stored_at(*spot))
+    }
+
+    /// Those flows, as they are kept, whose verdict is wanted; each verdict is asked about once.
+    pub fn stored_with(&self, wanted: impl Fn(&Detection) -> bool) -> impl Iterator<Item = Stored<'_>> {
+        let of = |part: &Arc<Part>| part.verdicts.iter().map(|verdict| wanted(verdict)).collect();
+        let known: Vec<Vec<bool>> = self.parts.iter().map(of).collect();
+        let wanted = move |spot: &&Spot| match spot.parts() {
+            (WHOLE, at) => wanted(&self.whole[at].detection),
+            (part, at) => {
+                let verdict = packed::glance(self.parts[part as usize].bytes(at)).verdict;
+                known[part as usize].get(verdict as usize).copied().unwrap_or(true)
+            }
+        };
+        self.order.iter().filter(wanted).map(|spot| self.stored_at(*spot))
+    }
+
+    fn stored_at(&self, spot: Spot) -> Stored<'_> {
+        let (part, at) = spot.parts();
+        if part == WHOLE {
+            return Stored::Whole(Box::new(self.whole[at].clone()));
+        }
+        let shared = &self.parts[part as usize];
+        let packed::Numbered { flow, verdict, parties, around } = packed::unpack(shared.bytes(at));
+        if Stretch::of(&flow) != Stretch::Wire {
+            // Its verdict says so.
+            return Stored::Whole(Box::new(self.get(spot)));
+        }
+        let numbered = |number: u32| SharedNumber { part: part as u32, number };
+        let [initiator, responder] = parties.map(|number| shared.party_of(number, &self.parties));
+        Stored::Shared(Kept {
+            flow,
+            detection: &shared.verdicts[verdict as usize],
+            initiator,
+            responder,
+            around: shared.around_of(around),
+            verdict: numbered(verdict),
+            surroundings: numbered(around),
+        })
+    }
+
+    /// What decides the order of flows that began at the same time.
+    pub(super) fn rank(&self, spot: Spot) -> (FlowEnd, FlowEnd, Transport, u64) {
+        let rank = |flow: &Flow| (flow.initiator, flow.responder, flow.transport, flow.last);
+        match spot.parts() {
+            (WHOLE, at) => rank(&self.whole[at].flow),
+            (part, at) => rank(&packed::unpack(self.parts[part as usize].bytes(at)).flow),
+        }
     }
 
     /// Adds a flow behind the others.
@@ -207,7 +312,7 @@ impl Flows {
         if part == WHOLE {
             let flow = &self.whole[at].flow;
             let opened = flow.seen.opening.map(|opening| opening.initiator);
-            return Beginning { first: flow.first, transport: flow.transport, opened };
+            return Beginning { first: flow.first, transport: flow.transport, verdict: 0, opened };
         }
         packed::glance(self.parts[part as usize].bytes(at))
     }

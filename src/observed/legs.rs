@@ -16,6 +16,9 @@ use std::collections::{BTreeMap, BTreeSet};
 const TCP_WINDOW: u64 = 1_000_000_000;
 const UDP_WINDOW: u64 = 100_000_000;
 
+/// Bits of a flow's place in the order: more flows than that are not kept.
+const PLACE: u32 = 31;
+
 /// Puts flows into the order of time and joins those that are legs of one connection.
 pub fn join(mut flows: Flows) -> Flows {
     sort(&mut flows);
@@ -42,27 +45,33 @@ pub fn join(mut flows: Flows) -> Flows {
 
 /// Sorts by the time of the first packet; what is left decides where times are equal.
 fn sort(flows: &mut Flows) {
-    let rest = |spot: Spot| {
-        let ObservedFlow { flow, .. } = flows.get(spot);
-        (flow.initiator, flow.responder, flow.transport, flow.last)
-    };
     let mut times: Vec<(u64, Spot)> =
         flows.spots().iter().map(|spot| (flows.glance(*spot).first, *spot)).collect();
-    times.sort_unstable_by(|(one, a), (other, b)| one.cmp(other).then_with(|| rest(*a).cmp(&rest(*b))));
+    times.sort_unstable_by_key(|(first, _)| *first);
+    for same in times.chunk_by_mut(|(one, _), (other, _)| one == other).filter(|same| same.len() > 1) {
+        same.sort_by_cached_key(|(_, spot)| flows.rank(*spot));
+    }
     let order = times.into_iter().map(|(_, spot)| spot).collect();
     flows.reorder(order);
 }
 
 /// Flows that were opened with the same number, in the order of time, where there are several.
 fn candidates(flows: &Flows) -> Vec<Vec<u32>> {
-    let number = |(at, spot): (usize, &Spot)| {
+    // Transport, number and place in the order in one word, which sorts fast.
+    let word = |(at, spot): (usize, &Spot)| {
         let seen = flows.glance(*spot);
-        Some((seen.transport, seen.opened?, at as u32))
+        let transport = match seen.transport {
+            Transport::Tcp => 0,
+            Transport::Udp => 1,
+            // Nothing joins these.
+            Transport::Sctp | Transport::Icmp | Transport::Other(_) => return None,
+        };
+        Some(transport << 63 | u64::from(seen.opened?) << PLACE | at as u64 & ((1 << PLACE) - 1))
     };
-    let mut all: Vec<(Transport, u32, u32)> = flows.spots().iter().enumerate().filter_map(number).collect();
+    let mut all: Vec<u64> = flows.spots().iter().enumerate().filter_map(word).collect();
     all.sort_unstable();
-    let same = all.chunk_by(|one, other| (one.0, one.1) == (other.0, other.1));
-    same.filter(|group| group.len() > 1).map(|group| group.iter().map(|row| row.2).collect()).collect()
+    let same = all.chunk_by(|one, other| one >> PLACE == other >> PLACE).filter(|group| group.len() > 1);
+    same.map(|group| group.iter().map(|word| (word & ((1 << PLACE) - 1)) as u32).collect()).collect()
 }
 
 /// Which of some flows, in the order of time, are legs of one connection, where there are several.
@@ -167,13 +176,8 @@ mod tests {
             seen: Seen { opening: Some(opening), ..Seen::default() },
         };
         let protection = Protection::Unknown(WhyUnknown::NoMatch);
-        let detection = Detection {
-            protocol: "unknown",
-            protection,
-            why: "test".to_owned(),
-            facts: vec![],
-            names: vec![],
-        };
+        let detection =
+            Detection { protocol: "unknown", protection, why: "test".into(), facts: vec![], names: vec![] };
         (flow, Arc::new(detection)).into()
     }
 

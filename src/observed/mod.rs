@@ -12,7 +12,7 @@ mod stretch;
 mod witness;
 
 pub use attribute::{Directory, attribute};
-pub use flows::Flows;
+pub use flows::{Around, Flows, Kept, SharedNumber, Stored};
 pub use legs::join;
 pub use live::{Follower, Glance, Watch};
 pub use names::{NamedBy, Names};

@@ -1,8 +1,9 @@
 //! Names that flows give to addresses which no object holds: DNS answers, TLS server names, HTTP
 //! hosts. A name is what somebody on the wire said, so its evidence goes with it.
 
+use super::{Flows, Stored};
 use crate::protocol::Detection;
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
@@ -35,7 +36,7 @@ impl Names {
             }
         }
         let fact = |wanted: &str| {
-            detection.facts.iter().find(|(name, _)| *name == wanted).map(|(_, value)| value.as_str())
+            detection.facts.iter().find(|(name, _)| *name == wanted).map(|(_, value)| value.as_ref())
         };
         // What is asked of a proxy is the name of somebody behind it.
         if fact("inner").is_some() || fact("method") == Some("CONNECT") || !wanted(responder) {
@@ -48,6 +49,25 @@ impl Names {
         if let Some(host) = fact("host") {
             self.add(responder, NamedBy::HttpHost, without_port(host));
         }
+    }
+
+    /// Learns from all flows; `wanted` tells the addresses that need a name.
+    pub fn of_flows(flows: &Flows, wanted: impl Fn(IpAddr) -> bool) -> Names {
+        let mut names = Names::default();
+        // Flows to one server with one verdict say the same.
+        let mut heard = HashSet::new();
+        for stored in flows.stored_with(teaches) {
+            match stored {
+                Stored::Whole(seen) => names.learn(&seen.detection, seen.flow.responder.ip, &wanted),
+                Stored::Shared(kept) => {
+                    let responder = kept.flow.responder.ip;
+                    if heard.insert((kept.verdict, responder)) {
+                        names.learn(kept.detection, responder, &wanted);
+                    }
+                }
+            }
+        }
+        names
     }
 
     /// The best name of an address, and what it rests on.
@@ -93,6 +113,12 @@ impl NamedBy {
     }
 }
 
+/// Whether a verdict can give a name to anybody.
+fn teaches(detection: &Detection) -> bool {
+    let names = |(name, _): &(&str, _)| matches!(*name, "sni" | "host");
+    !detection.names.is_empty() || detection.facts.iter().any(names)
+}
+
 /// A host without its port; addresses in brackets are no names anyway.
 fn without_port(host: &str) -> &str {
     host.rsplit_once(':').map_or(host, |(name, _)| name)
@@ -104,9 +130,9 @@ mod tests {
     use crate::model::{Proof, Protection};
 
     fn detection(facts: Vec<(&'static str, &str)>, names: Vec<(IpAddr, String)>) -> Detection {
-        let facts = facts.into_iter().map(|(name, value)| (name, value.to_owned())).collect();
+        let facts = facts.into_iter().map(|(name, value)| (name, value.to_owned().into())).collect();
         let protection = Protection::Plaintext(Proof::Grammar);
-        Detection { protocol: "http", protection, why: String::new(), facts, names }
+        Detection { protocol: "http", protection, why: "".into(), facts, names }
     }
 
     #[test]

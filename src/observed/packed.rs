@@ -25,6 +25,7 @@ pub(super) struct Numbered {
 pub(super) struct Beginning {
     pub(super) first: u64,
     pub(super) transport: Transport,
+    pub(super) verdict: u32,
     /// The initiator's number.
     pub(super) opened: Option<u32>,
 }
@@ -83,6 +84,7 @@ pub(super) fn pack(out: &mut Vec<u8>, flow: &Flow, verdict: u32, parties: [u32; 
     out.push(answer | medium << 2);
     out.extend_from_slice(&transport_code(flow.transport));
     out.extend(flow.first.to_le_bytes());
+    number(out, u64::from(verdict));
     if let Some(opening) = opening {
         out.extend(opening.initiator.to_le_bytes());
         opening.responder.iter().for_each(|word| out.extend(word.to_le_bytes()));
@@ -102,7 +104,6 @@ pub(super) fn pack(out: &mut Vec<u8>, flow: &Flow, verdict: u32, parties: [u32; 
         number(out, counters.bytes);
     }
     number(out, flow.last.saturating_sub(flow.first));
-    number(out, u64::from(verdict));
     parties.iter().for_each(|party| number(out, u64::from(*party)));
     for (value, there) in [(u64::from(around), around != 0), (copies, copies != 0)] {
         if there {
@@ -119,6 +120,7 @@ pub(super) fn unpack(bytes: &[u8]) -> Numbered {
     let [told] = at.take();
     let transport = transport_of(at.take());
     let first = u64::from_le_bytes(at.take());
+    let verdict = at.number() as u32;
     let opening = has(OPENED).then(|| Opening {
         initiator: u32::from_le_bytes(at.take()),
         responder: has(ANSWERED).then(|| u32::from_le_bytes(at.take())),
@@ -128,7 +130,6 @@ pub(super) fn unpack(bytes: &[u8]) -> Numbered {
     let responder = at.end(has(RESPONDER_6));
     let [forward, backward] = [(); 2].map(|()| Counters { packets: at.number(), bytes: at.number() });
     let last = first.saturating_add(at.number());
-    let verdict = at.number() as u32;
     let parties = [(); 2].map(|()| at.number() as u32);
     let around = if has(AROUND) { at.number() as u32 } else { 0 };
     let copies = if has(COPIED) { at.number() } else { 0 };
@@ -163,13 +164,16 @@ pub(super) fn unpack(bytes: &[u8]) -> Numbered {
     Numbered { flow, verdict, parties, around }
 }
 
-/// The beginning of what [`pack`] wrote: when, over what, and with which number it was opened.
+/// The beginning of what [`pack`] wrote: when, over what, its verdict, and with which number it was
+/// opened.
 pub(super) fn glance(bytes: &[u8]) -> Beginning {
     let mut at = Reader(bytes);
     let facts = u16::from_le_bytes(at.take());
     let [_told] = at.take();
     let (transport, first) = (transport_of(at.take()), u64::from_le_bytes(at.take()));
-    Beginning { first, transport, opened: (facts & OPENED != 0).then(|| u32::from_le_bytes(at.take())) }
+    let verdict = at.number() as u32;
+    let opened = (facts & OPENED != 0).then(|| u32::from_le_bytes(at.take()));
+    Beginning { first, transport, verdict, opened }
 }
 
 /// A kind, and the number of an IP protocol without a kind of its own.
@@ -219,13 +223,19 @@ impl Reader<'_> {
 
     #[inline]
     fn number(&mut self) -> u64 {
-        let mut value = 0;
-        for shift in (0..64).step_by(7) {
+        let [first] = self.take();
+        if first < 0x80 { u64::from(first) } else { self.longer(first) }
+    }
+
+    fn longer(&mut self, first: u8) -> u64 {
+        let (mut value, mut shift) = (u64::from(first & 0x7f), 7);
+        while shift < 64 {
             let [byte] = self.take();
             value |= u64::from(byte & 0x7f) << shift;
             if byte & 0x80 == 0 {
                 break;
             }
+            shift += 7;
         }
         value
     }
@@ -302,6 +312,7 @@ mod tests {
             prop_assert!(bytes.len() <= LONGEST);
             let (found, seen) = (unpack(&bytes[3..]), glance(&bytes[3..]));
             prop_assert_eq!((seen.first, seen.transport), (flow.first, flow.transport));
+            prop_assert_eq!(seen.verdict, verdict);
             prop_assert_eq!(seen.opened, flow.seen.opening.map(|opening| opening.initiator));
             prop_assert_eq!(found.flow, flow);
             prop_assert_eq!((found.verdict, found.parties, found.around), (verdict, parties, around));

@@ -119,10 +119,10 @@ pub fn leave_open(flows: &mut Flows, is_ambient: impl Fn(&Party) -> bool) {
 pub(super) fn note(seen: &mut ObservedFlow) {
     let Some(words) = seen.stretch.words() else { return };
     let detection = Arc::make_mut(&mut seen.detection);
-    detection.facts.push(("stretch", words.to_owned()));
+    detection.facts.push(("stretch", words.into()));
     if seen.stretch == Stretch::Ambiguous && detection.protection.is_plaintext() {
         detection.protection = Protection::Unknown(WhyUnknown::AmbiguousInPod);
-        detection.why = format!("{}; it may be the leg inside of a pod", detection.why);
+        detection.why = format!("{}; it may be the leg inside of a pod", detection.why).into();
     }
 }
 

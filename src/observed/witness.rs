@@ -70,7 +70,7 @@ pub(super) fn doubtful(verdict: &Detection) -> Option<Detection> {
     }
     let mut doubtful = Detection::clone(verdict);
     doubtful.protection = Protection::Unknown(WhyUnknown::Evicted);
-    doubtful.why = format!("{}; judged early to bound memory, and TLS may have followed", verdict.why);
+    doubtful.why = format!("{}; judged early to bound memory, and TLS may have followed", verdict.why).into();
     Some(doubtful)
 }
 

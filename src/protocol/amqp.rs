@@ -36,7 +36,7 @@ fn upgrade(seen: &Seen<'_>, client: &[u8]) -> Option<Probe> {
         .certain()
 }
 
-fn clear(seen: &Seen<'_>, why: &str) -> Option<Probe> {
+fn clear(seen: &Seen<'_>, why: &'static str) -> Option<Probe> {
     // Start-Ok names the mechanism and carries its answer (section 1.4.2.2), so does sasl-init.
     let plain = contains(seen.client, b"\x05PLAIN\0\0\0") || contains(seen.client, b"\x05PLAIN\xa0");
     Detection::plain("amqp", why).with_credentials(plain.then_some("amqp-plain")).certain()

@@ -19,7 +19,7 @@ fn probe(seen: &Seen<'_>) -> Option<Probe> {
     }
     let mut detection = tls::judge(seen.client, seen.server, seen.time)?;
     let fact =
-        |name| detection.facts.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str());
+        |name| detection.facts.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_ref());
     if fact("alpn") != Some("h2") || fact("sni").is_some() {
         return None;
     }

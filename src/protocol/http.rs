@@ -195,6 +195,6 @@ pub(super) fn through(
         Protection::Encrypted(Encryption::Tls) => Protection::Encrypted(Encryption::UpgradedTls),
         other => other,
     };
-    let why = format!("inside the proxied connection: {}", inner.why);
+    let why = format!("inside the proxied connection: {}", inner.why).into();
     Some(Detection { protocol: name, protection, why, ..inner.clone() }.with("inner", inner.protocol))
 }

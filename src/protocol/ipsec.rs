@@ -37,7 +37,7 @@ fn probe(seen: &Seen<'_>) -> Option<Probe> {
     }
 }
 
-fn esp(seen: &Seen<'_>, why: &str) -> Option<Probe> {
+fn esp(seen: &Seen<'_>, why: &'static str) -> Option<Probe> {
     let clear = seen.datagrams().filter(|datagram| datagram.len() > 1).all(is_null);
     let detection = match clear {
         true => {

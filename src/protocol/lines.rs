@@ -83,7 +83,7 @@ impl Shape {
         }
     }
 
-    fn clear(&self, client: &[u8], proof: Proof, why: &str) -> Option<Probe> {
+    fn clear(&self, client: &[u8], proof: Proof, why: &'static str) -> Option<Probe> {
         let secret = self.secrets.iter().find(|(mark, _)| find(client, mark).is_some());
         let detection = Detection::new(self.name, Protection::Plaintext(proof), why);
         detection.with_credentials(secret.map(|(_, kind)| *kind)).certain()

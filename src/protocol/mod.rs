@@ -88,6 +88,7 @@ pub use seen::Seen;
 
 use crate::capture::{Flow, Handshake, Transport};
 use crate::model::{Encryption, Proof, Protection, WhyUnknown};
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 /// What a detector found.
@@ -98,9 +99,9 @@ pub struct Detection {
     /// Whether the content is protected.
     pub protection: Protection,
     /// What the verdict rests on, for people.
-    pub why: String,
+    pub why: Cow<'static, str>,
     /// Names and values worth a report; never payload and never a secret.
-    pub facts: Vec<(&'static str, String)>,
+    pub facts: Vec<(&'static str, Cow<'static, str>)>,
     /// Addresses that the flow gave a name (DNS answers).
     pub names: Vec<(IpAddr, String)>,
 }
@@ -337,7 +338,7 @@ const UPGRADES_LATER: &[&str] = &[
 
 /// Whether a conversation that was seen in the clear may have gone over to encryption later.
 pub fn may_upgrade(detection: &Detection) -> bool {
-    let tunnels = |(name, value): &(&str, String)| *name == "method" && value == "CONNECT";
+    let tunnels = |(name, value): &(&str, Cow<'_, str>)| *name == "method" && value == "CONNECT";
     match detection.protocol {
         // Text of a protocol that nobody knows may be anything.
         "unknown" => true,
@@ -360,24 +361,24 @@ impl Over {
 
 impl Detection {
     /// A clear-text protocol whose grammar fits.
-    fn plain(protocol: &'static str, why: impl Into<String>) -> Detection {
+    fn plain(protocol: &'static str, why: impl Into<Cow<'static, str>>) -> Detection {
         Detection::new(protocol, Protection::Plaintext(Proof::Grammar), why)
     }
 
-    fn encrypted(protocol: &'static str, by: Encryption, why: impl Into<String>) -> Detection {
+    fn encrypted(protocol: &'static str, by: Encryption, why: impl Into<Cow<'static, str>>) -> Detection {
         Detection::new(protocol, Protection::Encrypted(by), why)
     }
 
     /// The protocol is known, its protection is not.
-    fn unclear(protocol: &'static str, what: WhyUnknown, why: impl Into<String>) -> Detection {
+    fn unclear(protocol: &'static str, what: WhyUnknown, why: impl Into<Cow<'static, str>>) -> Detection {
         Detection::new(protocol, Protection::Unknown(what), why)
     }
 
-    fn new(protocol: &'static str, protection: Protection, why: impl Into<String>) -> Detection {
+    fn new(protocol: &'static str, protection: Protection, why: impl Into<Cow<'static, str>>) -> Detection {
         Detection { protocol, protection, why: why.into(), facts: Vec::new(), names: Vec::new() }
     }
 
-    fn with(mut self, name: &'static str, value: impl Into<String>) -> Detection {
+    fn with(mut self, name: &'static str, value: impl Into<Cow<'static, str>>) -> Detection {
         self.facts.push((name, value.into()));
         self
     }

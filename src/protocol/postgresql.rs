@@ -73,14 +73,14 @@ fn refused(code: u32, detection: Detection) -> Detection {
     match (code, detection.protection) {
         (SSL_REQUEST, Protection::Plaintext(_)) => Detection {
             protection: Protection::Plaintext(Proof::UpgradeRefused),
-            why: "the server refused TLS, and the startup followed in the clear".to_owned(),
+            why: "the server refused TLS, and the startup followed in the clear".into(),
             ..detection
         },
         _ => detection,
     }
 }
 
-fn unfinished(why: &str) -> Detection {
+fn unfinished(why: &'static str) -> Detection {
     Detection::unclear("postgresql", WhyUnknown::HandshakeIncomplete, why)
 }
 

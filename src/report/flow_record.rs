@@ -1,79 +1,199 @@
 //! The shape of a flow record, `watertight/flow/v1`: a line of JSON for each flow.
+//!
+//! What flows share, verdicts and what is around them, is put into words once and copied.
 
 use super::line::Line;
-use super::names::{observed_name, put_time, transport_name};
+use super::names::observed_name;
 use crate::analysis::Analysis;
-use crate::observed::{FlowEnd, ObservedFlow, Party};
+use crate::observed::{
+    Around, Flow, FlowEnd, Kept, Leg, ObservedFlow, Party, Place, SharedNumber, Stored, Transport,
+};
+use crate::protocol::Detection;
+use std::borrow::Cow;
 use std::io::{self, Write};
+use std::net::IpAddr;
+
+/// Bytes that are put together before they are written.
+const ENOUGH: usize = 128 << 10;
+/// Verdicts and surroundings whose words are kept.
+const REMEMBERED: usize = 1_024;
 
 /// Writes a line for each flow, by way of one buffer.
 pub(super) fn write(analysis: &Analysis, out: &mut dyn Write) -> io::Result<()> {
-    let mut line = Line::default();
-    for seen in analysis.observed.flows.iter() {
-        line.clear();
-        record(&mut line, analysis, &seen);
-        out.write_all(line.bytes())?;
+    let mut lines = Line::default();
+    let mut said = Said::default();
+    for stored in analysis.observed.flows.stored() {
+        match stored {
+            Stored::Whole(seen) => whole(&mut lines, analysis, &seen),
+            Stored::Shared(kept) => shared(&mut lines, analysis, &kept, &mut said),
+        }
+        if lines.bytes().len() >= ENOUGH {
+            out.write_all(lines.bytes())?;
+            lines.clear();
+        }
     }
-    Ok(())
+    out.write_all(lines.bytes())
 }
 
 /// Writes the line of one flow.
 pub(super) fn write_one(analysis: &Analysis, seen: &ObservedFlow, out: &mut dyn Write) -> io::Result<()> {
     let mut line = Line::default();
-    record(&mut line, analysis, seen);
+    whole(&mut line, analysis, seen);
     out.write_all(line.bytes())
 }
 
-/// All fields in their order; those at the end only where there is something to say.
-fn record(line: &mut Line, analysis: &Analysis, seen: &ObservedFlow) {
+/// Words for what was met lately, each in the slot that its number has.
+#[derive(Default)]
+struct Said {
+    verdicts: Words<Line>,
+    surroundings: Words<Surroundings>,
+}
+
+/// Words, each with the number of what they are for.
+struct Words<T>(Vec<(Option<SharedNumber>, T)>);
+
+impl<T: Default> Default for Words<T> {
+    fn default() -> Self {
+        Words((0..REMEMBERED).map(|_| (None, T::default())).collect())
+    }
+}
+
+impl<T> Words<T> {
+    /// The words for a number, which are made anew where others were in their slot.
+    fn of(&mut self, number: SharedNumber, say: impl FnOnce(&mut T)) -> &T {
+        let (known, words) = &mut self.0[number.slot(REMEMBERED)];
+        if *known != Some(number) {
+            say(words);
+            *known = Some(number);
+        }
+        words
+    }
+}
+
+/// The parts of a record that tell what was around a flow.
+#[derive(Default)]
+struct Surroundings {
+    via: Line,
+    tunnel: Line,
+    places: Line,
+}
+
+impl Surroundings {
+    fn say(&mut self, analysis: &Analysis, around: &Around) {
+        [&mut self.via, &mut self.tunnel, &mut self.places].into_iter().for_each(Line::clear);
+        texts(&mut self.via, &around.via);
+        tunnel(&mut self.tunnel, around.tunnel);
+        places(&mut self.places, analysis, &around.places);
+    }
+}
+
+/// The record of a flow that shares its verdict with others.
+fn shared(line: &mut Line, analysis: &Analysis, kept: &Kept<'_>, said: &mut Said) {
+    ends(line, analysis, &kept.flow, [kept.initiator, kept.responder]);
+    let words = said.verdicts.of(kept.verdict, |words| {
+        words.clear();
+        verdict(words, kept.detection);
+    });
+    line.put_bytes(words.bytes());
+    counts(line, &kept.flow);
+    let Some(around) = kept.around else {
+        complete(line, &kept.flow);
+        copies(line, kept.flow.seen.copies());
+        return line.put("}\n");
+    };
+    let words = said.surroundings.of(kept.surroundings, |words| words.say(analysis, around));
+    line.put_bytes(words.via.bytes());
+    complete(line, &kept.flow);
+    line.put_bytes(words.tunnel.bytes());
+    copies(line, kept.flow.seen.copies());
+    line.put_bytes(words.places.bytes());
+    line.put("}\n");
+}
+
+/// The record of a flow that stands by itself.
+fn whole(line: &mut Line, analysis: &Analysis, seen: &ObservedFlow) {
     let flow = &seen.flow;
+    ends(line, analysis, flow, [&seen.initiator, &seen.responder]);
+    verdict(line, &seen.detection);
+    counts(line, flow);
+    texts(line, &flow.via);
+    complete(line, flow);
+    // Few flows have a tunnel, several places, or several faces.
+    tunnel(line, flow.seen.tunnel());
+    copies(line, flow.seen.copies());
+    places(line, analysis, flow.seen.places());
+    legs(line, flow.seen.legs());
+    line.put("}\n");
+}
+
+/// From the beginning of a record to its transport.
+fn ends(line: &mut Line, analysis: &Analysis, flow: &Flow, [initiator, responder]: [&Party; 2]) {
     line.put("{\"schema\":\"watertight/flow/v1\",\"initiator\":{\"ip\":\"");
-    end(line, analysis, flow.initiator, &seen.initiator);
+    end(line, analysis, flow.initiator, initiator);
     line.put("},\"responder\":{\"ip\":\"");
-    end(line, analysis, flow.responder, &seen.responder);
+    end(line, analysis, flow.responder, responder);
     line.put("},\"transport\":\"");
-    line.put(&transport_name(flow));
+    match flow.transport {
+        Transport::Tcp => line.put("TCP"),
+        Transport::Udp => line.put("UDP"),
+        Transport::Sctp => line.put("SCTP"),
+        Transport::Icmp => line.put("ICMP"),
+        Transport::Other(number) => {
+            line.put("IP");
+            line.number(u64::from(number));
+        }
+    }
+}
+
+/// What is spoken, from the end of the transport to the facts.
+fn verdict(line: &mut Line, detection: &Detection) {
     line.put("\",\"protocol\":\"");
-    line.put(seen.detection.protocol);
+    line.put(detection.protocol);
     line.put("\",\"protection\":\"");
-    line.put(seen.detection.protection.word());
+    line.put(detection.protection.word());
     line.put("\",\"why\":");
-    line.text(&seen.detection.why);
+    line.text(&detection.why);
     line.put(",\"facts\":{");
-    facts(line, &seen.detection.facts);
+    facts(line, &detection.facts);
+}
+
+/// From behind the facts to the beginning of the encapsulations.
+fn counts(line: &mut Line, flow: &Flow) {
     line.put("},\"packets\":[");
     pair(line, flow.forward.packets, flow.backward.packets);
     line.put("],\"bytes\":[");
     pair(line, flow.forward.bytes, flow.backward.bytes);
     line.put("],\"first\":\"");
-    put_time(line, flow.first);
+    line.time(flow.first);
     line.put("\",\"last\":\"");
-    put_time(line, flow.last);
+    line.time(flow.last);
     line.put("\",\"via\":[");
-    texts(line, &flow.via);
-    let missing = flow.start.cut || flow.start.holes || flow.start.late || flow.evicted;
-    line.put(if missing { "],\"complete\":false" } else { "],\"complete\":true" });
-    if flow.seen.more.is_some() {
-        more(line, analysis, &flow.seen);
-    }
-    line.put("}\n");
 }
 
-/// What few flows have: a tunnel, several places, several faces.
-fn more(line: &mut Line, analysis: &Analysis, seen: &crate::observed::Seen) {
-    if let Some((low, high)) = seen.tunnel() {
-        line.put(",\"tunnel\":[\"");
-        line.address(low);
-        line.put("\",\"");
-        line.address(high);
-        line.put("\"]");
-    }
-    if seen.copies() > 0 {
+fn complete(line: &mut Line, flow: &Flow) {
+    let missing = flow.start.cut || flow.start.holes || flow.start.late || flow.evicted;
+    line.put(if missing { "],\"complete\":false" } else { "],\"complete\":true" });
+}
+
+fn tunnel(line: &mut Line, tunnel: Option<(IpAddr, IpAddr)>) {
+    let Some((low, high)) = tunnel else { return };
+    line.put(",\"tunnel\":[\"");
+    line.address(low);
+    line.put("\",\"");
+    line.address(high);
+    line.put("\"]");
+}
+
+fn copies(line: &mut Line, copies: u64) {
+    if copies > 0 {
         line.put(",\"copies\":");
-        line.number(seen.copies());
+        line.number(copies);
     }
+}
+
+fn places(line: &mut Line, analysis: &Analysis, places: &[Place]) {
     let mut before = ",\"places\":[";
-    for place in seen.places() {
+    for place in places {
         line.put(before);
         line.put("{\"capture\":");
         line.text(analysis.observed.captures.get(place.input).map_or("", String::as_str));
@@ -84,9 +204,12 @@ fn more(line: &mut Line, analysis: &Analysis, seen: &crate::observed::Seen) {
         line.put("]}");
         before = ",";
     }
-    line.put(if seen.places().is_empty() { "" } else { "]" });
-    before = ",\"joined\":[";
-    for leg in seen.legs() {
+    line.put(if places.is_empty() { "" } else { "]" });
+}
+
+fn legs(line: &mut Line, legs: &[Leg]) {
+    let mut before = ",\"joined\":[";
+    for leg in legs {
         line.put(before);
         line.put("{\"initiator\":\"");
         socket(line, leg.initiator);
@@ -95,7 +218,7 @@ fn more(line: &mut Line, analysis: &Analysis, seen: &crate::observed::Seen) {
         line.put("\"}");
         before = ",";
     }
-    line.put(if seen.legs().is_empty() { "" } else { "]" });
+    line.put(if legs.is_empty() { "" } else { "]" });
 }
 
 /// An end from its address on: the port, and who that is, where anybody said.
@@ -139,7 +262,7 @@ fn socket(line: &mut Line, end: FlowEnd) {
 }
 
 /// Facts sorted by their names; of those that have one name, the last.
-fn facts(line: &mut Line, facts: &[(&'static str, String)]) {
+fn facts(line: &mut Line, facts: &[(&'static str, Cow<'static, str>)]) {
     // A witness keeps them in order; whoever else made them pays for the sorting.
     let mut sorted = Vec::new();
     let mut all = facts;

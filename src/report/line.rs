@@ -3,11 +3,17 @@
 //!
 //! What is written between the values, names and commas, is left to the format.
 
+use std::io::Write;
 use std::net::IpAddr;
 
-/// A line in the making.
+/// Lines in the making.
 #[derive(Debug, Default)]
-pub(super) struct Line(Vec<u8>);
+pub(super) struct Line {
+    bytes: Vec<u8>,
+    /// The day of the last time that was written, and its text up to the `T`.
+    day: u64,
+    date: Option<[u8; 11]>,
+}
 
 /// All numbers of two digits.
 const PAIRS: &[u8; 200] = b"0001020304050607080910111213141516171819\
@@ -29,38 +35,65 @@ static ESCAPED: [bool; 256] = {
     table
 };
 
+/// The numbers that an octet can have, with a dot behind each.
+static OCTETS: [[u8; 4]; 256] = {
+    let mut table = [[b'.'; 4]; 256];
+    let mut number = 0;
+    while number < 256 {
+        let digits = [number / 100, number / 10 % 10, number % 10];
+        let skipped = octet_length(number as u8) as usize;
+        let mut at = 3 - skipped;
+        let mut to = 0;
+        while at < 3 {
+            table[number][to] = b'0' + digits[at] as u8;
+            (at, to) = (at + 1, to + 1);
+        }
+        number += 1;
+    }
+    table
+};
+
+/// How many digits an octet has.
+const fn octet_length(octet: u8) -> u8 {
+    match octet {
+        0..10 => 1,
+        10..100 => 2,
+        100..=255 => 3,
+    }
+}
+
 impl Line {
-    /// Begins a new line.
+    /// Begins anew.
     pub(super) fn clear(&mut self) {
-        self.0.clear();
+        self.bytes.clear();
     }
 
-    /// The line as it stands.
+    /// The lines as they stand.
     pub(super) fn bytes(&self) -> &[u8] {
-        &self.0
+        &self.bytes
     }
 
     /// Puts names, braces and commas as they are.
     #[inline]
     pub(super) fn put(&mut self, text: &str) {
-        self.0.extend_from_slice(text.as_bytes());
+        self.bytes.extend_from_slice(text.as_bytes());
     }
 
     /// A string with its quotes.
     pub(super) fn text(&mut self, text: &str) {
-        self.0.push(b'"');
+        self.bytes.push(b'"');
         let bytes = text.as_bytes();
         match bytes.iter().position(|byte| ESCAPED[usize::from(*byte)]) {
-            None => self.0.extend_from_slice(bytes),
+            None => self.bytes.extend_from_slice(bytes),
             Some(first) => self.escaped(bytes, first),
         }
-        self.0.push(b'"');
+        self.bytes.push(b'"');
     }
 
     #[cold]
     fn escaped(&mut self, bytes: &[u8], first: usize) {
         let (plain, rest) = bytes.split_at(first);
-        self.0.extend_from_slice(plain);
+        self.bytes.extend_from_slice(plain);
         for byte in rest {
             match byte {
                 b'"' => self.put("\\\""),
@@ -71,38 +104,40 @@ impl Line {
                 8 => self.put("\\b"),
                 12 => self.put("\\f"),
                 control if *control < 0x20 => self.put(&format!("\\u{control:04x}")),
-                other => self.0.push(*other),
+                other => self.bytes.push(*other),
             }
         }
+    }
+
+    /// What was put together elsewhere.
+    #[inline]
+    pub(super) fn put_bytes(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
     }
 
     /// A number without a sign.
     #[inline]
     pub(super) fn number(&mut self, value: u64) {
-        if value < 10 {
-            return self.0.push(b'0' + value as u8);
+        if value >= EIGHT_DIGITS {
+            return self.long(value);
         }
-        let mut digits = [0; 20];
-        let mut at = digits.len();
-        let mut rest = value;
-        while rest >= 10 {
-            at -= 2;
-            digits[at..at + 2].copy_from_slice(pair(rest % 100));
-            rest /= 100;
-        }
-        if rest > 0 {
-            at -= 1;
-            digits[at] = b'0' + rest as u8;
-        }
-        // A last pair may have brought a zero in front.
-        let at = if digits[at] == b'0' { at + 1 } else { at };
-        self.0.extend_from_slice(&digits[at..]);
+        let word = eight_digits(value);
+        let zeros = (word ^ u64::from_le_bytes([b'0'; 8])).trailing_zeros() as usize / 8;
+        self.last_of(word, 8 - zeros.min(7));
     }
 
-    /// Two digits of a number below 100.
+    #[cold]
+    fn long(&mut self, value: u64) {
+        self.number(value / EIGHT_DIGITS);
+        self.last_of(eight_digits(value % EIGHT_DIGITS), 8);
+    }
+
+    /// The last of eight digits: all eight are written, which needs no loop, and some taken back.
     #[inline]
-    pub(super) fn two(&mut self, value: u64) {
-        self.0.extend_from_slice(pair(value));
+    fn last_of(&mut self, word: u64, count: usize) {
+        let end = self.bytes.len() + count;
+        self.bytes.extend_from_slice(&(word >> (8 * (8 - count))).to_le_bytes());
+        self.bytes.truncate(end);
     }
 
     /// An address without quotes.
@@ -110,22 +145,84 @@ impl Line {
     pub(super) fn address(&mut self, address: IpAddr) {
         match address {
             IpAddr::V4(four) => {
-                let [first, rest @ ..] = four.octets();
-                self.number(u64::from(first));
-                for octet in rest {
-                    self.0.push(b'.');
-                    self.number(u64::from(octet));
+                for octet in four.octets() {
+                    let end = self.bytes.len() + usize::from(octet_length(octet)) + 1;
+                    self.bytes.extend_from_slice(&OCTETS[usize::from(octet)]);
+                    self.bytes.truncate(end);
                 }
+                self.bytes.pop();
             }
-            IpAddr::V6(_) => self.put(&address.to_string()),
+            // Nothing can fail: it is written into memory.
+            IpAddr::V6(six) => drop(write!(self.bytes, "{six}")),
         }
+    }
+
+    /// A moment, in nanoseconds since 1970, as RFC 3339 in UTC with microseconds.
+    #[inline]
+    pub(super) fn time(&mut self, nanos: u64) {
+        let (seconds, micros) = (nanos / 1_000_000_000, (nanos % 1_000_000_000 / 1_000) as u32);
+        let (day, rest) = (seconds / 86_400, (seconds % 86_400) as u32);
+        let date = match self.date {
+            Some(date) if self.day == day => date,
+            _ => self.begin_day(day),
+        };
+        let mut text = *b"YYYY-MM-DDThh:mm:ss.uuuuuuZ";
+        text[..11].copy_from_slice(&date);
+        let pairs = [
+            (11, rest / 3_600),
+            (14, rest / 60 % 60),
+            (17, rest % 60),
+            (20, micros / 10_000),
+            (22, micros / 100 % 100),
+            (24, micros % 100),
+        ];
+        for (at, value) in pairs {
+            text[at..at + 2].copy_from_slice(&pair(value));
+        }
+        self.bytes.extend_from_slice(&text);
+    }
+
+    #[cold]
+    fn begin_day(&mut self, day: u64) -> [u8; 11] {
+        let (year, month, of_month) = civil(day as i64);
+        let year = u32::try_from(year).unwrap_or_default();
+        let [a, b] = [pair(year / 100), pair(year)];
+        let [m, d] = [pair(month as u32), pair(of_month as u32)];
+        let date = [a[0], a[1], b[0], b[1], b'-', m[0], m[1], b'-', d[0], d[1], b'T'];
+        (self.day, self.date) = (day, Some(date));
+        date
     }
 }
 
+const EIGHT_DIGITS: u64 = 100_000_000;
+
+/// The eight digits of a number below 10^8, the first one lowest.
 #[inline]
-fn pair(value: u64) -> &'static [u8] {
+fn eight_digits(value: u64) -> u64 {
+    let (high, low) = ((value / 10_000) as u32, (value % 10_000) as u32);
+    let [a, b] = [pair(high / 100), pair(high % 100)];
+    let [c, d] = [pair(low / 100), pair(low % 100)];
+    u64::from_le_bytes([a[0], a[1], b[0], b[1], c[0], c[1], d[0], d[1]])
+}
+
+/// The last two digits of a number.
+#[inline]
+fn pair(value: u32) -> [u8; 2] {
     let at = (value % 100) as usize * 2;
-    &PAIRS[at..at + 2]
+    [PAIRS[at], PAIRS[at + 1]]
+}
+
+/// Days since 1970 → year, month, day of the Gregorian calendar.
+fn civil(days: i64) -> (i64, i64, i64) {
+    let shifted = days + 719_468;
+    let era = shifted.div_euclid(146_097);
+    let day_of_era = shifted.rem_euclid(146_097);
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_index = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_index + 2) / 5 + 1;
+    let month = if month_index < 10 { month_index + 3 } else { month_index - 9 };
+    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
 }
 
 #[cfg(test)]
@@ -155,8 +252,21 @@ mod tests {
 
     #[test]
     fn small_numbers_have_no_zero_in_front() {
-        for value in (0..1_100).chain([9_999, 10_000, 99_999, 100_000, u64::MAX]) {
+        let borders = [9_999, 10_000, 99_999, 100_000, 99_999_999, 100_000_000, 100_000_001, u64::MAX];
+        for value in (0..1_100).chain(borders) {
             assert_eq!(written(|line| line.number(value)), value.to_string());
         }
+    }
+
+    #[test]
+    fn all_octets_and_days_are_written() {
+        for octet in 0..=255_u8 {
+            let address = IpAddr::from([octet, 0, 255 - octet, octet]);
+            assert_eq!(written(|line| line.address(address)), address.to_string());
+        }
+        let leap = 1_709_251_199_999_999_000;
+        let texts = written(|line| [0, leap, leap + 1_000, leap].iter().for_each(|nanos| line.time(*nanos)));
+        let (first, second) = ("2024-02-29T23:59:59.999999Z", "2024-03-01T00:00:00.000000Z");
+        assert_eq!(texts, format!("1970-01-01T00:00:00.000000Z{first}{second}{first}"));
     }
 }

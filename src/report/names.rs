@@ -202,45 +202,8 @@ pub(super) fn bend_word(bend: Bend) -> &'static str {
 /// A moment, in nanoseconds since 1970, as RFC 3339 in UTC with microseconds.
 pub fn time_text(nanos: u64) -> String {
     let mut line = Line::default();
-    put_time(&mut line, nanos);
+    line.time(nanos);
     String::from_utf8_lossy(line.bytes()).into_owned()
-}
-
-/// The same into a line: there are two of them in each flow record.
-pub(super) fn put_time(line: &mut Line, nanos: u64) {
-    let (seconds, micros) = (nanos / 1_000_000_000, nanos % 1_000_000_000 / 1_000);
-    let (days, rest) = (seconds / 86_400, seconds % 86_400);
-    let (year, month, day) = civil(days as i64);
-    let year = u64::try_from(year).unwrap_or_default();
-    let parts = [
-        (year / 100, ""),
-        (year, "-"),
-        (month as u64, "-"),
-        (day as u64, "T"),
-        (rest / 3_600, ":"),
-        (rest % 3_600 / 60, ":"),
-        (rest % 60, "."),
-        (micros / 10_000, ""),
-        (micros / 100, ""),
-        (micros, "Z"),
-    ];
-    for (value, behind) in parts {
-        line.two(value);
-        line.put(behind);
-    }
-}
-
-/// Days since 1970 → year, month, day of the Gregorian calendar.
-fn civil(days: i64) -> (i64, i64, i64) {
-    let shifted = days + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let day_of_era = shifted.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_index = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_index + 2) / 5 + 1;
-    let month = if month_index < 10 { month_index + 3 } else { month_index - 9 };
-    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
 }
 
 /// FNV-1a over the names of a finding: stable across runs, never made of line numbers.

@@ -284,7 +284,7 @@ fn kind(seen: &ObservedFlow) -> Kind {
         flow.transport,
         detection.protocol,
         detection.protection.word(),
-        detection.why.clone(),
+        detection.why.to_string(),
     )
 }
 

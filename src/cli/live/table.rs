@@ -173,13 +173,7 @@ mod tests {
     fn glance(port: u16, bytes: u64, packets: u64, first: u64, protection: Option<Protection>) -> Glance {
         let end = |last: u8, port| FlowEnd { ip: [10, 0, 0, last].into(), port };
         let detection = protection.map(|protection| {
-            Arc::new(Detection {
-                protocol: "tls",
-                protection,
-                why: String::new(),
-                facts: vec![],
-                names: vec![],
-            })
+            Arc::new(Detection { protocol: "tls", protection, why: "".into(), facts: vec![], names: vec![] })
         });
         Glance {
             initiator: end(1, 40_000),

@@ -3,6 +3,7 @@
 
 use crate::protocol::bytes::{Cursor, plain_name};
 use sha2::{Digest, Sha256};
+use std::borrow::Cow;
 
 /// What a hello says.
 #[derive(Clone, Debug, Default)]
@@ -205,17 +206,17 @@ fn put_hex(text: &mut String, byte: u8) {
 }
 
 /// How people write a version.
-pub(in crate::protocol) fn version_name(version: u16) -> String {
+pub(in crate::protocol) fn version_name(version: u16) -> Cow<'static, str> {
     match version {
-        0x0300 => "SSL3".to_owned(),
-        0x0301 => "TLS1.0".to_owned(),
-        0x0302 => "TLS1.1".to_owned(),
-        0x0303 => "TLS1.2".to_owned(),
-        0x0304 => "TLS1.3".to_owned(),
-        0x0100 | 0xfeff => "DTLS1.0".to_owned(),
-        0xfefd => "DTLS1.2".to_owned(),
-        0xfefc => "DTLS1.3".to_owned(),
-        other => format!("0x{other:04x}"),
+        0x0300 => "SSL3".into(),
+        0x0301 => "TLS1.0".into(),
+        0x0302 => "TLS1.1".into(),
+        0x0303 => "TLS1.2".into(),
+        0x0304 => "TLS1.3".into(),
+        0x0100 | 0xfeff => "DTLS1.0".into(),
+        0xfefd => "DTLS1.2".into(),
+        0xfefc => "DTLS1.3".into(),
+        other => format!("0x{other:04x}").into(),
     }
 }
 

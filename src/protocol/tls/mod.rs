@@ -306,10 +306,10 @@ pub(super) fn upgraded(protocol: &'static str, client: &[u8], server: &[u8], tim
     match detection.protection {
         Protection::Encrypted(Encryption::Tls) => {
             detection.protection = Protection::Encrypted(Encryption::UpgradedTls);
-            detection.why = "upgraded to TLS inside the connection".to_owned();
+            detection.why = "upgraded to TLS inside the connection".into();
         }
         Protection::Encrypted(_) => {
-            detection.why = format!("upgraded inside the connection: {}", detection.why)
+            detection.why = format!("upgraded inside the connection: {}", detection.why).into();
         }
         _ => {}
     }
