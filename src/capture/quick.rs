@@ -2,7 +2,8 @@
 //! options and whole, TCP or UDP inside, at most one VXLAN around.
 //!
 //! It decides nothing that the tables of `link` and `tunnel` would decide otherwise: whatever is
-//! out of the ordinary is left to them. Its oracle is etherparse, in `tests/robustness.rs`.
+//! out of the ordinary is left to them; `tests/short_way.rs` holds both against each other, and
+//! etherparse is the oracle in `tests/robustness.rs`.
 
 use super::flow::Medium;
 use super::head::Head;
