@@ -62,6 +62,16 @@ pub struct Input<'a> {
     window: Window<'a>,
     format: Format,
     oddities: Oddities,
+    state: InputState,
+}
+
+/// Why an input gave no packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum InputState {
+    /// It goes on, or is at its end.
+    Read,
+    /// Nothing came for a while; it goes on.
+    Silent,
 }
 
 enum Format {
@@ -85,7 +95,7 @@ impl<'a> Input<'a> {
             (None, pcapng::SECTION) => Format::Pcapng(pcapng::Reader::default()),
             _ => return Err(CaptureError::NotACapture),
         };
-        Ok(Input { window, format, oddities })
+        Ok(Input { window, format, oddities, state: InputState::Read })
     }
 
     /// Whether the next packet can be had without moving the earlier ones.
@@ -97,15 +107,20 @@ impl<'a> Input<'a> {
         }
     }
 
-    /// The next packet; a failure ends the input and is counted.
+    /// The next packet; a failure ends the input and is counted. An interface on which nothing
+    /// comes says so ([`io::ErrorKind::WouldBlock`]) and goes on.
     #[inline]
     fn next(&mut self) -> Option<Record> {
+        self.state = InputState::Read;
         let next = match &mut self.format {
             Format::Pcap(reader) => reader.next(&mut self.window, &mut self.oddities),
             Format::Pcapng(reader) => reader.next(&mut self.window, &mut self.oddities),
         };
         next.unwrap_or_else(|error| {
-            self.oddities.odd(&format!("the rest could not be read: {error}"));
+            match error.kind() {
+                io::ErrorKind::WouldBlock => self.state = InputState::Silent,
+                _ => self.oddities.odd(&format!("the rest could not be read: {error}")),
+            }
             None
         })
     }
@@ -164,8 +179,15 @@ pub(super) fn read_share(
 /// Takes packets in batches, as far as they are in the window together.
 fn stream(input: &mut Input<'_>, packets: &mut Packets<'_>) {
     let mut records = Vec::with_capacity(BATCH);
-    while let Some(record) = input.next() {
-        records.push(record);
+    loop {
+        match input.next() {
+            Some(record) => records.push(record),
+            None if input.state == InputState::Silent => {
+                packets.show();
+                continue;
+            }
+            None => return,
+        }
         while records.len() < BATCH && input.is_ready() {
             records.extend(input.next());
         }
@@ -176,6 +198,7 @@ fn stream(input: &mut Input<'_>, packets: &mut Packets<'_>) {
 
 /// Takes the earliest packet of all inputs, again and again.
 fn merge(inputs: &mut [Input<'_>], packets: &mut Packets<'_>) {
+    // Only files are merged: none of them is ever silent.
     let mut heads: Vec<Option<Record>> = inputs.iter_mut().map(Input::next).collect();
     let times = heads.iter().enumerate();
     let mut order: BinaryHeap<Reverse<(u64, usize)>> =
@@ -243,22 +266,40 @@ impl<'a> Packets<'a> {
             }
             let mut packet =
                 Packet { interface: record.interface, medium: record.medium, ..Packet::default() };
-            if let Err(oddity) = decode(link, bytes, &mut packet) {
-                *self.odd.entry((oddity, record.link_type)).or_default() += 1;
-            } else if packet.fragment.is_some() {
-                // Earlier packets come first also where a whole datagram follows.
-                self.table.packets(&batch, self.audience);
-                batch.clear();
-                self.piece(&packet, input, record.nanos);
-            } else {
-                let place = self.table.places.number(input, &packet);
-                let head = Head::of(&packet, place, record.nanos, seed);
-                if self.table.is_ours(&head.key) {
-                    batch.push(head);
+            let mut read = decode(link, bytes, &mut packet);
+            loop {
+                let siblings = packet.siblings.take();
+                if let Err(oddity) = read {
+                    *self.odd.entry((oddity, record.link_type)).or_default() += 1;
+                } else if packet.fragment.is_some() {
+                    // Earlier packets come first also where a whole datagram follows.
+                    self.table.packets(&batch, self.audience);
+                    batch.clear();
+                    self.piece(&packet, input, record.nanos);
+                } else {
+                    let place = self.table.places.number(input, &packet);
+                    let head = Head::of(&packet, place, record.nanos, seed);
+                    if self.table.is_ours(&head.key) {
+                        batch.push(head);
+                    }
                 }
+                // A frame of several packets may fill the batch.
+                if batch.len() >= BATCH {
+                    self.table.packets(&batch, self.audience);
+                    batch.clear();
+                }
+                let Some(siblings) = siblings else { break };
+                packet = siblings.packet();
+                read = tunnel::follow((Layer::Aggregate, siblings.bytes), &mut packet);
             }
         }
         self.table.packets(&batch, self.audience);
+        self.show();
+    }
+
+    /// Shows what is open to an audience that asked, and hands out what is over by then.
+    #[inline]
+    fn show(&mut self) {
         if let Some(now) = self.audience.asks() {
             self.table.survey(now, self.audience);
         }
@@ -303,17 +344,24 @@ impl<'a> Packets<'a> {
     fn datagram(&mut self, datagram: &Datagram, input: u16, nanos: u64) {
         let mut packet = datagram.head.packet();
         let layer = Layer::Protocol(datagram.head.protocol());
-        match tunnel::follow((layer, &datagram.bytes), &mut packet) {
-            // Each whole is deeper than its pieces, so this ends at the deepest layer.
-            Ok(()) if packet.fragment.is_some() => self.piece(&packet, input, nanos),
-            Ok(()) => {
-                let place = self.table.places.number(input, &packet);
-                let head = Head::of(&packet, place, nanos, self.table.seed());
-                if self.table.is_ours(&head.key) {
-                    self.table.packets(&[head], self.audience);
+        let mut read = tunnel::follow((layer, &datagram.bytes), &mut packet);
+        loop {
+            let siblings = packet.siblings.take();
+            match read {
+                // Each whole is deeper than its pieces, so this ends at the deepest layer.
+                Ok(()) if packet.fragment.is_some() => self.piece(&packet, input, nanos),
+                Ok(()) => {
+                    let place = self.table.places.number(input, &packet);
+                    let head = Head::of(&packet, place, nanos, self.table.seed());
+                    if self.table.is_ours(&head.key) {
+                        self.table.packets(&[head], self.audience);
+                    }
                 }
+                Err(oddity) => *self.odd.entry((oddity, 0)).or_default() += 1,
             }
-            Err(oddity) => *self.odd.entry((oddity, 0)).or_default() += 1,
+            let Some(siblings) = siblings else { break };
+            packet = siblings.packet();
+            read = tunnel::follow((Layer::Aggregate, siblings.bytes), &mut packet);
         }
     }
 
@@ -348,4 +396,63 @@ impl<'a> Packets<'a> {
 fn decode<'a>(link: Option<&LinkType>, bytes: &'a [u8], packet: &mut Packet<'a>) -> Result<(), Oddity> {
     let next = link.ok_or(Oddity::LinkType)?.open(bytes, packet)?;
     tunnel::follow(next, packet)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+
+    /// A pcap of raw IP with one datagram, then silence, then the end.
+    struct Interface<'a> {
+        file: Vec<u8>,
+        silences: u32,
+        handed_out: &'a Cell<u32>,
+    }
+
+    impl Read for Interface<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            if !self.file.is_empty() {
+                let count = buffer.len().min(self.file.len());
+                buffer[..count].copy_from_slice(&self.file[..count]);
+                self.file.drain(..count);
+                return Ok(count);
+            }
+            if self.silences > 0 {
+                self.silences -= 1;
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+            assert_eq!(self.handed_out.get(), 1, "what is over is handed out before the end");
+            Ok(0)
+        }
+    }
+
+    struct Asks<'a>(&'a Cell<u32>);
+
+    impl Audience for Asks<'_> {
+        fn judge(&mut self, _: &Flow) -> u32 {
+            0
+        }
+        fn finished(&mut self, _: Flow, _: Option<u32>) {
+            self.0.set(self.0.get() + 1);
+        }
+        fn asks(&mut self) -> Option<u64> {
+            Some(3_600_000_000_000)
+        }
+    }
+
+    #[test]
+    fn flows_that_are_over_do_not_wait_for_the_next_packet() {
+        let mut file =
+            vec![0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 101, 0, 0, 0];
+        file.extend([1, 0, 0, 0, 0, 0, 0, 0, 29, 0, 0, 0, 29, 0, 0, 0]);
+        file.extend([0x45, 0, 0, 29, 0, 1, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2]);
+        file.extend([0x9c, 0x40, 0, 53, 0, 9, 0, 0, 7]);
+        let handed_out = Cell::new(0);
+        let interface = Interface { file, silences: 3, handed_out: &handed_out };
+        let input = Input::open(Box::new(interface)).expect("a capture");
+        let summary = read_captures(vec![input], FlowLimits::default(), &mut Asks(&handed_out));
+        assert_eq!((summary.packets, handed_out.get()), (1, 1));
+        assert!(summary.oddities.is_empty(), "{:?}", summary.oddities);
+    }
 }

@@ -75,7 +75,7 @@ struct Pieces {
 
 impl Head {
     fn of(packet: &Packet<'_>) -> Head {
-        Head { packet: Packet { payload: &[], fragment: None, ..packet.clone() } }
+        Head { packet: Packet { payload: &[], fragment: None, siblings: None, ..packet.clone() } }
     }
 
     /// A packet with these headers and no transport yet.

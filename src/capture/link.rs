@@ -3,7 +3,7 @@
 //! Numbers are those of the tcpdump.org list of link-layer header types.
 
 use super::Medium;
-use super::packet::{Oddity, Packet, be16, byte, tail};
+use super::packet::{Oddity, Packet, Siblings, be16, byte, tail};
 use super::quick::{Quick, Shape};
 use super::tunnel::{ETHERNET, Layer, Next};
 
@@ -166,7 +166,29 @@ pub(super) fn wireless(bytes: &[u8]) -> Result<Next<'_>, Oddity> {
         (true, false) => 2,
         (false, _) => 0,
     };
-    Ok((Layer::EtherType(0), tail(bytes, 24 + four_addresses + quality)?))
+    let behind = 24 + four_addresses;
+    let body = tail(bytes, behind + quality)?;
+    match quality > 0 && byte(bytes, behind)? & 0x80 != 0 {
+        true => Ok((Layer::Aggregate, body)),
+        false => Ok((Layer::EtherType(0), body)),
+    }
+}
+
+/// A-MSDU (IEEE 802.11-2020 section 9.3.2.2.2): addresses, a length, LLC, padding up to four bytes
+/// of the whole; the next one follows.
+pub(super) fn aggregate<'a>(bytes: &'a [u8], packet: &mut Packet<'a>) -> Result<Next<'a>, Oddity> {
+    let length = usize::from(be16(bytes, ETHERNET - 2)?);
+    let body = tail(bytes, ETHERNET)?;
+    let whole = (ETHERNET + length).next_multiple_of(4);
+    let following = bytes.get(whole..).unwrap_or(&[]);
+    if !following.is_empty() {
+        // Those of a frame inside of such a frame would take the place of the outer ones.
+        if packet.siblings.is_some() {
+            return Err(Oddity::TooDeep);
+        }
+        packet.siblings = Some(Siblings::of(packet, following));
+    }
+    Ok((Layer::EtherType(0), &body[..length.min(body.len())]))
 }
 
 /// LINKTYPE_NFLOG: attributes of type and length, padded to four bytes; number 9 is the packet.
@@ -201,5 +223,12 @@ mod tests {
         let unique: std::collections::BTreeSet<_> = numbers.iter().collect();
         assert_eq!(unique.len(), numbers.len());
         assert!(LINK_TYPES.iter().all(|link| !link.name.is_empty()));
+    }
+
+    #[test]
+    fn per_packet_information_keeps_to_the_tables() {
+        // `tests/short_way.rs` compares with it.
+        let has_short_way = |number| of(number).is_some_and(|link| link.quick.is_some());
+        assert!(has_short_way(1) && !has_short_way(192));
     }
 }

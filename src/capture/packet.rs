@@ -41,8 +41,36 @@ pub(super) struct Packet<'a> {
     pub(super) medium: Medium,
     /// What the IP header that is being read says of fragmentation.
     pub(super) fragment: Option<Fragment>,
+    /// What came in the same frame behind this packet.
+    pub(super) siblings: Option<Siblings<'a>>,
     /// Layers passed.
     pub(super) depth: u8,
+}
+
+/// Further packets of a frame that carries several, and what stands around all of them.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Siblings<'a> {
+    pub(super) bytes: &'a [u8],
+    via: ViaList,
+    tunnel: Option<(Address, Address)>,
+    interface: u32,
+    medium: Medium,
+    depth: u8,
+}
+
+impl<'a> Siblings<'a> {
+    /// What follows the packet that is being read.
+    pub(super) fn of(packet: &Packet<'a>, bytes: &'a [u8]) -> Siblings<'a> {
+        let Packet { via, tunnel, interface, medium, depth, .. } = *packet;
+        // The layer that they came out of is entered again for each of them.
+        Siblings { bytes, via, tunnel, interface, medium, depth: depth.saturating_sub(1) }
+    }
+
+    /// The next of them, of which nothing was read yet.
+    pub(super) fn packet(&self) -> Packet<'a> {
+        let Siblings { bytes: _, via, tunnel, interface, medium, depth } = *self;
+        Packet { via, tunnel, interface, medium, depth, ..Packet::default() }
+    }
 }
 
 /// An address of either version in two words. IPv4 stands in the lower one, below a mark that no
@@ -237,6 +265,7 @@ impl Default for Packet<'_> {
             interface: 0,
             medium: Medium::Unknown,
             fragment: None,
+            siblings: None,
             depth: 0,
         }
     }

@@ -18,6 +18,8 @@ pub(super) enum Layer {
     Ip,
     Ppp,
     Mpls,
+    /// Several frames in one of IEEE 802.11 (A-MSDU).
+    Aggregate,
     /// By IP protocol number.
     Protocol(u8),
     /// The packet is read to its end.
@@ -86,7 +88,8 @@ enum Elsewhere {
 const UDP_TUNNELS: &[UdpTunnel] = &[
     UdpTunnel { ports: &[4789, 8472, 6784, 4800], elsewhere: Elsewhere::ProvenByInner, open: vxlan },
     UdpTunnel { ports: &[6081], elsewhere: Elsewhere::ProvenByInner, open: geneve },
-    UdpTunnel { ports: &[4790], elsewhere: Elsewhere::Ignored, open: vxlan_gpe },
+    // On ports of VXLAN too: the flag of GPE is reserved there, which tells them apart.
+    UdpTunnel { ports: &[4790, 4789, 8472], elsewhere: Elsewhere::Ignored, open: vxlan_gpe },
     UdpTunnel { ports: &[2152], elsewhere: Elsewhere::Ignored, open: gtp },
     UdpTunnel {
         ports: &[6635],
@@ -172,6 +175,7 @@ pub(super) fn follow<'a>(next: Next<'a>, packet: &mut Packet<'a>) -> Result<(), 
             },
             Layer::Ppp => ppp(bytes)?,
             Layer::Mpls => mpls(bytes, packet)?,
+            Layer::Aggregate => super::link::aggregate(bytes, packet)?,
             Layer::Done => return Ok(()),
         };
     }
@@ -349,6 +353,7 @@ pub(super) fn in_udp<'a>(payload: &'a [u8], packet: &Packet<'a>) -> Option<Packe
             interface: packet.interface,
             depth: packet.depth,
             pieces: packet.pieces,
+            siblings: packet.siblings,
             ..Packet::default()
         };
         nested.via.push(via);

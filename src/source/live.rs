@@ -1,6 +1,7 @@
 //! Packets of interfaces, through libpcap, as the bytes of a capture file: what reads files reads
 //! interfaces as well. One interface is a pcap, several are a pcapng with one description for each.
 //!
+//! Where no packet comes, reading says so and may be tried again.
 //! The end comes with a time, a number of packets, or a signal; what was captured until then is
 //! handed over, and what the kernel dropped is known afterwards.
 
@@ -19,6 +20,9 @@ const LAST_CALL: Duration = Duration::from_millis(250);
 const PAUSE: Duration = Duration::from_millis(5);
 /// How often the kernel is asked what it dropped.
 const STATISTICS: Duration = Duration::from_millis(100);
+/// After how long without a packet the reader is told that nothing comes, so that it can look at
+/// what is over by now.
+const SILENCE: Duration = Duration::from_millis(250);
 /// Bytes that are handed over at a time.
 const MOST_AT_ONCE: usize = 1 << 18;
 /// Packets that are taken of one interface before the next has its turn.
@@ -246,19 +250,31 @@ impl Live {
     }
 
     /// Waits for packets and takes all that are there, up to what a reader takes at a time.
-    fn fill(&mut self, room: usize) {
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::WouldBlock`] where none came for a while; the next call waits again.
+    fn fill(&mut self, room: usize) -> io::Result<()> {
         self.pending.clear();
         self.at = 0;
+        let mut silent = Duration::ZERO;
         while self.pending.len() < room.min(MOST_AT_ONCE) && !self.is_over() {
             match (self.take_turns(), self.last_call) {
                 (0, Some(_)) => self.left = 0,
-                (0, None) if self.pending.is_empty() => thread::sleep(PAUSE),
+                (0, None) if self.pending.is_empty() && silent >= SILENCE => {
+                    self.count();
+                    return Err(io::ErrorKind::WouldBlock.into());
+                }
+                (0, None) if self.pending.is_empty() => {
+                    thread::sleep(PAUSE);
+                    silent += PAUSE;
+                }
                 (0, None) => break,
                 _ => {}
             }
             self.count();
         }
         self.count();
+        Ok(())
     }
 
     /// Takes some packets of each interface; how many came.
@@ -342,7 +358,7 @@ impl Live {
 impl Read for Live {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.at == self.pending.len() {
-            self.fill(buffer.len());
+            self.fill(buffer.len())?;
         }
         let count = buffer.len().min(self.pending.len() - self.at);
         buffer[..count].copy_from_slice(&self.pending[self.at..self.at + count]);

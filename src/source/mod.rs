@@ -11,6 +11,6 @@ mod yaml;
 pub use contract::{CONTRACT, ContractFile, read_contract};
 pub use files::{Reading, find_captures, open_capture, peak_memory_bytes, problem, read_manifests};
 pub use live::{Live, LiveCounters, LiveOptions, Stop, open_live};
-pub use privileges::{Account, account, give_up_privileges};
+pub use privileges::{Account, GoesOn, account, give_up_privileges};
 pub use snapshots::read_snapshots;
 pub use yaml::{parse, parse_one};

@@ -4,6 +4,7 @@ use super::problem;
 use crate::model::Problem;
 use caps::CapSet;
 use nix::unistd::{Gid, Group, Uid, User, geteuid, setgroups, setresgid, setresuid};
+use std::fmt;
 
 /// Whom to become.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,11 +41,35 @@ pub fn account(named: Option<&str>) -> Result<Option<Account>, Problem> {
     Ok(found.filter(|account| account.uid != 0))
 }
 
-/// Gives up all privileges of all threads, for good; a sentence on what is left.
+/// Who the process goes on as, without capabilities.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GoesOn {
+    /// The user that it was started as, who is not root.
+    AsBefore,
+    /// Another user: `nobody:nogroup`.
+    As(String),
+    /// Root, to whom most files of the machine belong.
+    StillRoot,
+}
+
+impl fmt::Display for GoesOn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            GoesOn::AsBefore => f.write_str("no capabilities are left"),
+            GoesOn::As(who) => write!(f, "went on as {who}, no capabilities are left"),
+            GoesOn::StillRoot => f.write_str(
+                "no capabilities are left, but this is still root, to whom files belong; \
+                 --user NAME goes on as somebody else",
+            ),
+        }
+    }
+}
+
+/// Gives up all privileges of all threads, for good; who is left.
 ///
 /// # Errors
 /// Something could not be given up: then nothing should go on.
-pub fn give_up_privileges(account: Option<&Account>) -> Result<String, Problem> {
+pub fn give_up_privileges(account: Option<&Account>) -> Result<GoesOn, Problem> {
     let refused = |what: &str, error: &dyn std::fmt::Display| {
         problem("privileges", &format!("{what}: {error}"), "start without privileges, or with --user NAME")
     };
@@ -53,7 +78,7 @@ pub fn give_up_privileges(account: Option<&Account>) -> Result<String, Problem> 
         // What cannot be gained again; needs CAP_SETPCAP, which a container may lack.
         drop(caps::clear(None, CapSet::Bounding));
     }
-    let mut left = "no capabilities are left".to_owned();
+    let mut left = GoesOn::AsBefore;
     if let Some(Account { uid, gid }) = account.filter(|_| was_root) {
         let (user, group) = (Uid::from_raw(*uid), Gid::from_raw(*gid));
         setgroups(&[group]).map_err(|error| refused("cannot leave groups", &error))?;
@@ -61,9 +86,9 @@ pub fn give_up_privileges(account: Option<&Account>) -> Result<String, Problem> 
         setresuid(user, user, user).map_err(|error| refused("cannot change the user", &error))?;
         let name = User::from_uid(user).ok().flatten().map_or(uid.to_string(), |user| user.name);
         let of = Group::from_gid(group).ok().flatten().map_or(gid.to_string(), |group| group.name);
-        left = format!("went on as {name}:{of}, {left}");
+        left = GoesOn::As(format!("{name}:{of}"));
     } else if was_root {
-        left = format!("still root, {left}; --user NAME goes on as somebody else");
+        left = GoesOn::StillRoot;
     }
     nix::sys::prctl::set_no_new_privs().map_err(|error| refused("cannot give up new privileges", &error))?;
     clear()?;

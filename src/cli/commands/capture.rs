@@ -10,7 +10,7 @@ use crate::model::Problem;
 use crate::observed::Directory;
 use crate::policy::Dataplane;
 use crate::report::{self, View};
-use crate::source::{self, Live, LiveCounters};
+use crate::source::{self, GoesOn, Live, LiveCounters};
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -37,9 +37,6 @@ pub(super) fn run(session: &mut Session, args: &CaptureLive) -> Result<ExitCode,
     // Interfaces first, while that is permitted; all else is read without privileges.
     let mut live = source::open_live(&settings::live(args)?).map_err(refused)?;
     let left = source::give_up_privileges(account.as_ref()).map_err(refused)?;
-    if session.common.verbose {
-        eprintln!("privileges: {left}");
-    }
     let declared = declared(session, args)?;
     let folder = args.write_records.as_deref();
     let files = folder.map(|folder| Records::new(folder, rotation, args.keep)).transpose()?;
@@ -55,6 +52,11 @@ pub(super) fn run(session: &mut Session, args: &CaptureLive) -> Result<ExitCode,
     live.begin().map_err(refused)?;
     if !session.common.quiet {
         eprintln!("capturing on {}; SIGINT or SIGTERM ends it", args.interface.join(", "));
+    }
+    match left {
+        GoesOn::StillRoot if !session.common.quiet => eprintln!("note: {left}"),
+        _ if session.common.verbose => eprintln!("privileges: {left}"),
+        GoesOn::AsBefore | GoesOn::As(_) | GoesOn::StillRoot => {}
     }
     // What was told as it came, or shown as a table, is not told again.
     let told = !matches!(manner, Manner::List | Manner::CheckAtTheEnd) || matches!(show, Show::Table(..));
