@@ -177,6 +177,27 @@ fn manifests_beside_snapshots_say_what_is_permitted_and_changes_are_gaps_without
 }
 
 #[test]
+fn a_change_breaks_the_flows_of_whom_an_address_had_at_the_time() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let series = series(folder.path()).display().to_string();
+    // At seven past it is `web`, at forty past `batch`: the change shuts out one of them.
+    let breaks = |minute: u32, snapshots: &[&str]| {
+        let name = format!("{minute}.pcap");
+        let capture = write(folder.path(), &name, capture(&[minute])).display().to_string();
+        let old = write(folder.path(), "old.yaml", policy("web")).display().to_string();
+        let new = write(folder.path(), "new.yaml", policy("batch")).display().to_string();
+        let all = [&["diff", &old, &new, "--capture", &capture, "-f", "json"], snapshots].concat();
+        let (diff, errors, _) = run(&all);
+        let diff: serde_json::Value = serde_json::from_str(&diff).expect(&errors);
+        let count = |list: &str| diff["flows"][list].as_array().map_or(0, Vec::len);
+        (count("breaks"), count("opens"), diff["flows"]["judged"].as_u64())
+    };
+    assert_eq!(breaks(7, &["--snapshot", &series]), (1, 0, Some(1)));
+    assert_eq!(breaks(40, &["--snapshot", &series]), (0, 1, Some(1)));
+    assert_eq!(breaks(7, &[]), (0, 0, Some(0)), "nobody is known without them");
+}
+
+#[test]
 fn a_file_that_is_no_snapshot_is_said_and_does_not_hide_the_others() {
     let folder = tempfile::tempdir().expect("a folder");
     let capture = write(folder.path(), "node.pcap", capture(&[7])).display().to_string();

@@ -51,8 +51,8 @@ pub fn replay(old: &Version<'_>, new: &Version<'_>, observed: &Observed) -> Repl
     for seen in wire {
         let flow = &seen.flow;
         let [before, after] = [0, 1].map(|version: usize| {
-            let ends =
-                [flow.initiator.ip, flow.responder.ip].map(|ip| end(&directories, version, [old, new], ip));
+            let ends = [flow.initiator.ip, flow.responder.ip]
+                .map(|ip| end(&directories, version, [old, new], (ip, flow)));
             let version = [old, new][version];
             judge(version, &seen, &ends)
         });
@@ -91,19 +91,19 @@ enum Judged {
     Denied,
 }
 
-/// Who holds an address in a version; pods keep their names when their addresses are only known
-/// to the other one.
+/// Who held an address in a version while a flow went on; pods keep their names when their
+/// addresses are only known to the other one.
 fn end(
     directories: &[Directory; 2],
     version: usize,
     versions: [&Version<'_>; 2],
-    ip: IpAddr,
+    (ip, flow): (IpAddr, &Flow),
 ) -> (Party, IpAddr) {
-    let own = directories[version].party(ip);
+    let own = directories[version].party_during(ip, flow);
     if !matches!(own, Party::Unknown | Party::Outside) {
         return (own, ip);
     }
-    let other = directories[1 - version].party(ip);
+    let other = directories[1 - version].party_during(ip, flow);
     let workloads = &versions[version].inventory.workloads;
     let same = |index: &usize| {
         let name = &versions[1 - version].inventory.workloads[*index].name;
@@ -214,8 +214,9 @@ fn traffic(flow: &Flow, port: u16) -> TrafficSet {
 /// Names by the version that knows more, the new one first.
 fn names(directories: &[Directory; 2], versions: [&Version<'_>; 2], flow: &Flow) -> [String; 3] {
     let name = |ip: IpAddr| {
-        let named =
-            [1, 0].map(|version: usize| directories[version].party(ip).name(versions[version].inventory, ip));
+        let named = [1, 0].map(|version: usize| {
+            directories[version].party_during(ip, flow).name(versions[version].inventory, ip)
+        });
         let known = named.iter().find(|name| **name != ip.to_string());
         known.unwrap_or(&named[0]).clone()
     };

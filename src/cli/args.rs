@@ -258,6 +258,9 @@ pub struct Diff {
     /// Captures: which observed flows would break, and which newly open paths are in use already
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub capture: Vec<PathBuf>,
+    /// Snapshots of the cluster, or folders of them: an address belongs to whom they show at the time
+    #[arg(long, value_name = "FILE", num_args = 1.., requires = "capture")]
+    pub snapshot: Vec<PathBuf>,
 }
 
 /// `snapshot`

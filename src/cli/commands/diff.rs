@@ -16,11 +16,13 @@ pub(super) fn run(session: &mut Session, args: &Diff) -> Result<ExitCode, Failur
         let hint = "`watertight drift manifests/ --cluster` compares manifests with the cluster";
         return Err(Failure::usage("diff compares two versions of manifests", hint));
     }
-    let mut old = session.read(std::slice::from_ref(&args.old))?;
+    let mut old = session.read_in(std::slice::from_ref(&args.old), &args.snapshot)?;
     let mut new = match &args.new {
-        Some(path) => session.read(std::slice::from_ref(path))?,
+        Some(path) => session.read_in(std::slice::from_ref(path), &args.snapshot)?,
         None => committed(&old),
     };
+    // What is wrong with the snapshots was met twice, and is said once.
+    new.manifests.problems.retain(|problem| !old.manifests.problems.contains(problem));
     let [before, after] = dataplanes([&old, &new])?;
     let (before, after) = set_up(&mut old, &mut new, before, after);
     let old = session.analysed(old, before);
