@@ -12,8 +12,6 @@ mod common;
 mod corpus;
 #[path = "capture/process.rs"]
 mod process;
-#[path = "capture/replica.rs"]
-mod replica;
 
 use corpus::Corpus;
 use process::{End, Usage};

@@ -1,7 +1,9 @@
 //! Makes the captures that are measured: small real ones replicated with other addresses and right
 //! checksums, interleaved in time; and pod traffic, every second flow of it inside VXLAN.
 
-use crate::replica;
+#[path = "replica.rs"]
+mod replica;
+
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
