@@ -116,6 +116,7 @@ fn the_page_of_protocols_is_that_of_the_table() {
         Over::Stream => "TCP",
         Over::Datagram => "UDP",
         Over::Both => "TCP, UDP",
+        Over::Network => "IP",
         Over::Any => "IP, UDP",
     };
     let form = |form| match form {

@@ -5,6 +5,7 @@
 
 mod ajp;
 mod amqp;
+mod bfd;
 mod bgp;
 mod bittorrent;
 mod bytes;
@@ -12,6 +13,7 @@ mod cassandra;
 mod ceph;
 mod clickhouse;
 mod coap;
+mod control;
 mod credentials;
 mod dcerpc;
 mod dhcp;
@@ -29,6 +31,7 @@ mod hpack;
 mod http;
 mod http2;
 mod imap;
+mod ipfix;
 mod ipsec;
 mod irc;
 mod iscsi;
@@ -126,6 +129,8 @@ pub enum Over {
     Datagram,
     /// TCP and UDP alike.
     Both,
+    /// What has a number in IP and no ports.
+    Network,
     /// Anything above IP, other protocols among it.
     Any,
 }
@@ -254,6 +259,7 @@ pub const DETECTORS: &[&dyn Detector] = &[
     &ceph::Ceph,
     &iscsi::Iscsi,
     &bgp::Bgp,
+    &bfd::Bfd,
     &stomp::Stomp,
     &openwire::Openwire,
     &clickhouse::Clickhouse,
@@ -262,6 +268,7 @@ pub const DETECTORS: &[&dyn Detector] = &[
     &quic::Quic,
     &dtls::Dtls,
     &ipsec::Ipsec,
+    &control::Control,
     &wireguard::WireGuard,
     &openvpn::Openvpn,
     &stun::Stun,
@@ -287,6 +294,7 @@ pub const DETECTORS: &[&dyn Detector] = &[
     &diameter::Diameter,
     &radius::Radius,
     &dhcpv6::Dhcpv6,
+    &ipfix::Ipfix,
     &netbios::Netbios,
     &coap::Coap,
     &tftp::Tftp,
@@ -354,6 +362,7 @@ impl Over {
             Over::Stream => matches!(transport, Transport::Tcp | Transport::Sctp),
             Over::Datagram => transport == Transport::Udp,
             Over::Both => matches!(transport, Transport::Tcp | Transport::Udp | Transport::Sctp),
+            Over::Network => matches!(transport, Transport::Icmp | Transport::Other(_)),
             Over::Any => true,
         }
     }

@@ -96,6 +96,7 @@ fn over(case: &mut Case, value: &str) {
     (case.transport, case.port) = match words[0] {
         "tcp" => (Transport::Tcp, number),
         "udp" => (Transport::Udp, number),
+        "ip" if matches!(number, 1 | 58) => (Transport::Icmp, 0),
         "ip" => (Transport::Other(number as u8), 0),
         other => panic!("unknown transport {other}"),
     };
