@@ -21,7 +21,17 @@ pub(super) struct Around<'a> {
 impl State {
     /// The flow as it stands; its first bytes move out of where they are kept.
     pub(super) fn flow(&mut self, around: Around<'_>, evicted: bool) -> Flow {
-        let Around { key, cold, elsewhere, places, limits } = around;
+        let (places, elsewhere) = (around.places, around.elsewhere);
+        let mut flow = self.beginning(around);
+        let answer = flow.seen.answer;
+        (flow.via, flow.seen) = self.places(places, elsewhere, flow.seen.opening);
+        flow.seen.answer = answer;
+        Flow { evicted, ..flow }
+    }
+
+    /// The same for who looks at its first bytes: where it was met is not asked there.
+    pub(super) fn beginning(&mut self, around: Around<'_>) -> Flow {
+        let Around { key, cold, elsewhere, limits, .. } = around;
         let (low, high) = key.ends();
         let (initiator_side, handshake) = self.direction(low, high);
         let (initiator, responder) = match initiator_side {
@@ -34,8 +44,7 @@ impl State {
             responder: self.sequence(initiator_side.other()),
             timestamp: if handshake == Handshake::Seen { self.timestamp } else { 0 },
         });
-        let (via, mut seen) = self.places(places, elsewhere, opening);
-        seen.answer = self.answer(initiator_side.other());
+        let answer = self.answer(initiator_side.other());
         Flow {
             initiator,
             responder,
@@ -46,9 +55,9 @@ impl State {
             first: self.first,
             last: self.last,
             start,
-            via,
-            evicted,
-            seen,
+            via: Vec::new(),
+            evicted: false,
+            seen: Seen { opening, answer, ..Seen::default() },
         }
     }
 
@@ -113,12 +122,14 @@ impl State {
         elsewhere: Option<&Elsewhere>,
         opening: Option<Opening>,
     ) -> (Vec<String>, Seen) {
-        if elsewhere.is_none() && self.place.iter().all(|place| places.is_plain(*place)) {
-            let one_place = self.place[0] == self.place[1] || self.place.contains(&NO_PLACE);
-            if one_place {
-                let place = self.place[0].min(self.place[1]);
-                return (Vec::new(), Seen { opening, medium: places.medium_of(place), ..Seen::default() });
-            }
+        let one_place = self.place[0] == self.place[1] || self.place.contains(&NO_PLACE);
+        if elsewhere.is_none() && one_place {
+            let place = self.place[0].min(self.place[1]);
+            let more = places
+                .tunnel(place)
+                .map(|ends| Box::new(SeenMore { tunnel: Some(ends), ..SeenMore::default() }));
+            let seen = Seen { opening, medium: places.medium_of(place), more, ..Seen::default() };
+            return (places.via(place), seen);
         }
         let mut all: Vec<PlaceId> = self.place.into_iter().filter(|place| *place != NO_PLACE).collect();
         let mut more = SeenMore::default();

@@ -152,6 +152,11 @@ pub trait Audience {
     /// The number is handed back with the finished flow.
     fn judge(&mut self, flow: &Flow) -> u32;
 
+    /// Whether `judge` asks where a flow was met, and not only for its first bytes.
+    fn asks_where(&self) -> bool {
+        true
+    }
+
     /// Takes a finished flow, with its first bytes, or with the number that `judge` gave for them.
     fn finished(&mut self, flow: Flow, verdict: Option<u32>);
 

@@ -343,7 +343,10 @@ impl FlowTable {
         self.budgets[usize::from(key.slice())].release(cold.as_deref());
         let elsewhere = self.elsewheres.get(state.elsewhere);
         let around = Around { key, cold, elsewhere, places: &self.places, limits: &self.limits };
-        let flow = state.flow(around, false);
+        let flow = match audience.asks_where() {
+            true => state.flow(around, false),
+            false => state.beginning(around),
+        };
         state.judged(audience.judge(&flow));
         self.recycle(number);
     }

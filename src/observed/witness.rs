@@ -79,6 +79,10 @@ impl Audience for Witness<'_> {
         Judging::Early
     }
 
+    fn asks_where(&self) -> bool {
+        false
+    }
+
     fn judge(&mut self, flow: &Flow) -> u32 {
         self.number(protocol::detect(flow))
     }
