@@ -3,7 +3,7 @@
 //! Each side is walked once: a header can only begin a line, and all other marks begin or end with
 //! a byte that is rare.
 
-use super::bytes::{line_ends, starts};
+use super::bytes::starts;
 use memchr::memchr3_iter;
 
 /// Headers of a request that carry a secret, from their beginning on.
@@ -41,23 +41,34 @@ const ANYWHERE: &[(&[u8], &str)] = &[
     (b"-----BEGIN OPENSSH PRIVATE KEY-----", "private-key"),
 ];
 
-/// The kind of the first secret in a request or its answer.
-pub(super) fn in_exchange(request: &[u8], answer: &[u8]) -> Option<&'static str> {
-    header(request).or_else(|| mark(request, IN_REQUEST, FIELDS)).or_else(|| mark(answer, ANYWHERE, &[]))
+/// The kind of the first secret in a request or its answer, headers aside.
+pub(super) fn in_text(request: &[u8], answer: &[u8]) -> Option<&'static str> {
+    mark(request, IN_REQUEST, FIELDS).or_else(|| rare_mark(answer))
 }
 
-fn header(request: &[u8]) -> Option<&'static str> {
-    for (returned, line) in line_ends(request) {
-        match line.first()? {
-            b'\r' if returned && line.starts_with(b"\r\n") => return None,
-            b'a' | b'A' | b'p' | b'P' | b'x' | b'X' => {}
-            _ => continue,
-        }
-        if let Some((_, kind)) = HEADERS.iter().find(|(mark, _)| starts(line, mark)) {
-            return Some(kind);
-        }
-    }
-    None
+/// The kind of a secret with which a line of a request begins.
+pub(super) fn in_line(line: &[u8]) -> Option<&'static str> {
+    HEADERS.iter().find(|(mark, _)| starts(line, mark)).map(|row| row.1)
+}
+
+/// The first of [`ANYWHERE`]: answers are long and full of quotes and dashes, so that a rarer byte is
+/// looked for, which each mark has. Marks share no more than their ends, so that their order is that
+/// of their rare bytes.
+fn rare_mark(answer: &[u8]) -> Option<&'static str> {
+    memchr3_iter(b'k', b'K', b'_', answer).find_map(|at| {
+        let next = answer.get(at + 1)?.to_ascii_lowercase();
+        let rare = match answer[at] {
+            b'_' if next == b's' => b'_',
+            b'k' | b'K' if next == b'e' => b'k',
+            _ => return None,
+        };
+        let fits = |(mark, _): &&(&[u8], &str)| {
+            let offset = mark.iter().position(|byte| byte.to_ascii_lowercase() == rare);
+            let begin = offset.and_then(|offset| at.checked_sub(offset));
+            begin.is_some_and(|begin| starts(&answer[begin..], mark))
+        };
+        ANYWHERE.iter().find(fits).map(|row| row.1)
+    })
 }
 
 /// The first of some marks: `opening` ones begin with a quote or a dash, fields end before `=`.
@@ -103,13 +114,27 @@ mod tests {
 
     #[test]
     fn kinds_are_found_where_they_may_stand_and_nowhere_else() {
-        let kind = |request: &[u8], answer: &[u8]| in_exchange(request, answer);
-        assert_eq!(kind(b"GET / HTTP/1.1\r\nX-Api-Key: a\r\n\r\n", b""), Some("api-key"));
-        assert_eq!(kind(b"POST / HTTP/1.1\r\n\r\nx-api-key: a", b""), None);
+        let kind = |request: &[u8], answer: &[u8]| in_text(request, answer);
+        assert_eq!(in_line(b"X-Api-Key: a\r\n\r\n"), Some("api-key"));
         assert_eq!(kind(b"POST / HTTP/1.1\r\n\r\nuser=a&Password=b", b""), Some("form-password"));
         assert_eq!(kind(b"POST / HTTP/1.1\r\n\r\n{\"password\":\"b\"}", b""), Some("json-password"));
         assert_eq!(kind(b"", b"{\"SecretAccessKey\" : \"b\"}"), Some("cloud-credentials"));
         assert_eq!(kind(b"", b"-----BEGIN EC PRIVATE KEY-----"), Some("private-key"));
         assert_eq!(kind(b"", b"-----BEGIN CERTIFICATE-----"), None);
+        let chain = b"-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n-----BEGIN PRIVATE KEY-----";
+        assert_eq!(kind(b"", chain), Some("private-key"));
+    }
+
+    #[test]
+    fn all_marks_are_found_by_their_rare_bytes_in_any_case() {
+        for (text, kind) in ANYWHERE {
+            for text in [text.to_ascii_lowercase(), text.to_ascii_uppercase(), text.to_vec()] {
+                for before in [&b""[..], b"k_-", b"------", b"{\"a_key\":"] {
+                    let answer = [before, &text, b" \"SecretAccessKey\""].concat();
+                    assert_eq!(rare_mark(&answer), Some(*kind), "{}", String::from_utf8_lossy(&answer));
+                    assert_eq!(rare_mark(&answer), mark(&answer, ANYWHERE, &[]), "as with all marks");
+                }
+            }
+        }
     }
 }

@@ -19,104 +19,191 @@ const MOST: usize = 64;
 
 fn probe(seen: &Seen<'_>) -> Option<Probe> {
     let hinted = seen.hinted(&TRUSTED);
-    let name = match () {
-        () if seen.hinted(&[5353]) => "mdns",
-        () if seen.hinted(&[5355]) => "llmnr",
-        () => "dns",
-    };
-    let why = match seen.fits(|bytes| messages(seen, bytes).is_some()) {
+    let why = match seen.fits(|bytes| message(seen, bytes).is_some_and(|message| message.is_whole())) {
         Fit::Both => "question and answer in the clear",
         Fit::TheOnlySide if hinted || is_answer(seen) => "message in the clear",
-        Fit::OneOfTwo if hinted => return Detection::plain(name, "one side fits").unsure(),
+        Fit::OneOfTwo if hinted => return Detection::plain(name(seen), "one side fits").unsure(),
         _ => return None,
     };
-    let mut detection = Detection::plain(name, why);
-    let all: Vec<Message> = seen.datagrams().filter_map(|bytes| messages(seen, bytes)).take(MOST).collect();
-    if let Some(question) = all.iter().find_map(|message| message.question.clone()) {
+    let mut detection = Detection::plain(name(seen), why);
+    let mut told = Told::default();
+    for message in
+        seen.datagrams().filter_map(|bytes| message(seen, bytes)).filter(Message::is_whole).take(MOST)
+    {
+        message.tell(&mut told);
+    }
+    if let Some(question) = told.question {
         detection = detection.with("query", question);
     }
-    detection.names = all.into_iter().flat_map(|message| message.names).take(MOST).collect();
+    told.names.truncate(MOST);
+    detection.names = told.names;
     detection.names.sort();
     detection.names.dedup();
     detection.certain()
 }
 
-/// Without a hint, one side alone is enough only where it answers its own question.
-fn is_answer(seen: &Seen<'_>) -> bool {
-    seen.datagrams()
-        .next()
-        .and_then(|bytes| messages(seen, bytes))
-        .is_some_and(|message| !message.names.is_empty())
+fn name(seen: &Seen<'_>) -> &'static str {
+    match () {
+        () if seen.hinted(&[5353]) => "mdns",
+        () if seen.hinted(&[5355]) => "llmnr",
+        () => "dns",
+    }
 }
 
-/// What a message says.
-struct Message {
+/// Without a hint, one side alone is enough only where it answers its own question.
+fn is_answer(seen: &Seen<'_>) -> bool {
+    let mut told = Told::default();
+    let first = seen.datagrams().next().and_then(|bytes| message(seen, bytes)).filter(Message::is_whole);
+    first.is_some_and(|message| {
+        message.tell(&mut told);
+        !told.names.is_empty()
+    })
+}
+
+/// What messages say.
+#[derive(Default)]
+struct Told {
+    /// The first question that is a name.
     question: Option<String>,
     names: Vec<(IpAddr, String)>,
 }
 
-/// One datagram, or the first message of a stream behind its length (RFC 1035, section 4.2.2).
-fn messages(seen: &Seen<'_>, bytes: &[u8]) -> Option<Message> {
-    if !seen.is_stream() {
-        return parse(bytes);
-    }
-    let length = usize::from(Cursor(bytes).u16()?);
-    parse(bytes.get(2..)?.get(..length).unwrap_or(&bytes[2..])).filter(|_| length >= 12)
+/// A message with its header taken off.
+#[derive(Clone, Copy)]
+struct Message<'a> {
+    bytes: &'a [u8],
+    flags: u16,
+    /// Questions, answers, authorities, additional records.
+    counts: [u16; 4],
 }
 
-/// Known operation, small counts, and names that parse.
-fn parse(bytes: &[u8]) -> Option<Message> {
+/// One datagram, or the first message of a stream behind its length (RFC 1035, section 4.2.2).
+fn message<'a>(seen: &Seen<'_>, bytes: &'a [u8]) -> Option<Message<'a>> {
+    if !seen.is_stream() {
+        return header(bytes);
+    }
+    let length = usize::from(Cursor(bytes).u16()?);
+    header(bytes.get(2..)?.get(..length).unwrap_or(&bytes[2..])).filter(|_| length >= 12)
+}
+
+/// Known operation and small counts.
+fn header(bytes: &[u8]) -> Option<Message<'_>> {
     let mut cursor = Cursor(bytes);
     cursor.u16()?;
     let flags = cursor.u16()?;
     let counts = [cursor.u16()?, cursor.u16()?, cursor.u16()?, cursor.u16()?];
     let operation = flags >> 11 & 15;
     let sane = operation <= 6 && flags & 0x40 == 0 && counts[0] <= 16 && counts.iter().all(|n| *n <= 512);
-    if !sane || counts.iter().all(|n| *n == 0) && flags & 0x8000 == 0 {
-        return None;
-    }
-    let mut message = Message { question: None, names: Vec::new() };
-    if counts.iter().all(|n| *n == 0) {
-        // An answer that only reports an error.
-        return (flags & 15 != 0 && bytes.len() == 12).then_some(message);
-    }
-    for number in 0..counts[0] {
-        let name = name(bytes, &mut cursor)?;
-        let (kind, class) = (cursor.u16()?, cursor.u16()?);
-        if !is_class(kind, class) {
-            return None;
+    let empty = counts.iter().all(|n| *n == 0);
+    (sane && (!empty || flags & 0x8000 != 0)).then_some(Message { bytes, flags, counts })
+}
+
+impl Message<'_> {
+    /// Whether the names of questions parse, and the first record where there is no question.
+    fn is_whole(&self) -> bool {
+        if self.counts.iter().all(|n| *n == 0) {
+            // An answer that only reports an error.
+            return self.flags & 15 != 0 && self.bytes.len() == 12;
         }
-        if number == 0 {
-            message.question = plain_name(name.as_bytes());
-        }
+        let mut cursor = self.behind_the_header();
+        (0..self.counts[0]).all(|_| self.question(&mut cursor).is_some())
+            && (self.counts[0] > 0 || self.record(&mut cursor).is_some())
     }
-    let records = usize::from(counts[1]) + usize::from(counts[2]) + usize::from(counts[3]);
-    for number in 0..records.min(MOST) {
-        match record(bytes, &mut cursor) {
-            Some((kind, name, body)) if number < usize::from(counts[1]) => {
-                let asked = message.question.clone().or_else(|| plain_name(name.as_bytes()));
-                message.names.extend(address(kind, body).zip(asked));
+
+    fn behind_the_header(&self) -> Cursor<'_> {
+        Cursor(self.bytes.get(12..).unwrap_or(&[]))
+    }
+
+    /// Adds the question, and the addresses of answers under its name.
+    fn tell(&self, told: &mut Told) {
+        let mut cursor = self.behind_the_header();
+        let mut question = None;
+        for number in 0..self.counts[0] {
+            let Some(name) = self.question(&mut cursor) else { return };
+            if number == 0 {
+                question = self.text(name);
             }
-            Some(_) => {}
-            // The first record of a message without a question must parse; others may be cut.
-            None if counts[0] == 0 && number == 0 => return None,
-            None => break,
         }
+        let records: usize = self.counts[1..].iter().map(|count| usize::from(*count)).sum();
+        // Records behind the answers only had to parse.
+        for _ in 0..records.min(MOST).min(usize::from(self.counts[1])) {
+            // Records may be cut.
+            let Some((kind, name, body)) = self.record(&mut cursor) else { break };
+            if let Some(address) = address(kind, body)
+                && let Some(asked) = question.clone().or_else(|| self.text(name))
+            {
+                told.names.push((address, asked));
+            }
+        }
+        told.question = told.question.take().or(question);
     }
-    Some(message)
+
+    /// A name that was asked for: where it begins.
+    fn question(&self, cursor: &mut Cursor<'_>) -> Option<usize> {
+        let name = self.name(cursor, None)?;
+        let (kind, class) = (cursor.u16()?, cursor.u16()?);
+        is_class(kind, class).then_some(name)
+    }
+
+    /// Name, type, class, time to live, content.
+    fn record<'a>(&self, cursor: &mut Cursor<'a>) -> Option<(u16, usize, &'a [u8])> {
+        let name = self.name(cursor, None)?;
+        let (kind, class) = (cursor.u16()?, cursor.u16()?);
+        cursor.u32()?;
+        let body = cursor.vector16()?;
+        is_class(kind, class).then_some((kind, name, body))
+    }
+
+    /// The name that begins at a place, where it can be shown.
+    fn text(&self, from: usize) -> Option<String> {
+        let mut text = Vec::with_capacity(64);
+        self.name(&mut Cursor(self.bytes.get(from..)?), Some(&mut text))?;
+        plain_name(&text)
+    }
+
+    /// Passes over a name and tells where it began; its pointers are followed backwards only, so
+    /// that it ends (RFC 1035, section 4.1.4).
+    fn name(&self, cursor: &mut Cursor<'_>, mut text: Option<&mut Vec<u8>>) -> Option<usize> {
+        let at = |cursor: &Cursor<'_>| self.bytes.len() - cursor.0.len();
+        let begin = at(cursor);
+        let mut here = Cursor(&self.bytes[begin..]);
+        let (mut labels, mut left) = (0, None);
+        loop {
+            match here.u8()? {
+                0 => break,
+                length @ 1..=63 => {
+                    let label = here.take(usize::from(length))?;
+                    if let Some(text) = text.as_deref_mut() {
+                        if labels > 0 {
+                            text.push(b'.');
+                        }
+                        text.extend_from_slice(label);
+                    }
+                    labels += 1;
+                }
+                high @ 0xc0.. => {
+                    let target = usize::from(high & 0x3f) << 8 | usize::from(here.u8()?);
+                    left.get_or_insert(here.0.len());
+                    // Only to before the pointer itself; and a way back through the same labels makes them many.
+                    if target + 2 >= at(&here) || labels > MOST {
+                        return None;
+                    }
+                    here = Cursor(&self.bytes[target..]);
+                }
+                _ => return None,
+            }
+            if labels > 127 {
+                return None;
+            }
+        }
+        let left = left.unwrap_or(here.0.len());
+        cursor.take(cursor.0.len().checked_sub(left)?)?;
+        Some(begin)
+    }
 }
 
 fn is_class(kind: u16, class: u16) -> bool {
     kind > 0 && (matches!(class & 0x7fff, 1 | 3 | 4 | 254 | 255) || kind == 41)
-}
-
-/// Name, type, class, time to live, content.
-fn record<'a>(bytes: &'a [u8], cursor: &mut Cursor<'a>) -> Option<(u16, String, &'a [u8])> {
-    let name = name(bytes, cursor)?;
-    let (kind, class) = (cursor.u16()?, cursor.u16()?);
-    cursor.u32()?;
-    let body = cursor.vector16()?;
-    is_class(kind, class).then_some((kind, name, body))
 }
 
 fn address(kind: u16, body: &[u8]) -> Option<IpAddr> {
@@ -125,38 +212,4 @@ fn address(kind: u16, body: &[u8]) -> Option<IpAddr> {
         (28, body) => <[u8; 16]>::try_from(body).ok().map(|octets| Ipv6Addr::from(octets).into()),
         _ => None,
     }
-}
-
-/// A name, its pointers followed backwards only, so that it ends (RFC 1035, section 4.1.4).
-fn name<'a>(bytes: &'a [u8], cursor: &mut Cursor<'a>) -> Option<String> {
-    let (mut text, mut labels) = (String::new(), 0);
-    let mut here = *cursor;
-    let mut jumped = None;
-    loop {
-        match here.u8()? {
-            0 => break,
-            length @ 1..=63 => {
-                if labels > 0 {
-                    text.push('.');
-                }
-                labels += 1;
-                text.push_str(&String::from_utf8_lossy(here.take(usize::from(length))?));
-            }
-            high @ 0xc0.. => {
-                let target = usize::from(high & 0x3f) << 8 | usize::from(here.u8()?);
-                jumped.get_or_insert(here);
-                // Only to before the pointer itself; and a way back through the same labels makes them many.
-                if target + 2 >= bytes.len() - here.0.len() || labels > MOST {
-                    return None;
-                }
-                here = Cursor(&bytes[target..]);
-            }
-            _ => return None,
-        }
-        if labels > 127 {
-            return None;
-        }
-    }
-    *cursor = jumped.unwrap_or(here);
-    Some(text)
 }

@@ -82,7 +82,8 @@ fn probe(seen: &Seen<'_>) -> Option<Probe> {
     if let Some(inner) = tunnel.then(|| tunnelled(seen)).flatten() {
         return inner.certain();
     }
-    let name = match (seen.transport, is_websocket(client, server)) {
+    let headers = Headers::of(client);
+    let name = match (seen.transport, headers.upgrades && switches(server)) {
         (Transport::Udp, _) => "ssdp",
         (_, true) => "websocket",
         _ => "http",
@@ -91,13 +92,13 @@ fn probe(seen: &Seen<'_>) -> Option<Probe> {
     if let Some(method) = method {
         detection = detection.with("method", method);
     }
-    if let Some(host) = host(client) {
+    if let Some(host) = headers.host.and_then(host) {
         detection = detection.with("host", host);
     }
     if let Some(product) = product(server) {
         detection = detection.with("product", product);
     }
-    detection.with_credentials(credentials::in_exchange(client, server)).certain()
+    detection.with_credentials(headers.secret.or_else(|| credentials::in_text(client, server))).certain()
 }
 
 /// `METHOD SP target SP HTTP/1.x` (RFC 9112, section 3); a cut line needs only its beginning.
@@ -151,17 +152,59 @@ fn head(bytes: &[u8]) -> &[u8] {
     &bytes[..bytes.len().min(4_096)]
 }
 
-fn host(client: &[u8]) -> Option<String> {
-    let mark = b"\r\nhost:";
-    let client = head(client);
-    let at = find(client, mark)? + mark.len();
-    plain_name(first_line(&client[at..]).trim_ascii())
+/// What the lines of a request say that somebody asks about.
+#[derive(Default)]
+struct Headers<'a> {
+    /// What stands behind the first `Host:`.
+    host: Option<&'a [u8]>,
+    /// An upgrade to WebSocket is asked for (RFC 6455, section 4).
+    upgrades: bool,
+    secret: Option<&'static str>,
 }
 
-/// Asked for and agreed (RFC 6455, section 4); masking is no encryption.
-fn is_websocket(client: &[u8], server: &[u8]) -> bool {
-    contains(head(client), b"\r\nupgrade: websocket")
-        && (server.is_empty() || server.starts_with(b"HTTP/1.1 101"))
+impl<'a> Headers<'a> {
+    /// Host and upgrade are looked for in the first part, whatever it is; secrets up to the empty
+    /// line, however far that is.
+    fn of(request: &'a [u8]) -> Headers<'a> {
+        let mut found = Headers::default();
+        let first_part = head(request).len();
+        let mut over = false;
+        for (returned, line) in line_ends(request) {
+            let begin = request.len() - line.len();
+            if over && begin >= first_part {
+                break;
+            }
+            let within = returned && begin < first_part;
+            let Some(first) = line.first() else { break };
+            match first {
+                b'\r' if returned && line.starts_with(b"\r\n") => over = true,
+                b'h' | b'H' if within && found.host.is_none() => {
+                    found.host = behind(&request[begin..first_part], b"host:");
+                }
+                b'u' | b'U' if within => {
+                    found.upgrades |= behind(&request[begin..first_part], b"upgrade: websocket").is_some();
+                }
+                b'a' | b'A' | b'p' | b'P' | b'x' | b'X' if !over && found.secret.is_none() => {
+                    found.secret = credentials::in_line(line);
+                }
+                _ => {}
+            }
+        }
+        found
+    }
+}
+
+fn behind<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    starts(line, name).then(|| &line[name.len()..])
+}
+
+fn host(value: &[u8]) -> Option<String> {
+    plain_name(first_line(value).trim_ascii())
+}
+
+/// Masking is no encryption: a WebSocket in the clear is in the clear.
+fn switches(server: &[u8]) -> bool {
+    server.is_empty() || server.starts_with(b"HTTP/1.1 101")
 }
 
 /// What goes through a proxy: it stands behind the empty lines of request and answer.
@@ -173,7 +216,7 @@ fn tunnelled(seen: &Seen<'_>) -> Option<Detection> {
         return None;
     }
     let detection = through("http", seen, client, server)?;
-    Some(match host(seen.client) {
+    Some(match Headers::of(seen.client).host.and_then(host) {
         Some(host) => detection.with("host", host),
         None => detection,
     })

@@ -28,9 +28,11 @@ fn probe(seen: &Seen<'_>) -> Option<Probe> {
 fn identification(bytes: &[u8]) -> Option<&[u8]> {
     let mut rest = &bytes[..bytes.len().min(1_024)];
     for _ in 0..8 {
-        let line = first_line(rest);
-        for version in [b"SSH-2.0-".as_slice(), b"SSH-1.99-", b"SSH-1.5-"] {
-            if let Some(software) = line.strip_prefix(version) {
+        // Nearly no line of others begins like that.
+        if rest.starts_with(b"SSH-") {
+            let line = first_line(rest);
+            let versions = [b"SSH-2.0-".as_slice(), b"SSH-1.99-", b"SSH-1.5-"];
+            if let Some(software) = versions.into_iter().find_map(|version| line.strip_prefix(version)) {
                 let end = software.iter().position(|b| *b == b' ').unwrap_or(software.len());
                 return Some(&software[..end]);
             }

@@ -9,7 +9,9 @@ use crate::model::{Proof, Protection, WhyUnknown};
 /// Fewer bytes than this say nothing about their distribution.
 const ENOUGH: usize = 256;
 /// Below this, a chi-square of 256 classes is that of random bytes (99th percentile, measured).
-const RANDOM_BELOW: f64 = 330.0;
+const RANDOM_BELOW: u64 = 330;
+/// Bytes that are counted at a time.
+const LOOKED_AT: usize = 1_024;
 
 /// First bytes of compressed data and of images, which look random and are readable.
 const COMPRESSED: &[(&[u8], &str)] = &[
@@ -29,46 +31,37 @@ const COMPRESSED: &[(&[u8], &str)] = &[
 
 /// The verdict of last resort.
 pub(super) fn detect(seen: &Seen<'_>) -> Detection {
-    let both = [seen.client, seen.server];
-    let sides: &[&[u8]] = match both.map(<[u8]>::is_empty) {
-        [true, true] => &[],
-        [false, true] => &both[..1],
-        [true, false] => &both[1..],
-        [false, false] => &both,
+    let (why, text) = match (seen.has_payload(), seen.evicted, seen.cut) {
+        (true, ..) => return with_payload(seen),
+        (false, true, _) => (WhyUnknown::Evicted, "the flow table was full"),
+        (false, false, true) => (WhyUnknown::CutBySnaplen, "the capture cut the payload away"),
+        (false, false, false) => (WhyUnknown::NoPayload, "no payload was seen"),
     };
-    let format = sides.iter().find_map(|bytes| COMPRESSED.iter().find(|(mark, _)| bytes.starts_with(mark)));
-    let random = |bytes: &&[u8]| bytes.len() >= ENOUGH && chi_square(bytes) < RANDOM_BELOW;
-    let readable = sides.iter().all(|bytes| is_text(bytes));
-    let looks_encrypted = format.is_none() && !sides.is_empty() && !readable && sides.iter().all(random);
-    let (protection, why) = match () {
-        () if seen.evicted && sides.is_empty() => (unknown(WhyUnknown::Evicted), "the flow table was full"),
-        () if sides.is_empty() && seen.cut => {
-            (unknown(WhyUnknown::CutBySnaplen), "the capture cut the payload away")
-        }
-        () if sides.is_empty() => (unknown(WhyUnknown::NoPayload), "no payload was seen"),
-        () if format.is_some() => (Protection::Plaintext(Proof::Text), "a file in a known format"),
-        () if readable => (Protection::Plaintext(Proof::Text), "readable text of an unknown protocol"),
-        () if looks_encrypted => {
-            (unknown(WhyUnknown::RandomLooking), "random-looking bytes: encrypted or compressed")
-        }
-        () if seen.cut || seen.holes => {
-            (unknown(WhyUnknown::CutBySnaplen), "bytes are missing at the beginning")
-        }
-        () if seen.late => {
-            (unknown(WhyUnknown::LateStart), "the capture began in the middle of the connection")
-        }
-        () => (unknown(WhyUnknown::NoMatch), "no detector knows these bytes"),
-    };
-    let detection = Detection::new("unknown", protection, why);
-    match (looks_encrypted, format) {
-        (true, _) => detection.with("entropy", "looks-encrypted"),
-        (_, Some((_, name))) => detection.with("format", *name),
-        _ => detection,
-    }
+    Detection::unclear("unknown", why, text)
 }
 
-fn unknown(why: WhyUnknown) -> Protection {
-    Protection::Unknown(why)
+/// What the bytes look like comes before why nobody knows them.
+fn with_payload(seen: &Seen<'_>) -> Detection {
+    let sides = || [seen.client, seen.server].into_iter().filter(|bytes| !bytes.is_empty());
+    let known = |bytes: &[u8]| COMPRESSED.iter().find(|(mark, _)| bytes.starts_with(mark));
+    let readable = |why| Detection::new("unknown", Protection::Plaintext(Proof::Text), why);
+    if let Some((_, format)) = sides().find_map(known) {
+        return readable("a file in a known format").with("format", *format);
+    }
+    if sides().all(is_text) {
+        return readable("readable text of an unknown protocol");
+    }
+    if sides().all(is_random) {
+        let why = "random-looking bytes: encrypted or compressed";
+        return Detection::unclear("unknown", WhyUnknown::RandomLooking, why)
+            .with("entropy", "looks-encrypted");
+    }
+    let (why, text) = match () {
+        () if seen.cut || seen.holes => (WhyUnknown::CutBySnaplen, "bytes are missing at the beginning"),
+        () if seen.late => (WhyUnknown::LateStart, "the capture began in the middle of the connection"),
+        () => (WhyUnknown::NoMatch, "no detector knows these bytes"),
+    };
+    Detection::unclear("unknown", why, text)
 }
 
 /// Enough bytes, nearly all of them printable.
@@ -78,13 +71,58 @@ fn is_text(bytes: &[u8]) -> bool {
 
 /// Percentage of printable bytes.
 fn printable(bytes: &[u8]) -> usize {
-    let fits = |b: &&u8| matches!(b, b' '..=b'~' | b'\t' | b'\r' | b'\n');
-    bytes.iter().filter(fits).count() * 100 / bytes.len()
+    let fits = |b: u8| b.wrapping_sub(b' ') <= b'~' - b' ' || matches!(b, b'\t' | b'\r' | b'\n');
+    // Counts of so few bytes fit into a byte, and many of them are added at once.
+    let count = |some: &[u8]| usize::from(some.iter().map(|b| u8::from(fits(*b))).sum::<u8>());
+    bytes.chunks(255).map(count).sum::<usize>() * 100 / bytes.len()
 }
 
-fn chi_square(bytes: &[u8]) -> f64 {
+/// Enough bytes, spread over all values as random ones are.
+///
+/// With `n` bytes, of which `c` have each value, chi-square is `256 / n * sum(c^2) - n`. The sum only
+/// grows, so most bytes that are not random give themselves away early.
+fn is_random(bytes: &[u8]) -> bool {
+    let length = bytes.len() as u64;
+    let most = (RANDOM_BELOW + length) * length;
     let mut counts = [0_u32; 256];
-    bytes.iter().for_each(|b| counts[usize::from(*b)] += 1);
-    let expected = bytes.len() as f64 / 256.0;
-    counts.iter().map(|count| (f64::from(*count) - expected).powi(2) / expected).sum()
+    bytes.len() >= ENOUGH
+        && bytes.chunks(LOOKED_AT).all(|some| {
+            some.iter().for_each(|b| counts[usize::from(*b)] += 1);
+            256 * counts.iter().map(|count| u64::from(*count) * u64::from(*count)).sum::<u64>() < most
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The definition, value by value.
+    fn chi_square(bytes: &[u8]) -> f64 {
+        let mut counts = [0_u32; 256];
+        bytes.iter().for_each(|b| counts[usize::from(*b)] += 1);
+        let expected = bytes.len() as f64 / 256.0;
+        counts.iter().map(|count| (f64::from(*count) - expected).powi(2) / expected).sum()
+    }
+
+    #[test]
+    fn random_bytes_are_told_by_chi_square_and_text_by_what_can_be_printed() {
+        let mut state = 7_u64;
+        let mut next = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 56) as u8
+        };
+        let (mut random, mut other) = (0, 0);
+        for round in 0..400_usize {
+            // The later the round, the rarer are the upper values.
+            let bytes: Vec<u8> = (0..256 + round * 17)
+                .map(|at| next() % 255_u8.saturating_sub(at as u8 % 2 * (round / 8) as u8))
+                .collect();
+            assert_eq!(is_random(&bytes), chi_square(&bytes) < RANDOM_BELOW as f64, "round {round}");
+            let fits = bytes.iter().filter(|b| matches!(b, b' '..=b'~' | b'\t' | b'\r' | b'\n')).count();
+            assert_eq!(printable(&bytes), fits * 100 / bytes.len());
+            if is_random(&bytes) { random += 1 } else { other += 1 }
+        }
+        assert!(random > 20 && other > 20, "{random} {other}");
+        assert!(is_text(&[b'a'; 24]) && !is_text(&[b'a'; 23]) && !is_random(&[0; 1024]));
+    }
 }

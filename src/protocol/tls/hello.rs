@@ -161,48 +161,59 @@ pub(in crate::protocol) fn fingerprint(hello: &Hello, carrier: Carrier) -> Strin
         _ => "00",
     };
     let name = if kinds.contains(&0) { 'd' } else { 'i' };
-    let alpn = hello.alpn.first().map_or("00".to_owned(), |alpn| {
-        let letters: Vec<char> = alpn.chars().collect();
-        format!("{}{}", letters[0], letters[letters.len() - 1])
-    });
-    let (cipher_count, kind_count) = (ciphers.len().min(99), kinds.len().min(99));
+    let alpn = hello.alpn.first().map_or("00", String::as_str);
+    let mut print = String::with_capacity(36);
+    print.push(letter);
+    print.push_str(version);
+    print.push(name);
+    for count in [ciphers.len(), kinds.len()] {
+        let count = count.min(99) as u8;
+        print.extend([char::from(b'0' + count / 10), char::from(b'0' + count % 10)]);
+    }
+    print.extend(alpn.chars().next().into_iter().chain(alpn.chars().next_back()));
     ciphers.sort_unstable();
     kinds.retain(|kind| !matches!(kind, 0 | 16));
     kinds.sort_unstable();
-    let signatures = hex(&own(&hello.signatures));
-    let behind = if signatures.is_empty() { hex(&kinds) } else { format!("{}_{signatures}", hex(&kinds)) };
-    format!(
-        "{letter}{version}{name}{cipher_count:02}{kind_count:02}{alpn}_{}_{}",
-        short_hash(&hex(&ciphers)),
-        short_hash(&behind)
-    )
+    let mut text = Vec::with_capacity(5 * ciphers.len().max(kinds.len() + hello.signatures.len()));
+    put_hex(&mut text, ciphers);
+    print.push('_');
+    put_hash(&mut print, &text);
+    text.clear();
+    put_hex(&mut text, kinds);
+    let before = text.len();
+    text.push(b'_');
+    put_hex(&mut text, own(&hello.signatures));
+    if text.len() == before + 1 {
+        text.truncate(before);
+    }
+    print.push('_');
+    put_hash(&mut print, &text);
+    print
 }
 
 /// The first twelve hexadecimal digits of SHA-256; zeros for nothing.
-fn short_hash(text: &str) -> String {
+fn put_hash(print: &mut String, text: &[u8]) {
     if text.is_empty() {
-        return "0".repeat(12);
+        return print.push_str("000000000000");
     }
-    let mut digits = String::with_capacity(12);
-    Sha256::digest(text.as_bytes()).iter().take(6).for_each(|byte| put_hex(&mut digits, *byte));
-    digits
+    for byte in Sha256::digest(text).iter().take(6) {
+        print.extend(digits(*byte).map(char::from));
+    }
 }
 
 /// Numbers of four hexadecimal digits with commas between them.
-fn hex(list: &[u16]) -> String {
-    let mut text = String::with_capacity(list.len() * 5);
-    for (at, value) in list.iter().enumerate() {
+fn put_hex(text: &mut Vec<u8>, list: Vec<u16>) {
+    for (at, value) in list.into_iter().enumerate() {
         if at > 0 {
-            text.push(',');
+            text.push(b',');
         }
-        value.to_be_bytes().into_iter().for_each(|byte| put_hex(&mut text, byte));
+        let [[a, b], [c, d]] = value.to_be_bytes().map(digits);
+        text.extend_from_slice(&[a, b, c, d]);
     }
-    text
 }
 
-fn put_hex(text: &mut String, byte: u8) {
-    let digit = |value: u8| char::from(b"0123456789abcdef"[usize::from(value & 15)]);
-    text.extend([digit(byte >> 4), digit(byte)]);
+fn digits(byte: u8) -> [u8; 2] {
+    [byte >> 4, byte & 15].map(|digit| b"0123456789abcdef"[usize::from(digit)])
 }
 
 /// How people write a version.

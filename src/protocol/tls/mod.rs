@@ -24,6 +24,10 @@ detector! {
 
 fn probe(seen: &Seen<'_>) -> Option<Probe> {
     let (client, server) = (seen.client, seen.server);
+    if !starts_record(client) && !starts_record(server) {
+        // An old hello is answered by a record as well.
+        return behind_a_piece(client, server);
+    }
     let handshake = judge(client, server, seen.time).or_else(|| judge(server, client, seen.time));
     if let Some(detection) = handshake {
         // Where one side says something else first, another detector may know what (NATS).
@@ -227,7 +231,6 @@ fn istio_service(name: &str) -> Option<String> {
 /// A stream that was joined after its handshake: records must chain.
 fn late(client: &[u8], server: &[u8]) -> Option<Probe> {
     let why = "chained application-data records, joined after the handshake";
-    let found = |why| Detection::encrypted("tls", Encryption::Tls, why).with("client_certificate", "unknown");
     let (ahead, back) = (records(client), records(server));
     // Bytes behind the last record would mean that there was no chain.
     let pure = |bytes: &[u8], records: &[Record<'_>]| {
@@ -240,7 +243,7 @@ fn late(client: &[u8], server: &[u8]) -> Option<Probe> {
         || pure_ahead && several(&ahead) && server.is_empty()
         || pure_back && several(&back) && client.is_empty()
     {
-        return found(why).certain();
+        return joined(why).certain();
     }
     // One record is enough where it fills all that was seen; a clear alert has two bytes.
     let single = |bytes: &[u8], records: &[Record<'_>]| match records {
@@ -248,14 +251,26 @@ fn late(client: &[u8], server: &[u8]) -> Option<Probe> {
         _ => false,
     };
     if single(client, &ahead) && server.is_empty() || single(server, &back) && client.is_empty() {
-        return found("a single protected record that fills all that was seen").certain();
+        return joined("a single protected record that fills all that was seen").certain();
     }
-    // Elsewhere the chain begins somewhere in the first packet, and others may know better.
+    behind_a_piece(client, server)
+}
+
+fn starts_record(bytes: &[u8]) -> bool {
+    matches!(bytes.first(), Some(CHANGE_CIPHER..=24))
+}
+
+/// A stream that was joined in the middle of a record: the chain begins somewhere in the first
+/// packet, and others may know better.
+fn behind_a_piece(client: &[u8], server: &[u8]) -> Option<Probe> {
     let within = 1_460;
     let chains = |bytes| chain(bytes, within).is_some_and(|records| records.iter().any(Record::is_data));
-    (chains(client) || chains(server))
-        .then(|| found("chained records behind a piece of another"))
-        .map(Probe::Unsure)
+    let why = "chained records behind a piece of another";
+    (chains(client) || chains(server)).then(|| joined(why)).map(Probe::Unsure)
+}
+
+fn joined(why: &'static str) -> Detection {
+    Detection::encrypted("tls", Encryption::Tls, why).with("client_certificate", "unknown")
 }
 
 fn client_hello(flight: &[u8]) -> Option<Hello> {
