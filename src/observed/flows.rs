@@ -44,7 +44,7 @@ impl Spot {
 pub enum Stored<'a> {
     /// With what it shares with others.
     Shared(Kept<'a>),
-    /// By itself: joined of several legs, met inside of a pod, or added by hand.
+    /// By itself: joined of several legs, or added by hand.
     Whole(Box<ObservedFlow>),
 }
 
@@ -194,8 +194,9 @@ impl Part {
             }
         }
         let [initiator, responder] = parties.map(|number| self.party_of(number, numbered).clone());
-        let named: ObservedFlow = (flow, self.verdicts[verdict as usize].clone()).into();
-        ObservedFlow { initiator, responder, ..named }
+        // The verdict says already where the flow was met.
+        let (stretch, detection) = (Stretch::of(&flow), self.verdicts[verdict as usize].clone());
+        ObservedFlow { flow, detection, initiator, responder, stretch }
     }
 }
 
@@ -252,10 +253,6 @@ impl Flows {
         }
         let shared = &self.parts[part as usize];
         let packed::Numbered { flow, verdict, parties, around } = packed::unpack(shared.bytes(at));
-        if Stretch::of(&flow) != Stretch::Wire {
-            // Its verdict says so.
-            return Stored::Whole(Box::new(self.get(spot)));
-        }
         let numbered = |number: u32| SharedNumber { part: part as u32, number };
         let [initiator, responder] = parties.map(|number| shared.party_of(number, &self.parties));
         Stored::Shared(Kept {

@@ -9,6 +9,7 @@
 use super::{Flows, ObservedFlow, Party};
 use crate::capture::{Flow, FlowEnd, Medium, Transport};
 use crate::model::{Encryption, Protection, WhyUnknown};
+use crate::protocol::Detection;
 use hashbrown::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -117,10 +118,16 @@ pub fn leave_open(flows: &mut Flows, is_ambient: impl Fn(&Party) -> bool) {
 /// Writes the stretch into the facts of a flow that was not met on the wire; what may be either
 /// loses the claim that it can be read on the wire.
 pub(super) fn note(seen: &mut ObservedFlow) {
-    let Some(words) = seen.stretch.words() else { return };
-    let detection = Arc::make_mut(&mut seen.detection);
+    if seen.stretch != Stretch::Wire {
+        say(Arc::make_mut(&mut seen.detection), seen.stretch);
+    }
+}
+
+/// Writes a stretch into the facts of a verdict.
+pub(super) fn say(detection: &mut Detection, stretch: Stretch) {
+    let Some(words) = stretch.words() else { return };
     detection.facts.push(("stretch", words.into()));
-    if seen.stretch == Stretch::Ambiguous && detection.protection.is_plaintext() {
+    if stretch == Stretch::Ambiguous && detection.protection.is_plaintext() {
         detection.protection = Protection::Unknown(WhyUnknown::AmbiguousInPod);
         detection.why = format!("{}; it may be the leg inside of a pod", detection.why).into();
     }

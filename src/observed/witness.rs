@@ -3,11 +3,11 @@
 //! Equal verdicts are kept once: thousands of flows share a few dozen of them.
 
 use super::flows::{Flows, Part};
-use super::{Directory, ObservedFlow, Party, Stretch};
+use super::{Directory, ObservedFlow, Party, Stretch, WhyInside};
 use crate::capture::{Audience, Flow, Judging};
 use crate::model::{Protection, WhyUnknown};
 use crate::protocol::{self, Detection};
-use hashbrown::{DefaultHashBuilder, HashTable};
+use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
@@ -18,6 +18,8 @@ pub struct Witness<'a> {
     spots: Vec<u64>,
     directory: &'a Directory<'a>,
     known: HashTable<u32>,
+    /// Verdicts that say that a flow was met inside of a pod, by those that do not.
+    inside: HashMap<(u32, WhyInside), u32>,
     hasher: DefaultHashBuilder,
 }
 
@@ -29,6 +31,7 @@ impl<'a> Witness<'a> {
             spots: Vec::new(),
             directory,
             known: HashTable::new(),
+            inside: HashMap::new(),
             hasher: DefaultHashBuilder::default(),
         }
     }
@@ -54,6 +57,18 @@ impl<'a> Witness<'a> {
         let verdicts = self.part.verdicts();
         self.known.insert_unique(found, number, |number| hash(&verdicts[*number as usize]));
         number
+    }
+
+    /// The verdict with a word on where the flow was met.
+    fn inside(&mut self, number: u32, why: WhyInside) -> u32 {
+        if let Some(noted) = self.inside.get(&(number, why)) {
+            return *noted;
+        }
+        let mut verdict = Detection::clone(&self.part.verdicts()[number as usize]);
+        super::stretch::say(&mut verdict, Stretch::Inside(why));
+        let noted = self.number(verdict);
+        self.inside.insert((number, why), noted);
+        noted
     }
 
     /// What a verdict is worth that was given early to bound memory, where more was said later: a
@@ -94,6 +109,9 @@ impl Audience for Witness<'_> {
         };
         if flow.start.unread {
             number = self.second_thoughts(number);
+        }
+        if let Stretch::Inside(why) = Stretch::of(&flow) {
+            number = self.inside(number, why);
         }
         // The first bytes were looked at; payload goes no further than this.
         let ends = [flow.initiator.ip, flow.responder.ip];

@@ -176,9 +176,10 @@ struct Table {
     server: Vec<u128>,
     free: u128,
     late: u128,
-    /// Which row of `hints` a port has; the first is that of ports that hint at nothing.
-    ports: Vec<u8>,
-    hints: Vec<u128>,
+    /// A bit for each port that hints at something, 64 in a word.
+    hinting: Vec<u64>,
+    /// Those ports in order, with what they hint at.
+    hints: Vec<(u16, u128)>,
     /// Whose opening it is, by its bit; the same twice only one behind the other.
     owners: Vec<u8>,
 }
@@ -192,8 +193,8 @@ impl Table {
             server: vec![0; SILENT + 1],
             free: 0,
             late: 0,
-            ports: vec![0; 1 << 16],
-            hints: vec![0],
+            hinting: vec![0; 1 << 10],
+            hints: Vec::new(),
             owners: Vec::new(),
         };
         for (number, detector) in DETECTORS.iter().enumerate() {
@@ -223,19 +224,26 @@ impl Table {
     }
 
     fn hint(&mut self, port: u16, bit: u128) {
-        let row = &mut self.ports[usize::from(port)];
-        if *row == 0 {
-            *row = self.hints.len() as u8;
-            self.hints.push(0);
+        self.hinting[usize::from(port >> 6)] |= 1 << (port & 63);
+        match self.hints.binary_search_by_key(&port, |(known, _)| *known) {
+            Ok(row) => self.hints[row].1 |= bit,
+            Err(row) => self.hints.insert(row, (port, bit)),
         }
-        self.hints[usize::from(*row)] |= bit;
+    }
+
+    /// The openings at which a port hints; most ports hint at nothing.
+    #[inline]
+    fn hinted(&self, port: u16) -> u128 {
+        if self.hinting[usize::from(port >> 6)] >> (port & 63) & 1 == 0 {
+            return 0;
+        }
+        let row = self.hints.binary_search_by_key(&port, |(known, _)| *known);
+        row.map_or(0, |row| self.hints[row].1)
     }
 
     /// The openings that fit, a bit for each.
     fn fitting(&self, seen: &Seen<'_>) -> u128 {
-        let ports =
-            [seen.client_port, seen.server_port].map(|port| usize::from(self.ports[usize::from(port)]));
-        let free = self.free | self.hints[ports[0]] | self.hints[ports[1]];
+        let free = self.free | self.hinted(seen.client_port) | self.hinted(seen.server_port);
         let free = if seen.late { free | self.late } else { free };
         let (client, server) = match seen.is_stream() {
             true => (stream(&self.client, seen.client), stream(&self.server, seen.server)),
@@ -304,7 +312,7 @@ mod tests {
     fn every_opening_of_every_detector_has_a_bit() {
         for transport in [Transport::Tcp, Transport::Udp, Transport::Icmp] {
             let table = table(transport);
-            assert!(table.owners.len() <= 128 && table.hints.len() <= 256, "{}", table.owners.len());
+            assert!(table.owners.len() <= 128, "{}", table.owners.len());
             let carried = DETECTORS.iter().filter(|detector| detector.over().carries(transport));
             let mut owners = table.owners.clone();
             owners.dedup();
