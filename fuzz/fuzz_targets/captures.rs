@@ -7,12 +7,12 @@
 
 #![no_main]
 
+mod links;
+
 use libfuzzer_sys::fuzz_target;
+use links::LINKS;
 use watertight::analysis::{self, NamedCapture};
 use watertight::inventory::Inventory;
-
-/// Link types of `src/capture/link.rs`, and one that nobody reads.
-const LINKS: &[u32] = &[1, 276, 113, 101, 0, 9, 104, 51, 105, 127, 192, 239, 10, 147];
 
 fuzz_target!(|data: &[u8]| {
     let [choice, rest @ ..] = data else { return };

@@ -27,15 +27,18 @@ fuzz_target!(|data: &[u8]| {
     };
     let split = (usize::from(*split_high) << 8 | usize::from(*split_low)).min(rest.len());
     let (forward, backward) = rest.split_at(split);
-    let mut start = StreamStart { forward: forward.to_vec(), backward: backward.to_vec(), ..StreamStart::default() };
+    let mut start =
+        StreamStart { forward: forward.to_vec(), backward: backward.to_vec(), ..StreamStart::default() };
     if transport != Transport::Tcp {
-        (start.forward_lengths, start.backward_lengths) = (lengths(forward, *shape), lengths(backward, *shape));
+        (start.forward_lengths, start.backward_lengths) =
+            (lengths(forward, *shape), lengths(backward, *shape));
     }
     (start.late, start.cut, start.holes) = (shape & 4 != 0, shape & 8 != 0, shape & 16 != 0);
     let ports = detector.ports();
     let port = ports.get(usize::from(*port)).copied().unwrap_or(u16::from(*port) * 257);
     let handshake = if start.late { Handshake::FirstPacket } else { Handshake::Seen };
-    let seen = Seen { handshake, time: 1_780_000_000_000_000_000, ..Seen::new(transport, 40_000, port, &start) };
+    let seen =
+        Seen { handshake, time: 1_780_000_000_000_000_000, ..Seen::new(transport, 40_000, port, &start) };
     std::hint::black_box(detector.probe(&seen));
     assert!(!judge(&seen).why.is_empty());
 });
