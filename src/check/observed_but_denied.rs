@@ -46,10 +46,14 @@ fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
             .flat_map(|(row, _)| &row.policies)
             .map(|policy| evidence.graph.policies[*policy as usize].origin.clone())
             .collect();
-        let outcome = if answered {
-            "was answered: the policies are not enforced as read"
-        } else {
-            "was tried and not answered"
+        let outcome = match (answered, seen.turned_away()) {
+            // Some dataplanes reject instead of dropping, with a reset in the server's name.
+            (true, true) => {
+                "was turned away: by a dataplane that rejects, or by the server, and then the policies \
+                 are not enforced as read"
+            }
+            (true, false) => "was answered: the policies are not enforced as read",
+            (false, _) => "was tried and not answered",
         };
         let subject = super::shared::flow_subject(evidence, &seen);
         let detail = format!("{protocol}/{port}");

@@ -4,6 +4,7 @@
 //! are never called encrypted.
 
 use super::{Detection, Seen};
+use crate::capture::Transport;
 use crate::model::{Proof, Protection, WhyUnknown};
 
 /// Fewer bytes than this say nothing about their distribution.
@@ -42,6 +43,11 @@ pub(super) fn detect(seen: &Seen<'_>) -> Detection {
 
 /// What the bytes look like comes before why nobody knows them.
 fn with_payload(seen: &Seen<'_>) -> Detection {
+    // Errors quote the packets that they are about, echoes what anybody likes (RFC 792).
+    if seen.transport == Transport::Icmp {
+        let why = "control messages of IP, not of an application";
+        return Detection::unclear("unknown", WhyUnknown::NoMatch, why);
+    }
     let sides = || [seen.client, seen.server].into_iter().filter(|bytes| !bytes.is_empty());
     let known = |bytes: &[u8]| COMPRESSED.iter().find(|(mark, _)| bytes.starts_with(mark));
     let readable = |why| Detection::new("unknown", Protection::Plaintext(Proof::Text), why);

@@ -140,7 +140,24 @@ fn verdict(seen: &Handshake<'_>) -> (Protection, &'static str) {
             Protection::Encrypted(Encryption::Tls),
             "a ClientHello and encrypted records; the server's side was not seen",
         ),
-        _ => (Protection::Encrypted(Encryption::Tls), "handshake seen"),
+        (Some(hello), shown) => (Protection::Encrypted(Encryption::Tls), one_way(hello, shown)),
+    }
+}
+
+/// What the verdict on one-way TLS rests on.
+fn one_way(hello: &Hello, shown: ClientCertificate) -> &'static str {
+    match (shown, hello.version > 0x0303) {
+        (ClientCertificate::NotShown, true) => {
+            "handshake seen, without a client certificate by the lengths of its records"
+        }
+        (ClientCertificate::NotShown, false) => "handshake seen, without a client certificate",
+        (ClientCertificate::Declined, true) => {
+            "handshake seen, and by the lengths of its records a client that was asked for a certificate and had none"
+        }
+        (ClientCertificate::Declined, false) => {
+            "handshake seen, and a client that was asked for a certificate and had none"
+        }
+        _ => "handshake seen",
     }
 }
 
