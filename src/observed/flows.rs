@@ -268,10 +268,15 @@ impl Flows {
 
     /// What decides the order of flows that began at the same time.
     pub(super) fn rank(&self, spot: Spot) -> (FlowEnd, FlowEnd, Transport, u64) {
-        let rank = |flow: &Flow| (flow.initiator, flow.responder, flow.transport, flow.last);
+        let flow = self.bare(spot);
+        (flow.initiator, flow.responder, flow.transport, flow.last)
+    }
+
+    /// A flow by itself: without first bytes and what it shares with others.
+    pub(super) fn bare(&self, spot: Spot) -> Flow {
         match spot.parts() {
-            (WHOLE, at) => rank(&self.whole[at].flow),
-            (part, at) => rank(&packed::unpack(self.parts[part as usize].bytes(at)).flow),
+            (WHOLE, at) => self.whole[at].flow.clone(),
+            (part, at) => packed::unpack(self.parts[part as usize].bytes(at)).flow,
         }
     }
 

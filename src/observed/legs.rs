@@ -25,11 +25,12 @@ pub fn join(mut flows: Flows) -> Flows {
     let mut joined = Vec::new();
     let mut left_out = BTreeSet::new();
     for members in candidates(&flows) {
-        let legs: Vec<ObservedFlow> =
-            members.iter().map(|at| flows.get(flows.spots()[*at as usize])).collect();
+        let spot = |member: &u32| flows.spots()[*member as usize];
+        let legs: Vec<Flow> = members.iter().map(|member| flows.bare(spot(member))).collect();
         for group in groups(&legs) {
-            left_out.extend(group.iter().map(|member| members[*member]));
-            joined.extend(one(group.into_iter().map(|member| legs[member].clone()).collect()));
+            let group: Vec<u32> = group.into_iter().map(|member| members[member]).collect();
+            joined.extend(one(group.iter().map(|member| flows.get(spot(member))).collect()));
+            left_out.extend(group);
         }
     }
     if joined.is_empty() {
@@ -75,15 +76,15 @@ fn candidates(flows: &Flows) -> Vec<Vec<u32>> {
 }
 
 /// Which of some flows, in the order of time, are legs of one connection, where there are several.
-fn groups(legs: &[ObservedFlow]) -> Vec<Vec<usize>> {
+fn groups(legs: &[Flow]) -> Vec<Vec<usize>> {
     let mut group: Vec<usize> = (0..legs.len()).collect();
     for (position, later) in legs.iter().enumerate() {
         // What began earlier than that is no leg of this one, nor is anything before it.
-        let near = |earlier: &usize| later.flow.first.saturating_sub(legs[*earlier].flow.first) <= TCP_WINDOW;
-        let partner = (0..position).rev().take_while(near).find(|earlier| {
-            let first = &legs[group[*earlier]].flow;
-            are_legs(&legs[*earlier].flow, &later.flow) && !same_ends(first, &later.flow)
-        });
+        let near = |earlier: &usize| later.first.saturating_sub(legs[*earlier].first) <= TCP_WINDOW;
+        let partner = (0..position)
+            .rev()
+            .take_while(near)
+            .find(|earlier| are_legs(&legs[*earlier], later) && !same_ends(&legs[group[*earlier]], later));
         if let Some(earlier) = partner {
             group[position] = group[earlier];
         }

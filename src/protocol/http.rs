@@ -74,8 +74,8 @@ fn probe(seen: &Seen<'_>) -> Option<Probe> {
     let method = method(client);
     let answers = |bytes: &[u8]| bytes.starts_with(b"HTTP/1.") || bytes.starts_with(b"ICY 200 ");
     // A direction that was guessed wrong shows the request on the other side; that is asked for later.
-    let late = seen.late && (self::late(client) || self::late(server));
-    if method.is_none() && !answers(server) && !late || method == Some("PRI") {
+    let late = || seen.late && (self::late(client) || self::late(server));
+    if method.is_none() && !answers(server) && !late() || method == Some("PRI") {
         return None;
     }
     let tunnel = method == Some("CONNECT") && answers(server);

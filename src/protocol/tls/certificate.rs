@@ -121,29 +121,43 @@ fn read(bytes: &[u8]) -> Option<Certificate> {
 
 /// `CN=…,O=…`, the two parts that people look for.
 fn name(sequence: Element<'_>) -> String {
-    let mut parts = Vec::new();
-    for (wanted, label) in [(COMMON_NAME, "CN"), (ORGANISATION, "O")] {
-        let attributes = sequence.inside().flat_map(Element::inside);
-        let value = attributes.filter_map(|attribute| {
+    let mut text = String::new();
+    for (wanted, label) in [(COMMON_NAME, "CN="), (ORGANISATION, "O=")] {
+        for attribute in sequence.inside().flat_map(Element::inside) {
             let mut pair = attribute.inside();
-            (pair.next()?.body == wanted).then(|| pair.next()).flatten()
-        });
-        parts.extend(value.map(|value| format!("{label}={}", printable(value.body))));
+            let (Some(kind), Some(value)) = (pair.next(), pair.next()) else { continue };
+            if kind.body == wanted {
+                text.push_str(if text.is_empty() { "" } else { "," });
+                text.push_str(label);
+                put_printable(&mut text, value.body);
+            }
+        }
     }
-    parts.join(",")
+    text
+}
+
+/// Text of a certificate by itself.
+fn printable(bytes: &[u8]) -> String {
+    let mut text = String::new();
+    put_printable(&mut text, bytes);
+    text
 }
 
 /// Text of a certificate without control characters, at most a line of it.
-fn printable(bytes: &[u8]) -> String {
-    let text = String::from_utf8_lossy(bytes);
-    text.chars().filter(|letter| !letter.is_control()).take(128).collect()
+fn put_printable(text: &mut String, bytes: &[u8]) {
+    const LONGEST: usize = 128;
+    let plain = bytes.len() <= LONGEST && bytes.iter().all(|byte| (b' '..=b'~').contains(byte));
+    match String::from_utf8_lossy(bytes) {
+        whole if plain => text.push_str(&whole),
+        other => text.extend(other.chars().filter(|letter| !letter.is_control()).take(LONGEST)),
+    }
 }
 
 /// UTCTime or GeneralizedTime (RFC 5280, section 4.1.2.5) → days and seconds since 1970.
 fn time(element: Element<'_>) -> Option<(i64, i64)> {
-    let digits: Vec<i64> =
-        element.body.iter().take_while(|b| b.is_ascii_digit()).map(|b| i64::from(b - b'0')).collect();
-    let two = |at: usize| Some(digits.get(at)? * 10 + digits.get(at + 1)?);
+    let digit = |at: usize| element.body.get(at).map(|b| i64::from(b.wrapping_sub(b'0')));
+    let count = element.body.iter().take_while(|b| b.is_ascii_digit()).count();
+    let two = |at: usize| (at + 1 < count).then(|| Some(digit(at)? * 10 + digit(at + 1)?)).flatten();
     let (year, rest) = match element.tag {
         0x17 => (two(0)? + if two(0)? < 50 { 2000 } else { 1900 }, 2),
         0x18 => (two(0)? * 100 + two(2)?, 4),
@@ -221,7 +235,9 @@ fn alternative_names(extensions: Element<'_>, found: &mut Certificate) {
         for name in Elements(value.body).flat_map(Element::inside).take(32) {
             match (name.tag, name.body) {
                 (0x82, dns) => found.names.extend(plain_name(dns)),
-                (0x86, uri) if uri.starts_with(b"spiffe://") => found.spiffe = Some(printable(uri)),
+                (0x86, uri) if uri.starts_with(b"spiffe://") => {
+                    found.spiffe = Some(printable(uri));
+                }
                 (0x87, [a, b, c, d]) => found.names.push(format!("{a}.{b}.{c}.{d}")),
                 _ => {}
             }
