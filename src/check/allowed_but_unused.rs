@@ -30,6 +30,10 @@ fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
             present.extend([from, to]);
         }
     }
+    // Both ends of a rule must have been seen for anything to be said of it.
+    if present.is_empty() {
+        return Vec::new();
+    }
     evidence
         .graph
         .rules

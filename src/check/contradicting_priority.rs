@@ -22,14 +22,16 @@ fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
     }
     let mut findings = Vec::new();
     for policies in places.values() {
+        // Policies that only allow, as NetworkPolicies do, never contradict each other.
         let mixed: Vec<bool> = policies.iter().map(|policy| decides_otherwise(graph, policy)).collect();
-        for (i, first) in policies.iter().enumerate() {
-            for (j, second) in policies.iter().enumerate().skip(i + 1) {
-                // Policies that only allow, as NetworkPolicies do, never contradict each other.
-                if mixed[i] || mixed[j] {
-                    findings.extend(contradiction(graph, first, second));
-                }
-            }
+        let places: Vec<usize> = (0..policies.len()).filter(|place| mixed[*place]).collect();
+        for (i, first) in policies.iter().enumerate().take(places.last().map_or(0, |last| last + 1)) {
+            let behind: Vec<usize> = match mixed[i] {
+                true => (i + 1..policies.len()).collect(),
+                false => places[places.partition_point(|place| *place <= i)..].to_vec(),
+            };
+            let others = behind.into_iter().map(|j| policies[j]);
+            findings.extend(others.filter_map(|second| contradiction(graph, first, second)));
         }
     }
     findings

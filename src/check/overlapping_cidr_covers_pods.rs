@@ -7,6 +7,7 @@ use super::{Evidence, Finding, check};
 use crate::graph::{Action, Direction, Peer, RuleInfo};
 use crate::inventory::Network;
 use crate::model::AddressSet;
+use std::net::IpAddr;
 
 check! {
     OverlappingCidrCoversPods, "overlapping-cidr-covers-pods", Medium, "An address block that lets pods in or out beside what is outside.",
@@ -17,10 +18,22 @@ fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
     if !evidence.graph.dataplane.ipblock_matches_pods {
         return Vec::new();
     }
-    evidence.graph.rules.iter().filter_map(|info| of_rule(evidence, info)).collect()
+    let pods = addresses_of_pods(evidence);
+    evidence.graph.rules.iter().filter_map(|info| of_rule(evidence, &pods, info)).collect()
 }
 
-fn of_rule(evidence: &Evidence<'_>, info: &RuleInfo) -> Option<Finding> {
+/// The addresses of all pods with the workloads that have them, sorted.
+fn addresses_of_pods(evidence: &Evidence<'_>) -> Vec<(IpAddr, usize)> {
+    let workloads = evidence.inventory.workloads.iter().enumerate();
+    let variants = workloads.flat_map(|(index, workload)| workload.variants.iter().map(move |v| (index, v)));
+    let pods = variants.filter(|(_, variant)| variant.network == Network::Pod);
+    let mut all: Vec<(IpAddr, usize)> =
+        pods.flat_map(|(index, pod)| pod.addresses.iter().map(move |address| (*address, index))).collect();
+    all.sort_unstable();
+    all
+}
+
+fn of_rule(evidence: &Evidence<'_>, pods: &[(IpAddr, usize)], info: &RuleInfo) -> Option<Finding> {
     let families = AddressSet::all();
     let partial = |set: &AddressSet| !families.ranges().iter().any(|family| set.ranges().contains(family));
     let single = |set: &AddressSet| set.ranges().iter().all(|range| range.first == range.last);
@@ -32,10 +45,11 @@ fn of_rule(evidence: &Evidence<'_>, info: &RuleInfo) -> Option<Finding> {
         if !partial(set) || single(set) {
             continue;
         }
-        for (index, workload) in evidence.inventory.workloads.iter().enumerate() {
-            let mut pods = workload.variants.iter().filter(|v| v.network == Network::Pod);
-            if pods.any(|v| v.addresses.iter().any(|address| set.contains(*address))) {
-                covered.push(index);
+        for range in set.ranges() {
+            let first = pods.partition_point(|(address, _)| *address < range.first);
+            let inside = pods[first..].iter().take_while(|(address, _)| *address <= range.last);
+            for (_, workload) in inside {
+                covered.push(*workload);
                 block.get_or_insert(set);
             }
         }

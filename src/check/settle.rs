@@ -6,6 +6,7 @@
 use super::{CHECKS, Evidence, Finding, Severity, segment_rule_broken, unused_exception};
 use crate::contract::{Exception, Override};
 use crate::model::Gap;
+use rayon::prelude::*;
 use std::collections::BTreeMap;
 
 /// Checks on exceptions, which no exception covers.
@@ -53,18 +54,21 @@ pub fn run(evidence: &Evidence<'_>) -> Outcome {
         }
     }
     outcome.findings.sort_by(|a, b| {
-        let key = |f: &Finding| (std::cmp::Reverse(f.severity), f.check, f.subject.clone(), f.detail.clone());
-        key(a).cmp(&key(b))
+        let worse = b.severity.cmp(&a.severity);
+        worse.then_with(|| (a.check, &a.subject, &a.detail).cmp(&(b.check, &b.subject, &b.detail)))
     });
     let key = |e: &Excepted| (e.exception, e.finding.subject.clone(), e.finding.detail.clone());
-    outcome.excepted.sort_by_key(key);
+    outcome.excepted.sort_by_cached_key(key);
     outcome
 }
 
 /// What all checks find but the one that needs to know what the others found.
 pub(super) fn found(evidence: &Evidence<'_>) -> Vec<Finding> {
     let others = CHECKS.iter().filter(|check| check.name() != unused_exception::NAME);
-    others.flat_map(|check| check.run(evidence)).collect()
+    let others: Vec<_> = others.collect();
+    // No check knows of another; the order is that of the table.
+    let found: Vec<Vec<Finding>> = others.into_par_iter().map(|check| check.run(evidence)).collect();
+    found.into_iter().flatten().collect()
 }
 
 /// For each exception, whether it covers a finding.
