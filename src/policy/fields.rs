@@ -5,6 +5,9 @@
 
 use super::DataplaneKind;
 use crate::model::{Bend, Document, Gap, Node, Origin, Value, closest};
+use hashbrown::HashMap;
+use std::cell::RefCell;
+use std::rc::Rc;
 
 /// A kind of object that an engine reads.
 #[derive(Debug)]
@@ -89,19 +92,19 @@ pub fn doubts(kind: &Kind, document: &Document) -> Vec<Gap> {
     let mut gaps = Vec::new();
     let kind_name = kind.name;
     visit(kind, document, &mut |path, node, known| {
-        let origin = document.origin.at(path, node.line);
+        let origin = || document.origin.at(path, node.line);
         match known {
             Known::Leaf(Support::Gap(bends)) => {
-                gaps.push(Gap { what: format!("{path} is not modelled"), origin, bends });
+                gaps.push(Gap { what: format!("{path} is not modelled"), origin: origin(), bends });
             }
             Known::Nothing => {
                 let (parent, name) = path.rsplit_once('.').unwrap_or(("", path));
                 let what = format!(
                     "{parent} of {kind_name} has no field {name:?}: the API server drops it or refuses the object"
                 );
-                gaps.push(Gap { what, origin, bends: Bend::MayAllowMore });
+                gaps.push(Gap { what, origin: origin(), bends: Bend::MayAllowMore });
             }
-            Known::Leaf(_) | Known::Inside => {}
+            Known::Leaf(_) => {}
         }
     });
     gaps
@@ -135,59 +138,96 @@ fn meant(kind: &Kind, path: &str) -> Option<String> {
 /// Calls `seen` for every field of an object that is a leaf of the table or not in it at all.
 fn visit(kind: &Kind, document: &Document, seen: &mut dyn FnMut(&str, &Node, Known)) {
     const COMMON: &[&str] = &["apiVersion", "kind", "metadata", "status"];
+    let tree = tree_of(kind);
     for (name, node) in document.body.fields() {
         if !COMMON.contains(&&**name) {
-            walk(kind, &mut name.to_string(), node, seen);
+            walk(tree.inside(name), &mut name.to_string(), node, seen);
         }
     }
 }
 
 /// `path` is lengthened on the way down and is as before afterwards: most fields need no text of their own.
-fn walk(kind: &Kind, path: &mut String, node: &Node, seen: &mut dyn FnMut(&str, &Node, Known)) {
+fn walk(tree: Option<&Tree>, path: &mut String, node: &Node, seen: &mut dyn FnMut(&str, &Node, Known)) {
+    let Some(tree) = tree else { return seen(path, node, Known::Nothing) };
+    if let Some(support) = tree.leaf {
+        return seen(path, node, Known::Leaf(support));
+    }
     let length = path.len();
-    match known(kind, path) {
-        Known::Inside => match &node.value {
-            Value::List(items) => {
-                path.push_str("[]");
-                items.iter().for_each(|item| walk(kind, path, item, seen));
+    match &node.value {
+        Value::List(items) => {
+            path.push_str(ITEM);
+            let inside = tree.inside(ITEM);
+            items.iter().for_each(|item| walk(inside, path, item, seen));
+        }
+        Value::Map(fields) => {
+            for (name, item) in fields {
+                path.push('.');
+                path.push_str(name);
+                walk(tree.inside(name), path, item, seen);
+                path.truncate(length);
             }
-            Value::Map(fields) => {
-                for (name, item) in fields {
-                    path.push('.');
-                    path.push_str(name);
-                    walk(kind, path, item, seen);
-                    path.truncate(length);
-                }
-            }
-            _ => {}
-        },
-        leaf_or_nothing => seen(path, node, leaf_or_nothing),
+        }
+        _ => {}
     }
     path.truncate(length);
 }
 
 enum Known {
     Leaf(Support),
-    Inside,
     Nothing,
 }
 
-fn known(kind: &Kind, path: &str) -> Known {
-    let mut inside = false;
-    for field in kind.fields {
-        let covered = match field.path.strip_suffix('*') {
-            Some(prefix) => {
-                let stem = prefix.trim_end_matches('.');
-                path == stem || path.strip_prefix(stem).is_some_and(|rest| rest.starts_with(['.', '[']))
-            }
-            None => field.path == path || field.path.strip_suffix("[]") == Some(path),
-        };
-        if covered {
-            return Known::Leaf(field.support);
+/// What stands for each item of a list.
+const ITEM: &str = "[]";
+
+/// The fields of a kind, name below name, so that an object is walked beside them.
+#[derive(Default)]
+struct Tree {
+    /// What is made of everything from here on; the first field of the table that says so counts.
+    leaf: Option<Support>,
+    /// What stands further inside, with the next name or [`ITEM`].
+    inside: Vec<(&'static str, Tree)>,
+}
+
+impl Tree {
+    fn of(fields: &'static [Field]) -> Tree {
+        let mut root = Tree::default();
+        for field in fields {
+            // A last `*` stands for everything below, and for the value itself where it has no fields;
+            // items of a list are what the list is.
+            let path = field.path.trim_end_matches('*').trim_end_matches('.');
+            let path = path.strip_suffix(ITEM).filter(|_| !field.path.ends_with('*')).unwrap_or(path);
+            let names = path.split('.').flat_map(|part| {
+                let name = part.trim_end_matches(ITEM);
+                let items = part[name.len()..].len() / ITEM.len();
+                std::iter::once(name).chain(std::iter::repeat_n(ITEM, items))
+            });
+            names.fold(&mut root, Tree::grow).leaf.get_or_insert(field.support);
         }
-        inside |= field.path.strip_prefix(path).is_some_and(|rest| rest.starts_with(['.', '[']));
+        root
     }
-    if inside { Known::Inside } else { Known::Nothing }
+
+    fn grow(&mut self, name: &'static str) -> &mut Tree {
+        let place = self.inside.iter().position(|(own, _)| *own == name).unwrap_or_else(|| {
+            self.inside.push((name, Tree::default()));
+            self.inside.len() - 1
+        });
+        &mut self.inside[place].1
+    }
+
+    fn inside(&self, name: &str) -> Option<&Tree> {
+        self.inside.iter().find(|(own, _)| *own == name).map(|(_, tree)| tree)
+    }
+}
+
+/// The tree of a kind, grown once on each thread: the table itself tells which one is meant.
+fn tree_of(kind: &Kind) -> Rc<Tree> {
+    thread_local! {
+        static GROWN: RefCell<HashMap<(*const Field, usize), Rc<Tree>>> = RefCell::default();
+    }
+    let table = (kind.fields.as_ptr(), kind.fields.len());
+    GROWN
+        .with_borrow_mut(|grown| grown.entry(table).or_insert_with(|| Rc::new(Tree::of(kind.fields))).clone())
 }
 
 #[cfg(test)]
@@ -198,15 +238,27 @@ mod tests {
         api_versions: &["v1"],
         name: "Thing",
         enforced_by: &[],
-        fields: &[full("spec.ports[].port"), full("spec.selector.*"), gap("spec.new", Bend::MayAllowLess)],
+        fields: &[
+            full("spec.ports[].port"),
+            full("spec.selector.*"),
+            full("spec.names[]"),
+            full("spec.rules[].*"),
+            gap("spec.new", Bend::MayAllowLess),
+        ],
     };
 
     #[test]
     fn a_field_is_a_leaf_inside_or_unknown() {
-        assert!(matches!(known(&KIND, "spec.ports"), Known::Inside));
-        assert!(matches!(known(&KIND, "spec.ports[].port"), Known::Leaf(Support::Full)));
-        assert!(matches!(known(&KIND, "spec.selector.matchLabels.app"), Known::Leaf(Support::Full)));
-        assert!(matches!(known(&KIND, "spec.new"), Known::Leaf(Support::Gap(Bend::MayAllowLess))));
-        assert!(matches!(known(&KIND, "spec.port"), Known::Nothing));
+        let tree = tree_of(&KIND);
+        let at = |path: &[&str]| path.iter().try_fold(&*tree, |tree, name| tree.inside(name));
+        let leaf = |path: &[&str]| at(path).and_then(|tree| tree.leaf);
+        assert!(at(&["spec", "ports"]).is_some_and(|tree| tree.leaf.is_none()));
+        assert_eq!(leaf(&["spec", "ports", "[]", "port"]), Some(Support::Full));
+        assert_eq!(leaf(&["spec", "selector"]), Some(Support::Full));
+        assert_eq!(leaf(&["spec", "names"]), Some(Support::Full));
+        assert!(at(&["spec", "rules"]).is_some_and(|tree| tree.leaf.is_none()));
+        assert_eq!(leaf(&["spec", "rules", "[]"]), Some(Support::Full));
+        assert_eq!(leaf(&["spec", "new"]), Some(Support::Gap(Bend::MayAllowLess)));
+        assert!(at(&["spec", "port"]).is_none());
     }
 }

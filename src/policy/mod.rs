@@ -120,8 +120,9 @@ pub struct RuleSet {
 pub fn read(documents: &[Document], dataplane: &Dataplane) -> RuleSet {
     let mut set = RuleSet::default();
     let (mut tiers, mut unenforced) = (Vec::new(), Vec::new());
-    for engine in ENGINES {
-        let Lowered { tiers: own, transport, gaps, problems } = engine.lower(documents, dataplane);
+    let lowered: Vec<Lowered> = ENGINES.par_iter().map(|engine| engine.lower(documents, dataplane)).collect();
+    for (engine, lowered) in ENGINES.iter().zip(lowered) {
+        let Lowered { tiers: own, transport, gaps, problems } = lowered;
         set.transport.extend(transport);
         for mut tier in own {
             let counts = |policy: &Policy| {

@@ -5,6 +5,7 @@
 use super::{ServiceChoice, Services};
 use crate::model::{Document, Labels, Node, Origin, PortSet, Requirement, Selector, fact};
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 /// A pod, or the template of pods.
 #[derive(Clone, Debug)]
@@ -13,10 +14,25 @@ pub struct Shape<'a> {
     pub origin: &'a Origin,
     /// The pod or the template itself.
     pub body: &'a Node,
+    labels: OnceLock<Labels>,
+    ports: OnceLock<Vec<(String, u16)>>,
+}
+
+impl Shape<'_> {
     /// Its labels.
-    pub labels: Labels,
+    pub fn labels(&self) -> &Labels {
+        self.labels.get_or_init(|| labels(self.body))
+    }
+
+    /// One of its labels.
+    pub fn label(&self, key: &str) -> Option<&str> {
+        self.body.path(&["metadata", "labels", key]).and_then(Node::text)
+    }
+
     /// Its TCP ports with their names, init containers' too.
-    pub ports: Vec<(String, u16)>,
+    pub fn ports(&self) -> &[(String, u16)] {
+        self.ports.get_or_init(|| ports_of(self.body))
+    }
 }
 
 /// A value of an annotation, with the pods on which it is in effect.
@@ -48,7 +64,10 @@ fn shapes_of(document: &Document) -> impl Iterator<Item = Shape<'_>> {
     const INSIDE: &[&[&str]] = &[&["spec", "template"], &["spec", "jobTemplate", "spec", "template"]];
     let own = (&*document.origin.kind == "Pod").then_some(&document.body);
     let bodies = own.into_iter().chain(INSIDE.iter().filter_map(|path| document.body.path(path)));
-    bodies.map(|body| Shape { origin: &document.origin, body, labels: labels(body), ports: ports_of(body) })
+    bodies.map(|body| {
+        let (labels, ports) = (OnceLock::new(), OnceLock::new());
+        Shape { origin: &document.origin, body, labels, ports }
+    })
 }
 
 /// The labels of an object.

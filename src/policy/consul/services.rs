@@ -29,7 +29,7 @@ impl Names {
             for name in value.split(',').map(str::trim) {
                 let selection = Selection::pods(Namespaces::any(), Selector::equals(&annotation, value));
                 names.add(name, selection);
-                let declared = shape.ports.iter().map(|(_, port)| *port);
+                let declared = shape.ports().iter().map(|(_, port)| *port);
                 let declared = declared.fold(PortSet::none(), |set, p| set.union(&PortSet::range(p, p)));
                 names.serve(name, port.as_ref().unwrap_or(&declared));
             }
@@ -43,7 +43,7 @@ impl Names {
         let selects = |service: &Document, shape: &Shape<'_>| {
             let selector = selector(service);
             service.origin.namespace == shape.origin.namespace
-                && selector.is_some_and(|selector| selector.matches(&shape.labels))
+                && selector.is_some_and(|selector| selector.matches(shape.labels()))
         };
         for service in &services {
             let Some(selector) = selector(service) else { continue };
@@ -59,7 +59,7 @@ impl Names {
         for shape in unclaimed {
             let first = shape.body.path(&["spec", "containers"]).and_then(|list| list.items().first());
             let Some(name) = first.and_then(|container| container.text_of("name")) else { continue };
-            let own = shape.labels.iter().map(|(k, v)| Requirement::In(k.clone(), vec![v.clone()]));
+            let own = shape.labels().iter().map(|(k, v)| Requirement::In(k.clone(), vec![v.clone()]));
             let labels = Selector { requirements: own.collect() };
             let here = shapes::has(&format!("{}{name}", fact::CONTAINER));
             let endpoints = all([labels, here, lacks(&annotation)]);
@@ -113,7 +113,7 @@ fn selector(service: &Document) -> Option<Selector> {
 
 /// A port by number or by the name that a container gives it.
 fn numbers(text: &str, shape: &Shape<'_>) -> PortSet {
-    let named = shape.ports.iter().filter(|(name, _)| name == text).map(|(_, port)| *port);
+    let named = shape.ports().iter().filter(|(name, _)| name == text).map(|(_, port)| *port);
     let named = named.fold(PortSet::none(), |set, port| set.union(&PortSet::range(port, port)));
     shapes::ports(text).0.union(&named)
 }

@@ -77,7 +77,7 @@ pub fn read(documents: &[Document], shapes: &[shapes::Shape<'_>], settings: &Set
     let unread = all([Selector::equals(fact::NAMESPACE_KNOWN, "name"), webhook, silent]);
     let unclear = all([unread, meshed.clone().negated()]);
     let mut planes: BTreeSet<String> =
-        shapes.iter().filter_map(|shape| shape.labels.get(CONTROL_PLANE).cloned()).collect();
+        shapes.iter().filter_map(|shape| shape.label(CONTROL_PLANE)).map(str::to_owned).collect();
     planes.insert(settings.home.clone());
     Some(Members { meshed, ingress, unclear, planes, origin })
 }

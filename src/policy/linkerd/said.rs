@@ -144,7 +144,7 @@ fn opaque_mismatches(documents: &[Document], shapes: &[Shape<'_>]) -> Vec<Gap> {
         let behind = |shape: &&Shape<'_>| {
             !selector.is_empty()
                 && shape.origin.namespace == service.origin.namespace
-                && selector.iter().all(|(key, value)| shape.labels.get(*key).is_some_and(|own| own == value))
+                && selector.iter().all(|(key, value)| shape.label(key).is_some_and(|own| own == *value))
         };
         for shape in shapes.iter().filter(behind) {
             if shapes::annotation(shape.body, KEY) != Some(value) {

@@ -72,7 +72,7 @@ impl Server {
     }
 
     fn selects(&self, shape: &Shape<'_>) -> bool {
-        shape.origin.namespace == self.origin.namespace && self.pods.matches(&shape.labels)
+        shape.origin.namespace == self.origin.namespace && self.pods.matches(shape.labels())
     }
 
     /// Its ports on one pod.
@@ -80,7 +80,7 @@ impl Server {
         match &self.port {
             ServerPort::Number(port) => [*port].into(),
             ServerPort::Name(name) => {
-                shape.ports.iter().filter(|(own, _)| own == name).map(|(_, port)| *port).collect()
+                shape.ports().iter().filter(|(own, _)| own == name).map(|(_, port)| *port).collect()
             }
         }
     }

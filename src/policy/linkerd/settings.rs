@@ -96,10 +96,9 @@ impl Settings {
 /// The namespace of the control plane where its settings were not read: the one that running pods
 /// name, where there is one, else that of the installation guide.
 fn home(shapes: &[Shape<'_>]) -> String {
-    let named: BTreeSet<&String> =
-        shapes.iter().filter_map(|shape| shape.labels.get(CONTROL_PLANE)).collect();
+    let named: BTreeSet<&str> = shapes.iter().filter_map(|shape| shape.label(CONTROL_PLANE)).collect();
     match named.first() {
-        Some(name) if named.len() == 1 => (*name).clone(),
+        Some(name) if named.len() == 1 => (*name).to_owned(),
         _ => "linkerd".to_owned(),
     }
 }
