@@ -238,10 +238,8 @@ pub(super) fn workloads_of(known: &Known, inventory: &Inventory) -> Vec<usize> {
 
 /// Workloads that look like any controller.
 pub(super) fn all(inventory: &Inventory) -> Vec<usize> {
-    let mut found: Vec<usize> = KNOWN.iter().flat_map(|known| workloads_of(known, inventory)).collect();
-    found.sort_unstable();
-    found.dedup();
-    found
+    let labels: Vec<(&str, &str)> = KNOWN.iter().flat_map(|known| known.labels).copied().collect();
+    labelled(inventory, None, &labels)
 }
 
 /// Workloads that have one of the labels.
@@ -251,7 +249,7 @@ pub(super) fn labelled(
     labels: &[(&str, &str)],
 ) -> Vec<usize> {
     let has = |variant: &crate::inventory::Variant| {
-        labels.iter().any(|(key, value)| variant.labels.get(*key).is_some_and(|own| own == value))
+        variant.labels.iter().any(|(key, value)| labels.contains(&(key, value)))
     };
     let fits = |index: &usize| {
         let workload = &inventory.workloads[*index];

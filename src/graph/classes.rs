@@ -113,7 +113,7 @@ impl Classes {
 struct GroupKey {
     /// Number of the namespace; `None` for endpoints that have none.
     namespace: Option<u32>,
-    labels: Vec<(String, String)>,
+    labels: Labels,
     named_ports: Vec<NamedPort>,
     network: Network,
     sets: Vec<u32>,
@@ -171,13 +171,13 @@ struct Seen<'a> {
 
 impl Seen<'_> {
     /// The labels and facts that some selector mentions; on the host network no selector sees labels.
-    fn labels(&self) -> Vec<(String, String)> {
+    fn labels(&self) -> Labels {
         let keys = &self.mentioned.keys;
         let own = self.variant.labels.iter().filter(|(key, _)| keys.contains(*key));
         let facts = keys.range("@".to_owned()..).take_while(|key| key.starts_with('@'));
         let known = facts.filter_map(|key| Some((key.clone(), self.fact(key)?)));
-        let mut all: Vec<(String, String)> = match self.variant.network {
-            Network::Host => Vec::new(),
+        let mut all: Labels = match self.variant.network {
+            Network::Host => Labels::new(),
             Network::Pod | Network::HostEndpoint | Network::Standalone | Network::Machine => {
                 own.map(|(k, v)| (k.clone(), v.clone())).collect()
             }
@@ -269,10 +269,10 @@ impl Seen<'_> {
 
     /// All services that this variant stands behind.
     fn fronted_by(&self) -> impl Iterator<Item = &Service> {
-        self.inventory.services.iter().filter(|service| {
-            service.namespace == self.workload.name.namespace
-                && service.selector.as_ref().is_some_and(|selector| selector.matches(&self.variant.labels))
-        })
+        let (services, namespace) = (&self.inventory.services, &self.workload.name.namespace);
+        let first = services.partition_point(|service| service.namespace < *namespace);
+        let own = services[first..].iter().take_while(move |service| service.namespace == *namespace);
+        own.filter(|service| service.selector.as_ref().is_some_and(|s| s.matches(&self.variant.labels)))
     }
 
     fn named_ports(&self) -> Vec<NamedPort> {
@@ -331,8 +331,6 @@ fn outside_ports(mentioned: &Mentioned, inventory: &Inventory) -> BTreeMap<u32, 
 /// For each selection, the groups that it matches.
 fn match_selections(inventory: &Inventory, mentioned: &Mentioned, groups: &Groups) -> Vec<Vec<u32>> {
     let names: Vec<&String> = inventory.namespaces.keys().collect();
-    let labels: Vec<Labels> =
-        groups.list.iter().map(|(key, _)| key.labels.iter().cloned().collect()).collect();
     let mut by_label: HashMap<(&str, &str), Vec<u32>> = HashMap::new();
     for (number, (key, _)) in groups.list.iter().enumerate() {
         for (name, value) in &key.labels {
@@ -342,13 +340,23 @@ fn match_selections(inventory: &Inventory, mentioned: &Mentioned, groups: &Group
     let mut namespaces_of: HashMap<&Selector, Vec<bool>> = HashMap::new();
     let fits = |selection: &Selection, group: &u32| {
         let (key, _) = &groups.list[*group as usize];
-        holds(selection.population, key.network) && selection.endpoints.matches(&labels[*group as usize])
+        holds(selection.population, key.network) && selection.endpoints.matches(&key.labels)
     };
     let mut all = Vec::with_capacity(mentioned.selections.len());
     for selection in &mentioned.selections {
+        let narrow = narrowest(&selection.endpoints, &by_label);
         let candidates: Vec<u32> = match &selection.namespaces {
             Namespaces::Named(name) => match names.binary_search(&name) {
-                Ok(number) => groups.by_namespace[number].clone(),
+                Ok(number) => {
+                    let (own, place) = (&groups.by_namespace[number], Some(number as u32));
+                    match narrow.filter(|narrow| narrow.len() < own.len()) {
+                        Some(narrow) => {
+                            let here = |group: &u32| groups.list[*group as usize].0.namespace == place;
+                            narrow.iter().copied().filter(here).collect()
+                        }
+                        None => own.clone(),
+                    }
+                }
                 Err(_) => Vec::new(),
             },
             Namespaces::Matching(selector) => {
@@ -359,7 +367,7 @@ fn match_selections(inventory: &Inventory, mentioned: &Mentioned, groups: &Group
                     Some(namespace) => chosen[namespace as usize],
                     None => selector.is_everything(),
                 };
-                match narrowest(&selection.endpoints, &by_label) {
+                match narrow {
                     Some(groups) => groups.iter().copied().filter(in_namespace).collect(),
                     None => (0..groups.list.len() as u32).filter(in_namespace).collect(),
                 }
@@ -406,7 +414,7 @@ fn merge(inventory: &Inventory, mut mentioned: Mentioned, groups: Groups, matche
         inventory.workloads.iter().map(|w| vec![0; w.variants.len()]).collect();
     let mut sets_of_class: Vec<Vec<u32>> = Vec::new();
     for ((key, members), signature) in groups.list.into_iter().zip(signature) {
-        let unlabelled = GroupKey { labels: Vec::new(), ..key };
+        let unlabelled = GroupKey { labels: Labels::new(), ..key };
         let class = *index.entry((unlabelled, signature)).or_insert_with_key(|(key, _)| {
             classes.push(Class {
                 namespace: key.namespace.map_or_else(String::new, |n| names[n as usize].clone()),

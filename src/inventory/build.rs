@@ -425,9 +425,11 @@ impl Builder {
     /// Endpoint objects get the labels of their profiles; those of pods that are there are left out.
     fn complete_endpoints(&mut self) {
         let is_endpoint = |owned: &Owned| &*owned.origin.kind == "WorkloadEndpoint";
-        let pods: BTreeSet<EndpointName> =
-            self.owned.iter().filter(|o| &*o.origin.kind == "Pod").map(|o| o.name.clone()).collect();
-        self.owned.retain(|owned| !is_endpoint(owned) || !pods.contains(&owned.name));
+        if self.owned.iter().any(is_endpoint) {
+            let pods = self.owned.iter().filter(|owned| &*owned.origin.kind == "Pod");
+            let pods: BTreeSet<EndpointName> = pods.map(|owned| owned.name.clone()).collect();
+            self.owned.retain(|owned| !is_endpoint(owned) || !pods.contains(&owned.name));
+        }
         for variant in self.owned.iter_mut().filter_map(|owned| owned.variant.as_mut()) {
             calico::inherit(variant, &self.profiles);
         }

@@ -31,6 +31,11 @@ pub struct Definitions {
 impl Definitions {
     /// Notes what a document defines, if it is a definition of a secondary network.
     pub(super) fn add(&mut self, document: &Document) {
+        const KINDS: [&str; 3] =
+            ["NetworkAttachmentDefinition", "UserDefinedNetwork", "ClusterUserDefinedNetwork"];
+        if !KINDS.contains(&&*document.origin.kind) {
+            return;
+        }
         let name = document.origin.name.to_string();
         let key = (super::build::namespace_of(document), name.clone());
         let role = |path: &[&str]| {
