@@ -10,17 +10,38 @@ pub fn small_namespaces(namespaces: usize) -> String {
         for number in 0..4 {
             pod(&mut text, n, number, &format!("app: app-{number}"));
         }
-        policy(&mut text, n, "deny", "podSelector: {}\n  policyTypes: [Ingress, Egress]");
-        let peer = |app: usize| format!("[{{podSelector: {{matchLabels: {{app: app-{app}}}}}}}]");
-        let (web, out) = (peer(1), peer(0));
-        let spec = format!(
-            "podSelector: {{matchLabels: {{app: app-0}}}}\n  ingress:\n  - from: {web}\n    ports: [{{port: 8080}}]"
-        );
-        policy(&mut text, n, "web", &spec);
-        let spec = format!(
-            "podSelector: {{matchLabels: {{app: app-1}}}}\n  policyTypes: [Egress]\n  egress:\n  - to: {out}\n    ports: [{{port: http}}]"
-        );
-        policy(&mut text, n, "out", &spec);
+        policies(&mut text, n);
+    }
+    text
+}
+
+fn policies(text: &mut String, n: usize) {
+    policy(text, n, "deny", "podSelector: {}\n  policyTypes: [Ingress, Egress]");
+    let peer = |app: usize| format!("[{{podSelector: {{matchLabels: {{app: app-{app}}}}}}}]");
+    let (web, out) = (peer(1), peer(0));
+    let spec = format!(
+        "podSelector: {{matchLabels: {{app: app-0}}}}\n  ingress:\n  - from: {web}\n    ports: [{{port: 8080}}]"
+    );
+    policy(text, n, "web", &spec);
+    let spec = format!(
+        "podSelector: {{matchLabels: {{app: app-1}}}}\n  policyTypes: [Egress]\n  egress:\n  - to: {out}\n    ports: [{{port: http}}]"
+    );
+    policy(text, n, "out", &spec);
+}
+
+/// The same policies over replica sets of so many pods each: their classes are the same.
+pub fn replicas(namespaces: usize, replicas: usize) -> String {
+    let mut text = String::new();
+    for n in 0..namespaces {
+        namespace(&mut text, n);
+        for number in 0..4 * replicas {
+            let app = number / replicas;
+            let owner = format!(
+                "\n  ownerReferences: [{{apiVersion: apps/v1, kind: ReplicaSet, name: app-{app}, controller: true}}]"
+            );
+            owned_pod(&mut text, n, number, &format!("app: app-{app}"), &owner);
+        }
+        policies(&mut text, n);
     }
     text
 }
@@ -31,7 +52,7 @@ pub fn small_namespaces(namespaces: usize) -> String {
 pub fn profile() -> String {
     const NAMESPACES: usize = 604;
     let mut text = String::new();
-    let mut dice = Dice(7);
+    let mut dice = Dice::new(7);
     // 2 namespaces of 600 pods, 12 of 100, and the rest of 4 to 7.
     let size = |n: usize| match n {
         0 | 1 => 600,
@@ -119,7 +140,7 @@ pub fn policy_for_each_pod(pods: usize) -> String {
 /// Policies of the whole cluster, ten for each priority, each from one team of namespaces to another.
 pub fn cluster_scoped(namespaces: usize, pods: usize, policies: usize) -> String {
     let mut text = String::new();
-    let mut dice = Dice(11);
+    let mut dice = Dice::new(11);
     for n in 0..namespaces {
         namespace(&mut text, n);
         for number in 0..pods {
@@ -153,10 +174,15 @@ fn namespace(text: &mut String, n: usize) {
 }
 
 fn pod(text: &mut String, n: usize, number: usize, labels: &str) {
+    owned_pod(text, n, number, labels, "");
+}
+
+/// `owner` is a line more of the metadata, or nothing.
+fn owned_pod(text: &mut String, n: usize, number: usize, labels: &str, owner: &str) {
     let address = n * 600 + number;
     let _ = writeln!(
         text,
-        "---\napiVersion: v1\nkind: Pod\nmetadata:\n  name: pod-{number}\n  namespace: ns-{n}\n  labels: {{{labels}}}\n\
+        "---\napiVersion: v1\nkind: Pod\nmetadata:\n  name: pod-{number}\n  namespace: ns-{n}\n  labels: {{{labels}}}{owner}\n\
          spec:\n  containers:\n  - name: main\n    image: example.invalid/app\n    ports:\n    - containerPort: 8080\n      name: http\n\
          status:\n  phase: Running\n  podIP: 10.{}.{}.{}",
         address >> 16 & 255,
@@ -173,10 +199,16 @@ fn policy(text: &mut String, n: usize, name: &str, spec: &str) {
 }
 
 /// Numbers that look random and are the same at every run (SplitMix64).
-struct Dice(u64);
+pub struct Dice(u64);
 
 impl Dice {
-    fn below(&mut self, limit: usize) -> usize {
+    /// The same numbers for the same seed.
+    pub fn new(seed: u64) -> Dice {
+        Dice(seed)
+    }
+
+    /// A number below the limit.
+    pub fn below(&mut self, limit: usize) -> usize {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

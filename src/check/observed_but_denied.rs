@@ -19,9 +19,7 @@ fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
     for seen in evidence.observed.flows.iter() {
         let Some(protocol) = protocol_of(&seen) else { continue };
         let paths = paths(evidence, &seen);
-        let passes = |(from, to, port): &(u32, u32, u16)| {
-            evidence.graph.edge(*from, *to).reaching().contains(protocol, *port)
-        };
+        let passes = |(from, to, port): &(u32, u32, u16)| evidence.graph.passes(*from, *to, protocol, *port);
         // A tunnel passes where something that it may carry does; its own port is the proxies' affair.
         if paths.is_empty() || paths.iter().any(passes) || tunnelled(evidence, &seen).is_some() {
             continue;

@@ -198,16 +198,21 @@ impl AllowedGraph {
 
     /// What the network lets through between two peers, with the decisions at both ends.
     pub(super) fn network(&self, from: PeerId, to: PeerId) -> (TrafficSet, &Decision, &Decision) {
-        let at = |end: PeerId, direction, other| match self.class(end) {
-            Some(_) => self.row(end, direction).decision(other),
-            None => &self.open,
-        };
-        let (egress, ingress) = (at(from, Direction::Egress, to), at(to, Direction::Ingress, from));
+        let (egress, ingress) = self.decisions(from, to);
         let both = match ingress.allowed.is_all() {
             true => egress.allowed.clone(),
             false => egress.allowed.intersection(&ingress.allowed),
         };
         (both, egress, ingress)
+    }
+
+    /// The decisions at both ends of a pair, the source first; outside of the cluster all is open.
+    pub(super) fn decisions(&self, from: PeerId, to: PeerId) -> (&Decision, &Decision) {
+        let at = |end: PeerId, direction, other| match self.class(end) {
+            Some(_) => self.row(end, direction).decision(other),
+            None => &self.open,
+        };
+        (at(from, Direction::Egress, to), at(to, Direction::Ingress, from))
     }
 
     /// What decides at both ends of a pair, to be compared: the same numbers are the same decisions.
@@ -246,7 +251,7 @@ fn govern_by_mesh(
     for (number, policy) in (0..).zip(policies) {
         match tiers[policy.tier as usize].layer {
             Layer::Mesh => {
-                policy.selected.iter().for_each(|class| mesh.policies[*class as usize].push(number));
+                policy.selected.iter().for_each(|class| mesh.govern(*class, number));
             }
             Layer::Relay => mesh.guard(number, &policy.origin),
             Layer::Isolation | Layer::Network | Layer::Firewall => continue,

@@ -31,6 +31,8 @@ pub(super) struct Mesh {
     relays: Vec<Relayed>,
     /// For each class: the policies of mesh layers that select it, by number.
     pub policies: Vec<Vec<u32>>,
+    /// How many times a policy of a mesh layer selects a class.
+    governed: usize,
     /// For rules that ask who calls: whom they match where nobody knows.
     pub unproven: BTreeMap<u32, Vec<PeerId>>,
     /// For each service that meshes know: the classes behind it.
@@ -95,7 +97,13 @@ impl Mesh {
 
     /// Whether nobody says anything.
     pub fn is_empty(&self) -> bool {
-        self.transport.is_empty() && self.policies.iter().all(Vec::is_empty)
+        self.governed == 0 && self.transport.is_empty()
+    }
+
+    /// Notes that a policy of a mesh layer selects a class.
+    pub fn govern(&mut self, class: ClassId, policy: u32) {
+        self.policies[class as usize].push(policy);
+        self.governed += 1;
     }
 
     pub fn member(&self, class: ClassId) -> Option<&Membership> {

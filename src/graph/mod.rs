@@ -26,6 +26,7 @@ mod path;
 mod potential;
 mod remedy;
 mod rows;
+mod verdict;
 mod without;
 
 pub use backing::{Backing, Spoken};
