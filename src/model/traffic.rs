@@ -3,6 +3,7 @@
 //! Named ports are not here: they become numbers where the destination is known.
 
 use super::ip_protocols::IpProtocols;
+use smallvec::{SmallVec, smallvec};
 use std::fmt;
 
 /// A set of destination ports and protocols, closed under union, intersection and difference.
@@ -31,7 +32,10 @@ pub enum Protocol {
 
 /// Sorted, disjoint, inclusive port intervals; ports run from 1 to 65535.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
-pub struct PortSet(Vec<(u16, u16)>);
+pub struct PortSet(Intervals);
+
+/// Most sets have few intervals, and those need no memory of their own.
+type Intervals = SmallVec<[(u16, u16); 4]>;
 
 impl Protocol {
     /// All protocols, in the order in which reports list them.
@@ -192,13 +196,13 @@ impl PortSet {
 
     /// Ports 1 to 65535.
     pub fn all() -> Self {
-        PortSet(vec![(1, u16::MAX)])
+        PortSet(smallvec![(1, u16::MAX)])
     }
 
     /// The inclusive range; empty when `first > last`. Port 0 is never a member.
     pub fn range(first: u16, last: u16) -> Self {
         let first = first.max(1);
-        if first > last { Self::none() } else { PortSet(vec![(first, last)]) }
+        if first > last { Self::none() } else { PortSet(smallvec![(first, last)]) }
     }
 
     /// The sorted, disjoint, inclusive intervals.
@@ -213,7 +217,7 @@ impl PortSet {
 
     /// Whether all ports are in the set.
     pub fn is_all(&self) -> bool {
-        self.0 == [(1, u16::MAX)]
+        self.0.as_slice() == [(1, u16::MAX)]
     }
 
     /// Whether `port` is in the set.
@@ -224,10 +228,18 @@ impl PortSet {
 
     /// What is in either set.
     pub fn union(&self, other: &Self) -> Self {
-        let mut all = [self.0.as_slice(), other.0.as_slice()].concat();
-        all.sort_unstable();
-        let mut merged: Vec<(u16, u16)> = Vec::with_capacity(all.len());
-        for (first, last) in all {
+        if other.is_empty() {
+            return self.clone();
+        }
+        let (mut own, mut others) = (self.0.iter().peekable(), other.0.iter().peekable());
+        let mut merged = Intervals::new();
+        loop {
+            let next = match (own.peek(), others.peek()) {
+                (Some(a), Some(b)) if b < a => others.next(),
+                (Some(_), _) => own.next(),
+                (None, _) => others.next(),
+            };
+            let Some(&(first, last)) = next else { break };
             match merged.last_mut() {
                 Some(open) if first <= open.1.saturating_add(1) => open.1 = open.1.max(last),
                 _ => merged.push((first, last)),
@@ -238,7 +250,7 @@ impl PortSet {
 
     /// What is in both sets.
     pub fn intersection(&self, other: &Self) -> Self {
-        let (mut i, mut j, mut both) = (0, 0, Vec::new());
+        let (mut i, mut j, mut both) = (0, 0, Intervals::new());
         while let (Some(a), Some(b)) = (self.0.get(i), other.0.get(j)) {
             let (first, last) = (a.0.max(b.0), a.1.min(b.1));
             if first <= last {
@@ -251,12 +263,15 @@ impl PortSet {
 
     /// What is in this set and not in the other.
     pub fn difference(&self, other: &Self) -> Self {
+        if self.is_empty() || other.is_empty() {
+            return self.clone();
+        }
         self.intersection(&other.complement())
     }
 
     /// All ports that are not in this set.
     pub fn complement(&self) -> Self {
-        let (mut next, mut rest) = (1_u32, Vec::new());
+        let (mut next, mut rest) = (1_u32, Intervals::new());
         for (first, last) in &self.0 {
             if next < u32::from(*first) {
                 rest.push((next as u16, first - 1));
