@@ -31,6 +31,7 @@ test: install
 
 bench: install bench-capture bench-cluster
 	$(CARGO) bench --bench policy
+	$(CARGO) bench --bench watch
 
 bench-cluster: install
 	@.ci/apiserver >/dev/null

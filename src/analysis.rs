@@ -1,21 +1,23 @@
 //! The pipeline on one screen, one line a stage. Same input, same answer; it cannot fail.
 
 pub mod drift;
+mod standing;
 
 use crate::capture::{self, CaptureError, FlowLimits};
 use crate::check::replay::{Replay, replay};
 use crate::check::{self, Evidence, Excepted, Finding};
 use crate::contract::{self, Date, Knowledge, PlacedController, Setting, Subject};
 pub use crate::contract::{Contract, Segmentation};
-use crate::entry;
+use crate::entry::{self, Entries};
 use crate::exposure::{self, Exposures};
 use crate::graph::diff::{self, Diff, Version};
-use crate::graph::{AllowedGraph, MeshMode, Notes};
+use crate::graph::{AllowedGraph, KeptAlike, MeshMode, Notes};
 use crate::inventory;
 pub use crate::inventory::{Inventory, Tenancy, Workload, merged};
 use crate::model::{Document, Gap, Origin, Problem, SnapshotHead, WantedKind};
 use crate::observed::{self, Directory, Follower, Names, Observed, ObservedFlow, Party, Watch, Witness};
-use crate::policy::{self, Dataplane, DataplaneKind};
+use crate::policy::{self, Dataplane, DataplaneKind, RuleSet};
+pub use standing::Standing;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::net::IpAddr;
@@ -122,15 +124,28 @@ fn hint_for_setting(name: &str, kind: DataplaneKind) -> String {
 }
 
 fn led_in(documents: &[Document], dataplane: Dataplane, placed: &[PlacedController]) -> Analysis {
-    let (inventory, mut problems) = inventory::read(documents);
-    let mut rules = policy::read(documents, &dataplane);
+    let who = inventory::read(documents);
+    let rules = policy::read(documents, &dataplane);
+    let segments = segments(&who.0, &Contract::default());
+    let entries = entry::read(documents, &who.0, placed);
+    joined(documents, who, rules, dataplane, entries, (KeptAlike::default(), segments))
+}
+
+/// Who exists, with what could not be read of it, and the rules → who may talk to whom.
+fn joined(
+    documents: &[Document],
+    (inventory, mut problems): (Inventory, Vec<Problem>),
+    mut rules: RuleSet,
+    dataplane: Dataplane,
+    mut entries: Entries,
+    (kept, segments): (KeptAlike, Segmentation),
+) -> Analysis {
     let notes = Notes::of(&mut rules, &inventory, &dataplane);
     problems.extend(rules.problems);
-    let mut entries = entry::read(documents, &inventory, placed);
     problems.append(&mut entries.problems);
     let again = if entries.has_absent_controllers() { rules.tiers.clone() } else { Vec::new() };
     let networks = secondary(documents, &inventory, &dataplane);
-    let graph = AllowedGraph::build_with(&inventory, rules.tiers, rules.transport, dataplane);
+    let graph = AllowedGraph::build_again(&inventory, rules.tiers, rules.transport, dataplane, kept);
     let exposures = exposure::find(&inventory, &graph, entries, again);
     let mut gaps = rules.gaps;
     problems.iter_mut().for_each(|problem| find_column(problem, documents));
@@ -144,7 +159,7 @@ fn led_in(documents: &[Document], dataplane: Dataplane, placed: &[PlacedControll
     gaps.extend(exposures.gaps.iter().cloned());
     gaps.sort();
     problems.sort();
-    Analysis { notes, exposures, gaps, problems, networks, ..Analysis::bare(inventory, graph) }
+    Analysis { notes, exposures, gaps, problems, networks, ..Analysis::bare(inventory, graph, segments) }
 }
 
 /// Gives a problem whose line is known the column at which that line's first value begins.
@@ -164,7 +179,8 @@ fn secondary(documents: &[Document], inventory: &Inventory, dataplane: &Dataplan
         let members = inventory.on_network(&name);
         let tiers = policies.tiers(|attachment| inventory.definitions.network(attachment) == name);
         let graph = AllowedGraph::build(&members, tiers, dataplane.clone());
-        SecondaryNetwork { name, analysis: Analysis::bare(members, graph) }
+        let segments = segments(&members, &Contract::default());
+        SecondaryNetwork { name, analysis: Analysis::bare(members, graph, segments) }
     };
     inventory.secondary_networks().into_iter().map(one).collect()
 }
@@ -184,6 +200,11 @@ pub fn elsewhere(analysis: &Analysis, documents: &[Document]) -> Vec<AllowedGrap
 /// Puts an analysis under a contract, as of a day; what the contract names and nobody is, is a problem.
 pub fn under(mut analysis: Analysis, contract: Contract, today: Date) -> Analysis {
     analysis.segments = segments(&analysis.inventory, &contract);
+    bound(analysis, contract, today)
+}
+
+/// The same where it is known already what the contract comes to for those who exist.
+fn bound(mut analysis: Analysis, contract: Contract, today: Date) -> Analysis {
     analysis.gaps.append(&mut analysis.segments.gaps);
     analysis.gaps.sort();
     analysis.problems.append(&mut analysis.segments.problems);
@@ -334,10 +355,10 @@ fn is_nameless(directory: &Directory<'_>, address: IpAddr) -> bool {
 
 impl Analysis {
     /// What is known before anybody looked further.
-    fn bare(inventory: Inventory, graph: AllowedGraph) -> Analysis {
+    fn bare(inventory: Inventory, graph: AllowedGraph, segments: Segmentation) -> Analysis {
         let contract = Contract::default();
         Analysis {
-            segments: segments(&inventory, &contract),
+            segments,
             inventory,
             graph,
             notes: Notes::default(),

@@ -13,15 +13,21 @@ check! {
 
 fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
     let inventory = evidence.inventory;
-    let mut present: BTreeSet<&str> = inventory.workloads.iter().map(|w| w.name.namespace.as_str()).collect();
+    let by_namespace = inventory.workloads.chunk_by(|a, b| a.name.namespace == b.name.namespace);
+    let mut present: BTreeSet<&str> = by_namespace.map(|own| own[0].name.namespace.as_str()).collect();
     let declared = inventory.namespaces.iter().filter(|(_, namespace)| namespace.origin.is_some());
     present.extend(declared.map(|(name, _)| name.as_str()));
     if present.is_empty() {
         return Vec::new();
     }
-    let missing = objects(evidence.graph)
-        .into_iter()
-        .filter(|policy| !policy.origin.namespace.is_empty() && !present.contains(&*policy.origin.namespace));
+    let is_missing = |policy: &&crate::graph::PolicyInfo| {
+        let namespace = &*policy.origin.namespace;
+        !namespace.is_empty() && !present.contains(namespace)
+    };
+    if !evidence.graph.policies.iter().any(|policy| is_missing(&policy)) {
+        return Vec::new();
+    }
+    let missing = objects(evidence.graph).into_iter().filter(is_missing);
     let finding = |policy: &crate::graph::PolicyInfo| {
         let namespace = policy.origin.namespace.to_string();
         let near = crate::model::closest(&namespace, present.iter().copied());

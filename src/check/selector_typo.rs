@@ -6,6 +6,7 @@ use super::shared::policy_name;
 use super::{Evidence, Finding, check};
 use crate::graph::{Namespaces, Peer, Population, Selection};
 use crate::model::{Origin, Requirement, Selector, closest};
+use hashbrown::HashSet;
 use std::collections::{BTreeMap, BTreeSet};
 
 check! {
@@ -41,8 +42,10 @@ fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
 }
 
 fn known<'a>(all: impl Iterator<Item = &'a crate::model::Labels>) -> Known<'a> {
+    // Most labels are those of many.
+    let distinct: HashSet<(&str, &str)> = all.flatten().map(|(key, value)| (&**key, &**value)).collect();
     let mut known = Known::new();
-    for (key, value) in all.flatten() {
+    for (key, value) in distinct {
         known.entry(key).or_default().insert(value);
     }
     known

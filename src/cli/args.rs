@@ -85,6 +85,9 @@ pub struct Common {
     /// The kubeconfig; by default $KUBECONFIG or ~/.kube/config
     #[arg(long, global = true, value_name = "FILE")]
     pub kubeconfig: Option<PathBuf>,
+    /// Of a cluster: a namespace that is read where the cluster as a whole may not be; may be repeated
+    #[arg(long, global = true, value_name = "NAME")]
+    pub allowed_namespace: Vec<String>,
     /// The contract; by default watertight.yaml in the first folder or beside the first file
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,

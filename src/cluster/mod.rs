@@ -23,7 +23,7 @@ pub use refused::{Access, Refused};
 pub use role::role;
 pub use snapshot::{Form, write};
 
-use crate::model::{Document, Gap};
+use crate::model::{CLUSTER, Document, Gap};
 use std::path::PathBuf;
 
 /// Which cluster.
@@ -33,6 +33,8 @@ pub struct Target {
     pub kubeconfig: Option<PathBuf>,
     /// A context of the kubeconfig; by default its current one.
     pub context: Option<String>,
+    /// Namespaces that may be read where the cluster as a whole may not.
+    pub namespaces: Vec<String>,
 }
 
 /// What was read of a cluster.
@@ -92,6 +94,8 @@ pub enum Event {
         kind: KindName,
         /// Where only those of one name are followed, that name.
         name: Option<String>,
+        /// Where only those of one namespace are followed, that namespace.
+        namespace: Option<String>,
         /// Its objects.
         documents: Vec<Document>,
     },
@@ -140,5 +144,5 @@ impl Live {
 
 /// The name under which objects of a cluster stand in reports, where others have a file.
 pub fn file_name(cluster: &str) -> String {
-    format!("cluster:{cluster}")
+    format!("{CLUSTER}{cluster}")
 }

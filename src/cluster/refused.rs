@@ -23,6 +23,13 @@ pub struct Refused {
 pub enum Access {
     /// No role permits it: `list` or `watch`.
     Forbidden(String),
+    /// No role permits it but in some namespaces, and there it was read.
+    Only {
+        /// `list` or `watch`.
+        verb: String,
+        /// In the order in which they were named.
+        namespaces: Vec<String>,
+    },
     /// The API server answers otherwise, again and again.
     Failed(String),
 }
@@ -42,8 +49,22 @@ impl Refused {
             Access::Forbidden(verb) => {
                 format!("{what} may not be read: the permission to {verb} them is missing")
             }
+            Access::Only { verb, namespaces } => {
+                let names = namespaces.join(", ");
+                format!(
+                    "of {what} only those in {names} were read: the permission to {verb} the others is missing"
+                )
+            }
             Access::Failed(why) => format!("{what} could not be read: {why}"),
         }
+    }
+
+    /// The same where it was read in some namespaces all the same.
+    pub fn only_in(mut self, namespaces: Vec<String>) -> Refused {
+        if let (Access::Forbidden(verb), false) = (&self.access, namespaces.is_empty()) {
+            self.access = Access::Only { verb: verb.clone(), namespaces };
+        }
+        self
     }
 
     /// The same as a gap of a cluster of this name.

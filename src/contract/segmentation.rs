@@ -46,7 +46,7 @@ struct Ranks {
 
 impl Segmentation {
     /// Binds a contract to the variants of all workloads, in the order of the inventory.
-    pub fn build(contract: &Contract, workloads: &[Vec<Subject<'_>>]) -> Segmentation {
+    pub fn build<'a>(contract: &Contract, workloads: &'a [Vec<Subject<'a>>]) -> Segmentation {
         let declared = contract.segments.len();
         let mut segments: Vec<SegmentInfo> = contract.segments.iter().map(declared_info).collect();
         segments.extend(contract.networks.iter().map(network_info));
@@ -58,19 +58,29 @@ impl Segmentation {
             let free = variants.iter().zip(chosen).filter(|(_, chosen)| chosen.is_none());
             free.map(|(subject, _)| subject.workload.namespace.as_str())
         });
-        let names: BTreeSet<&str> = left_over.collect();
+        let mut names: Vec<&str> = left_over.collect();
+        // They come namespace after namespace.
+        names.dedup();
+        let names: BTreeSet<&str> = names.into_iter().collect();
         let first = segments.len() as SegmentId;
         let taken: BTreeSet<String> = segments.iter().map(|s| s.name.clone()).collect();
         let numbers: BTreeMap<&str, SegmentId> = names.iter().copied().zip(first..).collect();
         segments.extend(names.iter().map(|name| namespace_info(name, &taken)));
         segments.push(plain_info("outside".to_owned(), Kind::Outside));
+        let mut last = ("", 0);
+        let mut of_namespace = |name: &'a str| {
+            if last.0 != name || name.is_empty() {
+                last = (name, numbers[name]);
+            }
+            last.1
+        };
         let of_variant = workloads
             .iter()
             .zip(&chosen)
             .map(|(variants, chosen)| {
-                let number = |(subject, chosen): (&Subject<'_>, &Option<usize>)| match chosen {
+                let number = |(subject, chosen): (&Subject<'a>, &Option<usize>)| match chosen {
                     Some(index) => *index as SegmentId,
-                    None => numbers[subject.workload.namespace.as_str()],
+                    None => of_namespace(&subject.workload.namespace),
                 };
                 variants.iter().zip(chosen).map(number).collect()
             })
@@ -212,6 +222,9 @@ fn first_fit(contract: &Contract, subject: &Subject<'_>) -> Option<usize> {
 
 /// Labels and addresses that nobody told may belong to whom a segment should hold.
 fn gaps(contract: &Contract, workloads: &[Vec<Subject<'_>>]) -> Vec<Gap> {
+    if contract.segments.is_empty() {
+        return Vec::new();
+    }
     let all = || workloads.iter().flatten();
     let unlabelled: BTreeSet<&str> = all()
         .filter(|s| s.namespace_known == Knowledge::NameOnly)

@@ -1,6 +1,6 @@
 //! The graph: tiers, policies and rules by number, and the rows of all classes.
 
-use super::classes::{Class, ClassId, Classes, NamedPort, PeerId};
+use super::classes::{Class, ClassId, Classes, KeptAlike, NamedPort, PeerId};
 use super::declared::DeclaredPorts;
 use super::edge::{Edge, Exemption, Row};
 use super::gaps;
@@ -94,7 +94,18 @@ impl AllowedGraph {
         transport: Transport,
         dataplane: Dataplane,
     ) -> AllowedGraph {
-        let classes = Classes::build(inventory, &tiers, &transport, &dataplane);
+        AllowedGraph::build_again(inventory, tiers, transport, dataplane, KeptAlike::default())
+    }
+
+    /// The same with what is kept of a graph of the same cluster as it was before.
+    pub fn build_again(
+        inventory: &Inventory,
+        tiers: Vec<Tier>,
+        transport: Transport,
+        dataplane: Dataplane,
+        kept: KeptAlike,
+    ) -> AllowedGraph {
+        let classes = Classes::build(inventory, &tiers, &transport, &dataplane, kept);
         let (tiers, policies, rules) = number(tiers, &classes);
         let mut mesh = Mesh::build(transport, &classes, inventory);
         govern_by_mesh(&mut mesh, &classes, &tiers, &policies, &rules);
@@ -121,6 +132,11 @@ impl AllowedGraph {
         };
         graph.gaps.extend(gaps::of_exemptions(&graph, inventory));
         graph
+    }
+
+    /// What the next graph of the same cluster need not find again.
+    pub fn keep(&mut self) -> KeptAlike {
+        std::mem::take(&mut self.classes.kept)
     }
 
     /// All classes, by number.

@@ -3,6 +3,11 @@
 //! First endpoints of one namespace with equal projected labels are put together, then those that
 //! the same selections match. Addresses count by the atoms that the policies' blocks cut.
 
+mod groups;
+mod kept;
+
+pub use kept::KeptAlike;
+
 use super::backing::{Backing, Served};
 use super::mentioned::{Mentioned, SetKey, services_by_choice};
 use crate::inventory::{Inventory, Network, Service, Variant, Workload};
@@ -63,20 +68,26 @@ pub(super) struct Classes {
     pub(super) sets: HashMap<SetKey, Vec<PeerId>>,
     /// Variants with no known address.
     pub unaddressed: usize,
+    /// What the next graph need not find again.
+    pub kept: KeptAlike,
 }
 
 impl Classes {
+    /// Looks again only at what is not among the `kept` look-alikes.
     pub fn build(
         inventory: &Inventory,
         tiers: &[Tier],
         transport: &Transport,
         dataplane: &Dataplane,
+        kept: KeptAlike,
     ) -> Classes {
         let mentioned = Mentioned::collect(tiers, transport, inventory, dataplane);
         let served = Served::new(inventory, transport);
-        let groups = group(inventory, &mentioned, &served, dataplane);
+        let (basis, mut alike) = kept.on(&mentioned, transport, dataplane);
+        let groups = groups::group(inventory, &mentioned, &served, dataplane, &mut alike);
         let matches = match_selections(inventory, &mentioned, &groups);
-        merge(inventory, mentioned, groups, matches)
+        let kept = KeptAlike::new(basis, alike);
+        Classes { kept, ..merge(inventory, mentioned, groups, matches) }
     }
 
     /// The classes that a selection matches, sorted.
@@ -124,40 +135,6 @@ struct Groups {
     list: Vec<(GroupKey, Vec<Member>)>,
     by_namespace: Vec<Vec<u32>>,
     unaddressed: usize,
-}
-
-fn group(inventory: &Inventory, mentioned: &Mentioned, served: &Served<'_>, dataplane: &Dataplane) -> Groups {
-    let numbers: BTreeMap<&str, u32> = inventory.namespaces.keys().map(String::as_str).zip(0..).collect();
-    let services = services_by_choice(mentioned, inventory);
-    let mut index: HashMap<GroupKey, u32> = HashMap::new();
-    let mut groups =
-        Groups { list: Vec::new(), by_namespace: vec![Vec::new(); numbers.len()], unaddressed: 0 };
-    for (w, workload) in inventory.workloads.iter().enumerate() {
-        let namespace = numbers.get(workload.name.namespace.as_str()).copied();
-        for (v, variant) in workload.variants.iter().enumerate() {
-            groups.unaddressed += usize::from(variant.addresses.is_empty());
-            let seen = Seen { inventory, mentioned, services: &services, workload, variant };
-            let key = GroupKey {
-                namespace,
-                labels: seen.labels(),
-                named_ports: seen.named_ports(),
-                network: variant.network,
-                sets: seen.sets(dataplane),
-                backs: served.by(workload, variant),
-            };
-            let member = Member { workload: w as u32, variant: v as u32 };
-            let list = &mut groups.list;
-            let number = *index.entry(key).or_insert_with_key(|key| {
-                list.push((key.clone(), Vec::new()));
-                if let Some(namespace) = namespace {
-                    groups.by_namespace[namespace as usize].push(list.len() as u32 - 1);
-                }
-                list.len() as u32 - 1
-            });
-            groups.list[number as usize].1.push(member);
-        }
-    }
-    groups
 }
 
 /// One variant, as rules see it.
@@ -465,6 +442,7 @@ fn merge(inventory: &Inventory, mut mentioned: Mentioned, groups: Groups, matche
         selections,
         sets: mentioned.sets.into_iter().zip(inside).collect(),
         unaddressed: groups.unaddressed,
+        kept: KeptAlike::default(),
     }
 }
 

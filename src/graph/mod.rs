@@ -31,7 +31,7 @@ mod without;
 
 pub use backing::{Backing, Spoken};
 pub use build::{AllowedGraph, PolicyInfo, RuleInfo, TierInfo};
-pub use classes::{Class, ClassId, Member, NamedPort, PeerId};
+pub use classes::{Class, ClassId, KeptAlike, Member, NamedPort, PeerId};
 pub use connections::{Carried, Connection, End, connections};
 pub use declared::{Declared, Standing};
 pub use edge::{Edge, Exemption, Row};

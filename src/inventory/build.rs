@@ -32,7 +32,13 @@ const TEMPLATES: &[(&str, &[&str])] = &[
 
 /// Builds the inventory; objects that cannot be read are problems, and the rest stands.
 pub fn read(documents: &[Document]) -> (Inventory, Vec<Problem>) {
-    let parsed: Vec<Result<Option<Part>, Problem>> = documents.par_iter().map(read_document).collect();
+    read_of(&documents.iter().collect::<Vec<_>>())
+}
+
+/// The same of some documents among others.
+pub(super) fn read_of(documents: &[&Document]) -> (Inventory, Vec<Problem>) {
+    let parsed: Vec<Result<Option<Part>, Problem>> =
+        documents.par_iter().map(|document| read_document(document)).collect();
     let mut builder = Builder::default();
     let mut problems = Vec::new();
     for part in parsed {
@@ -43,7 +49,7 @@ pub fn read(documents: &[Document]) -> (Inventory, Vec<Problem>) {
         }
     }
     builder.owned.extend(made::waypoints(documents, &builder.owned));
-    problems.par_extend(documents.par_iter().flat_map_iter(doubts::of));
+    problems.par_extend(documents.par_iter().flat_map_iter(|document| doubts::of(document)));
     for document in documents {
         builder.inventory.definitions.add(document);
         builder.proxies.extend(proxy::read(document));

@@ -17,10 +17,11 @@ const WAYPOINT: &str = "istio-waypoint";
 const CONTROLLER: &str = "istio.io/mesh-controller";
 
 /// The pods of Gateways of waypoints of which no pods were read; they stand under the Gateway.
-pub(super) fn waypoints(documents: &[Document], owned: &[Owned]) -> Vec<Owned> {
+pub(super) fn waypoints(documents: &[&Document], owned: &[Owned]) -> Vec<Owned> {
     let of_api = |d: &&Document| d.api_version.starts_with("gateway.networking.k8s.io/");
-    let of_kind =
-        |kind: &'static str| documents.iter().filter(of_api).filter(move |d| &*d.origin.kind == kind);
+    let of_kind = |kind: &'static str| {
+        documents.iter().copied().filter(of_api).filter(move |d| &*d.origin.kind == kind)
+    };
     let text = |document: &Document, field: &str| {
         document.body.path(&["spec", field]).and_then(Node::text).unwrap_or_default().to_owned()
     };

@@ -11,6 +11,7 @@ mod istio;
 mod made;
 mod network;
 mod proxy;
+mod renew;
 mod series;
 mod service;
 mod tenancy;
@@ -19,6 +20,7 @@ mod workload;
 
 pub use build::read;
 pub use network::{AttachmentName, Attachments, Definitions};
+pub use renew::{Renewed, renew};
 pub use series::{Merged, merged};
 pub use service::{Node, Service, ServiceEntry, ServiceKind, ServicePort, TargetPort, TrafficPolicy};
 pub use tenancy::{Held, PodName, Tenancy, Unsettled};

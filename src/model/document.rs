@@ -36,7 +36,15 @@ pub struct Origin {
     pub rule: Arc<str>,
 }
 
+/// What begins the file of an object of a live cluster; its name follows.
+pub const CLUSTER: &str = "cluster:";
+
 impl Origin {
+    /// The cluster that an object was read from; `None` for objects of files.
+    pub fn cluster(&self) -> Option<&str> {
+        self.file.strip_prefix(CLUSTER)
+    }
+
     /// The same object, at a rule inside it.
     pub fn at(&self, rule: &str, line: u32) -> Origin {
         Origin { rule: rule.into(), line, column: 0, ..self.clone() }

@@ -5,6 +5,7 @@
 
 pub mod address;
 pub mod api_kind;
+pub mod change;
 pub mod closest;
 pub mod der;
 pub mod document;
@@ -25,8 +26,9 @@ pub mod traffic;
 
 pub use address::{AddressRange, AddressSet};
 pub use api_kind::{ApiKind, Objects, WantedKind};
+pub use change::{Changes, ObjectKey};
 pub use closest::closest;
-pub use document::{Document, Origin};
+pub use document::{CLUSTER, Document, Origin};
 pub use domain::DomainPattern;
 pub use endpoint::EndpointName;
 pub use gap::{Bend, Gap};

@@ -11,6 +11,7 @@ pub mod envoy;
 pub mod evaluate;
 pub mod fields;
 pub mod istio;
+mod kept;
 pub mod kubernetes;
 pub mod linkerd;
 mod mesh_ports;
@@ -30,6 +31,7 @@ pub use dataplane::{Dataplane, DataplaneKind, Found};
 pub use detect::{configured, detect};
 pub use evaluate::{Decision, Event, Extent, Matched, Step, decide, decide_and_tell};
 pub use fields::{Field, Kind, Support, UnknownField};
+pub use kept::Kept;
 pub use outside::{Outside, OutsideSpeech};
 pub use ruleset::{
     Action, Declared, Direction, Isolation, Layer, Namespaces, Order, Peer, Peers, Policy, PolicyOrder,
@@ -46,6 +48,7 @@ use crate::model::{Bend, Document, Gap, Problem, names, proxy};
 use hashbrown::HashMap;
 use rayon::prelude::*;
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 /// A policy language.
 pub trait Engine: Sync {
@@ -61,6 +64,15 @@ pub trait Engine: Sync {
     }
     /// Translates its objects among the documents; never evaluates.
     fn lower(&self, documents: &[Document], dataplane: &Dataplane) -> Lowered;
+    /// Whether an object can make a difference to what is lowered: what is kept of an engine stands
+    /// while only others change.
+    fn reads(&self, document: &Document) -> bool {
+        !is_network_policy(document)
+    }
+    /// Whether objects depend on each other.
+    fn lowers(&self) -> Lowers {
+        Lowers::Together
+    }
     /// The documents as they would be with everything that is staged for later put into effect.
     fn committed(&self, documents: Vec<Document>) -> Vec<Document> {
         documents
@@ -83,6 +95,15 @@ pub const ENGINES: &[&dyn Engine] = &[
     &linkerd::Linkerd,
     &consul::Consul,
 ];
+
+/// How an engine looks at its objects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lowers {
+    /// Each by itself, but for two of one name: what it gives for all is what it gives for each.
+    Each,
+    /// What one means may depend on others.
+    Together,
+}
 
 /// What an engine makes of its objects.
 #[derive(Clone, Debug, Default)]
@@ -118,11 +139,22 @@ pub struct RuleSet {
 
 /// Lowers everything, joins tiers that are one, and sets aside what the dataplane does not enforce.
 pub fn read(documents: &[Document], dataplane: &Dataplane) -> RuleSet {
+    // Languages know nothing of each other.
+    let lowered: Vec<Lowered> = ENGINES.par_iter().map(|engine| engine.lower(documents, dataplane)).collect();
+    let mut set = together(ENGINES.iter().copied().zip(lowered), dataplane);
+    let kinds = kinds_by_name();
+    for noted in documents.par_iter().map(|document| note(document, kinds)).collect::<Vec<_>>() {
+        set.take(noted);
+    }
+    set.tls_floors = tls_floor::read(documents);
+    set
+}
+
+/// Joins what engines made of their objects.
+fn together(lowered: impl Iterator<Item = (&'static dyn Engine, Lowered)>, dataplane: &Dataplane) -> RuleSet {
     let mut set = RuleSet::default();
     let (mut tiers, mut unenforced) = (Vec::new(), Vec::new());
-    let lowered: Vec<Lowered> = ENGINES.par_iter().map(|engine| engine.lower(documents, dataplane)).collect();
-    for (engine, lowered) in ENGINES.iter().zip(lowered) {
-        let Lowered { tiers: own, transport, gaps, problems } = lowered;
+    for (engine, Lowered { tiers: own, transport, gaps, problems }) in lowered {
         set.transport.extend(transport);
         for mut tier in own {
             let counts = |policy: &Policy| {
@@ -140,16 +172,33 @@ pub fn read(documents: &[Document], dataplane: &Dataplane) -> RuleSet {
         set.gaps.extend(gaps);
         set.problems.extend(problems);
     }
-    let kinds = kinds_by_name();
-    for noted in documents.par_iter().map(|document| note(document, &kinds)).collect::<Vec<_>>() {
-        set.unknown_fields.extend(noted.unknown_fields);
-        set.problems.extend(noted.problem);
-        set.gaps.extend(noted.gap);
-    }
-    set.tls_floors = tls_floor::read(documents);
     set.tiers = joined(tiers);
     set.unenforced = joined(unenforced);
     set
+}
+
+impl RuleSet {
+    /// Adds what is said of one document beside what its engine says.
+    fn take(&mut self, noted: Noted) {
+        self.unknown_fields.extend(noted.unknown_fields);
+        self.problems.extend(noted.problem);
+        self.gaps.extend(noted.gap);
+    }
+}
+
+/// Whether an object may show which dataplane enforces, or how it is set up.
+pub fn may_show_dataplane(document: &Document) -> bool {
+    !is_network_policy(document) && !is_pod(document)
+}
+
+/// Whether an object is a NetworkPolicy of Kubernetes, which only its own engine reads.
+pub fn is_network_policy(document: &Document) -> bool {
+    &*document.origin.kind == "NetworkPolicy" && document.api_version == "networking.k8s.io/v1"
+}
+
+/// Whether an object is a pod; languages that say nothing of proxies do not look at pods.
+fn is_pod(document: &Document) -> bool {
+    &*document.origin.kind == "Pod" && document.api_version == "v1"
 }
 
 /// The documents with all staged policies put into effect: added, replaced or removed.
@@ -165,20 +214,29 @@ pub fn read_staged(documents: &[Document], dataplane: &Dataplane) -> RuleSet {
 /// Every kind that some engine reads, by its name.
 type KindsByName = HashMap<&'static str, Vec<&'static Kind>>;
 
-fn kinds_by_name() -> KindsByName {
-    let mut by_name = KindsByName::new();
-    for kind in ENGINES.iter().flat_map(|engine| engine.kinds()) {
-        by_name.entry(kind.name).or_default().push(kind);
-    }
-    by_name
+fn kinds_by_name() -> &'static KindsByName {
+    static BY_NAME: LazyLock<KindsByName> = LazyLock::new(|| {
+        let mut by_name = KindsByName::new();
+        for kind in ENGINES.iter().flat_map(|engine| engine.kinds()) {
+            by_name.entry(kind.name).or_default().push(kind);
+        }
+        by_name
+    });
+    &BY_NAME
 }
 
 /// What is said of one document beside what its engine says.
-#[derive(Default)]
+#[derive(Clone, Debug, Default)]
 struct Noted {
     unknown_fields: Vec<UnknownField>,
     problem: Option<Problem>,
     gap: Option<Gap>,
+}
+
+impl Noted {
+    fn is_empty(&self) -> bool {
+        self.unknown_fields.is_empty() && self.problem.is_none() && self.gap.is_none()
+    }
 }
 
 fn note(document: &Document, kinds: &KindsByName) -> Noted {

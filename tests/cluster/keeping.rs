@@ -2,57 +2,21 @@
 //! answered the same after [`watertight::cluster::clean`].
 
 use crate::common;
-use std::path::{Path, PathBuf};
-use watertight::analysis::{self, Analysis};
+use watertight::analysis;
 use watertight::cluster::clean;
 use watertight::model::Document;
 use watertight::observed::Observed;
 use watertight::policy;
-use watertight::source;
-
-fn examples() -> Vec<(String, Vec<Document>)> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let pages = ["docs/semantics", "docs/checks"].map(|folder| root.join(folder));
-    let files = pages.iter().flat_map(|folder| std::fs::read_dir(folder).expect("pages"));
-    let mut pages: Vec<PathBuf> = files.map(|entry| entry.expect("an entry").path()).collect();
-    pages.sort();
-    let mut examples = Vec::new();
-    for page in pages.iter().filter(|path| path.extension().is_some_and(|ending| ending == "md")) {
-        let text = std::fs::read_to_string(page).expect("a page");
-        for (number, block) in text.split("```yaml\n").skip(1).enumerate() {
-            let block = block.split("\n```").next().expect("a block");
-            examples.push((format!("{} {}", page.display(), number + 1), common::documents(block)));
-        }
-    }
-    for world in std::fs::read_dir(root.join("fixtures")).expect("fixtures") {
-        let folder = world.expect("an entry").path().join("manifests");
-        if folder.is_dir() {
-            let name = folder.display().to_string();
-            examples.push((name, source::read_manifests(&[folder]).documents));
-        }
-    }
-    examples
-}
 
 /// Everything that is said of documents, lines and places included.
 fn answer(documents: &[Document]) -> String {
-    let declared: Analysis = analysis::declared(documents, policy::detect(documents));
-    let analysis = analysis::reviewed(declared, Observed::default());
-    let findings: Vec<String> = analysis.findings.iter().map(|f| format!("{f:?}")).collect();
-    [
-        common::connection_lines(&analysis, true).join("\n"),
-        common::protection_lines(&analysis).join("\n"),
-        common::network_lines(&analysis).join("\n"),
-        common::exposure_lines(&analysis).join("\n"),
-        findings.join("\n"),
-        format!("{:?}\n{:?}", analysis.gaps, analysis.problems),
-    ]
-    .join("\n\n")
+    let declared = analysis::declared(documents, policy::detect(documents));
+    common::examples::answer(&analysis::reviewed(declared, Observed::default()))
 }
 
 #[test]
 fn what_is_left_out_of_objects_changes_no_answer() {
-    let examples = examples();
+    let examples = common::examples::all();
     assert!(examples.len() > 500, "only {} examples were found", examples.len());
     let mut failures = Vec::new();
     for (name, documents) in examples {
@@ -87,7 +51,7 @@ fn every_kind_on_the_pages_is_asked_for() {
         let group = document.api_version.split_once('/').map_or("", |(group, _)| group);
         wanted.iter().any(|kind| kind.api.kind == &*document.origin.kind && kind.api.group == group)
     };
-    let mut strangers: Vec<String> = examples()
+    let mut strangers: Vec<String> = common::examples::all()
         .into_iter()
         .flat_map(|(_, documents)| documents)
         .filter(|document| !is_wanted(document))

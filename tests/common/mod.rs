@@ -3,6 +3,8 @@
 
 #![allow(dead_code, clippy::disallowed_methods, reason = "every test file uses its own part, CI among it")]
 
+pub mod examples;
+
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};

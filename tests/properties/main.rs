@@ -3,9 +3,12 @@
 
 mod answers;
 mod cluster;
+#[path = "../common/mod.rs"]
+mod common;
 mod manifests;
 mod naive;
 mod random;
+mod standing;
 
 use manifests::manifests;
 use naive::{naive, side_allows};

@@ -48,7 +48,11 @@ pub(super) fn read(session: &mut Session) -> Result<Live, Failure> {
 /// The cluster that was named.
 pub(super) fn target(session: &Session) -> Target {
     let common = &session.common;
-    Target { kubeconfig: common.kubeconfig.clone(), context: common.context.clone() }
+    Target {
+        kubeconfig: common.kubeconfig.clone(),
+        context: common.context.clone(),
+        namespaces: common.allowed_namespace.clone(),
+    }
 }
 
 /// A cluster that cannot be read at all ends the command.

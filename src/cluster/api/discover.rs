@@ -18,15 +18,24 @@ pub(super) struct Served {
     pub resource: String,
     /// Its place among the wanted kinds.
     pub number: u32,
+    /// Whether its objects are in namespaces.
+    pub namespaced: bool,
+    /// Where only those of one namespace are read, that namespace.
+    pub inside: Option<String>,
 }
 
 impl Served {
-    /// The path of the list over all namespaces.
+    /// The path of the list.
     pub fn path(&self) -> String {
-        match self.api_version.contains('/') {
-            true => format!("/apis/{}/{}", self.api_version, self.resource),
-            false => format!("/api/{}/{}", self.api_version, self.resource),
-        }
+        let base = if self.api_version.contains('/') { "/apis" } else { "/api" };
+        let inside = self.inside.as_ref().map(|name| format!("namespaces/{name}/")).unwrap_or_default();
+        format!("{base}/{}/{inside}{}", self.api_version, self.resource)
+    }
+
+    /// The same kind in single namespaces, where it has any.
+    pub fn inside_each(&self, namespaces: &[String]) -> Vec<Served> {
+        let one = |name: &String| Served { inside: Some(name.clone()), ..self.clone() };
+        if self.namespaced { namespaces.iter().map(one).collect() } else { Vec::new() }
     }
 }
 
@@ -77,6 +86,7 @@ struct Resources {
 struct Resource {
     name: String,
     kind: String,
+    namespaced: bool,
     verbs: Vec<String>,
 }
 
@@ -142,6 +152,8 @@ pub(super) async fn discover(client: &Client, wanted: &[WantedKind]) -> Result<F
             },
             resource: resource.name.clone(),
             number: number as u32,
+            namespaced: resource.namespaced,
+            inside: None,
         });
     }
     drop_twins(&mut found.served);

@@ -8,7 +8,7 @@ use super::connect::{Connection, chain, connect, refused, request, status};
 use super::discover::{Found, Served, discover, queries};
 use super::list::{self, ends, one};
 use super::object::{Json, Maker};
-use crate::cluster::{Event, KindName, Progress, Target};
+use crate::cluster::{Event, KindName, Progress, Refused, Target};
 use crate::model::{Problem, WantedKind};
 use futures_util::future::{Either, pending, select};
 use futures_util::stream::{FuturesUnordered, StreamExt};
@@ -60,7 +60,7 @@ struct Over;
 
 async fn follow_all(target: &Target, wanted: &[WantedKind], heard: &Sender<Event>) -> Result<(), Problem> {
     let Connection { client, name } = connect(target).await?;
-    let found = discover(&client, wanted).await.map_err(|error| refused(&name, &error))?;
+    let found = find(&client, wanted, &target.namespaces).await.map_err(|error| refused(&name, &error))?;
     let shared = Shared {
         target,
         heard,
@@ -75,16 +75,24 @@ async fn follow_all(target: &Target, wanted: &[WantedKind], heard: &Sender<Event
     let mut followers = FuturesUnordered::new();
     let mut count = 0;
     let mut away = BTreeSet::new();
-    let mut add = |found: Found, followers: &mut FuturesUnordered<_>| {
+    let mut add = |(found, partly): (Found, Partly), followers: &mut FuturesUnordered<_>| {
         for served in found.served {
             let kind = kind_of(&served);
-            let known = shared.current.borrow_mut().insert(kind, served.api_version.clone());
+            let known = shared.current.borrow_mut().insert(kind.clone(), served.api_version.clone());
             if known.as_ref() == Some(&served.api_version) {
                 continue;
             }
-            for query in queries(&served) {
+            let refused = partly.get(&kind).cloned();
+            if refused.is_some() {
+                let _ = shared.say(Event::Refused { kind, refused: refused.clone() });
+            }
+            let places = match refused {
+                Some(_) => served.inside_each(&target.namespaces),
+                None => vec![served],
+            };
+            for (served, query) in places.iter().flat_map(|p| queries(p).into_iter().map(move |q| (p, q))) {
                 shared.reading.borrow_mut().insert(count);
-                followers.push(Follower::new(&shared, count, served.clone(), query).run());
+                followers.push(Follower::new(&shared, count, served.clone(), query, refused.clone()).run());
                 count += 1;
             }
         }
@@ -104,7 +112,7 @@ async fn follow_all(target: &Target, wanted: &[WantedKind], heard: &Sender<Event
         let look = async {
             tokio::time::sleep(LATER).await;
             let client = shared.client.borrow().clone();
-            discover(&client, wanted).await
+            find(&client, wanted, &target.namespaces).await
         };
         // Without any follower there is nothing to wait for but new kinds.
         let next = async { if followers.is_empty() { pending().await } else { followers.next().await } };
@@ -115,6 +123,29 @@ async fn follow_all(target: &Target, wanted: &[WantedKind], heard: &Sender<Event
             Either::Left(_) | Either::Right((Err(_), _)) => {}
         }
     }
+}
+
+/// Kinds that may be read in some namespaces alone, with what is said of them.
+type Partly = BTreeMap<KindName, Refused>;
+
+/// What is served, and what of it may not be listed everywhere. Where no namespaces were named,
+/// whoever follows a kind finds out.
+async fn find(
+    client: &Client,
+    wanted: &[WantedKind],
+    namespaces: &[String],
+) -> Result<(Found, Partly), Error> {
+    let found = discover(client, wanted).await?;
+    let mut partly = Partly::new();
+    let named = found.served.iter().filter(|served| served.namespaced && !namespaces.is_empty());
+    for served in named {
+        let query = queries(served).into_iter().next().unwrap_or_default();
+        if let Some(error) = list::is_forbidden(client, served, &query).await {
+            let refused = list::refused(served, "list", &error).only_in(namespaces.to_vec());
+            partly.insert(kind_of(served), refused);
+        }
+    }
+    Ok((found, partly))
 }
 
 fn kind_of(served: &Served) -> KindName {
@@ -170,6 +201,8 @@ struct Follower<'a> {
     refused: Cell<bool>,
     /// Answers of the server in a row that say it cannot answer now.
     unanswered: Cell<u32>,
+    /// What is said of the kind as long as it can be read: that this is not all of it.
+    partly: Option<Refused>,
 }
 
 /// How a watch ended.
@@ -183,8 +216,15 @@ enum Ended {
 }
 
 impl<'a> Follower<'a> {
-    fn new(shared: &'a Shared<'a>, number: usize, served: Served, query: String) -> Follower<'a> {
-        Follower { shared, number, served, query, refused: Cell::default(), unanswered: Cell::default() }
+    fn new(
+        shared: &'a Shared<'a>,
+        number: usize,
+        served: Served,
+        query: String,
+        partly: Option<Refused>,
+    ) -> Follower<'a> {
+        let (refused, unanswered) = (Cell::default(), Cell::default());
+        Follower { shared, number, served, query, refused, unanswered, partly }
     }
 
     async fn run(self) -> Over {
@@ -251,14 +291,15 @@ impl<'a> Follower<'a> {
     fn readable(&self) -> Result<(), Over> {
         self.unanswered.set(0);
         if self.refused.replace(false) {
-            self.shared.say(Event::Refused { kind: kind_of(&self.served), refused: None })?;
+            self.shared.say(Event::Refused { kind: kind_of(&self.served), refused: self.partly.clone() })?;
         }
         Ok(())
     }
 
     fn whole(&self, documents: Vec<crate::model::Document>) -> Result<(), Over> {
         let name = self.query.rsplit_once("%3D").map(|(_, name)| name.to_owned());
-        self.shared.say(Event::Whole { kind: kind_of(&self.served), name, documents })
+        let namespace = self.served.inside.clone();
+        self.shared.say(Event::Whole { kind: kind_of(&self.served), name, namespace, documents })
     }
 
     /// Lists where nothing is known yet, and watches from there on until the watch ends.

@@ -42,7 +42,7 @@ async fn read_all(target: &Target, wanted: &[WantedKind], told: Told<'_>) -> Res
         .map(|served| {
             let maker = Maker::new(&name, served.number, &served.api_version, served.wanted.api.kind);
             let client = &client;
-            async move { (served, list::list(client, served, &maker, told).await) }
+            async move { (served, list::list(client, served, &maker, told, &target.namespaces).await) }
         })
         .collect();
     let mut live = Live { version, refused, ..Live::default() };
@@ -63,7 +63,8 @@ async fn read_all(target: &Target, wanted: &[WantedKind], told: Told<'_>) -> Res
     live.name = name;
     if live.documents.is_empty() && !live.refused.is_empty() {
         let first = live.refused[0].words();
-        let hint = "`watertight snapshot --rbac` prints the permissions that are needed";
+        let hint = "`watertight snapshot --rbac` prints the permissions that are needed; \
+                    --allowed-namespace NAME where only some namespaces may be read";
         return Err(source::problem(&file_name(&live.name), &format!("nothing may be read: {first}"), hint));
     }
     Ok(live)

@@ -23,7 +23,7 @@ mod wire;
 
 pub use settings::{SETTINGS, settings};
 
-use super::{Dataplane, Engine, Kind, Lowered};
+use super::{Dataplane, Engine, Kind, Lowered, is_network_policy, is_pod};
 use crate::model::Document;
 use kinds::KINDS;
 
@@ -45,6 +45,10 @@ impl Engine for Calico {
 
     fn lower(&self, documents: &[Document], dataplane: &Dataplane) -> Lowered {
         lower::lower(documents, dataplane)
+    }
+
+    fn reads(&self, document: &Document) -> bool {
+        !is_network_policy(document) && !is_pod(document)
     }
 
     fn committed(&self, documents: Vec<Document>) -> Vec<Document> {

@@ -11,7 +11,7 @@ pub mod settings;
 mod wire;
 
 use super::fields::{full, gap, narrowed, no_effect};
-use super::{Dataplane, DataplaneKind, Engine, Field, Kind, Layer, Lowered, Tier};
+use super::{Dataplane, DataplaneKind, Engine, Field, Kind, Layer, Lowered, Tier, is_network_policy, is_pod};
 use crate::model::{Bend, Document};
 
 /// The kinds that are policies; the others take part in what they mean.
@@ -186,6 +186,10 @@ impl Engine for Cilium {
 
     fn lower(&self, documents: &[Document], dataplane: &Dataplane) -> Lowered {
         lower::lower(documents, dataplane)
+    }
+
+    fn reads(&self, document: &Document) -> bool {
+        !is_network_policy(document) && !is_pod(document)
     }
 
     /// Labels that are no part of an identity are missing for NetworkPolicy too.

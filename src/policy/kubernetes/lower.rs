@@ -66,7 +66,7 @@ pub fn twins<'a>(policies: impl Iterator<Item = &'a Policy>) -> Vec<Problem> {
     problems
 }
 
-fn is_policy(document: &Document) -> bool {
+pub(super) fn is_policy(document: &Document) -> bool {
     super::super::fields::kind_of(super::KINDS, document).is_some()
 }
 

@@ -10,7 +10,7 @@ pub(super) use lower::{label_selector, policy, twins};
 pub(super) use wire::refusal;
 
 use super::fields::full;
-use super::{Dataplane, DataplaneKind, Engine, Field, Kind, Lowered};
+use super::{Dataplane, DataplaneKind, Engine, Field, Kind, Lowered, Lowers};
 use crate::model::Document;
 
 /// The one kind.
@@ -74,5 +74,13 @@ impl Engine for Kubernetes {
 
     fn lower(&self, documents: &[Document], _dataplane: &Dataplane) -> Lowered {
         lower::lower(documents)
+    }
+
+    fn reads(&self, document: &Document) -> bool {
+        lower::is_policy(document)
+    }
+
+    fn lowers(&self) -> Lowers {
+        Lowers::Each
     }
 }

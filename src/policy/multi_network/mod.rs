@@ -6,7 +6,7 @@
 mod lower;
 
 use super::fields::full;
-use super::{Dataplane, DataplaneKind, Engine, Kind, Lowered, kubernetes};
+use super::{Dataplane, DataplaneKind, Engine, Kind, Lowered, is_network_policy, is_pod, kubernetes};
 use crate::model::Document;
 pub use lower::{NetworkPolicies, read};
 
@@ -48,5 +48,9 @@ impl Engine for MultiNetwork {
     /// No tier of the network of the cluster; only what is to be said of the objects.
     fn lower(&self, documents: &[Document], _dataplane: &Dataplane) -> Lowered {
         lower::doubts(documents)
+    }
+
+    fn reads(&self, document: &Document) -> bool {
+        !is_network_policy(document) && !is_pod(document)
     }
 }

@@ -8,7 +8,7 @@ mod lower;
 mod ports;
 mod wire;
 
-use super::{Dataplane, DataplaneKind, Engine, Kind, Lowered, fields};
+use super::{Dataplane, DataplaneKind, Engine, Kind, Lowered, fields, is_network_policy, is_pod};
 use crate::model::Document;
 use kinds::KINDS;
 
@@ -53,6 +53,10 @@ impl Engine for NetworkPolicyApi {
         let mut lowered = lower::lower(documents, dataplane);
         lowered.gaps.extend(lower::doubts_of_enforcement(documents, dataplane, self));
         lowered
+    }
+
+    fn reads(&self, document: &Document) -> bool {
+        !is_network_policy(document) && !is_pod(document)
     }
 }
 

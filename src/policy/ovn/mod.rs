@@ -8,7 +8,7 @@ mod lower;
 mod networks;
 
 use super::fields::{full, no_effect};
-use super::{Dataplane, DataplaneKind, Engine, Kind, Lowered};
+use super::{Dataplane, DataplaneKind, Engine, Kind, Lowered, is_network_policy, is_pod};
 use crate::model::Document;
 
 /// `kind` of the firewall.
@@ -103,5 +103,9 @@ impl Engine for Ovn {
 
     fn lower(&self, documents: &[Document], _dataplane: &Dataplane) -> Lowered {
         lower::lower(documents)
+    }
+
+    fn reads(&self, document: &Document) -> bool {
+        !is_network_policy(document) && !is_pod(document)
     }
 }

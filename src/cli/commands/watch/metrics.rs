@@ -1,7 +1,7 @@
 //! What is counted while a cluster is followed, in the text format of Prometheus.
 
 use crate::check::{CHECKS, Severity};
-use crate::report::event::Items;
+use crate::report::event::Item;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::Duration;
@@ -30,14 +30,17 @@ impl Metrics {
     }
 
     /// Counts what stands now; checks that find nothing are shown as 0, so that alerts can rest on them.
-    pub fn count(&mut self, items: &Items) {
+    pub fn count<'a>(&mut self, items: impl Iterator<Item = &'a Item>) {
         let none = CHECKS.iter().map(|check| ((check.name(), check.severity().word()), 0));
         self.findings = none.collect();
-        for item in items.values().filter(|item| item.what == "finding") {
-            *self.findings.entry((item.check, item.severity)).or_default() += 1;
+        (self.gaps, self.problems) = (0, 0);
+        for item in items {
+            match item.what {
+                "finding" => *self.findings.entry((item.check, item.severity)).or_default() += 1,
+                "gap" => self.gaps += 1,
+                _ => self.problems += 1,
+            }
         }
-        let of = |what: &str| items.values().filter(|item| item.what == what).count();
-        (self.gaps, self.problems) = (of("gap"), of("problem"));
     }
 
     /// The page of `/metrics`.
@@ -72,10 +75,9 @@ impl Metrics {
     }
 
     /// Whether a finding of this severity or a worse one stands.
-    pub fn worst(items: &Items) -> Option<Severity> {
-        let all = [Severity::Critical, Severity::High, Severity::Medium, Severity::Low];
-        let stands = |severity: &&Severity| items.values().any(|item| item.severity == severity.word());
-        all.iter().find(stands).copied()
+    pub fn worst<'a>(items: impl Iterator<Item = &'a Item>) -> Option<Severity> {
+        let severity = |item: &Item| Severity::ALL.into_iter().find(|one| one.word() == item.severity);
+        items.filter_map(severity).max()
     }
 }
 

@@ -8,14 +8,11 @@ mod serve;
 mod state;
 
 use super::{Session, live};
-use crate::analysis::{self, Analysis};
+use crate::analysis::{self, Standing};
 use crate::cli::args::Watch;
 use crate::cli::{Failure, settings};
 use crate::cluster::{self, Event as Heard};
-use crate::contract::Contract;
-use crate::observed::Observed;
-use crate::policy;
-use crate::report::event::{Event, Items, changes, items};
+use crate::report::event::{Change, Event, Said};
 use metrics::Metrics;
 use serve::{Page, Ready, Shared};
 use state::{Difference, State};
@@ -26,7 +23,9 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Changes often come in groups: this long nothing more may come before all is judged again …
+/// A change that comes alone is judged after this time.
+const ALONE: Duration = Duration::from_millis(2);
+/// Changes often come in groups: this long nothing more may come before they are judged …
 const QUIET: Duration = Duration::from_millis(10);
 /// … and this long the first one waits at most.
 const LONGEST_WAIT: Duration = Duration::from_millis(200);
@@ -58,19 +57,24 @@ pub(super) fn run(session: &mut Session, args: &Watch) -> Result<ExitCode, Failu
     let (heard, events) = channel();
     let target = live::target(session);
     let follower = std::thread::spawn(move || cluster::follow(&target, &analysis::kinds(), &heard));
+    let engine = match (session.common.engine.as_str(), &contract.dataplane.engine) {
+        ("auto", Some(engine)) => engine.as_str(),
+        (typed, _) => typed,
+    };
+    let chosen = settings::dataplane(engine)?;
     let mut watch = Watcher {
         session,
-        contract,
+        standing: Standing::new(chosen, contract),
         form,
         out,
         page,
         state: State::default(),
-        said: Items::new(),
+        said: Said::default(),
         metrics: Metrics::connected(),
         cluster: None,
     };
     let ended = watch.listen(&events, &stop);
-    let worst = Metrics::worst(&watch.said);
+    let worst = Metrics::worst(watch.said.items());
     drop(events);
     match ended? {
         End::Signal => {}
@@ -101,12 +105,12 @@ enum End {
 
 struct Watcher<'a> {
     session: &'a Session,
-    contract: Contract,
+    standing: Standing,
     form: Form,
     out: Box<dyn Write>,
     page: Shared,
     state: State,
-    said: Items,
+    said: Said,
     metrics: Metrics,
     /// Its name, once everything was read.
     cluster: Option<String>,
@@ -122,8 +126,10 @@ impl Watcher<'_> {
             };
             let begun = Instant::now();
             let mut difference = self.hear(first)?;
+            let mut quiet = ALONE;
             while begun.elapsed() < LONGEST_WAIT {
-                let Ok(event) = events.recv_timeout(QUIET) else { break };
+                let Ok(event) = events.recv_timeout(quiet) else { break };
+                quiet = QUIET;
                 if self.hear(event)? == Difference::Some {
                     difference = Difference::Some;
                 }
@@ -159,45 +165,31 @@ impl Watcher<'_> {
         Ok(self.state.apply(event))
     }
 
-    /// Judges everything as it is now, and says what is other than it was said.
+    /// Judges what is there now, and says what is other than it was said.
     fn judge(&mut self) -> Result<(), Failure> {
         let begun = Instant::now();
-        let analysis = self.analysis()?;
-        let now = items(&analysis);
-        let said = std::mem::replace(&mut self.said, now.clone());
-        self.say(&changes(&said, &now))?;
+        let changes = self.state.changes();
+        let cluster = self.cluster.as_deref().unwrap_or_default();
+        let unread = self.state.refused().map(|refused| refused.gap(cluster)).collect();
+        let today = settings::today(&self.session.common)?;
+        let analysis = self.standing.renew(self.state.documents(), &changes, unread, today);
+        let changes = self.said.renew(analysis);
+        let events: Vec<Event<'_>> = changes.iter().map(Change::event).collect();
+        self.say(&events)?;
         let took = begun.elapsed();
+        let counts = self.standing.analysis().map(|a| (a.inventory.workloads.len(), a.policy_count()));
+        let (workloads, policies) = counts.unwrap_or_default();
         let metrics = &mut self.metrics;
         (metrics.last, metrics.evaluating) = (took, metrics.evaluating + took);
         metrics.evaluations += 1;
         metrics.objects = self.state.documents().len();
-        (metrics.workloads, metrics.policies) = (analysis.inventory.workloads.len(), analysis.policy_count());
-        metrics.count(&now);
+        (metrics.workloads, metrics.policies) = (workloads, policies);
+        metrics.count(self.said.items());
+        self.standing.tidy();
         if self.session.common.verbose {
             eprintln!("judged {} objects in {:.1} ms", metrics.objects, took.as_secs_f64() * 1_000.0);
         }
         Ok(())
-    }
-
-    fn analysis(&self) -> Result<Analysis, Failure> {
-        let documents = self.state.documents();
-        let common = &self.session.common;
-        let engine = match (common.engine.as_str(), &self.contract.dataplane.engine) {
-            ("auto", Some(engine)) => engine.as_str(),
-            (typed, _) => typed,
-        };
-        let dataplane = match settings::dataplane(engine)? {
-            Some(chosen) => policy::configured(chosen, documents),
-            None => policy::detect(documents),
-        };
-        let (dataplane, problems) = analysis::set_up(dataplane, &self.contract);
-        let today = settings::today(common)?;
-        let mut analysis = analysis::declared_under(documents, dataplane, self.contract.clone(), today);
-        analysis.problems.extend(problems);
-        let cluster = self.cluster.as_deref().unwrap_or_default();
-        analysis.gaps.extend(self.state.refused().map(|refused| refused.gap(cluster)));
-        analysis.problems.sort();
-        Ok(analysis::reviewed(analysis, Observed::default()))
     }
 
     fn say(&mut self, events: &[Event<'_>]) -> Result<(), Failure> {

@@ -1,17 +1,16 @@
-//! The objects of a followed cluster, each once, in one piece for the analysis.
+//! The objects of a followed cluster, each once, in one order, and what changed of them.
 
 use crate::cluster::{Event, KindName, Refused};
-use crate::model::Document;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-
-/// API group, kind, namespace and name.
-type Key = (String, String, String, String);
+use crate::model::{Changes, Document, ObjectKey};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What is known of a cluster at the moment.
 #[derive(Debug, Default)]
 pub(super) struct State {
+    /// In the order of [`place`], so that nothing depends on what happened in which order.
     documents: Vec<Document>,
-    places: HashMap<Key, usize>,
+    /// What objects were before they changed; `None` where they are new.
+    before: BTreeMap<ObjectKey, Option<Document>>,
     refused: BTreeMap<KindName, Refused>,
 }
 
@@ -25,9 +24,20 @@ pub(super) enum Difference {
 }
 
 impl State {
-    /// All objects, in no order.
+    /// All objects.
     pub fn documents(&self) -> &[Document] {
         &self.documents
+    }
+
+    /// What changed since this was asked last.
+    pub fn changes(&mut self) -> Changes {
+        let mut changes = Changes::default();
+        for (key, before) in std::mem::take(&mut self.before) {
+            let now = self.find(&key).ok().map(|index| self.documents[index].clone());
+            changes.before.extend(before);
+            changes.now.extend(now);
+        }
+        changes
     }
 
     /// What may not be read.
@@ -38,9 +48,11 @@ impl State {
     /// Takes an event in.
     pub fn apply(&mut self, event: Event) -> Difference {
         let changed = match event {
-            Event::Whole { kind, name, documents } => self.replace(&kind, name.as_deref(), documents),
+            Event::Whole { kind, name, namespace, documents } => {
+                self.replace(&kind, [namespace.as_deref(), name.as_deref()], documents)
+            }
             Event::Changed(document) => self.put(*document),
-            Event::Gone(document) => self.remove(&key(&document)),
+            Event::Gone(document) => self.remove(&ObjectKey::of(&document)),
             Event::Refused { kind, refused: Some(refused) } => {
                 self.refused.insert(kind, refused.clone()) != Some(refused)
             }
@@ -50,54 +62,83 @@ impl State {
         if changed { Difference::Some } else { Difference::None }
     }
 
-    fn replace(&mut self, kind: &KindName, name: Option<&str>, documents: Vec<Document>) -> bool {
-        let is_of = |key: &Key| {
-            (&key.0, &key.1) == (&kind.group, &kind.kind) && name.is_none_or(|name| key.3 == name)
+    /// Puts all objects of a kind, or all of a namespace or of a name, for those that were known of it.
+    fn replace(&mut self, kind: &KindName, only: [Option<&str>; 2], documents: Vec<Document>) -> bool {
+        let of = |document: &Document| {
+            let (group, own, namespace, name) = place(document);
+            let chosen =
+                only.iter().zip([namespace, name]).all(|(only, own)| only.is_none_or(|only| only == own));
+            (group, own) == (&*kind.group, &*kind.kind) && chosen
         };
-        let now: BTreeSet<Key> = documents.iter().map(key).collect();
-        let gone: Vec<Key> =
-            self.places.keys().filter(|key| is_of(key) && !now.contains(*key)).cloned().collect();
-        let mut changed = !gone.is_empty();
-        for key in &gone {
-            self.remove(key);
+        let now: BTreeSet<ObjectKey> = documents.iter().map(ObjectKey::of).collect();
+        let was: BTreeMap<ObjectKey, Document> = {
+            let (own, others) = std::mem::take(&mut self.documents).into_iter().partition(of);
+            self.documents = others;
+            let own: Vec<Document> = own;
+            own.into_iter().map(|document| (ObjectKey::of(&document), document)).collect()
+        };
+        let mut changed = false;
+        for document in &documents {
+            let key = ObjectKey::of(document);
+            match was.get(&key) {
+                Some(known) if is_same(known, document) => {}
+                known => {
+                    changed = true;
+                    self.before.entry(key).or_insert_with(|| known.cloned());
+                }
+            }
         }
-        for document in documents {
-            changed |= self.put(document);
+        for (key, document) in was.into_iter().filter(|(key, _)| !now.contains(key)) {
+            changed = true;
+            self.before.entry(key).or_insert(Some(document));
         }
+        self.documents.extend(documents);
+        self.documents.sort_by(|a, b| place(a).cmp(&place(b)));
+        self.documents.dedup_by(|a, b| place(a) == place(b));
         changed
     }
 
     fn put(&mut self, document: Document) -> bool {
-        let key = key(&document);
-        match self.places.get(&key) {
-            Some(place) => {
-                let known = &mut self.documents[*place];
-                let same = known.body == document.body && known.api_version == document.api_version;
-                *known = document;
+        let key = ObjectKey::of(&document);
+        match self.find(&key) {
+            Ok(index) => {
+                let known = std::mem::replace(&mut self.documents[index], document);
+                let same = is_same(&known, &self.documents[index]);
+                if !same {
+                    self.before.entry(key).or_insert(Some(known));
+                }
                 !same
             }
-            None => {
-                self.places.insert(key, self.documents.len());
-                self.documents.push(document);
+            Err(index) => {
+                self.documents.insert(index, document);
+                self.before.entry(key).or_insert(None);
                 true
             }
         }
     }
 
-    fn remove(&mut self, gone: &Key) -> bool {
-        let Some(place) = self.places.remove(gone) else { return false };
-        self.documents.swap_remove(place);
-        if let Some(moved) = self.documents.get(place) {
-            self.places.insert(key(moved), place);
-        }
+    fn remove(&mut self, gone: &ObjectKey) -> bool {
+        let Ok(index) = self.find(gone) else { return false };
+        let known = self.documents.remove(index);
+        self.before.entry(gone.clone()).or_insert(Some(known));
         true
+    }
+
+    fn find(&self, key: &ObjectKey) -> Result<usize, usize> {
+        let wanted = (&*key.group, &*key.kind, &*key.namespace, &*key.name);
+        self.documents.binary_search_by(|document| place(document).cmp(&wanted))
     }
 }
 
-fn key(document: &Document) -> Key {
+/// API group, kind, namespace and name.
+fn place(document: &Document) -> (&str, &str, &str, &str) {
     let group = document.api_version.split_once('/').map_or("", |(group, _)| group);
     let origin = &document.origin;
-    (group.to_owned(), origin.kind.to_string(), origin.namespace.to_string(), origin.name.to_string())
+    (group, &origin.kind, &origin.namespace, &origin.name)
+}
+
+fn is_same(a: &Document, b: &Document) -> bool {
+    a.body == b.body && a.api_version == b.api_version
 }
 
 #[cfg(test)]
@@ -115,13 +156,42 @@ mod tests {
 
     fn whole(documents: Vec<Document>) -> Event {
         let kind = KindName { group: String::new(), kind: "Pod".to_owned() };
-        Event::Whole { kind, name: None, documents }
+        Event::Whole { kind, name: None, namespace: None, documents }
     }
 
     fn names(state: &State) -> Vec<String> {
-        let mut names: Vec<_> = state.documents().iter().map(|d| d.origin.name.to_string()).collect();
-        names.sort();
-        names
+        state.documents().iter().map(|d| d.origin.name.to_string()).collect()
+    }
+
+    fn labels(documents: &[Document]) -> Vec<String> {
+        let one = |d: &Document| {
+            let label = d.body.path(&["metadata", "labels", "l"]).and_then(crate::model::Node::text);
+            format!("{}={}", d.origin.name, label.unwrap_or_default())
+        };
+        documents.iter().map(one).collect()
+    }
+
+    #[test]
+    fn changes_are_told_once_with_the_first_state_and_the_last() {
+        let mut state = State::default();
+        state.apply(whole(vec![pod("b", "x"), pod("a", "x")]));
+        let changes = state.changes();
+        assert_eq!(
+            (labels(&changes.before), labels(&changes.now)),
+            (vec![], vec!["a=x".into(), "b=x".into()])
+        );
+        assert!(state.changes().is_empty());
+        state.apply(Event::Changed(Box::new(pod("a", "y"))));
+        state.apply(Event::Changed(Box::new(pod("a", "z"))));
+        state.apply(Event::Gone(Box::new(pod("b", "x"))));
+        state.apply(Event::Changed(Box::new(pod("c", "x"))));
+        let changes = state.changes();
+        assert_eq!(labels(&changes.before), ["a=x", "b=x"]);
+        assert_eq!(labels(&changes.now), ["a=z", "c=x"]);
+        state.apply(whole(vec![pod("c", "y"), pod("a", "z")]));
+        let changes = state.changes();
+        assert_eq!((labels(&changes.before), labels(&changes.now)), (vec!["c=x".into()], vec!["c=y".into()]));
+        assert_eq!(names(&state), ["a", "c"]);
     }
 
     #[test]
