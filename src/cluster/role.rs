@@ -55,6 +55,11 @@ rules:
 const BINDING: &str = "\
 ---
 apiVersion: v1
+kind: Namespace
+metadata:
+  name: watertight
+---
+apiVersion: v1
 kind: ServiceAccount
 metadata:
   name: watertight

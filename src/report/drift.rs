@@ -239,7 +239,7 @@ pub(super) fn write_sarif(drift: &Drift<'_>, out: &mut dyn Write) -> io::Result<
             "message": {"text": format!("{subject} is {}.{effect}", policy.state.words())},
             "locations": [{
                 "physicalLocation": {
-                    "artifactLocation": {"uri": super::sarif::uri(&origin.file)},
+                    "artifactLocation": {"uri": super::sarif::place(origin)},
                     "region": {"startLine": origin.line.max(1)},
                 },
                 "logicalLocations": [{"fullyQualifiedName": subject}],

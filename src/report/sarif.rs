@@ -225,7 +225,7 @@ fn suppressed(analysis: &Analysis, one: &Excepted) -> ResultShape {
 
 fn physical(origin: &Origin) -> Physical {
     Physical {
-        artifact_location: Artifact { uri: uri(&origin.file) },
+        artifact_location: Artifact { uri: place(origin) },
         region: Region { start_line: origin.line.max(1) },
     }
 }
@@ -238,8 +238,17 @@ fn location(origin: &Origin, finding: &Finding, id: Option<usize>) -> Location {
     }
 }
 
+/// Where an object stands: its file, or for an object of a live cluster a path that is the same at
+/// every run, `cluster/prod/shop/NetworkPolicy/web`; objects without namespace stand under `_`.
+pub(super) fn place(origin: &Origin) -> String {
+    let Some(cluster) = origin.cluster() else { return uri(&origin.file) };
+    let namespace = if origin.namespace.is_empty() { "_" } else { &*origin.namespace };
+    let parts = [cluster, namespace, &*origin.kind, &*origin.name].map(|part| uri(part).replace('/', "%2F"));
+    format!("cluster/{}", parts.join("/"))
+}
+
 /// A relative reference as RFC 3986 allows it.
-pub(super) fn uri(file: &str) -> String {
+fn uri(file: &str) -> String {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~/".contains(&b);
     let trimmed = file.strip_prefix("./").unwrap_or(file);
     let one = |b: u8| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") };
@@ -260,5 +269,30 @@ fn score(severity: Severity) -> &'static str {
         Severity::High => "8.0",
         Severity::Medium => "5.0",
         Severity::Low => "2.0",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn objects_of_a_cluster_have_places_of_their_own() {
+        let origin = |file: &str, namespace: &str| Origin {
+            file: file.into(),
+            document: 1,
+            line: 0,
+            column: 0,
+            kind: "NetworkPolicy".into(),
+            namespace: namespace.into(),
+            name: "web".into(),
+            rule: "".into(),
+        };
+        assert_eq!(place(&origin("cluster:prod", "shop")), "cluster/prod/shop/NetworkPolicy/web");
+        assert_eq!(
+            place(&origin("cluster:arn:aws/prod", "")),
+            "cluster/arn%3Aaws%2Fprod/_/NetworkPolicy/web"
+        );
+        assert_eq!(place(&origin("./a b.yaml", "shop")), "a%20b.yaml");
     }
 }

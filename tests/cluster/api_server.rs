@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use watertight::model::{Document, Node, Value as Tree};
 
 /// Users, each with a context of the same name; the harness and the administrator may do everything.
-const USERS: &[&str] = &["harness", "admin", "reader", "nobody", "plugin", "expired"];
+const USERS: &[&str] = &["harness", "admin", "reader", "nobody", "plugin", "expired", "tenant"];
 /// A server that is not ready in this time will not be.
 const PATIENCE: Duration = Duration::from_secs(120);
 

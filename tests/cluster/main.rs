@@ -13,6 +13,7 @@ mod keeping;
 mod reading;
 mod tool;
 mod watch;
+mod ways_in;
 mod worlds;
 
 #[path = "../common/mod.rs"]

@@ -56,6 +56,7 @@ fn a_cluster_is_read_with_what_it_serves_and_what_it_permits() {
     credentials_that_are_not_accepted_end_the_reading(&server);
     what_may_not_be_read_is_a_gap_and_hides_nothing_else(&server);
     the_printed_role_is_enough(&server);
+    who_may_read_one_namespace_reads_that_one(&server);
     thousands_of_objects_come_in_pages(&server);
     a_definition_of_another_version_and_an_unknown_field_are_gaps(&server);
     a_server_that_is_not_there_is_said_and_one_that_is_back_is_read(&mut server);
@@ -74,7 +75,10 @@ fn a_review_names_the_cluster_instead_of_files(server: &ApiServer) {
     assert!(said(&both).contains("drift"), "{}", said(&both));
     let sarif = run(server, &["check", "--cluster", "-f", "sarif", "--fail-on", "never"]);
     assert_eq!(code(&sarif), 0, "{}", said(&sarif));
-    assert!(json(&sarif)["runs"].is_array());
+    let results = json(&sarif)["runs"][0]["results"].as_array().cloned().expect("results");
+    let place =
+        |result: &Value| result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"].clone();
+    assert!(results.iter().any(|r| place(r) == "cluster/admin/shop/Pod/web"), "{results:?}");
 }
 
 fn a_snapshot_holds_no_secret_and_is_the_same_twice(server: &ApiServer) {
@@ -156,6 +160,32 @@ fn the_printed_role_is_enough(server: &ApiServer) {
     assert_eq!(whole[0]["forbidden"], json!([]), "the role permits everything that is read");
     let all = json(&run(server, &["snapshot", "-f", "json"]));
     assert_eq!(whole[0]["objects"], all[0]["objects"]);
+}
+
+fn who_may_read_one_namespace_reads_that_one(server: &ApiServer) {
+    server.apply(
+        "apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: tenant, namespace: shop}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: watertight}
+subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: tenant}]
+",
+    );
+    let without = run(server, &["graph", "--cluster", "--context", "tenant", "-f", "json"]);
+    assert_eq!(code(&without), 2);
+    assert!(said(&without).contains("--allowed-namespace"), "{}", said(&without));
+    let arguments =
+        ["--context", "tenant", "--allowed-namespace", "shop", "--allowed-namespace", "elsewhere"];
+    let graph = json(&run(server, &[&["graph", "--cluster", "-f", "json"], &arguments[..]].concat()));
+    let endpoints = graph["endpoints"].as_array().expect("endpoints");
+    assert!(endpoints.iter().any(|endpoint| endpoint["id"] == "shop/Pod/db"), "{graph}");
+    let gaps = graph["gaps"].as_array().expect("gaps");
+    let said_of = |part: &str| gaps.iter().any(|gap| gap["what"].as_str().is_some_and(|w| w.contains(part)));
+    assert!(said_of("of pods of the core API only those in shop were read"), "{graph}");
+    assert!(said_of("nodes of the core API may not be read"), "{graph}");
+    // The policy of the namespace counts.
+    let words = [&["explain", "shop/web", "shop/db", "tcp/80", "--cluster"], &arguments[..]].concat();
+    assert_eq!(code(&run(server, &words)), 1, "{}", said(&run(server, &words)));
 }
 
 fn thousands_of_objects_come_in_pages(server: &ApiServer) {

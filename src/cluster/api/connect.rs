@@ -27,8 +27,15 @@ pub(super) async fn connect(target: &Target) -> Result<Connection, Problem> {
     config.read_timeout = Some(READ);
     // What is asked for again, and how often, is decided here and told to whoever waits.
     config.default_retry = false;
-    let client = Client::try_from(config)
-        .map_err(|error| source::problem(&file_name(&name), &chain(&error), "is the kubeconfig complete?"))?;
+    let client = Client::try_from(config).map_err(|error| {
+        let hint = match &error {
+            Error::ProxyProtocolUnsupported { .. } => {
+                "proxy-url of the kubeconfig, or $HTTPS_PROXY, begins with http, https or socks5"
+            }
+            _ => "is the kubeconfig complete?",
+        };
+        source::problem(&file_name(&name), &chain(&error), hint)
+    })?;
     Ok(Connection { client, name })
 }
 

@@ -7,7 +7,7 @@ use crate::check::Severity;
 use crate::graph::diff::{Cause, Isolated, What};
 use crate::model::Origin;
 use crate::report::names::fingerprint;
-use crate::report::sarif::{level, uri};
+use crate::report::sarif::{level, place};
 use serde_json::{Value, json};
 use std::io::{self, Write};
 
@@ -92,7 +92,7 @@ fn result(
     let location = |origin: &&Origin| {
         json!({
             "physicalLocation": {
-                "artifactLocation": {"uri": uri(&origin.file)},
+                "artifactLocation": {"uri": place(origin)},
                 "region": {"startLine": origin.line.max(1)},
             },
             "logicalLocations": [{"fullyQualifiedName": subject}],
