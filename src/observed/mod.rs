@@ -22,7 +22,7 @@ pub use witness::Witness;
 pub use crate::capture::{Answer, Counters, Flow, FlowEnd, Leg, Place, Seen, Transport};
 use crate::inventory::{Inventory, Unsettled};
 use crate::model::{Protection, WhyUnknown};
-use crate::protocol::Detection;
+pub use crate::protocol::Detection;
 use std::sync::Arc;
 
 /// Everything that was seen on the wire.

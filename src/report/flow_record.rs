@@ -6,9 +6,8 @@ use super::line::Line;
 use super::names::observed_name;
 use crate::analysis::Analysis;
 use crate::observed::{
-    Around, Flow, FlowEnd, Kept, Leg, ObservedFlow, Party, Place, SharedNumber, Stored, Transport,
+    Around, Detection, Flow, FlowEnd, Kept, Leg, ObservedFlow, Party, Place, SharedNumber, Stored, Transport,
 };
-use crate::protocol::Detection;
 use std::borrow::Cow;
 use std::io::{self, Write};
 use std::net::IpAddr;
