@@ -115,11 +115,8 @@ pub(super) fn pack(out: &mut Vec<u8>, flow: &Flow, verdict: u32, parties: [u32; 
 /// Reads what [`pack`] wrote at the beginning of these bytes.
 pub(super) fn unpack(bytes: &[u8]) -> Numbered {
     let mut at = Reader(bytes);
-    let facts = u16::from_le_bytes(at.take());
+    let Head { facts, told, transport, first } = at.head();
     let has = |bit: u16| facts & bit != 0;
-    let [told] = at.take();
-    let transport = transport_of(at.take());
-    let first = u64::from_le_bytes(at.take());
     let verdict = at.number() as u32;
     let opening = has(OPENED).then(|| Opening {
         initiator: u32::from_le_bytes(at.take()),
@@ -168,9 +165,7 @@ pub(super) fn unpack(bytes: &[u8]) -> Numbered {
 /// opened.
 pub(super) fn glance(bytes: &[u8]) -> Beginning {
     let mut at = Reader(bytes);
-    let facts = u16::from_le_bytes(at.take());
-    let [_told] = at.take();
-    let (transport, first) = (transport_of(at.take()), u64::from_le_bytes(at.take()));
+    let Head { facts, transport, first, .. } = at.head();
     let verdict = at.number() as u32;
     let opened = (facts & OPENED != 0).then(|| u32::from_le_bytes(at.take()));
     Beginning { first, transport, verdict, opened }
@@ -204,6 +199,14 @@ fn number(out: &mut Vec<u8>, mut value: u64) {
         value >>= 7;
     }
     out.push(value as u8);
+}
+
+/// What each flow begins with.
+struct Head {
+    facts: u16,
+    told: u8,
+    transport: Transport,
+    first: u64,
 }
 
 /// Bytes that were written here; what is not there reads as zeros.
@@ -241,12 +244,24 @@ impl Reader<'_> {
     }
 
     #[inline]
+    fn head(&mut self) -> Head {
+        let [low, high, told, kind, number, first @ ..] = self.take::<13>();
+        Head {
+            facts: u16::from_le_bytes([low, high]),
+            told,
+            transport: transport_of([kind, number]),
+            first: u64::from_le_bytes(first),
+        }
+    }
+
+    #[inline]
     fn end(&mut self, is_6: bool) -> FlowEnd {
-        let ip = match is_6 {
-            false => IpAddr::V4(Ipv4Addr::from(self.take::<4>())),
-            true => IpAddr::V6(Ipv6Addr::from(self.take::<16>())),
-        };
-        FlowEnd { ip, port: u16::from_le_bytes(self.take()) }
+        if is_6 {
+            let ip = IpAddr::V6(Ipv6Addr::from(self.take::<16>()));
+            return FlowEnd { ip, port: u16::from_le_bytes(self.take()) };
+        }
+        let [a, b, c, d, low, high] = self.take();
+        FlowEnd { ip: IpAddr::V4(Ipv4Addr::new(a, b, c, d)), port: u16::from_le_bytes([low, high]) }
     }
 }
 

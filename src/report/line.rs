@@ -145,12 +145,15 @@ impl Line {
     pub(super) fn address(&mut self, address: IpAddr) {
         match address {
             IpAddr::V4(four) => {
+                // Each octet is written with four bytes, of which the next one takes back what is too many.
+                let (mut text, mut end) = ([0; 16], 0);
                 for octet in four.octets() {
-                    let end = self.bytes.len() + usize::from(octet_length(octet)) + 1;
-                    self.bytes.extend_from_slice(&OCTETS[usize::from(octet)]);
-                    self.bytes.truncate(end);
+                    text[end..end + 4].copy_from_slice(&OCTETS[usize::from(octet)]);
+                    end += usize::from(octet_length(octet)) + 1;
                 }
-                self.bytes.pop();
+                let end = self.bytes.len() + end - 1;
+                self.bytes.extend_from_slice(&text);
+                self.bytes.truncate(end);
             }
             // Nothing can fail: it is written into memory.
             IpAddr::V6(six) => drop(write!(self.bytes, "{six}")),

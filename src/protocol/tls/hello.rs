@@ -88,6 +88,8 @@ pub(in crate::protocol) fn server_hello(body: &[u8]) -> Option<Hello> {
 /// RFC 8446, section 4.2; a cut list is read as far as it goes.
 fn extensions(mut cursor: Cursor<'_>, hello: &mut Hello) {
     cursor.u16();
+    // Clients send up to about twenty.
+    hello.extensions.reserve_exact(if hello.ciphers.is_empty() { 8 } else { 24 });
     while let (Some(kind), Some(body)) = (cursor.u16(), cursor.vector16()) {
         hello.extensions.push(kind);
         match kind {

@@ -44,6 +44,10 @@ pub(super) fn records(bytes: &[u8]) -> Vec<Record<'_>> {
             break;
         }
         let body = &cursor.0[..cursor.0.len().min(length)];
+        if found.is_empty() {
+            // Most begin like this and go on.
+            found.reserve(8);
+        }
         found.push(Record { kind, length, body });
         if cursor.take(length).is_none() {
             break;
@@ -54,12 +58,10 @@ pub(super) fn records(bytes: &[u8]) -> Vec<Record<'_>> {
 
 /// The clear handshake messages of one direction, put together over records.
 pub(super) fn handshake(records: &[Record<'_>]) -> Vec<u8> {
-    let mut flight = Vec::new();
-    for record in records.iter().take_while(|r| r.kind == HANDSHAKE || r.kind == ALERT) {
-        if record.kind == HANDSHAKE {
-            flight.extend_from_slice(record.body);
-        }
-    }
+    let clear = records.iter().take_while(|r| r.kind == HANDSHAKE || r.kind == ALERT);
+    let bodies = clear.filter(|r| r.kind == HANDSHAKE).map(|r| r.body);
+    let mut flight = Vec::with_capacity(bodies.clone().map(<[u8]>::len).sum());
+    bodies.for_each(|body| flight.extend_from_slice(body));
     flight
 }
 
