@@ -139,7 +139,7 @@ fn every_dependency_says_what_it_is_for() {
 #[test]
 fn every_link_type_tunnel_and_detector_is_fuzzed() {
     let read = |path: &str| std::fs::read_to_string(root().join(path)).expect("a file");
-    let links = read("fuzz/fuzz_targets/links.rs");
+    let links = read("fuzz/entries/links.rs");
     let list = links.rsplit_once("&[").map_or("", |(_, list)| list).trim_end_matches("];\n");
     let fuzzed: BTreeSet<u32> = list.split(", ").filter_map(|number| number.parse().ok()).collect();
     let table = read("src/capture/link.rs");
@@ -147,9 +147,9 @@ fn every_link_type_tunnel_and_detector_is_fuzzed() {
     let known: BTreeSet<u32> = rows.flat_map(|row| row.split(", ").filter_map(|n| n.parse().ok())).collect();
     assert!(known.len() >= 15 && known.is_subset(&fuzzed), "not fuzzed: {:?}", known.difference(&fuzzed));
     // Seeds are taken from the same lists as the tests: each wrapping, each detector's conversations.
-    let seeds = read("fuzz/examples/seeds.rs");
+    let seeds = read("fuzz/entries/seeds.rs");
     assert!(seeds.contains("frames::wrapped()") && seeds.contains("DETECTORS.iter()"));
-    assert!(read("fuzz/fuzz_targets/detectors.rs").contains("DETECTORS[only"));
+    assert!(read("fuzz/entries/detectors.rs").contains("DETECTORS[only"));
     let shown = read("tests/common/frames.rs");
     let names = read("src/capture/packet.rs");
     let names = names.split_once("const VIA_NAMES").and_then(|(_, rest)| rest.split_once("];"));
