@@ -18,6 +18,7 @@ pub struct Standing {
     /// The dataplane that somebody chose; looked for in the documents where nobody did.
     chosen: Option<Dataplane>,
     contract: Contract,
+    rules: Kept,
     known: Option<Known>,
     /// The last analysis but one.
     past: Option<Analysis>,
@@ -26,18 +27,17 @@ pub struct Standing {
 /// Of the last evaluation.
 #[derive(Debug)]
 struct Known {
+    dataplane: Dataplane,
     ground: Ground,
     analysis: Analysis,
 }
 
-/// What an analysis rests on.
+/// Who exists, and what follows from that alone.
 #[derive(Debug)]
 struct Ground {
-    dataplane: Dataplane,
     inventory: Inventory,
     /// What of the inventory could not be read.
     problems: Vec<Problem>,
-    rules: Kept,
     alike: KeptAlike,
     segments: Segmentation,
     entries: Entries,
@@ -46,7 +46,7 @@ struct Ground {
 impl Standing {
     /// Nothing is known yet.
     pub fn new(chosen: Option<Dataplane>, contract: Contract) -> Standing {
-        Standing { chosen, contract, known: None, past: None }
+        Standing { chosen, contract, rules: Kept::default(), known: None, past: None }
     }
 
     /// The analysis of the documents as of a day, with gaps of which only their reader knows. They
@@ -58,12 +58,27 @@ impl Standing {
         unread: Vec<Gap>,
         today: Date,
     ) -> &Analysis {
-        let ground = match self.known.take() {
-            Some(known) => self.again(known, documents, changes),
-            None => self.first(documents),
+        let (known, mut rules) = (self.known.take(), std::mem::take(&mut self.rules));
+        let dataplane = match &known {
+            Some(known) if !changes.all().any(policy::may_show_dataplane) => known.dataplane.clone(),
+            _ => self.dataplane(documents),
         };
-        let known = self.judged(ground, documents, (changes, unread), today);
-        &self.known.insert(known).analysis
+        let (set_up, unset) = set_up(dataplane.clone(), &self.contract);
+        let who = || match known {
+            Some(known) => self.again(known, documents, changes),
+            None => (self.first(documents), None),
+        };
+        let ((mut ground, past), set) = rayon::join(who, || rules.renew(documents, &set_up, changes));
+        let who = (std::mem::take(&mut ground.inventory), ground.problems.clone());
+        let kept = (std::mem::take(&mut ground.alike), ground.segments.clone());
+        let analysis = joined(documents, who, set, set_up, ground.entries.clone(), kept);
+        let mut analysis = bound(analysis, self.contract.clone(), today);
+        analysis.problems.extend(unset);
+        analysis.problems.sort();
+        analysis.gaps.extend(unread);
+        let analysis = reviewed(analysis, Observed::default());
+        (self.rules, self.past) = (rules, past);
+        &self.known.insert(Known { dataplane, ground, analysis }).analysis
     }
 
     /// The analysis as of the last call.
@@ -79,38 +94,29 @@ impl Standing {
 
     fn first(&self, documents: &[Document]) -> Ground {
         let (inventory, problems) = inventory::read(documents);
-        Ground {
-            dataplane: self.dataplane(documents),
-            segments: segments(&inventory, &self.contract),
-            entries: entry::read(documents, &inventory, &self.contract.controllers),
-            inventory,
-            problems,
-            rules: Kept::default(),
-            alike: KeptAlike::default(),
-        }
+        let entries = entry::read(documents, &inventory, &self.contract.controllers);
+        let segments = segments(&inventory, &self.contract);
+        Ground { inventory, problems, alike: KeptAlike::default(), segments, entries }
     }
 
-    fn again(&mut self, known: Known, documents: &[Document], changes: &Changes) -> Ground {
-        let Known { mut ground, mut analysis } = known;
-        if changes.all().any(policy::may_show_dataplane) {
-            ground.dataplane = self.dataplane(documents);
-        }
+    /// What the last evaluation rests on, brought up to date, and the rest of it.
+    fn again(&self, known: Known, documents: &[Document], changes: &Changes) -> (Ground, Option<Analysis>) {
+        let Known { mut ground, mut analysis, dataplane: _ } = known;
         ground.inventory = std::mem::take(&mut analysis.inventory);
         ground.alike = analysis.graph.keep();
-        self.past = Some(analysis);
         let renewed = inventory::renew(&mut ground.inventory, &mut ground.problems, documents, changes);
-        let same = renewed.is_nothing();
-        if !same {
+        if !renewed.is_nothing() {
             ground.segments = segments(&ground.inventory, &self.contract);
         }
-        if !same || !changes.all().all(policy::is_network_policy) {
+        // Ways in are read out of who exists and of objects of their own.
+        if !renewed.is_nothing() || !changes.all().all(policy::is_network_policy) {
             ground.entries = entry::read(documents, &ground.inventory, &self.contract.controllers);
         }
         match renewed {
             Renewed::Namespaces(names) => ground.alike.forget(names.iter()),
             Renewed::Everything => ground.alike = KeptAlike::default(),
         }
-        ground
+        (ground, Some(analysis))
     }
 
     /// What enforces, as far as the documents tell.
@@ -119,25 +125,5 @@ impl Standing {
             Some(chosen) => policy::configured(chosen.clone(), documents),
             None => policy::detect(documents),
         }
-    }
-
-    /// Who may talk to whom, and what is to be said of it.
-    fn judged(
-        &self,
-        mut ground: Ground,
-        documents: &[Document],
-        (changes, unread): (&Changes, Vec<Gap>),
-        today: Date,
-    ) -> Known {
-        let (dataplane, unset) = set_up(ground.dataplane.clone(), &self.contract);
-        let rules = ground.rules.renew(documents, &dataplane, changes);
-        let who = (std::mem::take(&mut ground.inventory), ground.problems.clone());
-        let kept = (std::mem::take(&mut ground.alike), ground.segments.clone());
-        let analysis = joined(documents, who, rules, dataplane, ground.entries.clone(), kept);
-        let mut analysis = bound(analysis, self.contract.clone(), today);
-        analysis.problems.extend(unset);
-        analysis.problems.sort();
-        analysis.gaps.extend(unread);
-        Known { ground, analysis: reviewed(analysis, Observed::default()) }
     }
 }

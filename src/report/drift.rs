@@ -113,14 +113,16 @@ impl Drift<'_> {
         let count = |state| policies.iter().filter(|drift| drift.state == state).count();
         let diff = &self.comparison.diff;
         let parts = [
-            (count(State::Missing), "policies missing"),
-            (count(State::Extra), "policies extra"),
-            (count(State::Different), "policies different"),
-            (diff.vanished.len(), "workloads not live"),
-            (diff.appeared.len(), "workloads not declared"),
+            (count(State::Missing), ["policy", "policies"], "missing"),
+            (count(State::Extra), ["policy", "policies"], "extra"),
+            (count(State::Different), ["policy", "policies"], "different"),
+            (diff.vanished.len(), ["workload", "workloads"], "not live"),
+            (diff.appeared.len(), ["workload", "workloads"], "not declared"),
         ];
-        let said: Vec<String> =
-            parts.iter().filter(|(n, _)| *n > 0).map(|(n, words)| format!("{n} {words}")).collect();
+        let words = |(n, [one, many], how): &(usize, [&str; 2], &str)| {
+            format!("{n} {} {how}", if *n == 1 { one } else { many })
+        };
+        let said: Vec<String> = parts.iter().filter(|(n, ..)| *n > 0).map(words).collect();
         match said.is_empty() && diff.pairs.is_empty() && diff.isolation.is_empty() {
             true => "No drift: what is live has the effect that was declared".to_owned(),
             false if said.is_empty() => "The effect differs".to_owned(),
@@ -149,7 +151,7 @@ pub(super) fn write_text(drift: &Drift<'_>, out: &mut dyn Write) -> io::Result<(
     }
     names("WORKLOADS THAT ARE NOT LIVE", &drift.comparison.diff.vanished, out)?;
     names("WORKLOADS THAT NOBODY DECLARED", &drift.comparison.diff.appeared, out)?;
-    writeln!(out, "\nFROM DECLARED TO LIVE: ")?;
+    writeln!(out, "\nFROM DECLARED TO LIVE:")?;
     diff::write_text(&drift.comparison, out)?;
     match drift.taken_as_it_is() {
         Some(text) => writeln!(out, "\n{text}"),

@@ -3,7 +3,7 @@
 use super::json::{finding_shape, fingerprint_of, gap_shape, problem_shape};
 use super::names::origin_text;
 use crate::analysis::Analysis;
-use crate::check::Finding;
+use crate::check::{Finding, Severity};
 use crate::model::{Gap, Problem};
 use serde_json::{Value, json};
 use std::cmp::Ordering;
@@ -105,7 +105,7 @@ impl Said {
         let now = keys.iter().map(|key| last(&self.items, key));
         let mut changes: Vec<Change> =
             before.into_iter().zip(now).filter_map(|(before, now)| Change::between(before, now)).collect();
-        changes.sort_by_key(|change| !matches!(change, Change::Disappeared(_)));
+        changes.sort_by(|a, b| a.place().cmp(&b.place()));
         changes
     }
 }
@@ -184,6 +184,14 @@ impl Change {
                 (words(&before) != words(&now)).then_some(Change::Changed(now))
             }
         }
+    }
+
+    /// What is gone comes first, and what is worse before what is less bad.
+    fn place(&self) -> (bool, usize, &str) {
+        let gone = matches!(self, Change::Disappeared(_));
+        let (Change::Appeared(item) | Change::Changed(item) | Change::Disappeared(item)) = self;
+        let worse = Severity::ALL.iter().rev().position(|severity| severity.word() == item.severity);
+        (!gone, worse.unwrap_or(Severity::ALL.len()), &item.text)
     }
 
     /// The event to write.

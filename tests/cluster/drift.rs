@@ -146,7 +146,7 @@ spec: {podSelector: {matchLabels: {app: nobody}}}
     assert_eq!(code(&open), 1);
     let text = said(&open);
     for part in [
-        "1 policies missing, 1 policies extra, 1 workloads not declared",
+        "1 policy missing, 1 policy extra, 1 workload not declared",
         "declared and not live: ",
         "live and not declared: cluster:admin NetworkPolicy shop/nobody, without effect",
         "shop/Pod/debug",

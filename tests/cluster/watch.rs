@@ -1,6 +1,7 @@
 //! Watching: what appears and goes is said once, whatever happens to the connection.
 
 use crate::api_server::{ApiServer, wait};
+use crate::definitions::definition;
 use crate::tool::{command, json, run};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -271,4 +272,68 @@ subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: reader}]
         .expect("the program runs");
     assert_eq!(expired.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&expired.stderr).contains("renew the token"));
+}
+
+#[test]
+fn an_object_that_nobody_understands_hides_nothing_else() {
+    let Some(server) = ApiServer::start() else { return };
+    server.apply(SHOP);
+    let watch = Watch::start(&server, &["--engine", "calico"]);
+    watch.hears("the beginning", |event| event["event"] == "started");
+    // Both kinds are defined while the watch goes on.
+    let path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+    for (group, kind, version) in
+        [("cilium.io", "CiliumNetworkPolicy", "v9"), ("projectcalico.org", "NetworkPolicy", "v3")]
+    {
+        server
+            .send("POST", path, "application/json", &definition(group, kind, &[version]))
+            .expect("a definition");
+        let served = format!("/apis/{group}/{version}");
+        wait(&served, || server.get(&served).is_ok_and(|text| text.contains("networkpolicies")));
+    }
+    server.apply(
+        "apiVersion: cilium.io/v9
+kind: CiliumNetworkPolicy
+metadata: {name: newer, namespace: shop}
+spec: {endpointSelector: {}}
+---
+apiVersion: projectcalico.org/v3
+kind: NetworkPolicy
+metadata: {name: odd, namespace: shop}
+spec: {selector: all(), types: [Ingress], frobnicate: true}
+",
+    );
+    let gap = |part: &'static str| move |event: &Value| event["gap"]["what"].to_string().contains(part);
+    watch.hears("a version that is too new", gap("cilium.io/v9"));
+    watch.hears("a field that nobody knows", gap("frobnicate"));
+    server.apply(&wide("wide"));
+    watch.waits("unrestricted-ingress", "shop/NetworkPolicy/wide", true);
+    server.delete(&wide("wide"));
+    watch.waits("unrestricted-ingress", "shop/NetworkPolicy/wide", false);
+}
+
+#[test]
+fn who_may_read_one_namespace_follows_that_one() {
+    let Some(server) = ApiServer::start() else { return };
+    server.apply(SHOP);
+    server.apply(&wide("wide").replace("namespace: shop", "namespace: elsewhere"));
+    let role = run(&server, &["snapshot", "--rbac"]);
+    server.apply(&String::from_utf8(role.stdout).expect("a manifest"));
+    server.apply(
+        "apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: tenant, namespace: shop}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: watertight}
+subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: tenant}]
+",
+    );
+    let watch = Watch::start(&server, &["--context", "tenant", "--allowed-namespace", "shop"]);
+    let only = "of networkpolicies of the API group networking.k8s.io only those in shop were read";
+    watch.hears("the gap", |event| event["gap"]["what"].to_string().contains(only));
+    server.apply(&wide("wide"));
+    watch.waits("unrestricted-ingress", "shop/NetworkPolicy/wide", true);
+    watch.waits("unrestricted-ingress", "elsewhere/NetworkPolicy/wide", false);
+    let gone =
+        |event: &Value| event["event"] == "disappeared" && event["gap"]["what"].to_string().contains(only);
+    assert!(!watch.events().iter().any(gone), "what may not be read stays a gap");
 }
