@@ -8,8 +8,9 @@
 //!
 //! What is remembered belongs to one flow, so that other traffic changes nothing.
 
-use super::head::Head;
+use super::head::Arrival;
 use super::key::Side;
+use super::packet::Tcp;
 use super::place::PlaceId;
 
 /// How far apart two captures of one packet may be, in nanoseconds.
@@ -53,8 +54,9 @@ struct Recent {
 
 impl Copies {
     /// Looks at a packet, and remembers it.
-    pub(super) fn look(&mut self, packet: &Head<'_>, identity: u32) -> Sighting {
-        let Head { side, place, nanos, .. } = *packet;
+    pub(super) fn look(&mut self, packet: &Arrival<'_>) -> Sighting {
+        let (side, nanos, identity) = (packet.side, packet.nanos, packet.identity);
+        let place = packet.place;
         let point = Point { place, hops: packet.hops };
         let same = |known: &&mut Recent| {
             known.identity == identity && known.side == side && known.nanos.abs_diff(nanos) <= WINDOW
@@ -91,18 +93,19 @@ impl Copies {
     }
 }
 
-/// What copies of one packet have in common. Checksums are left out: offload leaves them open.
+/// What copies of one packet have in common: the IP identification, the length of the payload with
+/// what is missing of it, and for TCP its header, for others the payload. Checksums are left out:
+/// offload leaves them open.
 #[inline]
-pub(super) fn identity(packet: &Head<'_>) -> u32 {
-    let length = packet.payload.len() as u64 + u64::from(packet.missing);
-    let common = u64::from(packet.id) << 48 | (length & 0xffff_ffff) << 8;
-    let own = match packet.is_tcp() {
-        true => {
-            let tcp = &packet.tcp;
+pub(super) fn identity(id: u16, missing: u32, tcp: Option<&Tcp>, payload: &[u8]) -> u32 {
+    let length = payload.len() as u64 + u64::from(missing);
+    let common = u64::from(id) << 48 | (length & 0xffff_ffff) << 8;
+    let own = match tcp {
+        Some(tcp) => {
             let order = u64::from(tcp.sequence) << 32 | u64::from(tcp.acknowledgement);
             order ^ (u64::from(tcp.timestamp) << 8 | u64::from(tcp.flags)).wrapping_mul(0x9e37_79b9_7f4a_7c15)
         }
-        false => sample(packet.payload),
+        None => sample(payload),
     };
     (fold(common ^ 0xa076_1d64_78bd_642f, own ^ 0xe703_7ed1_a0b4_28db) >> 16) as u32
 }
@@ -127,8 +130,9 @@ pub(super) fn fold(a: u64, b: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::head::Head;
     use super::super::key::Seed;
-    use super::super::packet::{Packet, Tcp};
+    use super::super::packet::Packet;
     use super::*;
 
     fn segment(id: u16, sequence: u32, hops: u8) -> Packet<'static> {
@@ -137,8 +141,8 @@ mod tests {
     }
 
     fn look(copies: &mut Copies, packet: &Packet<'_>, place: PlaceId, nanos: u64) -> Sighting {
-        let head = Head::of(packet, place, nanos, Seed::random());
-        copies.look(&head, identity(&head))
+        let head = Head::of(packet, packet.payload, nanos, Seed::random());
+        copies.look(&Arrival { head: &head, payload: packet.payload, place })
     }
 
     #[test]

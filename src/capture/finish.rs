@@ -4,7 +4,7 @@ use super::key::{Key, Side};
 use super::marks::Marks;
 use super::place::{NO_PLACE, PlaceId, Places};
 use super::state::{Cold, Elsewhere, State};
-use super::table::FlowLimits;
+use super::stream::Room;
 use super::{
     Answer, Counters, Flow, FlowEnd, Handshake, OpenFlow, Opening, Place, Seen, SeenMore, StreamStart,
 };
@@ -15,7 +15,7 @@ pub(super) struct Around<'a> {
     pub(super) cold: Option<&'a mut Cold>,
     pub(super) elsewhere: Option<&'a Elsewhere>,
     pub(super) places: &'a Places,
-    pub(super) limits: &'a FlowLimits,
+    pub(super) room: Room<'a>,
 }
 
 impl State {
@@ -31,14 +31,14 @@ impl State {
 
     /// The same for who looks at its first bytes: where it was met is not asked there.
     pub(super) fn beginning(&mut self, around: Around<'_>) -> Flow {
-        let Around { key, cold, elsewhere, limits, .. } = around;
+        let Around { key, cold, elsewhere, mut room, .. } = around;
         let (low, high) = key.ends();
         let (initiator_side, handshake) = self.direction(low, high);
         let (initiator, responder) = match initiator_side {
             Side::Low => (low, high),
             Side::High => (high, low),
         };
-        let start = self.start(initiator_side, cold, limits);
+        let start = self.start(initiator_side, cold, &mut room);
         let opening = self.sequence(initiator_side).map(|sequence| Opening {
             initiator: sequence,
             responder: self.sequence(initiator_side.other()),
@@ -88,10 +88,10 @@ impl State {
         Counters { packets: u64::from(self.packets[at]) + carried, bytes: self.bytes[at] }
     }
 
-    fn start(&mut self, initiator: Side, cold: Option<&mut Cold>, limits: &FlowLimits) -> StreamStart {
+    fn start(&mut self, initiator: Side, cold: Option<&mut Cold>, room: &mut Room<'_>) -> StreamStart {
         let mut start = StreamStart::default();
         if let Some(cold) = cold {
-            cold.streams.iter_mut().for_each(|stream| stream.close(limits.stream_bytes));
+            cold.streams.iter_mut().for_each(|stream| stream.close(room));
             if cold.streams.iter().any(|stream| stream.cut) {
                 self.marks.set(Marks::CUT);
             }

@@ -6,7 +6,7 @@
 /// Entries of a new index; a power of two.
 const SMALLEST: usize = 1 << 10;
 
-/// Each entry holds the lower half of a hash above a slot number; zero is no entry.
+/// Each entry holds a hash above a slot number; zero is no entry.
 #[derive(Debug)]
 pub(super) struct Index {
     entries: Vec<u64>,
@@ -25,28 +25,27 @@ impl Index {
 
     /// The slot of the first flow whose hash fits; another one is seldom.
     #[inline]
-    pub(super) fn guess(&self, hash: u64) -> Option<u32> {
-        let entry = self.entries[self.home(hash)];
-        (entry != 0 && (entry >> 32) as u32 == hash as u32).then(|| slot(entry))
+    pub(super) fn guess(&self, hash: u32) -> Option<u32> {
+        self.find(hash, |_| true)
     }
 
     /// The slot of the flow that `is_it` agrees to.
     #[inline]
-    pub(super) fn find(&self, hash: u64, is_it: impl Fn(u32) -> bool) -> Option<u32> {
+    pub(super) fn find(&self, hash: u32, is_it: impl Fn(u32) -> bool) -> Option<u32> {
         self.position(hash, is_it).map(|at| slot(self.entries[at]))
     }
 
     /// Adds a flow that is not in the index.
-    pub(super) fn insert(&mut self, hash: u64, slot: u32) {
+    pub(super) fn insert(&mut self, hash: u32, slot: u32) {
         if (self.used + 1) * 8 > self.entries.len() * 5 {
             self.grow();
         }
         self.used += 1;
-        self.put((hash & 0xffff_ffff) << 32 | (u64::from(slot) + 1));
+        self.put(u64::from(hash) << 32 | (u64::from(slot) + 1));
     }
 
     /// Removes the flow in a slot; those behind it move up, so that no gap hides them.
-    pub(super) fn remove(&mut self, hash: u64, number: u32) {
+    pub(super) fn remove(&mut self, hash: u32, number: u32) {
         let Some(mut hole) = self.position(hash, |slot| slot == number) else { return };
         let mask = self.entries.len() - 1;
         let mut at = hole;
@@ -56,7 +55,7 @@ impl Index {
             if entry == 0 {
                 break;
             }
-            let home = self.home(entry >> 32);
+            let home = self.home((entry >> 32) as u32);
             // It may move if its home is not behind the hole.
             if (at.wrapping_sub(home) & mask) >= (at.wrapping_sub(hole) & mask) {
                 self.entries[hole] = entry;
@@ -72,12 +71,12 @@ impl Index {
     }
 
     #[inline]
-    fn home(&self, hash: u64) -> usize {
-        hash as u32 as usize & (self.entries.len() - 1)
+    fn home(&self, hash: u32) -> usize {
+        hash as usize & (self.entries.len() - 1)
     }
 
     #[inline]
-    fn position(&self, hash: u64, is_it: impl Fn(u32) -> bool) -> Option<usize> {
+    fn position(&self, hash: u32, is_it: impl Fn(u32) -> bool) -> Option<usize> {
         let mask = self.entries.len() - 1;
         let mut at = self.home(hash);
         loop {
@@ -85,7 +84,7 @@ impl Index {
             if entry == 0 {
                 return None;
             }
-            if (entry >> 32) as u32 == hash as u32 && is_it(slot(entry)) {
+            if (entry >> 32) as u32 == hash && is_it(slot(entry)) {
                 return Some(at);
             }
             at = (at + 1) & mask;
@@ -94,7 +93,7 @@ impl Index {
 
     fn put(&mut self, entry: u64) {
         let mask = self.entries.len() - 1;
-        let mut at = self.home(entry >> 32);
+        let mut at = self.home((entry >> 32) as u32);
         while self.entries[at] != 0 {
             at = (at + 1) & mask;
         }
@@ -121,14 +120,14 @@ mod tests {
     #[test]
     fn it_holds_what_a_map_holds_also_where_hashes_collide() {
         let mut index = Index::new();
-        let mut model: BTreeMap<u32, u64> = BTreeMap::new();
+        let mut model: BTreeMap<u32, u32> = BTreeMap::new();
         let mut random = 9_u64;
         for round in 0..60_000_u32 {
             random ^= random << 13;
             random ^= random >> 7;
             random ^= random << 17;
             // Few lower halves: many flows share a home.
-            let hash = random & 0x0fff;
+            let hash = random as u32 & 0x0fff;
             if random >> 60 < 9 {
                 index.insert(hash, round);
                 model.insert(round, hash);
@@ -138,13 +137,13 @@ mod tests {
                 model.remove(&slot);
             }
             if model.len() > 3_000 {
-                let all: Vec<(u32, u64)> = model.iter().map(|(slot, hash)| (*slot, *hash)).collect();
+                let all: Vec<(u32, u32)> = model.iter().map(|(slot, hash)| (*slot, *hash)).collect();
                 all.iter().for_each(|(slot, hash)| index.remove(*hash, *slot));
                 model.clear();
             }
         }
         assert_eq!(index.len(), model.len());
         assert!(model.iter().all(|(slot, hash)| index.find(*hash, |found| found == *slot) == Some(*slot)));
-        assert_eq!(index.find(0x1_0000, |_| true), None);
+        assert_eq!(index.find(0x1000, |_| true), None);
     }
 }

@@ -4,7 +4,7 @@
 
 use super::Medium;
 use super::packet::{Oddity, Packet, Siblings, be16, byte, tail};
-use super::quick::{Quick, Shape};
+use super::quick::Shape;
 use super::tunnel::{ETHERNET, Layer, Next};
 
 /// How a capture's link type is read.
@@ -54,11 +54,9 @@ pub(super) fn of(number: u32) -> Option<&'static LinkType> {
 }
 
 impl LinkType {
-    /// The short way, where this link type has one and the packet is an ordinary one.
-    #[inline]
-    pub(super) fn quick<'a>(&self, bytes: &'a [u8], interface: u32, medium: Medium) -> Option<Quick<'a>> {
-        let medium = if medium == Medium::Unknown { of_frame(bytes) } else { medium };
-        Quick::read(self.quick?, bytes, interface, medium)
+    /// Where the short way finds its EtherType, where this link type has one.
+    pub(super) fn shape(&self) -> Option<Shape> {
+        self.quick
     }
 
     /// Passes the link header.
@@ -100,8 +98,9 @@ fn frame<'a>(bytes: &'a [u8], packet: &mut Packet<'a>) -> Result<Next<'a>, Oddit
     Ok((Layer::Ethernet, bytes))
 }
 
+/// What the addresses of an Ethernet frame say of its interface.
 #[inline]
-fn of_frame(bytes: &[u8]) -> Medium {
+pub(super) fn of_frame(bytes: &[u8]) -> Medium {
     if bytes.starts_with(&[0; 12]) { Medium::Unknown } else { Medium::Link }
 }
 
@@ -228,7 +227,7 @@ mod tests {
     #[test]
     fn per_packet_information_keeps_to_the_tables() {
         // `tests/short_way.rs` compares with it.
-        let has_short_way = |number| of(number).is_some_and(|link| link.quick.is_some());
+        let has_short_way = |number| of(number).is_some_and(|link| link.shape().is_some());
         assert!(has_short_way(1) && !has_short_way(192));
     }
 }

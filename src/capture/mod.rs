@@ -2,8 +2,11 @@
 //!
 //! Knows nothing of Kubernetes, and nothing of application protocols.
 
+mod block;
+mod buffers;
 mod container;
 mod copies;
+mod decode;
 mod finish;
 pub mod flow;
 mod fragment;
@@ -19,6 +22,7 @@ mod pcapng;
 mod place;
 mod pool;
 mod quick;
+mod reader;
 mod shard;
 mod state;
 mod stream;
@@ -26,11 +30,13 @@ mod table;
 mod transport;
 mod tunnel;
 mod window;
+mod worker;
 
-pub use container::{CaptureError, CaptureSummary, Input, read_capture, read_captures};
+pub use container::{CaptureError, CaptureSummary, read_capture, read_captures};
 pub use flow::{
     Answer, Audience, Counters, Flow, FlowEnd, Handshake, Judging, Leg, Medium, OpenFlow, Opening, Place,
     Seen, SeenMore, StreamStart, Transport,
 };
+pub use reader::Input;
 pub use shard::read_in_parallel;
 pub use table::FlowLimits;

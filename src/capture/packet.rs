@@ -239,6 +239,12 @@ impl ViaList {
         self.used == 0
     }
 
+    /// Whether there is this one, and no other.
+    #[inline]
+    pub(super) fn is_only(&self, via: Via) -> bool {
+        self.used == 1 && self.list[0] == via
+    }
+
     pub(super) fn texts(&self) -> Vec<String> {
         self.list[..usize::from(self.used)].iter().map(|via| via.text()).collect()
     }

@@ -1,7 +1,7 @@
 //! The classic pcap format (draft-ietf-opsawg-pcap): both byte orders, micro- and nanoseconds.
 
-use super::window::{LARGEST_RECORD, Oddities, Record, Window};
-use std::io;
+use super::window::{Interface, LARGEST_RECORD, Oddities, Record, Window};
+use std::io::{self, Read};
 
 /// What the magic number says.
 #[derive(Clone, Copy, Debug)]
@@ -57,7 +57,7 @@ pub(super) struct Reader {
 impl Reader {
     /// Reads the file header; a file that ends inside it has no records.
     pub(super) fn new(
-        window: &mut Window<'_>,
+        window: &mut Window<impl Read>,
         header: Header,
         oddities: &mut Oddities,
     ) -> io::Result<Reader> {
@@ -72,18 +72,45 @@ impl Reader {
         Ok(Reader { header, link_type })
     }
 
-    /// Whether the next record is sound and in the window.
-    #[inline]
+    /// What the file says of its only interface.
+    pub(super) fn interface(&self) -> Interface {
+        Interface { link_type: self.link_type, number: 0, medium: super::Medium::Unknown }
+    }
+
+    /// Whether the next record is in the window.
     pub(super) fn is_ready(&self, ready: &[u8]) -> bool {
         let captured = self.header.u32(ready, 8) as usize;
         ready.len() >= self.header.record_header && ready.len() - self.header.record_header >= captured
+    }
+
+    /// Walks sound records as far as they are in the window, at most so many, and tells how many
+    /// bytes they take; `each` gets a time, where the packet stands, and its length.
+    #[inline]
+    pub(super) fn walk(&self, ready: &[u8], most: usize, mut each: impl FnMut(u64, usize, usize)) -> usize {
+        let Header { big_endian, nanos_per_tick, record_header } = self.header;
+        let word = |bytes: &[u8; 16], at: usize| {
+            let word = u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
+            if big_endian { word.swap_bytes() } else { word }
+        };
+        let mut at = 0;
+        for _ in 0..most {
+            let Some(record) = ready.get(at..).and_then(|rest| rest.first_chunk::<16>()) else { break };
+            let (seconds, fraction) = (word(record, 0), word(record, 4));
+            let (from, captured) = (at + record_header, word(record, 8) as usize);
+            if captured > LARGEST_RECORD || from + captured > ready.len() {
+                break;
+            }
+            each(u64::from(seconds) * 1_000_000_000 + u64::from(fraction) * nanos_per_tick, from, captured);
+            at = from + captured;
+        }
+        at
     }
 
     /// The next record, past what is damaged.
     #[inline]
     pub(super) fn next(
         &mut self,
-        window: &mut Window<'_>,
+        window: &mut Window<impl Read>,
         oddities: &mut Oddities,
     ) -> io::Result<Option<Record>> {
         let header = self.header;
@@ -103,8 +130,7 @@ impl Reader {
             let nanos = seconds * 1_000_000_000 + fraction * header.nanos_per_tick;
             window.skip(header.record_header);
             let bytes = window.skip(captured);
-            let (interface, medium) = (0, super::Medium::Unknown);
-            return Ok(Some(Record { link_type: self.link_type, interface, medium, nanos, bytes }));
+            return Ok(Some(Record { interface: self.interface(), nanos, bytes }));
         }
         if window.rest() > 0 {
             oddities.odd("the file ends inside a record");
@@ -114,7 +140,7 @@ impl Reader {
 }
 
 /// Looks for the next place where two record headers in a row are plausible.
-fn resync(window: &mut Window<'_>, header: Header, oddities: &mut Oddities) -> io::Result<bool> {
+fn resync(window: &mut Window<impl Read>, header: Header, oddities: &mut Oddities) -> io::Result<bool> {
     let mut skipped = 0;
     loop {
         window.skip(1);

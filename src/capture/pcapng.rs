@@ -1,8 +1,8 @@
 //! pcapng (draft-ietf-opsawg-pcapng): sections of either byte order, interfaces of any link type.
 
 use super::Medium;
-use super::window::{LARGEST_RECORD, Oddities, Record, Window};
-use std::io;
+use super::window::{self, LARGEST_RECORD, Oddities, Record, Window};
+use std::io::{self, Read};
 
 /// The type of a section header, the same in both byte orders.
 pub(super) const SECTION: [u8; 4] = [0x0a, 0x0d, 0x0d, 0x0a];
@@ -41,13 +41,24 @@ impl Reader {
     #[inline]
     pub(super) fn is_ready(&self, ready: &[u8]) -> bool {
         let length = self.section.u32(ready, 4) as usize;
-        self.section.u32(ready, 0) == 6 && (32..=ready.len()).contains(&length) && length.is_multiple_of(4)
+        self.section.u32(ready, 0) == 6
+            && (32..=ready.len().min(LARGEST_RECORD)).contains(&length)
+            && length.is_multiple_of(4)
+    }
+
+    /// Reads the next block, which is ready, and tells its length; a packet's bytes are counted from
+    /// the beginning of the block.
+    #[inline]
+    pub(super) fn step(&mut self, ready: &[u8], oddities: &mut Oddities) -> (usize, Option<Record>) {
+        let length = self.section.u32(ready, 4) as usize;
+        let found = ready.get(..length).and_then(|block| self.read(block, oddities));
+        (length, found)
     }
 
     /// The next packet, past blocks of other kinds.
     pub(super) fn next(
         &mut self,
-        window: &mut Window<'_>,
+        window: &mut Window<impl Read>,
         oddities: &mut Oddities,
     ) -> io::Result<Option<Record>> {
         while let Some(head) = window.peek(12)? {
@@ -63,20 +74,16 @@ impl Reader {
                     }
                 }
             }
-            let (kind, length) = (self.section.u32(head, 0), self.section.u32(head, 4) as usize);
-            if length < 12 || length % 4 != 0 || length > LARGEST_RECORD {
+            let length = self.section.u32(head, 4) as usize;
+            if length < 12 || !length.is_multiple_of(4) || length > LARGEST_RECORD {
                 oddities.odd("a damaged block; the rest was not read");
                 return Ok(None);
             }
             let Some(block) = window.peek(length)? else { break };
-            if self.section.u32(block, length - 4) as usize != length {
-                oddities.odd("a block whose two lengths differ");
-            }
-            let found = self.section.block(kind, &block[8..length - 4], oddities);
+            let found = self.read(block, oddities);
             let all = window.skip(length);
             if let Some(mut record) = found {
-                let body = all.start + 8;
-                record.bytes = body + record.bytes.start..body + record.bytes.end;
+                record.bytes = all.start + record.bytes.start..all.start + record.bytes.end;
                 return Ok(Some(record));
             }
         }
@@ -84,6 +91,18 @@ impl Reader {
             oddities.odd("the file ends inside a block");
         }
         Ok(None)
+    }
+
+    /// Reads a block of at least twelve bytes; a packet's bytes are counted from its beginning.
+    #[inline]
+    fn read(&mut self, block: &[u8], oddities: &mut Oddities) -> Option<Record> {
+        let length = block.len();
+        if self.section.u32(block, length - 4) as usize != length {
+            oddities.odd("a block whose two lengths differ");
+        }
+        let mut record = self.section.block(self.section.u32(block, 0), &block[8..length - 4], oddities)?;
+        record.bytes = 8 + record.bytes.start..8 + record.bytes.end;
+        Some(record)
     }
 }
 
@@ -183,13 +202,8 @@ impl Section {
             oddities.odd("a packet that is longer than its block");
             return None;
         }
-        Some(Record {
-            link_type: interface.link_type,
-            interface: number,
-            medium: interface.medium,
-            nanos: interface.nanos(ticks),
-            bytes: 20..20 + captured,
-        })
+        let nanos = interface.nanos(ticks);
+        Some(Record { interface: interface.named(number), nanos, bytes: 20..20 + captured })
     }
 
     /// Simple packets have no time and belong to the first interface.
@@ -201,12 +215,15 @@ impl Section {
         let original = self.u32(body, 0);
         let limit = if interface.snaplen == 0 { original } else { original.min(interface.snaplen) };
         let bytes = body.len().saturating_sub(4).min(limit as usize);
-        let Interface { link_type, medium, .. } = *interface;
-        Some(Record { link_type, interface: 0, medium, nanos: 0, bytes: 4..4 + bytes })
+        Some(Record { interface: interface.named(0), nanos: 0, bytes: 4..4 + bytes })
     }
 }
 
 impl Interface {
+    fn named(&self, number: u32) -> window::Interface {
+        window::Interface { link_type: self.link_type, number, medium: self.medium }
+    }
+
     fn nanos(&self, ticks: u64) -> u64 {
         if let (Ticks::PowerOfTen(6), 0) = (self.ticks, self.offset_seconds) {
             return ticks.saturating_mul(1_000);

@@ -2,6 +2,7 @@
 //!
 //! Places get small numbers, so that a flow can carry one.
 
+use super::block::Anew;
 use super::copies::fold;
 use super::flow::{Medium, Place};
 use super::packet::{Address, Packet, Via, ViaList};
@@ -15,8 +16,16 @@ pub(super) const NO_PLACE: PlaceId = PlaceId::MAX;
 /// Number of a place.
 pub(super) type PlaceId = u16;
 
+/// Stands for a place beyond the most that are told apart.
+pub(super) const UNTOLD: PlaceId = NO_PLACE - 1;
+/// Places that a decoder numbers before it begins anew.
+const MOST_NUMBERED: usize = 4_096;
+/// Places in VXLAN that are found without a look into the table; a power of two.
+const OVERLAY: usize = 64;
+
+/// What makes a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Spot {
+pub(super) struct Spot {
     input: u16,
     interface: u32,
     medium: Medium,
@@ -25,45 +34,59 @@ struct Spot {
     tunnel: Option<(Address, Address)>,
 }
 
-/// All places of a run.
-#[derive(Debug, Default)]
-pub(super) struct Places {
-    numbers: HashMap<Spot, PlaceId>,
-    spots: Vec<Spot>,
-    /// The latest place without encapsulation: nearly all packets are met at it.
-    plain: Option<(Spot, PlaceId)>,
-    /// The latest places in VXLAN, by a mix of what tells them apart.
-    overlay: Vec<Option<(Spot, PlaceId)>>,
-    last: Option<(Spot, PlaceId)>,
-    /// Packets of places beyond the most that are told apart.
-    pub(super) untold: u64,
+impl Spot {
+    /// The place of a decoded packet.
+    pub(super) fn of(input: u16, packet: &Packet<'_>) -> Spot {
+        let Packet { interface, medium, via, .. } = *packet;
+        Spot { input, interface, medium, via, tunnel: ordered(packet.tunnel) }
+    }
+
+    /// The place of packets in one VXLAN between two nodes, and nothing else around.
+    fn overlay(input: u16, interface: u32, via: Via, ends: (Address, Address)) -> Spot {
+        let mut list = ViaList::default();
+        list.push(via);
+        Spot { input, interface, medium: Medium::Unknown, via: list, tunnel: ordered(Some(ends)) }
+    }
 }
 
-/// Places in VXLAN that are found without a look into the table; a power of two.
-const OVERLAY: usize = 64;
+/// The numbers that one decoder gives to places: what it met first has the number that its list of
+/// news had at that time. They mean something to who hears of all its news.
+#[derive(Debug, Default)]
+pub(super) struct Spots {
+    numbers: HashMap<Spot, u32>,
+    /// The latest place without encapsulation: nearly all packets are met at it.
+    plain: Option<(Spot, u32)>,
+    /// The latest places in VXLAN, by a mix of what tells them apart.
+    overlay: Vec<Option<(Spot, u32)>>,
+    last: Option<(Spot, u32)>,
+}
 
-impl Places {
-    /// The number of the place at which a packet was met.
-    #[inline]
-    pub(super) fn number(&mut self, input: u16, packet: &Packet<'_>) -> PlaceId {
-        if packet.via.is_empty() && packet.tunnel.is_none() {
-            return self.plain(input, packet.interface, packet.medium);
+impl Spots {
+    /// Forgets all numbers where there are too many.
+    pub(super) fn bound(&mut self) -> Anew {
+        if self.numbers.len() < MOST_NUMBERED {
+            return Anew::No;
         }
-        let Packet { interface, medium, via, .. } = *packet;
-        let spot = Spot { input, interface, medium, via, tunnel: ordered(packet.tunnel) };
+        *self = Spots::default();
+        Anew::Yes
+    }
+
+    /// The number of a place.
+    #[inline]
+    pub(super) fn number(&mut self, spot: Spot, news: &mut Vec<Spot>) -> u32 {
         match &self.last {
             Some((known, number)) if *known == spot => *number,
             _ => {
-                let number = self.look_up(spot);
+                let number = self.look_up(spot, news);
                 self.last = Some((spot, number));
                 number
             }
         }
     }
 
-    /// The place of packets without encapsulation.
+    /// The number of a place without encapsulation.
     #[inline]
-    pub(super) fn plain(&mut self, input: u16, interface: u32, medium: Medium) -> PlaceId {
+    pub(super) fn plain(&mut self, input: u16, interface: u32, medium: Medium, news: &mut Vec<Spot>) -> u32 {
         match &self.plain {
             Some((spot, number))
                 if (spot.input, spot.interface, spot.medium) == (input, interface, medium) =>
@@ -72,53 +95,86 @@ impl Places {
             }
             _ => {
                 let spot = Spot { input, interface, medium, via: ViaList::default(), tunnel: None };
-                let number = self.look_up(spot);
+                let number = self.look_up(spot, news);
                 self.plain = Some((spot, number));
                 number
             }
         }
     }
 
-    /// The place of packets in one VXLAN between two nodes, and nothing else around.
+    /// The number of a place in one VXLAN between two nodes.
     #[inline]
     pub(super) fn overlay(
         &mut self,
-        input: u16,
-        interface: u32,
+        (input, interface): (u16, u32),
         via: Via,
         ends: (Address, Address),
-    ) -> PlaceId {
-        let mut list = ViaList::default();
-        list.push(via);
-        let medium = Medium::Unknown;
-        let spot = Spot { input, interface, medium, via: list, tunnel: ordered(Some(ends)) };
+        news: &mut Vec<Spot>,
+    ) -> u32 {
         if self.overlay.is_empty() {
             self.overlay.resize(OVERLAY, None);
         }
         let mixed = fold(ends.0.lower ^ ends.1.lower.rotate_left(7), 0x9e37_79b9_7f4a_7c15);
         let at = mixed as usize % OVERLAY;
-        match &self.overlay[at] {
-            Some((known, number)) if *known == spot => *number,
-            _ => {
-                let number = self.look_up(spot);
-                self.overlay[at] = Some((spot, number));
-                number
-            }
+        if let Some((known, number)) = &self.overlay[at]
+            && (known.input, known.interface) == (input, interface)
+            && known.via.is_only(via)
+            && (known.tunnel == Some(ends) || known.tunnel == Some((ends.1, ends.0)))
+        {
+            return *number;
         }
+        let spot = Spot::overlay(input, interface, via, ends);
+        let number = self.look_up(spot, news);
+        self.overlay[at] = Some((spot, number));
+        number
     }
 
-    fn look_up(&mut self, spot: Spot) -> PlaceId {
+    fn look_up(&mut self, spot: Spot, news: &mut Vec<Spot>) -> u32 {
+        let next = self.numbers.len() as u32;
+        *self.numbers.entry(spot).or_insert_with(|| {
+            news.push(spot);
+            next
+        })
+    }
+}
+
+/// All places of a run.
+#[derive(Debug, Default)]
+pub(super) struct Places {
+    numbers: HashMap<Spot, PlaceId>,
+    spots: Vec<Spot>,
+    /// The encapsulations of each place in words.
+    vias: Vec<Vec<String>>,
+    /// Packets of places beyond the most that are told apart.
+    pub(super) untold: u64,
+}
+
+impl Places {
+    /// The number of a place, [`UNTOLD`] for those beyond the most.
+    pub(super) fn number(&mut self, spot: Spot) -> PlaceId {
         if let Some(number) = self.numbers.get(&spot) {
             return *number;
         }
         if self.spots.len() >= MOST {
-            self.untold += 1;
-            return (MOST - 1) as PlaceId;
+            return UNTOLD;
         }
         let number = self.spots.len() as PlaceId;
         self.numbers.insert(spot, number);
         self.spots.push(spot);
+        self.vias.push(spot.via.texts());
         number
+    }
+
+    /// The number that a flow carries for a place.
+    #[inline]
+    pub(super) fn told(&mut self, place: PlaceId) -> PlaceId {
+        match place {
+            UNTOLD => {
+                self.untold += 1;
+                (MOST - 1) as PlaceId
+            }
+            told => told,
+        }
     }
 
     /// Whether there is no encapsulation around a place, or no place.
@@ -152,11 +208,9 @@ impl Places {
     }
 
     /// The encapsulations of a place, outermost first.
+    #[inline]
     pub(super) fn via(&self, place: PlaceId) -> Vec<String> {
-        match self.spots.get(usize::from(place)) {
-            Some(spot) if !spot.via.is_empty() => spot.via.texts(),
-            _ => Vec::new(),
-        }
+        self.vias.get(usize::from(place)).cloned().unwrap_or_default()
     }
 
     /// The ends of the outermost tunnel of a place.

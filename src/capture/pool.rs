@@ -2,12 +2,13 @@
 //! what is freed goes back a chunk at a time; and things with buffers of their own, used again.
 
 /// Entries of a chunk; a power of two.
-const CHUNK: usize = 1 << 12;
+const CHUNK: usize = 1 << 10;
 
-/// A growing list of entries that stay where they are.
+/// A growing list of entries that stay where they are; those of the last chunk that are not added
+/// yet are there as well, as nothing made them.
 #[derive(Debug)]
 pub(super) struct Chunks<T> {
-    chunks: Vec<Vec<T>>,
+    chunks: Vec<Box<[T; CHUNK]>>,
     length: usize,
 }
 
@@ -17,7 +18,7 @@ impl<T> Default for Chunks<T> {
     }
 }
 
-impl<T> Chunks<T> {
+impl<T: Default> Chunks<T> {
     /// How many entries there are.
     #[inline]
     pub(super) fn len(&self) -> usize {
@@ -26,42 +27,34 @@ impl<T> Chunks<T> {
 
     #[inline]
     pub(super) fn get(&self, number: usize) -> Option<&T> {
-        self.chunks.get(number / CHUNK)?.get(number % CHUNK)
+        self.chunks.get(number / CHUNK).map(|chunk| &chunk[number % CHUNK])
     }
 
     #[inline]
     pub(super) fn get_mut(&mut self, number: usize) -> Option<&mut T> {
-        self.chunks.get_mut(number / CHUNK)?.get_mut(number % CHUNK)
+        self.chunks.get_mut(number / CHUNK).map(|chunk| &mut chunk[number % CHUNK])
     }
 
     /// Adds an entry and tells its number.
     pub(super) fn push(&mut self, entry: T) -> usize {
-        match self.chunks.last_mut() {
-            Some(last) if last.len() < CHUNK => last.push(entry),
-            // The first chunk grows: most captures are small.
-            None => self.chunks.push(vec![entry]),
-            Some(_) => {
-                let mut chunk = Vec::with_capacity(CHUNK);
-                chunk.push(entry);
-                self.chunks.push(chunk);
-            }
+        let number = self.length;
+        if number / CHUNK == self.chunks.len() {
+            let fresh: Vec<T> = std::iter::repeat_with(T::default).take(CHUNK).collect();
+            let Ok(fresh) = fresh.into_boxed_slice().try_into() else { unreachable!("a chunk is full") };
+            self.chunks.push(fresh);
         }
+        self.chunks[number / CHUNK][number % CHUNK] = entry;
         self.length += 1;
-        self.length - 1
+        number
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
-        self.chunks.iter().flatten()
+        self.chunks.iter().flat_map(|chunk| chunk.iter()).take(self.length)
     }
 
-    /// How many chunks there are, for who takes them one after the other.
-    pub(super) fn chunks(&self) -> usize {
-        self.chunks.len()
-    }
-
-    /// Takes a chunk out and gives its memory back; the numbers of others do not change.
-    pub(super) fn take(&mut self, chunk: usize) -> Vec<T> {
-        self.chunks.get_mut(chunk).map(std::mem::take).unwrap_or_default()
+    /// Takes all chunks, for who gives their memory back one after the other.
+    pub(super) fn take(&mut self) -> Vec<Box<[T; CHUNK]>> {
+        std::mem::take(self).chunks
     }
 }
 
@@ -72,7 +65,7 @@ pub(super) struct Pool<T> {
     free: Vec<u32>,
 }
 
-impl<T> Default for Pool<T> {
+impl<T: Default> Default for Pool<T> {
     fn default() -> Self {
         Pool { things: Chunks::default(), free: Vec::new() }
     }
@@ -112,9 +105,10 @@ mod tests {
         let mut chunks = Chunks::default();
         let numbers: Vec<usize> = (0..CHUNK * 2 + 5).map(|entry| chunks.push(entry)).collect();
         assert!(numbers.iter().all(|number| chunks.get(*number) == Some(number)));
-        assert_eq!((chunks.len(), chunks.chunks(), chunks.iter().count()), (CHUNK * 2 + 5, 3, CHUNK * 2 + 5));
-        assert_eq!(chunks.take(1).len(), CHUNK);
-        assert_eq!((chunks.get(CHUNK), chunks.get(CHUNK * 2)), (None, Some(&(CHUNK * 2))));
+        assert_eq!((chunks.len(), chunks.iter().count()), (CHUNK * 2 + 5, CHUNK * 2 + 5));
+        assert_eq!((chunks.get(CHUNK * 2 + 5), chunks.get(CHUNK * 3)), (Some(&0), None));
+        let taken: Vec<usize> = chunks.take().into_iter().flat_map(|chunk| *chunk).collect();
+        assert_eq!((&taken[..CHUNK * 2 + 5], chunks.len()), (&numbers[..], 0));
         let mut pool: Pool<Vec<u8>> = Pool::default();
         let (one, other) = (pool.lend(), pool.lend());
         pool.get_mut(one).expect("lent").push(7);

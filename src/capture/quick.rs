@@ -5,11 +5,8 @@
 //! out of the ordinary is left to them; `tests/short_way.rs` holds both against each other, and
 //! etherparse is the oracle in `tests/robustness.rs`.
 
-use super::flow::Medium;
-use super::head::Head;
-use super::key::{Key, Side};
+use super::key::{Key, Seed, Side};
 use super::packet::{Address, Tcp, Via};
-use super::place::{PlaceId, Places};
 use super::transport::timestamp;
 use super::tunnel;
 
@@ -23,19 +20,20 @@ pub(super) struct Shape {
 /// A packet that took the short way.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Quick<'a> {
-    source: (Address, u16),
-    target: (Address, u16),
-    protocol: u8,
-    hops: u8,
-    id: u16,
-    bytes: u32,
-    missing: u32,
-    tcp: Tcp,
-    payload: &'a [u8],
-    interface: u32,
-    medium: Medium,
+    pub(super) key: Key,
+    /// Which end sent it.
+    pub(super) side: Side,
+    /// Half of the hash of the key.
+    pub(super) hash: u32,
+    pub(super) protocol: u8,
+    pub(super) hops: u8,
+    pub(super) id: u16,
+    pub(super) bytes: u32,
+    pub(super) missing: u32,
+    pub(super) tcp: Tcp,
+    pub(super) payload: &'a [u8],
     /// The VXLAN around it, and its ends.
-    overlay: Option<(Via, (Address, Address))>,
+    pub(super) overlay: Option<(Via, (Address, Address))>,
 }
 
 /// IP, down to the transport's body.
@@ -52,65 +50,34 @@ struct Inside<'a> {
 
 impl<'a> Quick<'a> {
     /// Reads a frame; `None` where the tables must.
-    #[inline]
-    pub(super) fn read(shape: Shape, frame: &'a [u8], interface: u32, medium: Medium) -> Option<Quick<'a>> {
-        let ip = inside(shape, frame)?;
-        let quick = transport(&ip, interface, medium)?;
-        if ip.protocol == 17 && is_overlay(&quick) {
-            return overlaid(&ip, &quick, interface);
-        }
-        Some(quick)
-    }
-
-    /// The key of its flow, and which end sent it.
-    #[inline]
-    pub(super) fn key(&self) -> (Key, Side) {
-        Key::of(self.source, self.target, self.protocol)
-    }
-
-    /// The number of the place at which it was met.
-    #[inline]
-    pub(super) fn place(&self, places: &mut Places, input: u16) -> PlaceId {
-        match self.overlay {
-            None => places.plain(input, self.interface, self.medium),
-            Some((via, ends)) => places.overlay(input, self.interface, via, ends),
-        }
-    }
-
-    #[inline]
-    pub(super) fn head(&self, key: Key, side: Side, hash: u64, place: PlaceId, nanos: u64) -> Head<'a> {
-        Head {
-            key,
-            hash,
-            nanos,
-            payload: self.payload,
-            tcp: self.tcp,
-            missing: self.missing,
-            bytes: self.bytes,
-            pieces: 1,
-            place,
-            id: self.id,
-            protocol: self.protocol,
-            hops: self.hops,
-            side,
-            sctp_chunk: None,
-        }
+    #[inline(always)]
+    pub(super) fn read(shape: Shape, frame: &'a [u8], seed: Seed) -> Option<Quick<'a>> {
+        framed::<OUTSIDE>(shape, frame, seed)
     }
 }
 
-#[inline]
-fn inside(shape: Shape, frame: &[u8]) -> Option<Inside<'_>> {
+/// How deep a frame lies: inside a tunnel there is no second one.
+const OUTSIDE: bool = false;
+const INSIDE: bool = true;
+
+#[inline(always)]
+fn framed<const DEPTH: bool>(shape: Shape, frame: &[u8], seed: Seed) -> Option<Quick<'_>> {
     let kind = frame.get(shape.kind_at..shape.kind_at + 2)?;
     let packet = frame.get(shape.header..)?;
     match kind {
-        [8, 0] => ipv4(packet),
-        [0x86, 0xdd] => ipv6(packet),
+        [8, 0] => carried::<DEPTH>(&ipv4(packet)?, seed),
+        [0x86, 0xdd] => over_ipv6::<DEPTH>(packet, seed),
         _ => None,
     }
 }
 
+/// On its own, so that what is done for IPv4 alone is not done for both.
+fn over_ipv6<const DEPTH: bool>(packet: &[u8], seed: Seed) -> Option<Quick<'_>> {
+    carried::<DEPTH>(&ipv6(packet)?, seed)
+}
+
 /// RFC 791, without options, whole.
-#[inline]
+#[inline(always)]
 fn ipv4(packet: &[u8]) -> Option<Inside<'_>> {
     let (header, behind) = packet.split_first_chunk::<20>()?;
     let stated = match usize::from(u16::from_be_bytes([header[2], header[3]])) {
@@ -135,7 +102,7 @@ fn ipv4(packet: &[u8]) -> Option<Inside<'_>> {
 }
 
 /// RFC 8200, without extension headers.
-#[inline]
+#[inline(always)]
 fn ipv6(packet: &[u8]) -> Option<Inside<'_>> {
     let (header, behind) = packet.split_first_chunk::<40>()?;
     let stated = match usize::from(u16::from_be_bytes([header[4], header[5]])) {
@@ -162,17 +129,26 @@ fn ipv6(packet: &[u8]) -> Option<Inside<'_>> {
     })
 }
 
-#[inline]
-fn transport<'a>(ip: &Inside<'a>, interface: u32, medium: Medium) -> Option<Quick<'a>> {
-    let (ports, _) = ip.body.split_first_chunk::<8>()?;
+#[inline(always)]
+fn carried<'a, const DEPTH: bool>(ip: &Inside<'a>, seed: Seed) -> Option<Quick<'a>> {
+    let ports = ip.body.first_chunk::<8>()?;
+    let (from, to) = (u16::from_be_bytes([ports[0], ports[1]]), u16::from_be_bytes([ports[2], ports[3]]));
     let (tcp, payload) = match ip.protocol {
         6 => tcp(ip.body)?,
-        17 => (Tcp::default(), udp(ports, ip.body)),
+        17 => {
+            let payload = udp(ports, ip.body);
+            if is_overlay((from, to), payload) {
+                return if DEPTH == OUTSIDE { overlaid(ip, (from, to), payload, seed) } else { None };
+            }
+            (Tcp::default(), payload)
+        }
         _ => return None,
     };
+    let (key, side) = Key::of((ip.source, from), (ip.target, to), ip.protocol);
     Some(Quick {
-        source: (ip.source, u16::from_be_bytes([ports[0], ports[1]])),
-        target: (ip.target, u16::from_be_bytes([ports[2], ports[3]])),
+        key,
+        side,
+        hash: key.hash(seed) as u32,
         protocol: ip.protocol,
         hops: ip.hops,
         id: ip.id,
@@ -180,13 +156,11 @@ fn transport<'a>(ip: &Inside<'a>, interface: u32, medium: Medium) -> Option<Quic
         missing: ip.missing,
         tcp,
         payload,
-        interface,
-        medium,
         overlay: None,
     })
 }
 
-#[inline]
+#[inline(always)]
 fn tcp(body: &[u8]) -> Option<(Tcp, &[u8])> {
     let header = body.first_chunk::<20>()?;
     let offset = usize::from(header[12] >> 4) * 4;
@@ -202,7 +176,7 @@ fn tcp(body: &[u8]) -> Option<(Tcp, &[u8])> {
     Some((tcp, body.get(offset..).unwrap_or(&[])))
 }
 
-#[inline]
+#[inline(always)]
 fn udp<'a>(ports: &[u8; 8], body: &'a [u8]) -> &'a [u8] {
     let stated = usize::from(u16::from_be_bytes([ports[4], ports[5]]));
     let payload = &body[8..];
@@ -210,23 +184,22 @@ fn udp<'a>(ports: &[u8; 8], body: &'a [u8]) -> &'a [u8] {
 }
 
 /// Whether a datagram is, or by its first bytes may be, a tunnel.
-#[inline]
-fn is_overlay(quick: &Quick<'_>) -> bool {
-    quick.payload.len() >= tunnel::SMALLEST_IN_UDP
-        && (tunnel::is_home(quick.source.1)
-            || tunnel::is_home(quick.target.1)
-            || tunnel::may_begin(quick.payload))
+#[inline(always)]
+fn is_overlay((from, to): (u16, u16), payload: &[u8]) -> bool {
+    payload.len() >= tunnel::SMALLEST_IN_UDP
+        && (tunnel::is_home(from) || tunnel::is_home(to) || tunnel::may_begin(payload))
 }
 
 /// VXLAN on a port of its own around a frame that can take the short way itself.
-fn overlaid<'a>(outer: &Inside<'a>, datagram: &Quick<'a>, interface: u32) -> Option<Quick<'a>> {
-    let (via, frame) = tunnel::vxlan_at_home(datagram.source.1, datagram.target.1, datagram.payload)?;
-    let ip = inside(Shape { kind_at: tunnel::ETHERNET - 2, header: tunnel::ETHERNET }, frame)?;
-    // What the link layer around the tunnel says is not said of its inside.
-    let inner = transport(&ip, interface, Medium::Unknown)?;
-    if ip.protocol == 17 && is_overlay(&inner) {
-        return None;
-    }
+fn overlaid<'a>(
+    outer: &Inside<'a>,
+    (from, to): (u16, u16),
+    payload: &'a [u8],
+    seed: Seed,
+) -> Option<Quick<'a>> {
+    let (via, frame) = tunnel::vxlan_at_home(from, to, payload)?;
+    let shape = Shape { kind_at: tunnel::ETHERNET - 2, header: tunnel::ETHERNET };
+    let inner = framed::<INSIDE>(shape, frame, seed)?;
     let missing = inner.missing.max(outer.missing);
     Some(Quick { missing, overlay: Some((via, (outer.source, outer.target))), ..inner })
 }

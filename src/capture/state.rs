@@ -1,14 +1,14 @@
 //! One flow in the making: counters, handshake, first bytes, and where it was met.
 
 use super::Handshake;
-use super::copies::{Copies, Point, Sighting, fold, identity, sample};
-use super::head::Head;
+use super::copies::{Copies, Point, Sighting, fold, sample};
+use super::head::Arrival;
 use super::key::Side;
 use super::marks::Marks;
 use super::packet::{ACK, FIN, RST, SYN};
 use super::place::{NO_PLACE, PlaceId};
 use super::pool::Pool;
-use super::stream::Stream;
+use super::stream::{Room, Stream};
 use super::table::FlowLimits;
 
 /// Farewells are repeated within this time, in nanoseconds; what comes later is another flow.
@@ -24,11 +24,11 @@ const LONG: u32 = 64;
 /// Shorter datagrams are alike too easily to stand for a flow: a DNS header has as many bytes.
 const FINGERPRINTED: usize = 12;
 /// What a flow with first bytes costs besides them.
-const COLD_COST: usize = size_of::<Cold>() + 64;
+pub(super) const COLD_COST: usize = size_of::<Cold>() + 64;
 
 /// One flow in as few bytes as it takes, for there are hundreds of thousands; arrays of two are
 /// indexed by [`Side`].
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct State {
     /// IPv4: both addresses. IPv6: the number of the pair in the table.
     pub(super) ends: u64,
@@ -92,7 +92,7 @@ pub(super) enum Kept {
 }
 
 impl State {
-    pub(super) fn new(ends: u64, packet: &Head<'_>) -> State {
+    pub(super) fn new(ends: u64, packet: &Arrival<'_>) -> State {
         let mut marks = Marks::default();
         marks.set(Marks::IN_USE | if packet.side == Side::Low { Marks::FIRST_SENDER_LOW } else { 0 });
         State {
@@ -105,7 +105,7 @@ impl State {
             initial_sequence: [0; 2],
             highest: [0; 2],
             recent: [0; 2],
-            timestamp: packet.tcp.timestamp,
+            timestamp: packet.timestamp,
             marks,
             place: [NO_PLACE; 2],
             hops: [0; 2],
@@ -145,32 +145,31 @@ impl State {
     /// Whether a packet belongs to a new flow between the same ends: after silence, or with the
     /// handshake of a new connection.
     #[inline]
-    pub(super) fn is_over(&self, packet: &Head<'_>, limits: &FlowLimits) -> bool {
+    pub(super) fn is_over(&self, packet: &Arrival<'_>, limits: &FlowLimits) -> bool {
         // Closed or not, nothing is over that was heard of so lately.
         if packet.nanos.saturating_sub(self.last) > LINGER.min(limits.idle_nanos)
             && self.is_silent(packet.nanos, limits, 0)
         {
             return true;
         }
-        packet.is_tcp() && packet.tcp.flags & SYN != 0 && self.is_reopened(packet)
+        packet.is_tcp() && packet.flags & SYN != 0 && self.is_reopened(packet)
     }
 
     /// A SYN repeats the one that is known, crosses it (simultaneous open, RFC 9293 section 3.5),
     /// comes out of order, or opens another connection.
-    fn is_reopened(&self, packet: &Head<'_>) -> bool {
-        let Head { side, nanos, tcp, .. } = packet;
-        let (side, nanos) = (*side, *nanos);
+    fn is_reopened(&self, packet: &Arrival<'_>) -> bool {
+        let (side, nanos, sequence) = (packet.side, packet.nanos, packet.sequence);
         let known = self.sequence(side);
-        let answer = tcp.flags & ACK != 0;
+        let answer = packet.flags & ACK != 0;
         match known {
-            Some(known) if known == tcp.sequence => false,
+            Some(known) if known == sequence => false,
             // An answer whose SYN was not captured opens another connection only after the end of this one.
             Some(_) => !answer || self.is_closed(),
             None if self.is_closed() => true,
             None if answer || self.marks.has(Marks::OPENING_SEEN) => false,
             None => {
                 let young = nanos.saturating_sub(self.first) <= REORDERED;
-                let near = self.highest_of(side).is_none_or(|end| end.wrapping_sub(tcp.sequence) < NEAR);
+                let near = self.highest_of(side).is_none_or(|end| end.wrapping_sub(sequence) < NEAR);
                 !(young && near)
             }
         }
@@ -186,9 +185,9 @@ impl State {
 
     /// Decides whether a packet counts, and remembers the place.
     #[inline]
-    pub(super) fn sight(&mut self, packet: &Head<'_>, pool: &mut Pool<Elsewhere>) -> Sighting {
-        let Head { side, place, .. } = *packet;
-        let (index, identity) = (side.index(), identity(packet));
+    pub(super) fn sight(&mut self, packet: &Arrival<'_>, pool: &mut Pool<Elsewhere>) -> Sighting {
+        let (side, place, identity) = (packet.side, packet.place, packet.identity);
+        let index = side.index();
         let usual = self.place[index];
         let sent_again = self.recent[index] != identity || self.hops[index] == packet.hops || packet.id == 0;
         if self.elsewhere == 0 && (usual == place || usual == NO_PLACE) && sent_again {
@@ -198,14 +197,14 @@ impl State {
             }
             return Sighting::Counts;
         }
-        self.sight_elsewhere(packet, identity, pool)
+        self.sight_elsewhere(packet, pool)
     }
 
     /// A flow that is met at several places.
-    fn sight_elsewhere(&mut self, packet: &Head<'_>, identity: u32, pool: &mut Pool<Elsewhere>) -> Sighting {
-        let Head { side, place, .. } = *packet;
+    fn sight_elsewhere(&mut self, packet: &Arrival<'_>, pool: &mut Pool<Elsewhere>) -> Sighting {
+        let (side, place) = (packet.side, packet.place);
         let elsewhere = self.elsewhere(pool);
-        let mut sighting = elsewhere.copies.look(packet, identity);
+        let mut sighting = elsewhere.copies.look(packet);
         let usual = self.place[side.index()];
         if usual == NO_PLACE {
             self.place[side.index()] = place;
@@ -278,7 +277,7 @@ impl State {
     #[inline]
     pub(super) fn count(
         &mut self,
-        packet: &Head<'_>,
+        packet: &Arrival<'_>,
         colds: &mut Pool<Cold>,
         elsewheres: &mut Pool<Elsewhere>,
     ) {
@@ -292,7 +291,7 @@ impl State {
         self.first = self.first.min(packet.nanos);
         self.last = self.last.max(packet.nanos);
         if packet.is_tcp() {
-            if packet.tcp.flags & (SYN | FIN | RST) != 0 {
+            if packet.flags & (SYN | FIN | RST) != 0 {
                 self.note_flags(packet, colds);
             }
         } else if let Some(chunk @ (1 | 2)) = packet.sctp_chunk {
@@ -300,28 +299,27 @@ impl State {
         }
     }
 
-    fn note_flags(&mut self, packet: &Head<'_>, colds: &mut Pool<Cold>) {
-        let Head { side, tcp, .. } = packet;
-        let side = *side;
-        match tcp.flags & (SYN | ACK) {
+    fn note_flags(&mut self, packet: &Arrival<'_>, colds: &mut Pool<Cold>) {
+        let (side, flags) = (packet.side, packet.flags);
+        match flags & (SYN | ACK) {
             SYN => {
                 self.note_opening(side, Handshake::Seen);
-                self.timestamp = tcp.timestamp;
+                self.timestamp = packet.timestamp;
             }
             both if both == SYN | ACK => self.note_opening(side, Handshake::AnswerSeen),
             _ => {}
         }
-        if tcp.flags & SYN != 0 && self.sequence(side).is_none() {
-            self.initial_sequence[side.index()] = tcp.sequence;
+        if flags & SYN != 0 && self.sequence(side).is_none() {
+            self.initial_sequence[side.index()] = packet.sequence;
             self.marks.set(Marks::SEQUENCE_KNOWN[side.index()]);
             if let Some(cold) = self.cold_number().and_then(|number| colds.get_mut(number)) {
-                cold.streams[side.index()].begin(tcp.sequence);
+                cold.streams[side.index()].begin(packet.sequence);
             }
         }
-        if tcp.flags & FIN != 0 {
+        if flags & FIN != 0 {
             self.marks.set(Marks::FINISHED[side.index()]);
         }
-        if tcp.flags & RST != 0 {
+        if flags & RST != 0 {
             self.marks.set(Marks::RESET);
         }
     }
@@ -390,7 +388,7 @@ impl State {
     }
 
     /// Keeps payload in the place that the flow was given for it.
-    pub(super) fn keep(&mut self, packet: &Head<'_>, cold: &mut Cold, limits: &FlowLimits) -> Kept {
+    pub(super) fn keep(&mut self, packet: &Arrival<'_>, cold: &mut Cold, room: &mut Room<'_>) -> Kept {
         let side = packet.side;
         if !self.marks.has(Marks::PAYLOAD_SEEN) {
             self.marks.set(Marks::PAYLOAD_SEEN | if side == Side::Low { Marks::LOW_SPOKE_FIRST } else { 0 });
@@ -398,16 +396,16 @@ impl State {
         if packet.protocol == 17 {
             self.note_datagram(packet);
         }
-        let limit = limits.stream_bytes;
+        let limit = room.limit;
         let stream = &mut cold.streams[side.index()];
         let full = stream.is_full(limit);
         if !full {
             match packet.is_tcp() {
                 true => {
-                    let begin = packet.tcp.sequence.wrapping_add(u32::from(packet.tcp.flags & SYN != 0));
-                    stream.segment(begin, packet.payload, packet.missing as usize, limit);
+                    let begin = packet.sequence.wrapping_add(u32::from(packet.flags & SYN != 0));
+                    stream.segment(begin, packet.payload, packet.missing as usize, room);
                 }
-                false => stream.datagram(packet.payload, packet.missing as usize, limit),
+                false => stream.datagram(packet.payload, packet.missing as usize, room),
             }
         }
         let others = cold.streams[side.other().index()].is_full(limit);
@@ -424,7 +422,7 @@ impl State {
     }
 
     /// The first datagram of a side stands for it: address translation does not change it.
-    fn note_datagram(&mut self, packet: &Head<'_>) {
+    fn note_datagram(&mut self, packet: &Arrival<'_>) {
         let side = packet.side;
         if self.sequence(side).is_none() && packet.payload.len() >= FINGERPRINTED {
             let sample =
@@ -459,6 +457,12 @@ impl State {
 }
 
 impl Cold {
+    /// Reads from all of its memory.
+    #[inline]
+    pub(super) fn touch(&self) -> u64 {
+        self.streams[0].touch() ^ self.streams[1].touch()
+    }
+
     /// Bytes of memory that this costs.
     pub(super) fn cost(&self) -> usize {
         COLD_COST + self.streams.iter().map(Stream::held).sum::<usize>()
@@ -467,9 +471,9 @@ impl Cold {
 
 /// Where a TCP segment with payload ends.
 #[inline]
-fn segment_end(packet: &Head<'_>) -> Option<u32> {
+fn segment_end(packet: &Arrival<'_>) -> Option<u32> {
     let length = packet.payload.len() as u32 + packet.missing;
-    (packet.is_tcp() && length > 0).then(|| packet.tcp.sequence.wrapping_add(length))
+    (packet.is_tcp() && length > 0).then(|| packet.sequence.wrapping_add(length))
 }
 
 /// Whether a sequence number lies behind another (RFC 9293, section 3.4).

@@ -1,7 +1,7 @@
 //! The first payload bytes of one direction, put in order.
 
-/// Datagrams kept of each direction.
-const MOST_DATAGRAMS: usize = 16;
+use super::buffers::{Buffers, MOST_DATAGRAMS};
+
 /// Segments that may wait for an earlier one.
 const MOST_WAITING: usize = 16;
 
@@ -13,11 +13,21 @@ pub(super) struct Stream {
     /// The next sequence number that continues `bytes`.
     next: Option<u32>,
     waiting: Vec<(u32, Vec<u8>)>,
-    waiting_bytes: usize,
+    waiting_bytes: u32,
+    /// What `bytes` count for: a buffer that fits at first and then doubles, whatever is lent.
+    charged: u32,
     /// The stream began with a SYN.
     opened: bool,
     pub(super) cut: bool,
     pub(super) holes: bool,
+}
+
+/// What streams may take.
+#[derive(Debug)]
+pub(super) struct Room<'a> {
+    /// Bytes kept of each stream.
+    pub(super) limit: usize,
+    pub(super) buffers: &'a mut Buffers,
 }
 
 impl Stream {
@@ -39,14 +49,26 @@ impl Stream {
         !self.waiting.is_empty()
     }
 
-    /// Bytes of memory that are held, in order or waiting.
+    /// Bytes of memory that this counts for, in order or waiting. They depend on the stream alone.
     #[inline]
     pub(super) fn held(&self) -> usize {
-        self.bytes.capacity() + self.lengths.capacity() * 4 + self.waiting_bytes
+        let lengths = match self.lengths.len() {
+            0 => 0,
+            1 => 1,
+            several => several.next_power_of_two().max(4),
+        };
+        self.charged as usize + lengths * size_of::<u32>() + self.waiting_bytes as usize
+    }
+
+    /// Reads from all of its memory that the next packet needs.
+    #[inline]
+    pub(super) fn touch(&self) -> u64 {
+        let last = self.bytes.last().map_or(0, |last| u64::from(*last));
+        last ^ self.lengths.len() as u64 ^ u64::from(self.charged)
     }
 
     /// A TCP segment with payload.
-    pub(super) fn segment(&mut self, sequence: u32, payload: &[u8], missing: usize, limit: usize) {
+    pub(super) fn segment(&mut self, sequence: u32, payload: &[u8], missing: usize, room: &mut Room<'_>) {
         if self.next.is_none() && payload == [0] && !self.opened {
             // A keep-alive (RFC 9293, section 3.8.4) repeats the byte before the next one as a zero.
             return;
@@ -54,21 +76,21 @@ impl Stream {
         let next = *self.next.get_or_insert(sequence);
         let ahead = sequence.wrapping_sub(next) as i32;
         if ahead > 0 {
-            return self.wait(sequence, payload, ahead as usize, limit);
+            return self.wait(sequence, payload, ahead as usize, room.limit);
         }
         let known = ahead.unsigned_abs() as usize;
         let Some(fresh) = payload.get(known..) else { return };
-        self.append(fresh, limit);
+        self.append(fresh, room);
         self.cut |= missing > 0;
-        self.drain(limit);
+        self.drain(room);
     }
 
     /// A datagram.
-    pub(super) fn datagram(&mut self, payload: &[u8], missing: usize, limit: usize) {
-        let kept = payload.len().min(limit.saturating_sub(self.bytes.len()));
-        self.push(&payload[..kept]);
-        if self.lengths.is_empty() {
-            self.lengths.reserve_exact(1);
+    pub(super) fn datagram(&mut self, payload: &[u8], missing: usize, room: &mut Room<'_>) {
+        let kept = payload.len().min(room.limit.saturating_sub(self.bytes.len()));
+        self.push(&payload[..kept], room);
+        if self.lengths.capacity() == 0 {
+            self.lengths = room.buffers.take_lengths();
         }
         self.lengths.push(kept as u32);
         // A cut datagram does not hide the next one.
@@ -76,7 +98,7 @@ impl Stream {
     }
 
     /// What is still waiting goes in behind its hole, so that a late start can be recognised.
-    pub(super) fn close(&mut self, limit: usize) {
+    pub(super) fn close(&mut self, room: &mut Room<'_>) {
         if self.waiting.is_empty() {
             return;
         }
@@ -84,23 +106,26 @@ impl Stream {
         if self.bytes.is_empty() {
             self.waiting.sort_by_key(|(sequence, _)| *sequence);
             self.next = self.waiting.first().map(|(sequence, _)| *sequence);
-            self.drain(limit);
+            self.drain(room);
         }
         self.waiting.clear();
         self.waiting_bytes = 0;
     }
 
-    /// Keeps bytes; the first ones get exactly the room that they need, for most flows have no more.
-    fn push(&mut self, payload: &[u8]) {
-        if self.bytes.is_empty() {
-            self.bytes.reserve_exact(payload.len());
+    /// Keeps bytes; the first ones count for themselves, for most flows have no more.
+    fn push(&mut self, payload: &[u8], room: &mut Room<'_>) {
+        let needed = self.bytes.len() + payload.len();
+        if needed > self.charged as usize {
+            let doubled = if self.bytes.is_empty() { 0 } else { (self.charged * 2).max(8) };
+            self.charged = doubled.max(needed as u32);
         }
+        room.buffers.grow(&mut self.bytes, needed, room.limit);
         self.bytes.extend_from_slice(payload);
     }
 
-    fn append(&mut self, payload: &[u8], limit: usize) {
-        let kept = payload.len().min(limit.saturating_sub(self.bytes.len()));
-        self.push(&payload[..kept]);
+    fn append(&mut self, payload: &[u8], room: &mut Room<'_>) {
+        let kept = payload.len().min(room.limit.saturating_sub(self.bytes.len()));
+        self.push(&payload[..kept], room);
         self.next = self.next.map(|next| next.wrapping_add(payload.len() as u32));
     }
 
@@ -109,19 +134,22 @@ impl Stream {
         if self.waiting.len() >= MOST_WAITING || wanted == 0 {
             return;
         }
-        self.waiting_bytes += wanted;
+        self.waiting_bytes += wanted as u32;
         self.waiting.push((sequence, payload[..wanted].to_vec()));
     }
 
-    fn drain(&mut self, limit: usize) {
+    fn drain(&mut self, room: &mut Room<'_>) {
+        if self.waiting.is_empty() {
+            return;
+        }
         while let Some(next) = self.next {
             let fits = |(sequence, _): &(u32, Vec<u8>)| sequence.wrapping_sub(next) as i32 <= 0;
             let Some(index) = self.waiting.iter().position(fits) else { break };
             let (sequence, payload) = self.waiting.swap_remove(index);
-            self.waiting_bytes -= payload.len();
+            self.waiting_bytes -= payload.len() as u32;
             let known = next.wrapping_sub(sequence) as usize;
             if let Some(fresh) = payload.get(known..) {
-                self.append(fresh, limit);
+                self.append(fresh, room);
             }
         }
     }
@@ -131,54 +159,87 @@ impl Stream {
 mod tests {
     use super::*;
 
+    /// A stream with room for some bytes.
+    struct Limited(Stream, Buffers, usize);
+
+    impl Limited {
+        fn new(limit: usize) -> Limited {
+            Limited(Stream::default(), Buffers::default(), limit)
+        }
+
+        fn segment(&mut self, sequence: u32, payload: &[u8]) {
+            self.0.segment(sequence, payload, 0, &mut Room { limit: self.2, buffers: &mut self.1 });
+        }
+
+        fn close(&mut self) {
+            self.0.close(&mut Room { limit: self.2, buffers: &mut self.1 });
+        }
+    }
+
     #[test]
     fn segments_out_of_order_and_repeated_are_put_right() {
-        let mut stream = Stream::default();
-        stream.begin(99);
-        stream.segment(104, b"efgh", 0, 64);
-        stream.segment(100, b"abcd", 0, 64);
-        stream.segment(102, b"cdef", 0, 64);
-        assert_eq!(stream.bytes, b"abcdefgh");
-        stream.close(64);
-        assert!(!stream.holes);
+        let mut stream = Limited::new(64);
+        stream.0.begin(99);
+        stream.segment(104, b"efgh");
+        stream.segment(100, b"abcd");
+        stream.segment(102, b"cdef");
+        assert_eq!(stream.0.bytes, b"abcdefgh");
+        stream.close();
+        assert!(!stream.0.holes);
     }
 
     #[test]
     fn a_hole_is_said() {
-        let mut stream = Stream::default();
-        stream.begin(0);
-        stream.segment(11, b"later", 0, 64);
-        stream.close(64);
-        assert!(stream.holes);
-        assert_eq!(stream.bytes, b"later");
-        assert_eq!(stream.waiting_bytes, 0);
+        let mut stream = Limited::new(64);
+        stream.0.begin(0);
+        stream.segment(11, b"later");
+        stream.close();
+        assert!(stream.0.holes);
+        assert_eq!(stream.0.bytes, b"later");
+        assert_eq!(stream.0.waiting_bytes, 0);
     }
 
     #[test]
     fn sequence_numbers_wrap() {
-        let mut stream = Stream::default();
-        stream.begin(u32::MAX - 2);
-        stream.segment(u32::MAX - 1, b"abcd", 0, 64);
-        stream.segment(2, b"ef", 0, 64);
-        assert_eq!(stream.bytes, b"abcdef");
+        let mut stream = Limited::new(64);
+        stream.0.begin(u32::MAX - 2);
+        stream.segment(u32::MAX - 1, b"abcd");
+        stream.segment(2, b"ef");
+        assert_eq!(stream.0.bytes, b"abcdef");
     }
 
     #[test]
     fn keep_alives_add_nothing() {
-        let mut late = Stream::default();
-        late.segment(99, &[0], 0, 64);
-        late.segment(100, b"abc", 0, 64);
-        late.segment(102, &[0], 0, 64);
-        assert_eq!(late.bytes, b"abc");
+        let mut late = Limited::new(64);
+        late.segment(99, &[0]);
+        late.segment(100, b"abc");
+        late.segment(102, &[0]);
+        assert_eq!(late.0.bytes, b"abc");
     }
 
     #[test]
     fn what_lies_beyond_the_limit_does_not_wait() {
-        let mut stream = Stream::default();
-        stream.begin(0);
-        stream.segment(100, &[1; 500], 0, 64);
-        assert_eq!(stream.held(), 0);
-        stream.segment(61, &[1; 500], 0, 64);
-        assert_eq!(stream.waiting_bytes, 4);
+        let mut stream = Limited::new(64);
+        stream.0.begin(0);
+        stream.segment(100, &[1; 500]);
+        assert_eq!(stream.0.held(), 0);
+        stream.segment(61, &[1; 500]);
+        assert_eq!(stream.0.waiting_bytes, 4);
+    }
+
+    #[test]
+    fn bytes_count_for_a_buffer_that_fits_at_first_and_then_doubles() {
+        let mut stream = Limited::new(1_000);
+        let mut held = Vec::new();
+        for (sequence, length) in [(0, 100), (100, 50), (150, 60), (210, 300)] {
+            stream.segment(sequence, &vec![7; length]);
+            held.push(stream.0.held());
+        }
+        assert_eq!(held, [100, 200, 400, 800]);
+        let mut datagrams = Stream::default();
+        for _ in 0..3 {
+            datagrams.datagram(b"abc", 0, &mut Room { limit: 1_000, buffers: &mut stream.1 });
+        }
+        assert_eq!((datagrams.held(), datagrams.lengths.as_slice()), (16 + 16, &[3, 3, 3][..]));
     }
 }

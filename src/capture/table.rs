@@ -1,16 +1,18 @@
 //! The flow table: a fixed key, bounded size, no allocation for a packet of a known flow that has
 //! shown enough of itself.
 
+use super::buffers::Buffers;
 use super::copies::Sighting;
 use super::finish::Around;
-use super::flow::{Audience, Judging};
-use super::head::Head;
+use super::flow::{Audience, Judging, StreamStart};
+use super::head::{Arrival, Head};
 use super::index::Index;
 use super::key::{Key, SLICES, Seed};
 use super::packet::Address;
-use super::place::Places;
+use super::place::{NO_PLACE, PlaceId, Places};
 use super::pool::{Chunks, Pool};
-use super::state::{Cold, Elsewhere, Kept, State};
+use super::state::{COLD_COST, Cold, Elsewhere, Kept, State};
+use super::stream::Room;
 use std::collections::VecDeque;
 
 /// How much the table may hold.
@@ -51,6 +53,18 @@ pub(super) const OWN_ODDITIES: [&str; 3] = [
 
 /// Packets that are looked up together.
 pub(super) const BATCH: usize = 32;
+/// No flow is there.
+const NO_SLOT: u32 = u32::MAX;
+
+/// Packets that come to a table together, at most [`BATCH`].
+#[derive(Debug)]
+pub(super) struct Batch<'a> {
+    pub(super) heads: &'a [Head],
+    /// The table's numbers of places, by those that the heads carry.
+    pub(super) places: &'a [PlaceId],
+    /// What the payloads stand in.
+    pub(super) bytes: &'a [u8],
+}
 
 /// Which part of the flows a table holds: those whose hash falls to it.
 #[derive(Clone, Copy, Debug)]
@@ -75,6 +89,7 @@ pub(super) struct FlowTable {
     pairs: Pool<(Address, Address)>,
     colds: Pool<Cold>,
     elsewheres: Pool<Elsewhere>,
+    buffers: Buffers,
     /// First bytes, a budget for each slice of the flows.
     budgets: [Budget; SLICES],
     serial: u32,
@@ -117,17 +132,13 @@ impl FlowTable {
             pairs: Pool::default(),
             colds: Pool::default(),
             elsewheres: Pool::default(),
+            buffers: Buffers::default(),
             budgets: Default::default(),
             serial: 0,
             evicted: 0,
             over_budget: 0,
             copied: 0,
         }
-    }
-
-    /// The secret numbers under which keys are hashed.
-    pub(super) fn seed(&self) -> Seed {
-        self.share.seed
     }
 
     /// Whether a flow belongs to this table: slices of flows are never split.
@@ -138,24 +149,48 @@ impl FlowTable {
 
     /// Counts packets in their order. Their flows' memory is fetched for all of them beforehand,
     /// so that the waits overlap.
-    pub(super) fn packets(&mut self, batch: &[Head<'_>], audience: &mut dyn Audience) {
-        if batch.len() > 1 {
-            let mut slots = [0_u32; BATCH];
-            for (slot, packet) in slots.iter_mut().zip(batch) {
-                *slot = self.index.guess(packet.hash).unwrap_or(0);
-            }
-            let known = slots.iter().take(batch.len()).filter_map(|slot| self.slots.get(*slot as usize));
-            std::hint::black_box(known.fold(0, |sum, state| sum ^ state.touch()));
+    pub(super) fn packets(&mut self, batch: &Batch<'_>, audience: &mut dyn Audience) {
+        let mut slots = [NO_SLOT; BATCH];
+        for (slot, head) in slots.iter_mut().zip(batch.heads) {
+            *slot = self.index.guess(head.hash).unwrap_or(NO_SLOT);
         }
-        for packet in batch {
-            self.packet(packet, audience);
+        if batch.heads.len() > 1 {
+            self.fetch(&slots[..batch.heads.len().min(BATCH)]);
+        }
+        for (head, slot) in batch.heads.iter().zip(slots) {
+            let met = batch.places.get(head.spot as usize).copied().unwrap_or(NO_PLACE);
+            let place = self.places.told(met);
+            self.packet(&Arrival { head, payload: head.payload(batch.bytes), place }, slot, audience);
         }
     }
 
-    /// Counts a packet and keeps its first payload bytes.
+    /// Reads from all memory of some flows.
     #[inline]
-    fn packet(&mut self, packet: &Head<'_>, audience: &mut dyn Audience) {
-        let slot = match self.find(&packet.key, packet.hash) {
+    fn fetch(&self, slots: &[u32]) {
+        let mut sum = 0;
+        let mut colds = [0; BATCH];
+        for (cold, slot) in colds.iter_mut().zip(slots) {
+            if let Some(state) = self.slots.get(*slot as usize) {
+                sum ^= state.touch();
+                *cold = state.cold_number().unwrap_or(0);
+            }
+        }
+        for number in colds.into_iter().take(slots.len()) {
+            if let Some(cold) = self.colds.get(number) {
+                sum ^= cold.touch();
+            }
+        }
+        std::hint::black_box(sum);
+    }
+
+    /// Counts a packet and keeps its first payload bytes; `guess` is where its flow probably is.
+    #[inline]
+    fn packet(&mut self, packet: &Arrival<'_>, guess: u32, audience: &mut dyn Audience) {
+        let slot = match self.holds(guess, packet) {
+            true => Some(guess),
+            false => self.find(&packet.key, packet.hash),
+        };
+        let slot = match slot {
             Some(slot) if !self.slots.get(slot as usize).is_some_and(|s| s.is_over(packet, &self.limits)) => {
                 slot
             }
@@ -175,7 +210,7 @@ impl FlowTable {
             if packet.missing > 0 && packet.is_tcp() {
                 state.note_cut();
             }
-            if packet.is_tcp() && packet.tcp.flags & 5 != 0 && state.is_complete(&self.colds) {
+            if packet.is_tcp() && packet.flags & 5 != 0 && state.is_complete(&self.colds) {
                 self.judge(slot, audience);
             }
         } else if state.wants() {
@@ -205,14 +240,11 @@ impl FlowTable {
         self.index.clear();
         self.free = Vec::new();
         self.budgets.iter_mut().for_each(|budget| budget.holders = VecDeque::new());
-        for chunk in 0..self.slots.chunks() {
-            for mut state in self.slots.take(chunk) {
-                if state.is_used() {
-                    self.hand_out(&mut state, false, audience);
-                }
+        for mut chunk in self.slots.take() {
+            for state in chunk.iter_mut().filter(|state| state.is_used()) {
+                self.hand_out(state, false, audience);
             }
         }
-        self.slots = Chunks::default();
     }
 
     /// What was given up, by the names of [`OWN_ODDITIES`].
@@ -226,18 +258,24 @@ impl FlowTable {
         self.copied
     }
 
+    /// Whether a slot holds the flow of a packet.
     #[inline]
-    fn find(&self, key: &Key, hash: u64) -> Option<u32> {
-        let (rest, packed) = (key.rest, key.packed());
-        self.index.find(hash, |slot| {
-            let Some(state) = self.slots.get(slot as usize).filter(|state| state.rest == rest) else {
-                return false;
-            };
-            match key.is_v6() {
-                false => state.ends == packed,
+    fn holds(&self, slot: u32, packet: &Arrival<'_>) -> bool {
+        self.slots.get(slot as usize).is_some_and(|state| state.is_used() && self.is_of(state, &packet.key))
+    }
+
+    #[inline]
+    fn is_of(&self, state: &State, key: &Key) -> bool {
+        state.rest == key.rest
+            && match key.is_v6() {
+                false => state.ends == key.packed(),
                 true => self.pairs.get(state.ends as u32).is_some_and(|pair| *pair == (key.low, key.high)),
             }
-        })
+    }
+
+    fn find(&self, key: &Key, hash: u32) -> Option<u32> {
+        self.index
+            .find(hash, |slot| self.slots.get(slot as usize).is_some_and(|state| self.is_of(state, key)))
     }
 
     /// The whole key of a flow.
@@ -249,7 +287,7 @@ impl FlowTable {
         }
     }
 
-    fn open(&mut self, packet: &Head<'_>, audience: &mut dyn Audience) -> u32 {
+    fn open(&mut self, packet: &Arrival<'_>, audience: &mut dyn Audience) -> u32 {
         self.look_around(packet.nanos, audience);
         self.make_room(packet.nanos, audience);
         debug_assert!(self.find(&packet.key, packet.hash).is_none(), "a flow is open once");
@@ -277,7 +315,7 @@ impl FlowTable {
         slot
     }
 
-    fn keep(&mut self, slot: u32, packet: &Head<'_>, audience: &mut dyn Audience) {
+    fn keep(&mut self, slot: u32, packet: &Arrival<'_>, audience: &mut dyn Audience) {
         let limit = self.limits.payload_bytes / SLICES;
         let slice = packet.key.slice();
         let budget = &mut self.budgets[usize::from(slice)];
@@ -290,8 +328,8 @@ impl FlowTable {
         let fresh = state.cold_number().is_none();
         let number = state.cold_number().unwrap_or_else(|| self.colds.lend());
         let Some(cold) = self.colds.get_mut(number) else { return };
-        let before = if fresh { 0 } else { cold.cost() };
         if fresh {
+            budget.bytes += COLD_COST;
             self.serial = self.serial.wrapping_add(1);
             cold.serial = self.serial;
             state.give_cold(number, cold);
@@ -300,8 +338,11 @@ impl FlowTable {
                 budget.holders.push_back((slot, self.serial));
             }
         }
-        let kept = state.keep(packet, cold, &self.limits);
-        budget.bytes = budget.bytes + cold.cost() - before;
+        let side = packet.side.index();
+        let before = cold.streams[side].held();
+        let mut room = Room { limit: self.limits.stream_bytes, buffers: &mut self.buffers };
+        let kept = state.keep(packet, cold, &mut room);
+        budget.bytes = budget.bytes + cold.streams[side].held() - before;
         let over = budget.bytes > limit;
         if kept == Kept::Enough || state.is_closed() && state.is_complete(&self.colds) {
             self.judge(slot, audience);
@@ -342,12 +383,17 @@ impl FlowTable {
         let cold = self.colds.get_mut(number);
         self.budgets[usize::from(key.slice())].release(cold.as_deref());
         let elsewhere = self.elsewheres.get(state.elsewhere);
-        let around = Around { key, cold, elsewhere, places: &self.places, limits: &self.limits };
+        let room = Room { limit: self.limits.stream_bytes, buffers: &mut self.buffers };
+        let around = Around { key, cold, elsewhere, places: &self.places, room };
         let flow = match audience.asks_where() {
             true => state.flow(around, false),
             false => state.beginning(around),
         };
         state.judged(audience.judge(&flow));
+        let StreamStart { forward, backward, forward_lengths, backward_lengths, .. } = flow.start;
+        [forward, backward].into_iter().for_each(|buffer| self.buffers.give_back(buffer));
+        let lengths = [forward_lengths, backward_lengths].into_iter();
+        lengths.for_each(|lengths| self.buffers.give_back_lengths(lengths));
         self.recycle(number);
     }
 
@@ -369,8 +415,7 @@ impl FlowTable {
         false
     }
 
-    /// The place for first bytes goes back; buffers do not, for what one flow costs must not depend
-    /// on those before it.
+    /// The place for first bytes goes back.
     fn recycle(&mut self, number: u32) {
         let Some(cold) = self.colds.get_mut(number) else { return };
         *cold = Cold::default();
@@ -379,7 +424,7 @@ impl FlowTable {
 
     fn emit(&mut self, slot: u32, evicted: bool, audience: &mut dyn Audience) {
         let Some(state) = self.slots.get(slot as usize) else { return };
-        let hash = self.key(state).hash(self.share.seed);
+        let hash = self.key(state).hash(self.share.seed) as u32;
         self.index.remove(hash, slot);
         let Some(mut state) = self.slots.get_mut(slot as usize).map(State::leave) else { return };
         self.hand_out(&mut state, evicted, audience);
@@ -392,7 +437,8 @@ impl FlowTable {
         let cold = number.and_then(|number| self.colds.get_mut(number));
         self.budgets[usize::from(key.slice())].release(cold.as_deref());
         let elsewhere = self.elsewheres.get(state.elsewhere);
-        let around = Around { key, cold, elsewhere, places: &self.places, limits: &self.limits };
+        let room = Room { limit: self.limits.stream_bytes, buffers: &mut self.buffers };
+        let around = Around { key, cold, elsewhere, places: &self.places, room };
         let flow = state.flow(around, evicted);
         audience.finished(flow, state.verdict());
         if let Some(number) = number {

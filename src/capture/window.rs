@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};
+use std::mem;
 use std::ops::Range;
 
 /// A read buffer of this size was measured to be about twice as fast as a memory map.
@@ -10,8 +11,8 @@ pub(super) const BUFFER: usize = 256 * 1024;
 pub(super) const LARGEST_RECORD: usize = 16 << 20;
 
 /// A sliding window over the input; grows only for one large record.
-pub(super) struct Window<'a> {
-    input: Box<dyn Read + 'a>,
+pub(super) struct Window<R> {
+    input: R,
     buffer: Vec<u8>,
     start: usize,
     end: usize,
@@ -20,19 +21,24 @@ pub(super) struct Window<'a> {
 /// Where a packet's bytes stand in the window until the next record is read.
 #[derive(Clone, Debug)]
 pub(super) struct Record {
-    pub(super) link_type: u32,
-    /// Number of the interface in the file.
-    pub(super) interface: u32,
-    /// What the file says of the interface.
-    pub(super) medium: super::Medium,
+    pub(super) interface: Interface,
     /// Nanoseconds since 1970.
     pub(super) nanos: u64,
     pub(super) bytes: Range<usize>,
 }
 
-impl<'a> Window<'a> {
-    pub(super) fn new(input: Box<dyn Read + 'a>, buffer: usize) -> Self {
-        Window { input, buffer: vec![0; buffer], start: 0, end: 0 }
+/// What a file says of where a packet was captured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Interface {
+    pub(super) link_type: u32,
+    /// Number of the interface in the file.
+    pub(super) number: u32,
+    pub(super) medium: super::Medium,
+}
+
+impl<R: Read> Window<R> {
+    pub(super) fn new(input: R) -> Self {
+        Window { input, buffer: vec![0; BUFFER], start: 0, end: 0 }
     }
 
     /// The next `count` bytes without taking them; `None` where the input ends before.
@@ -62,6 +68,34 @@ impl<'a> Window<'a> {
     #[inline]
     pub(super) fn ready(&self) -> &[u8] {
         &self.buffer[self.start..self.end]
+    }
+
+    /// Hands over what was skipped from a place on, without a copy where most of the window was
+    /// skipped, and tells by how much its bytes have moved. What was handed over before is used
+    /// for what comes next.
+    pub(super) fn hand_over(&mut self, from: usize, into: &mut Vec<u8>) -> usize {
+        let rest = self.start..self.end;
+        if rest.len() > self.start - from {
+            into.clear();
+            into.extend_from_slice(&self.buffer[from..self.start]);
+            return from;
+        }
+        let mut next = mem::take(into);
+        if next.len() > BUFFER {
+            // One large record does not keep its memory for good.
+            next.truncate(BUFFER);
+            next.shrink_to_fit();
+        }
+        next.resize(BUFFER.max(rest.len()), 0);
+        next[..rest.len()].copy_from_slice(&self.buffer[rest.clone()]);
+        *into = mem::replace(&mut self.buffer, next);
+        (self.start, self.end) = (0, rest.len());
+        0
+    }
+
+    /// Where the next byte stands.
+    pub(super) fn position(&self) -> usize {
+        self.start
     }
 
     /// Bytes that are left when the input has ended before a record.

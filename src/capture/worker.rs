@@ -1,0 +1,219 @@
+//! Who has one table of flows: takes its share of every block, in their order, and puts fragments
+//! together.
+//!
+//! All workers put all fragments together, for only the whole tells whose flow it is.
+
+use super::block::{Anew, Block};
+use super::container::CaptureSummary;
+use super::decode::{Counts, decode, each_of_frame, position};
+use super::flow::Audience;
+use super::fragment::{Datagram, Fragments};
+use super::head::Head;
+use super::link;
+use super::packet::{Oddity, Packet};
+use super::place::{PlaceId, Spot};
+use super::table::{BATCH, Batch, FlowLimits, FlowTable, Share};
+use super::tunnel::{self, Layer};
+use super::window::Oddities;
+use std::collections::BTreeMap;
+
+/// One table of flows, and who hears of them.
+pub(super) struct Worker<'a> {
+    share: Share,
+    table: FlowTable,
+    fragments: Fragments,
+    /// The table's numbers of the places that each decoder numbered.
+    places: Vec<Vec<PlaceId>>,
+    /// Datagrams, put together, that made no flow.
+    odd: BTreeMap<Oddity, u64>,
+    audience: &'a mut dyn Audience,
+}
+
+/// What a worker knows in the end besides flows.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    /// Packets of its flows that were met again at another place.
+    copies: u64,
+    /// Of its flows alone.
+    own: Vec<(&'static str, u64)>,
+    /// Of all fragments.
+    fragments: Vec<(String, u64)>,
+}
+
+impl<'a> Worker<'a> {
+    pub(super) fn new(limits: FlowLimits, share: Share, audience: &'a mut dyn Audience) -> Self {
+        Worker {
+            share,
+            table: FlowTable::new(limits, share, audience.judging()),
+            fragments: Fragments::default(),
+            places: Vec::new(),
+            odd: BTreeMap::new(),
+            audience,
+        }
+    }
+
+    /// Takes the packets of its flows.
+    pub(super) fn take(&mut self, block: &Block) {
+        self.learn(block);
+        let Some(heads) = block.heads.get(self.share.number) else { return };
+        if block.pieces.is_empty() && self.fragments.is_empty() {
+            self.count(block, heads);
+        } else {
+            self.count_around_fragments(block, heads);
+        }
+        self.answer();
+    }
+
+    /// Learns the places that a decoder met for the first time.
+    fn learn(&mut self, block: &Block) {
+        if self.places.len() <= block.decoder {
+            self.places.resize_with(block.decoder + 1, Vec::new);
+        }
+        let known = &mut self.places[block.decoder];
+        if block.anew == Anew::Yes {
+            known.clear();
+        }
+        known.extend(block.spots.iter().map(|spot| self.table.places.number(*spot)));
+    }
+
+    fn count(&mut self, block: &Block, heads: &[Head]) {
+        let places = &self.places[block.decoder];
+        for heads in heads.chunks(BATCH) {
+            self.table.packets(&Batch { heads, places, bytes: &block.bytes }, self.audience);
+            if let Some(now) = self.audience.asks() {
+                self.table.survey(now, self.audience);
+            }
+        }
+    }
+
+    /// The same where fragments come between: at the same packet for any number of workers.
+    #[cold]
+    fn count_around_fragments(&mut self, block: &Block, heads: &[Head]) {
+        let mut rest = heads;
+        let mut pieces = block.pieces.iter().copied().peekable();
+        for (number, record) in (0_u32..).zip(&block.records) {
+            let Some(origin) = block.origins.get(record.origin as usize) else { continue };
+            if self.fragments.is_due(record.nanos) {
+                rest = self.count_before(position(number, 0), block, rest);
+                self.expire(origin.input, record.nanos);
+            }
+            if pieces.peek().is_none_or(|piece| *piece >= position(number + 1, 0)) {
+                continue;
+            }
+            let mut packet = origin.packet();
+            let link = link::of(origin.interface.link_type);
+            let read = decode(link, block.packet(record), &mut packet);
+            each_of_frame(read, packet, |sibling, found| {
+                if let Ok(packet) = found
+                    && packet.fragment.is_some()
+                    && pieces.next_if_eq(&position(number, sibling)).is_some()
+                {
+                    // Earlier packets come first also where a whole datagram follows.
+                    rest = self.count_before(position(number, sibling), block, rest);
+                    self.piece(packet, origin.input, record.nanos);
+                }
+            });
+        }
+        self.count(block, rest);
+    }
+
+    /// Counts the packets before a position, and returns the others.
+    fn count_before<'h>(&mut self, position: u32, block: &Block, heads: &'h [Head]) -> &'h [Head] {
+        let (earlier, later) = heads.split_at(heads.partition_point(|head| head.position < position));
+        self.count(block, earlier);
+        later
+    }
+
+    /// Shows open flows to who asks for them.
+    fn answer(&mut self) {
+        if let Some(now) = self.audience.asks() {
+            self.table.survey(now, self.audience);
+        }
+    }
+
+    /// Gives up datagrams that have waited for too long.
+    fn expire(&mut self, input: u16, nanos: u64) {
+        while let Some(beginning) = self.fragments.expire(nanos) {
+            if let Some(beginning) = beginning {
+                let last = beginning.last;
+                self.datagram(&beginning, input, last);
+            }
+        }
+    }
+
+    /// A fragment waits for the others; the whole may be a tunnel with fragments inside.
+    fn piece(&mut self, packet: &Packet<'_>, input: u16, nanos: u64) {
+        let Some(fragment) = packet.fragment else { return };
+        if let Some(whole) = self.fragments.add(packet, fragment, nanos) {
+            self.datagram(&whole, input, nanos);
+        }
+        while self.fragments.is_over_budget() {
+            if let Some(beginning) = self.fragments.give_up_oldest() {
+                self.datagram(&beginning, input, nanos);
+            }
+        }
+    }
+
+    fn datagram(&mut self, datagram: &Datagram, input: u16, nanos: u64) {
+        let mut packet = datagram.head.packet();
+        let layer = Layer::Protocol(datagram.head.protocol());
+        let read = tunnel::follow((layer, &datagram.bytes), &mut packet);
+        each_of_frame(read, packet, |_, found| match found {
+            // Each whole is deeper than its pieces, so this ends at the deepest layer.
+            Ok(packet) if packet.fragment.is_some() => self.piece(packet, input, nanos),
+            Ok(packet) => {
+                let head = Head::of(packet, &datagram.bytes, nanos, self.share.seed);
+                if self.table.is_ours(&head.key) {
+                    let place = self.table.places.number(Spot::of(input, packet));
+                    let batch = Batch { heads: &[head], places: &[place], bytes: &datagram.bytes };
+                    self.table.packets(&batch, self.audience);
+                }
+            }
+            Err(oddity) => *self.odd.entry(oddity).or_default() += 1,
+        });
+    }
+
+    /// Hands out all flows that are left.
+    pub(super) fn finish(mut self) -> Told {
+        while !self.fragments.is_empty() {
+            if let Some(beginning) = self.fragments.give_up_oldest() {
+                let nanos = beginning.last;
+                self.datagram(&beginning, 0, nanos);
+            }
+        }
+        self.table.finish(self.audience);
+        let lost = self.fragments.lost;
+        let counted = [
+            ("fragments whose first part was not seen", lost.headless),
+            ("fragmented packets that never became whole", lost.incomplete),
+            ("fragmented packets whose parts contradict each other", lost.contradictory),
+            ("fragmented packets that were given up to bound memory", lost.budget),
+        ];
+        let counted = counted.map(|(what, count)| (what.to_owned(), count)).into_iter();
+        let odd = self.odd.into_iter().map(|(oddity, count)| (oddity.text(0), count));
+        Told {
+            copies: self.table.copied(),
+            own: self.table.oddities().collect(),
+            fragments: counted.chain(odd).filter(|(_, count)| *count > 0).collect(),
+        }
+    }
+}
+
+/// What everybody knows in the end, together; of fragments all workers know the same.
+pub(super) fn summary(mut oddities: Oddities, counts: Vec<Counts>, told: &[Told]) -> CaptureSummary {
+    let mut summary = CaptureSummary::default();
+    for counts in counts {
+        summary.packets += counts.packets;
+        summary.bytes += counts.bytes;
+        for ((oddity, link_type), count) in counts.odd {
+            oddities.many(&oddity.text(link_type), count);
+        }
+    }
+    let fragments = told.first().map_or(&[][..], |told| &told.fragments);
+    fragments.iter().for_each(|(what, count)| oddities.many(what, *count));
+    for told in told {
+        summary.copies += told.copies;
+        told.own.iter().for_each(|(what, count)| oddities.many(what, *count));
+    }
+    CaptureSummary { oddities: oddities.0, ..summary }
+}
