@@ -8,7 +8,7 @@ const STEPS: usize = 4;
 /// Classes of sizes, up to 64 KB; larger buffers are not used again.
 const CLASSES: usize = 10 * STEPS + 1;
 /// Bytes that may lie idle.
-const MOST_IDLE: usize = 1 << 20;
+const MOST_IDLE: usize = 1 << 19;
 /// Datagrams kept of each direction of a flow.
 pub(super) const MOST_DATAGRAMS: usize = 16;
 

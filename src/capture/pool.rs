@@ -2,7 +2,7 @@
 //! what is freed goes back a chunk at a time; and things with buffers of their own, used again.
 
 /// Entries of a chunk; a power of two.
-const CHUNK: usize = 1 << 10;
+const CHUNK: usize = 1 << 12;
 
 /// A growing list of entries that stay where they are; those of the last chunk that are not added
 /// yet are there as well, as nothing made them.
