@@ -16,6 +16,10 @@ use watertight::policy::Dataplane;
 use watertight::report::event::Said;
 use watertight::source;
 
+/// That of the program.
+#[global_allocator]
+static MEMORY: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// How often each kind of change is made.
 const TIMES: usize = 30;
 
