@@ -126,6 +126,23 @@ fn every_packet_of_a_frame_that_carries_several_is_counted() {
     assert_eq!(summary.oddities.get("packets that end inside their headers"), Some(&1), "{summary:?}");
 }
 
+/// Found by the fuzzer: inside, such an address would be taken for one of IPv4.
+#[test]
+fn an_address_of_ones_is_no_address_and_spoils_no_count() {
+    let good = ip6(17, true, &udp(5_000, 53, b"question"));
+    for (from, to) in [(8, 24), (24, 40)] {
+        let mut odd = good.clone();
+        odd[from..to].fill(0xff);
+        for (link, wrap) in [(101, false), (1, true)] {
+            let packet = |ip: &[u8]| if wrap { ethernet(0x86dd, ip) } else { ip.to_vec() };
+            let (flows, summary) =
+                flows_of(&pcap(link, &[(0, packet(&odd)), (1, packet(&good)), (2, packet(&odd))]));
+            assert_eq!(flows.len(), 1, "{summary:?}");
+            assert_eq!(summary.oddities.get("packets with malformed headers"), Some(&2), "{summary:?}");
+        }
+    }
+}
+
 #[test]
 fn six_in_four_and_the_ends_of_the_outermost_tunnel_are_told() {
     let inner = ip6(17, true, &udp(5_000, 53, b"question"));

@@ -51,6 +51,10 @@ fn ipv6<'a>(bytes: &'a [u8], packet: &mut Packet<'a>) -> Result<Next<'a>, Oddity
     };
     packet.source = address(8);
     packet.target = address(24);
+    // All ones in front is no address, and the mark of IPv4 inside of here.
+    if packet.source.is_v4() || packet.target.is_v4() {
+        return Err(Oddity::Malformed);
+    }
     let stated = match usize::from(u16::from_be_bytes([header[4], header[5]])) {
         0 => bytes.len() - 40,
         length => length,

@@ -116,10 +116,15 @@ fn ipv6(packet: &[u8]) -> Option<Inside<'_>> {
         let octets = header[at..at + 16].first_chunk().copied().unwrap_or_default();
         Address::v6(u128::from_be_bytes(octets))
     };
+    let (source, target) = (address(8), address(24));
+    // The mark of IPv4, which no address has: the tables count it.
+    if source.is_v4() || target.is_v4() {
+        return None;
+    }
     let body = &behind[..behind.len().min(stated)];
     Some(Inside {
-        source: address(8),
-        target: address(24),
+        source,
+        target,
         protocol: header[6],
         hops: header[7],
         id: 0,
