@@ -16,6 +16,8 @@ pub(super) struct Block {
     pub(super) bytes: Vec<u8>,
     pub(super) records: Vec<Captured>,
     pub(super) origins: Vec<Origin>,
+    /// The latest time of all packets before it, in nanoseconds since 1970.
+    pub(super) clock: u64,
     /// By the tables that the flows belong to: packets that belong to one.
     pub(super) heads: Vec<Vec<Head>>,
     /// Where fragments stand.

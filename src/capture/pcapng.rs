@@ -198,7 +198,7 @@ impl Section {
         };
         let ticks = (u64::from(self.u32(body, 4)) << 32) | u64::from(self.u32(body, 8));
         let captured = self.u32(body, 12) as usize;
-        if captured > body.len().saturating_sub(20) {
+        if body.len() < 20 + captured {
             oddities.odd("a packet that is longer than its block");
             return None;
         }
@@ -212,9 +212,13 @@ impl Section {
             oddities.odd("a packet of an interface that is not described");
             return None;
         };
+        if body.len() < 4 {
+            oddities.odd("a packet that is longer than its block");
+            return None;
+        }
         let original = self.u32(body, 0);
         let limit = if interface.snaplen == 0 { original } else { original.min(interface.snaplen) };
-        let bytes = body.len().saturating_sub(4).min(limit as usize);
+        let bytes = (body.len() - 4).min(limit as usize);
         Some(Record { interface: interface.named(0), nanos: 0, bytes: 4..4 + bytes })
     }
 }
@@ -235,5 +239,25 @@ impl Interface {
         };
         let shifted = nanos as i128 + i128::from(self.offset_seconds) * 1_000_000_000;
         u64::try_from(shifted.max(0)).unwrap_or(u64::MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Found by fuzzing: what stood behind such a block was taken for a packet of it.
+    #[test]
+    fn blocks_too_short_for_a_packet_hold_none() {
+        let mut section = Section::default();
+        section.describe(&[1, 0, 0, 0, 0, 0, 0, 0]);
+        let mut oddities = Oddities::default();
+        for (kind, length) in [(6, 16), (2, 19), (3, 0), (3, 3)] {
+            let found = section.block(kind, &[0; 20][..length], &mut oddities);
+            assert!(found.is_none(), "a packet in {length} bytes of block {kind}");
+        }
+        assert_eq!(oddities.0.values().sum::<u64>(), 4);
+        let empty = section.block(6, &[0; 20], &mut oddities).expect("a packet of no bytes");
+        assert_eq!(empty.bytes, 20..20);
     }
 }

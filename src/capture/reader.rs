@@ -121,24 +121,28 @@ pub(super) struct Reader<R> {
     order: BinaryHeap<Reverse<(u64, usize)>>,
     /// Inputs whose next packet has to be waited for.
     waiting: Vec<usize>,
+    /// The latest time of all packets so far.
+    clock: u64,
 }
 
 impl<R: Read> Reader<R> {
     pub(super) fn new(inputs: Vec<Input<R>>) -> Reader<R> {
         let heads = vec![None; inputs.len()];
         let waiting = (0..inputs.len()).collect();
-        Reader { inputs, heads, order: BinaryHeap::new(), waiting }
+        Reader { inputs, heads, order: BinaryHeap::new(), waiting, clock: 0 }
     }
 
     /// Fills a block with the next packets, as many as can be had without waiting for any input
     /// once there is one. The block of an interface on which nothing came for a while is empty.
     pub(super) fn fill(&mut self, block: &mut Block) -> Filled {
         block.clear();
+        block.clock = self.clock;
         match self.inputs.as_mut_slice() {
             [only] => stream(only, block),
             // Only files are merged: none of them is ever silent.
             _ => self.merge(block),
         }
+        self.clock = block.records.iter().fold(self.clock, |latest, record| latest.max(record.nanos));
         let goes_on = || matches!(self.inputs.as_slice(), [only] if only.state == State::Silent);
         if block.records.is_empty() && !goes_on() { Filled::AtTheEnd } else { Filled::Block }
     }

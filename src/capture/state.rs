@@ -9,7 +9,7 @@ use super::packet::{ACK, FIN, RST, SYN};
 use super::place::{NO_PLACE, PlaceId};
 use super::pool::Pool;
 use super::stream::{Room, Stream};
-use super::table::FlowLimits;
+use super::table::{FlowLimits, GRACE};
 
 /// Farewells are repeated within this time, in nanoseconds; what comes later is another flow.
 const LINGER: u64 = 15_000_000_000;
@@ -143,12 +143,13 @@ impl State {
     }
 
     /// Whether a packet belongs to a new flow between the same ends: after silence, or with the
-    /// handshake of a new connection.
+    /// handshake of a new connection. The clock is that of the whole capture, which a packet out of
+    /// the order of time may be behind of.
     #[inline]
-    pub(super) fn is_over(&self, packet: &Arrival<'_>, limits: &FlowLimits) -> bool {
+    pub(super) fn is_over(&self, packet: &Arrival<'_>, clock: u64, limits: &FlowLimits) -> bool {
         // Closed or not, nothing is over that was heard of so lately.
-        if packet.nanos.saturating_sub(self.last) > LINGER.min(limits.idle_nanos)
-            && self.is_silent(packet.nanos, limits, 0)
+        if packet.nanos.max(clock).saturating_sub(self.last) > LINGER.min(limits.idle_nanos)
+            && (self.is_silent(packet.nanos, limits, 0) || self.is_silent(clock, limits, GRACE))
         {
             return true;
         }

@@ -41,7 +41,7 @@ impl Default for FlowLimits {
 }
 
 /// Packets may be this much out of the order of time, in nanoseconds, before a flow is given up too early.
-const GRACE: u64 = 5_000_000_000;
+pub(super) const GRACE: u64 = 5_000_000_000;
 /// Slots that are looked at for each new flow, to find those that are over.
 const LOOKED_AT: usize = 4;
 /// What a table counts of its own flows alone.
@@ -84,6 +84,8 @@ pub(super) struct FlowTable {
     slots: Chunks<State>,
     free: Vec<u32>,
     hand: usize,
+    /// The latest time of all packets of earlier blocks, of any flow: the same for all tables.
+    pub(super) clock: u64,
     pub(super) places: Places,
     /// The addresses of IPv6 flows.
     pairs: Pool<(Address, Address)>,
@@ -128,6 +130,7 @@ impl FlowTable {
             slots: Chunks::default(),
             free: Vec::new(),
             hand: 0,
+            clock: 0,
             places: Places::default(),
             pairs: Pool::default(),
             colds: Pool::default(),
@@ -191,7 +194,12 @@ impl FlowTable {
             false => self.find(&packet.key, packet.hash),
         };
         let slot = match slot {
-            Some(slot) if !self.slots.get(slot as usize).is_some_and(|s| s.is_over(packet, &self.limits)) => {
+            Some(slot)
+                if !self
+                    .slots
+                    .get(slot as usize)
+                    .is_some_and(|s| s.is_over(packet, self.clock, &self.limits)) =>
+            {
                 slot
             }
             Some(slot) => {
@@ -288,7 +296,7 @@ impl FlowTable {
     }
 
     fn open(&mut self, packet: &Arrival<'_>, audience: &mut dyn Audience) -> u32 {
-        self.look_around(packet.nanos, audience);
+        self.look_around(audience);
         self.make_room(packet.nanos, audience);
         debug_assert!(self.find(&packet.key, packet.hash).is_none(), "a flow is open once");
         let ends = match packet.key.is_v6() {
@@ -453,11 +461,12 @@ impl FlowTable {
         }
     }
 
-    /// Looks at a few slots for flows that are long over.
-    fn look_around(&mut self, now: u64, audience: &mut dyn Audience) {
+    /// Looks at a few slots for flows that are long over. The next packet of such a flow opens
+    /// another one whether or not it was looked at ([`State::is_over`]).
+    fn look_around(&mut self, audience: &mut dyn Audience) {
         for _ in 0..LOOKED_AT.min(self.slots.len()) {
             self.hand = (self.hand + 1) % self.slots.len();
-            let over = |state: &State| state.is_used() && state.is_silent(now, &self.limits, GRACE);
+            let over = |state: &State| state.is_used() && state.is_silent(self.clock, &self.limits, GRACE);
             if self.slots.get(self.hand).is_some_and(over) {
                 self.emit(self.hand as u32, false, audience);
             }

@@ -55,6 +55,7 @@ impl<'a> Worker<'a> {
     /// Takes the packets of its flows.
     pub(super) fn take(&mut self, block: &Block) {
         self.learn(block);
+        self.table.clock = block.clock;
         let Some(heads) = block.heads.get(self.share.number) else { return };
         if block.pieces.is_empty() && self.fragments.is_empty() {
             self.count(block, heads);
