@@ -14,26 +14,18 @@ mod frames;
 mod links;
 #[path = "../fuzz/entries/manifests.rs"]
 mod manifests;
+#[path = "common/random.rs"]
+#[allow(dead_code, reason = "each test takes the kinds of numbers that it needs")]
+mod random;
 #[path = "../fuzz/entries/seeds.rs"]
 #[allow(dead_code, reason = "names are for files of a corpus")]
 mod seeds;
 #[path = "common/streams.rs"]
 mod streams;
 
+use random::Random;
 use std::path::Path;
 use std::time::Instant;
-
-/// Xorshift.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % limit.max(1) as u64) as usize
-    }
-}
 
 fn mutate(bytes: &mut Vec<u8>, other: &[u8], random: &mut Random) {
     for _ in 0..1 + random.below(5) {

@@ -3,9 +3,13 @@
 
 #![expect(clippy::disallowed_methods, reason = "tests read fixtures")]
 
+#[path = "common/random.rs"]
+#[allow(dead_code, reason = "each test takes the kinds of numbers that it needs")]
+mod random;
 #[path = "common/streams.rs"]
 mod streams;
 
+use random::Random;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::sync::Arc;
@@ -18,22 +22,6 @@ use watertight::model::Protection;
 use watertight::policy::{Dataplane, DataplaneKind};
 use watertight::protocol::{self, DETECTORS};
 use watertight::source;
-
-/// Xorshift: the same numbers in every run.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    fn below(&mut self, limit: usize) -> usize {
-        (self.next() % limit.max(1) as u64) as usize
-    }
-}
 
 fn worlds(file: &str) -> Vec<Vec<u8>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");

@@ -7,7 +7,11 @@
 #![expect(clippy::disallowed_methods, reason = "tests read fixtures and reference data")]
 
 mod common;
+#[path = "common/random.rs"]
+#[allow(dead_code, reason = "each test takes the kinds of numbers that it needs")]
+mod random;
 
+use random::Random;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use watertight::capture::{self, FlowLimits};
@@ -20,22 +24,6 @@ const COOKED: u32 = 113;
 const RAW: u32 = 101;
 const COOKED_2: u32 = 276;
 const PER_PACKET: u32 = 192;
-
-/// Xorshift: the same numbers in every run.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % limit.max(1) as u64) as usize
-    }
-
-    fn one_of<T: Copy>(&mut self, all: &[T]) -> T {
-        all[self.below(all.len())]
-    }
-}
 
 /// A pcapng of one interface.
 fn pcapng(link: u32, interface: &str, packets: &[Timed]) -> Vec<u8> {

@@ -137,6 +137,16 @@ pub struct Finding {
     pub traffic: TrafficSet,
 }
 
+impl Finding {
+    /// The order of an analysis: the worst first, then by check, subject and detail.
+    pub fn order(&self, other: &Finding) -> std::cmp::Ordering {
+        let worse = other.severity.cmp(&self.severity);
+        worse.then_with(|| {
+            (self.check, &self.subject, &self.detail).cmp(&(other.check, &other.subject, &other.detail))
+        })
+    }
+}
+
 /// One check.
 pub trait Check: Sync {
     /// Kebab-case, named after the bad thing.

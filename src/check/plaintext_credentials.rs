@@ -2,7 +2,7 @@
 //!
 //! Its page, which is run as a test, says why it matters and what to do.
 
-use super::shared::{by_subject, is_ours};
+use super::shared::{by_subject, fact, is_ours};
 use super::{Evidence, Finding, check};
 use crate::observed::ObservedFlow;
 
@@ -37,5 +37,5 @@ fn leaks(seen: &ObservedFlow) -> bool {
 
 /// What sort of secret was seen; the secret itself was never kept.
 fn kind(seen: &ObservedFlow) -> Option<&str> {
-    seen.detection.facts.iter().find(|(name, _)| *name == "credentials").map(|(_, kind)| kind.as_ref())
+    fact(seen, "credentials")
 }

@@ -53,10 +53,7 @@ pub fn run(evidence: &Evidence<'_>) -> Outcome {
             None => outcome.findings.push(finding),
         }
     }
-    outcome.findings.sort_by(|a, b| {
-        let worse = b.severity.cmp(&a.severity);
-        worse.then_with(|| (a.check, &a.subject, &a.detail).cmp(&(b.check, &b.subject, &b.detail)))
-    });
+    outcome.findings.sort_by(Finding::order);
     let key = |e: &Excepted| (e.exception, e.finding.subject.clone(), e.finding.detail.clone());
     outcome.excepted.sort_by_cached_key(key);
     outcome

@@ -1,5 +1,7 @@
 //! A moment as packets and API objects tell it: nanoseconds since 1970, UTC.
 
+use super::calendar::days_since_1970;
+
 /// Nanoseconds since the first of January 1970, UTC; ordered as time is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Instant(pub u64);
@@ -16,12 +18,12 @@ impl Instant {
         let [hour, minute, second] = numbers(rest.get(..8)?, ":", [2, 2, 2])?;
         let (nanos, zone) = fraction(rest.get(8..)?)?;
         let offset = offset_seconds(zone)?;
-        let real = (1..=12).contains(&month) && (1..=days_of(year, month)).contains(&day);
+        let real = year >= 1970 && (1..=12).contains(&month) && (1..=days_of(year, month)).contains(&day);
         // A leap second is 60 (section 5.7).
         if !real || hour > 23 || minute > 59 || second > 60 {
             return None;
         }
-        let local = days_since_1970(year, month, day)? * 86_400 + hour * 3_600 + minute * 60 + second;
+        let local = days_since_1970(year, month, day) * 86_400 + hour * 3_600 + minute * 60 + second;
         let seconds = u64::try_from(local - offset).ok()?;
         seconds.checked_mul(SECOND)?.checked_add(nanos).map(Instant)
     }
@@ -69,12 +71,6 @@ fn days_of(year: i64, month: i64) -> i64 {
         4 | 6 | 9 | 11 => 30,
         _ => 31,
     }
-}
-
-fn days_since_1970(year: i64, month: i64, day: i64) -> Option<i64> {
-    let years = (1970..year).map(|year| if is_leap(year) { 366 } else { 365 }).sum::<i64>();
-    let months = (1..month).map(|month| days_of(year, month)).sum::<i64>();
-    (year >= 1970).then_some(years + months + day - 1)
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 
 pub mod address;
 pub mod api_kind;
+pub mod calendar;
 pub mod change;
 pub mod closest;
 pub mod der;

@@ -81,7 +81,7 @@ impl Said {
     /// Takes in what an analysis says now; what became of the items, gone ones first.
     pub fn renew(&mut self, analysis: &Analysis) -> Vec<Change> {
         let mut moved = Moved::default();
-        renew(&mut self.findings, &analysis.findings, compare, of_finding, &mut moved);
+        renew(&mut self.findings, &analysis.findings, Finding::order, of_finding, &mut moved);
         renew(&mut self.gaps, &analysis.gaps, Gap::cmp, of_gap, &mut moved);
         renew(&mut self.problems, &analysis.problems, Problem::cmp, of_problem, &mut moved);
         let Moved { gone, new } = moved;
@@ -147,12 +147,6 @@ fn renew<T: Clone + PartialEq>(
         moved.gone.extend(own.into_iter().map(|(gone, key)| (key, item(&gone).1)));
     }
     moved.gone.extend(old.map(|(gone, key)| (key, item(&gone).1)));
-}
-
-/// The order of findings in an analysis.
-fn compare(a: &Finding, b: &Finding) -> Ordering {
-    let key = |f: &Finding| (std::cmp::Reverse(f.severity), f.check);
-    key(a).cmp(&key(b)).then_with(|| (&a.subject, &a.detail).cmp(&(&b.subject, &b.detail)))
 }
 
 fn of_finding(finding: &Finding) -> (Key, Item) {

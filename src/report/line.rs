@@ -3,6 +3,7 @@
 //!
 //! What is written between the values, names and commas, is left to the format.
 
+use crate::model::calendar::civil;
 use std::io::Write;
 use std::net::IpAddr;
 
@@ -213,19 +214,6 @@ fn eight_digits(value: u64) -> u64 {
 fn pair(value: u32) -> [u8; 2] {
     let at = (value % 100) as usize * 2;
     [PAIRS[at], PAIRS[at + 1]]
-}
-
-/// Days since 1970 → year, month, day of the Gregorian calendar.
-fn civil(days: i64) -> (i64, i64, i64) {
-    let shifted = days + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let day_of_era = shifted.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_index = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_index + 2) / 5 + 1;
-    let month = if month_index < 10 { month_index + 3 } else { month_index - 9 };
-    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use crate::api_server::ApiServer;
 use crate::definitions::definition;
-use crate::tool::{code, json, run, said};
+use crate::tool::{NEWER_AND_ODD, apply_role, bind_tenant, code, json, run, said};
 use serde_json::{Value, json};
 
 const SHOP: &str = "\
@@ -153,8 +153,7 @@ rules: [{apiGroups: [''], resources: [pods, namespaces], verbs: [list]}]
 }
 
 fn the_printed_role_is_enough(server: &ApiServer) {
-    let role = run(server, &["snapshot", "--rbac"]);
-    server.apply(&String::from_utf8(role.stdout).expect("a manifest"));
+    apply_role(server);
     permit(server, "watertight");
     let whole = json(&run(server, &["snapshot", "--context", "reader", "-f", "json"]));
     assert_eq!(whole[0]["forbidden"], json!([]), "the role permits everything that is read");
@@ -163,14 +162,7 @@ fn the_printed_role_is_enough(server: &ApiServer) {
 }
 
 fn who_may_read_one_namespace_reads_that_one(server: &ApiServer) {
-    server.apply(
-        "apiVersion: rbac.authorization.k8s.io/v1
-kind: RoleBinding
-metadata: {name: tenant, namespace: shop}
-roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: watertight}
-subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: tenant}]
-",
-    );
+    bind_tenant(server);
     let without = run(server, &["graph", "--cluster", "--context", "tenant", "-f", "json"]);
     assert_eq!(code(&without), 2);
     assert!(said(&without).contains("--allowed-namespace"), "{}", said(&without));
@@ -224,18 +216,9 @@ fn a_definition_of_another_version_and_an_unknown_field_are_gaps(server: &ApiSer
         })
     };
     crate::api_server::wait("the definitions", served);
+    server.apply(NEWER_AND_ODD);
     server.apply(
-        "apiVersion: cilium.io/v9
-kind: CiliumNetworkPolicy
-metadata: {name: newer, namespace: shop}
-spec: {endpointSelector: {}}
----
-apiVersion: projectcalico.org/v3
-kind: NetworkPolicy
-metadata: {name: odd, namespace: shop}
-spec: {selector: all(), types: [Ingress], frobnicate: true}
----
-apiVersion: crd.projectcalico.org/v1
+        "apiVersion: crd.projectcalico.org/v1
 kind: NetworkPolicy
 metadata: {name: default.odd, namespace: shop}
 spec: {selector: all(), types: [Ingress]}

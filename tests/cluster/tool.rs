@@ -4,6 +4,18 @@ use crate::api_server::ApiServer;
 use serde_json::Value;
 use std::process::{Command, Output};
 
+/// An object of a version that is not read, and one with a field that nobody knows.
+pub const NEWER_AND_ODD: &str = "apiVersion: cilium.io/v9
+kind: CiliumNetworkPolicy
+metadata: {name: newer, namespace: shop}
+spec: {endpointSelector: {}}
+---
+apiVersion: projectcalico.org/v3
+kind: NetworkPolicy
+metadata: {name: odd, namespace: shop}
+spec: {selector: all(), types: [Ingress], frobnicate: true}
+";
+
 /// Runs the program against a server.
 pub fn run(server: &ApiServer, arguments: &[&str]) -> Output {
     command(server, arguments).output().expect("the program runs")
@@ -52,4 +64,22 @@ fn strip(value: &mut Value) {
         }
         _ => {}
     }
+}
+
+/// Gives the server the role that the program prints.
+pub fn apply_role(server: &ApiServer) {
+    let role = run(server, &["snapshot", "--rbac"]);
+    server.apply(&String::from_utf8(role.stdout).expect("a manifest"));
+}
+
+/// Binds that role to the user `tenant`, in the namespace `shop` alone.
+pub fn bind_tenant(server: &ApiServer) {
+    server.apply(
+        "apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: tenant, namespace: shop}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: watertight}
+subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: tenant}]
+",
+    );
 }

@@ -2,7 +2,7 @@
 
 use crate::api_server::{ApiServer, wait};
 use crate::definitions::definition;
-use crate::tool::{command, json, run};
+use crate::tool::{NEWER_AND_ODD, apply_role, bind_tenant, command, json, run};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -291,18 +291,7 @@ fn an_object_that_nobody_understands_hides_nothing_else() {
         let served = format!("/apis/{group}/{version}");
         wait(&served, || server.get(&served).is_ok_and(|text| text.contains("networkpolicies")));
     }
-    server.apply(
-        "apiVersion: cilium.io/v9
-kind: CiliumNetworkPolicy
-metadata: {name: newer, namespace: shop}
-spec: {endpointSelector: {}}
----
-apiVersion: projectcalico.org/v3
-kind: NetworkPolicy
-metadata: {name: odd, namespace: shop}
-spec: {selector: all(), types: [Ingress], frobnicate: true}
-",
-    );
+    server.apply(NEWER_AND_ODD);
     let gap = |part: &'static str| move |event: &Value| event["gap"]["what"].to_string().contains(part);
     watch.hears("a version that is too new", gap("cilium.io/v9"));
     watch.hears("a field that nobody knows", gap("frobnicate"));
@@ -317,16 +306,8 @@ fn who_may_read_one_namespace_follows_that_one() {
     let Some(server) = ApiServer::start() else { return };
     server.apply(SHOP);
     server.apply(&wide("wide").replace("namespace: shop", "namespace: elsewhere"));
-    let role = run(&server, &["snapshot", "--rbac"]);
-    server.apply(&String::from_utf8(role.stdout).expect("a manifest"));
-    server.apply(
-        "apiVersion: rbac.authorization.k8s.io/v1
-kind: RoleBinding
-metadata: {name: tenant, namespace: shop}
-roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: watertight}
-subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: tenant}]
-",
-    );
+    apply_role(&server);
+    bind_tenant(&server);
     let watch = Watch::start(&server, &["--context", "tenant", "--allowed-namespace", "shop"]);
     let only = "of networkpolicies of the API group networking.k8s.io only those in shop were read";
     watch.hears("the gap", |event| event["gap"]["what"].to_string().contains(only));

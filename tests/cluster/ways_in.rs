@@ -1,7 +1,7 @@
 //! Ways to the API server: the service account of a pod, and proxies of a kubeconfig.
 
 use crate::api_server::ApiServer;
-use crate::tool::{code, json, run, said};
+use crate::tool::{apply_role, code, json, run, said};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -40,8 +40,7 @@ fn in_a_pod_its_service_account_is_used(server: &ApiServer) {
         println!("skipped: no mount namespace may be made here: {}", said(&probe));
         return;
     }
-    let role = run(server, &["snapshot", "--rbac"]);
-    server.apply(&String::from_utf8(role.stdout).expect("a manifest"));
+    apply_role(server);
     let request = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}});
     let path = "/api/v1/namespaces/watertight/serviceaccounts/watertight/token";
     let answer = server.send("POST", path, "application/json", &request).expect("a token");

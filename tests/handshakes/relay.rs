@@ -2,14 +2,14 @@
 
 use std::fmt;
 use std::io::{Read, Write};
-use std::net::{IpAddr, Ipv4Addr, Shutdown, TcpListener, TcpStream};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
-use watertight::capture::{Counters, Flow, FlowEnd, Handshake, Seen, StreamStart, Transport};
-use watertight::protocol::{self, Detection};
+use watertight::capture::{StreamStart, Transport};
+use watertight::protocol::{self, Detection, Seen};
 
 /// What a capture keeps of each side.
 const KEPT: usize = 16 << 10;
@@ -162,27 +162,13 @@ impl Talk {
 
     /// What the detectors say of it.
     pub fn detection(&self, port: u16) -> Detection {
-        let end = |port| FlowEnd { ip: IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)), port };
         let start = StreamStart {
             forward: self.client.clone(),
             backward: self.server.clone(),
             responder_first: self.server_first,
             ..StreamStart::default()
         };
-        protocol::detect(&Flow {
-            initiator: end(40_000),
-            responder: end(port),
-            transport: Transport::Tcp,
-            handshake: Handshake::Seen,
-            forward: Counters::default(),
-            backward: Counters::default(),
-            first: 0,
-            last: 0,
-            start,
-            via: Vec::new(),
-            evicted: false,
-            seen: Seen::default(),
-        })
+        protocol::judge(&Seen::new(Transport::Tcp, 40_000, port, &start))
     }
 }
 

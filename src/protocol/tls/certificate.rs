@@ -1,6 +1,7 @@
 //! Certificates that travel in the clear (X.509, RFC 5280): whose they are, who vouches, until
 //! when, and how strong the key is. Chains are not verified; that needs roots that a wire does not show.
 
+use crate::model::calendar::{date, days_since_1970};
 use crate::model::der::{Element, Elements, OCTETS, SEQUENCE, expect};
 use crate::protocol::Detection;
 use crate::protocol::bytes::{Cursor, plain_name};
@@ -170,28 +171,6 @@ fn time(element: Element<'_>) -> Option<(i64, i64)> {
     let days = days_since_1970(year, month, day);
     let clock = two(rest + 4)? * 3_600 + two(rest + 6)? * 60 + two(rest + 8).unwrap_or(0);
     Some((days, days * 86_400 + clock))
-}
-
-/// Days between 1970 and a date of the Gregorian calendar.
-fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let era = year.div_euclid(400);
-    let of_era = year.rem_euclid(400);
-    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
-}
-
-/// `YYYY-MM-DD`.
-fn date(days: i64) -> String {
-    let shifted = days + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let of_era = shifted.rem_euclid(146_097);
-    let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year + year / 4 - year / 100);
-    let month = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    format!("{:04}-{month:02}-{day:02}", year + era * 400 + i64::from(month <= 2))
 }
 
 /// Kind and size of the key, and whether that is too little.
