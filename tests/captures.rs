@@ -52,7 +52,6 @@ const HELD_WRONG: &[(&str, u16, &str, &str)] = &[
 
 /// Labelled flows that are not there: file, how many, and why.
 const NOT_FOUND: &[(&str, usize, &str)] = &[
-    ("ndpi/capwap.pcap", 1, "DHCP of a radio, inside of CAPWAP, which is not opened"),
     (
         "zeek/erspan.pcap",
         2,

@@ -95,6 +95,36 @@ fn every_wrapping_shows_the_inner_flow_and_its_chain() {
 }
 
 #[test]
+fn what_hides_or_lacks_its_inside_stays_a_flow_of_its_own() {
+    let inner = from_a(7).whole(17, &udp(5_000, 53, b"a question, in the clear"));
+    let frame = ethernet(0x0800, &inner);
+    let cases: [(&str, u16, &[u8], &[u8]); 9] = [
+        ("CAPWAP in DTLS", 5_247, &[1, 0, 0, 0, 22, 0xfe, 0xfd, 0], &frame),
+        ("a keep-alive of CAPWAP", 5_247, &[0, 0x10, 0x40, 8, 0, 0, 0, 0], &frame),
+        ("a fragment of CAPWAP", 5_247, &[0, 0x10, 0x40, 0x80, 0, 1, 0, 0], &frame),
+        ("CAPWAP of another radio", 5_247, &[0, 0x10, 0x47, 0, 0, 0, 0, 0], &frame),
+        ("the control channel of CAPWAP", 5_246, &[0, 0x10, 0x40, 0, 0, 0, 0, 0], &frame),
+        ("an L2TP control message", 1_701, &[0xc8, 2, 0, 70, 0, 1, 0, 7, 0, 1, 0, 1], &inner),
+        ("L2TP, version 3", 1_701, &[0, 3, 0, 0, 0, 0, 0, 7, 0xff, 3, 0, 0x21], &inner),
+        ("compression agreed on in L2TP", 1_701, &[0, 2, 0, 1, 0, 7, 0xff, 3, 0x80, 0xfd], &inner),
+        ("an offset of L2TP behind the end", 1_701, &[2, 2, 0, 1, 0, 7, 0xff, 0xff, 0x21], &inner),
+    ];
+    for (name, port, header, body) in cases {
+        let outer = udp(40_000, port, &[header, body].concat());
+        let frame = ethernet(0x0800, &nodes(1).whole(17, &outer));
+        let (flows, summary) = flows_of(&pcap(1, &[(0, frame)]));
+        assert_eq!(flows.len(), 1, "{name}: {summary:?}");
+        assert_eq!((flows[0].responder.port, flows[0].via.len()), (port, 0), "{name}");
+    }
+    // A service header whose length leaves its own words out, and one that carries something else.
+    for header in [[0x0f, 0xc1, 1, 1, 0, 0, 9, 7], [0x0f, 0xc2, 1, 4, 0, 0, 9, 7]] {
+        let frame = ethernet(0x894f, &[&header[..], &inner].concat());
+        let (flows, summary) = flows_of(&pcap(1, &[(0, frame)]));
+        assert_eq!((flows.len(), summary.oddities.len()), (0, 1), "{summary:?}");
+    }
+}
+
+#[test]
 fn every_packet_of_a_frame_that_carries_several_is_counted() {
     let packet = |number: u8| {
         let text = vec![b'a' + number; usize::from(number) + 1];

@@ -149,7 +149,21 @@ fn per_packet<'a>(bytes: &'a [u8], packet: &mut Packet<'a>) -> Result<Next<'a>, 
 
 /// IEEE 802.11: only data frames carry IP, behind LLC and SNAP.
 pub(super) fn wireless(bytes: &[u8]) -> Result<Next<'_>, Oddity> {
-    let (control, flags) = (byte(bytes, 0)?, byte(bytes, 1)?);
+    controlled(byte(bytes, 0)?, byte(bytes, 1)?, bytes)
+}
+
+/// The same from an access point to its controller: those of Cisco swap the two bytes of frame
+/// control. The version is 0 (IEEE 802.11-2020 section 9.2.4.1.2), while data on the way to or from
+/// a distribution system has one of these bits in the other byte, which tells the two apart.
+pub(super) fn wireless_of_controller(bytes: &[u8]) -> Result<Next<'_>, Oddity> {
+    match (byte(bytes, 0)?, byte(bytes, 1)?) {
+        (flags, control) if flags & 3 != 0 && control & 3 == 0 => controlled(control, flags, bytes),
+        (control, flags) => controlled(control, flags, bytes),
+    }
+}
+
+/// A frame whose two bytes of frame control were read.
+fn controlled(control: u8, flags: u8, bytes: &[u8]) -> Result<Next<'_>, Oddity> {
     let (kind, sub) = (control >> 2 & 3, control >> 4);
     // Subtypes with the fourth bit carry nothing; the eighth adds quality of service.
     if kind != 2 || sub & 4 != 0 {

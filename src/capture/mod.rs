@@ -11,6 +11,7 @@ mod finish;
 pub mod flow;
 mod fragment;
 mod head;
+mod in_udp;
 mod index;
 mod key;
 mod link;

@@ -177,6 +177,9 @@ const VIA_NAMES: &[&str] = &[
     "etherip",
     "mpls-in-ip",
     "mpls-in-udp",
+    "capwap",
+    "l2tp",
+    "nsh",
 ];
 
 impl Via {

@@ -8,7 +8,7 @@
 use super::key::{Key, Seed, Side};
 use super::packet::{Address, Tcp, Via};
 use super::transport::timestamp;
-use super::tunnel;
+use super::{in_udp, tunnel};
 
 /// Where the EtherType stands in a link header, and what follows.
 #[derive(Clone, Copy, Debug)]
@@ -191,8 +191,8 @@ fn udp<'a>(ports: &[u8; 8], body: &'a [u8]) -> &'a [u8] {
 /// Whether a datagram is, or by its first bytes may be, a tunnel.
 #[inline(always)]
 fn is_overlay((from, to): (u16, u16), payload: &[u8]) -> bool {
-    payload.len() >= tunnel::SMALLEST_IN_UDP
-        && (tunnel::is_home(from) || tunnel::is_home(to) || tunnel::may_begin(payload))
+    payload.len() >= in_udp::SMALLEST
+        && (in_udp::is_home(from) || in_udp::is_home(to) || in_udp::may_begin(payload))
 }
 
 /// VXLAN on a port of its own around a frame that can take the short way itself.
@@ -202,7 +202,7 @@ fn overlaid<'a>(
     payload: &'a [u8],
     seed: Seed,
 ) -> Option<Quick<'a>> {
-    let (via, frame) = tunnel::vxlan_at_home(from, to, payload)?;
+    let (via, frame) = in_udp::vxlan_at_home(from, to, payload)?;
     let shape = Shape { kind_at: tunnel::ETHERNET - 2, header: tunnel::ETHERNET };
     let inner = framed::<INSIDE>(shape, frame, seed)?;
     let missing = inner.missing.max(outer.missing);

@@ -1,7 +1,7 @@
 //! Transport headers: TCP (RFC 9293), UDP (RFC 768), SCTP (RFC 9260), and whatever has no ports.
 
+use super::in_udp;
 use super::packet::{Oddity, Packet, Tcp, be16};
-use super::tunnel;
 
 /// Ports, sequence number, flags, time stamp, payload.
 #[inline]
@@ -75,7 +75,7 @@ pub(super) fn udp<'a>(body: &'a [u8], packet: &mut Packet<'a>) -> Result<(), Odd
     let payload = &body[8..];
     // A length of 0 is that of a datagram that offload has not cut yet.
     let payload = if stated >= 8 { &payload[..payload.len().min(stated - 8)] } else { payload };
-    match tunnel::in_udp(payload, packet) {
+    match in_udp::open(payload, packet) {
         Some(nested) => *packet = nested,
         None => packet.payload = payload,
     }

@@ -1,5 +1,5 @@
-//! What lies between a link header and the innermost transport: tags, labels, tunnels, in three
-//! tables (EtherTypes, IP protocols, tunnels in UDP).
+//! What lies between a link header and the innermost transport: tags, labels, tunnels, in two tables
+//! here (EtherTypes, IP protocols) and one for tunnels in UDP (`in_udp.rs`).
 //!
 //! A row names its layer and opens it; the loop follows rows until a transport is reached.
 
@@ -46,6 +46,7 @@ const ETHER_TYPES: &[(&[u16], Open)] = &[
     (&[0x6558], |b, _| Ok((Layer::Ethernet, b))),
     (&[0x88be, 0x22eb], erspan),
     (&[0x880b], |b, _| Ok((Layer::Ppp, b))),
+    (&[0x894f], service_header),
 ];
 
 /// IP protocols that carry more layers.
@@ -64,90 +65,6 @@ const IP_PROTOCOLS: &[(u8, Open)] = &[
         Ok((Layer::Mpls, b))
     }),
 ];
-
-/// What a tunnel's header says: its name, what follows, and the bytes of that.
-type Opened<'a> = (Via, Layer, &'a [u8]);
-
-/// A tunnel inside UDP.
-struct UdpTunnel {
-    /// Ports on which it is expected; elsewhere its inner packet must prove it, where `by_bytes`.
-    ports: &'static [u16],
-    elsewhere: Elsewhere,
-    /// The outer header: what follows it, or `None` where these bytes are something else.
-    open: for<'a> fn(&'a [u8]) -> Option<Opened<'a>>,
-}
-
-/// What becomes of a tunnel's bytes on a port that is not its own.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Elsewhere {
-    Ignored,
-    ProvenByInner,
-}
-
-/// Tunnels that ride on UDP; those that are known by their bytes come first. WireGuard and ESP are opaque and stay flows of their own.
-const UDP_TUNNELS: &[UdpTunnel] = &[
-    UdpTunnel { ports: &[4789, 8472, 6784, 4800], elsewhere: Elsewhere::ProvenByInner, open: vxlan },
-    UdpTunnel { ports: &[6081], elsewhere: Elsewhere::ProvenByInner, open: geneve },
-    // On ports of VXLAN too: the flag of GPE is reserved there, which tells them apart.
-    UdpTunnel { ports: &[4790, 4789, 8472], elsewhere: Elsewhere::Ignored, open: vxlan_gpe },
-    UdpTunnel { ports: &[2152], elsewhere: Elsewhere::Ignored, open: gtp },
-    UdpTunnel {
-        ports: &[6635],
-        elsewhere: Elsewhere::Ignored,
-        open: |b| Some((const { Via::plain("mpls-in-udp") }, Layer::Mpls, b)),
-    },
-    UdpTunnel { ports: &[3544], elsewhere: Elsewhere::Ignored, open: teredo },
-];
-
-/// How many rows of the table are known by their bytes.
-const PROVEN_BY_INNER: usize = 2;
-
-/// Ports of the table, a bit each.
-static HOME: [u64; 1024] = home_ports();
-
-const fn home_ports() -> [u64; 1024] {
-    let mut bits = [0; 1024];
-    let mut row = 0;
-    while row < UDP_TUNNELS.len() {
-        let ports = UDP_TUNNELS[row].ports;
-        let mut at = 0;
-        while at < ports.len() {
-            bits[(ports[at] >> 6) as usize] |= 1 << (ports[at] & 63);
-            at += 1;
-        }
-        row += 1;
-    }
-    bits
-}
-
-/// Every tunnel of the table has at least an eight-byte header and an IP header inside.
-pub(super) const SMALLEST_IN_UDP: usize = 28;
-
-/// Whether a payload on any port may begin a tunnel that its inner packet proves: quicker than
-/// opening it, and true wherever opening succeeds.
-#[inline]
-pub(super) fn may_begin(payload: &[u8]) -> bool {
-    let [first, flags, kind_a, kind_b, _, _, _, last, ..] = payload else { return false };
-    let geneve = first >> 6 == 0
-        && flags & 0x3f == 0
-        && matches!((kind_a, kind_b), (0x65, 0x58) | (8, 0) | (0x86, 0xdd));
-    *last == 0 && (matches!(first, 8 | 0x88) || geneve)
-}
-
-/// The inside of VXLAN on a port where it is expected; `None` for anything else.
-#[inline]
-pub(super) fn vxlan_at_home(source: u16, target: u16, payload: &[u8]) -> Option<(Via, &[u8])> {
-    let ports = UDP_TUNNELS[0].ports;
-    if !ports.contains(&target) && !ports.contains(&source) {
-        return None;
-    }
-    vxlan(payload).map(|(via, _, frame)| (via, frame))
-}
-
-#[inline]
-pub(super) fn is_home(port: u16) -> bool {
-    HOME[usize::from(port >> 6)] >> (port & 63) & 1 != 0
-}
 
 /// Follows layers down to the innermost transport.
 ///
@@ -329,144 +246,19 @@ fn erspan<'a>(bytes: &'a [u8], packet: &mut Packet<'a>) -> Result<Next<'a>, Oddi
     Ok((Layer::Ethernet, tail(bytes, length)?))
 }
 
-/// The inside of a UDP datagram, where it is a tunnel and its whole inner packet makes sense.
-#[inline]
-pub(super) fn in_udp<'a>(payload: &'a [u8], packet: &Packet<'a>) -> Option<Packet<'a>> {
-    if payload.len() < SMALLEST_IN_UDP || packet.fragment.is_some() {
-        return None;
-    }
-    let known_port = is_home(packet.target_port) || is_home(packet.source_port);
-    let candidates = if known_port { UDP_TUNNELS } else { &UDP_TUNNELS[..PROVEN_BY_INNER] };
-    candidates.iter().find_map(|tunnel| {
-        let of = |port| known_port && tunnel.ports.contains(&port);
-        let at_home = of(packet.target_port) || of(packet.source_port);
-        if !at_home && tunnel.elsewhere == Elsewhere::Ignored {
-            return None;
-        }
-        let (via, layer, inner) = (tunnel.open)(payload)?;
-        if !at_home && !proves_itself(layer, inner) {
-            return None;
-        }
-        let mut nested = Packet {
-            via: packet.via,
-            tunnel: packet.tunnel,
-            interface: packet.interface,
-            depth: packet.depth,
-            pieces: packet.pieces,
-            siblings: packet.siblings,
-            ..Packet::default()
-        };
-        nested.via.push(via);
-        nested.tunnel.get_or_insert((packet.source, packet.target));
-        follow((layer, inner), &mut nested).ok()?;
-        nested.missing = nested.missing.max(packet.missing);
-        Some(nested)
-    })
-}
-
-/// Whether an inner frame carries its own proof: unicast addresses, IP, and an IPv4 header whose
-/// checksum is right or an IPv6 header whose length is.
-fn proves_itself(layer: Layer, inner: &[u8]) -> bool {
-    let ip = match (layer, inner) {
-        (Layer::Ethernet, frame) => match (frame.get(12..14), frame.get(6).map(|first| first & 1)) {
-            (Some([8, 0] | [0x86, 0xdd]), Some(0)) => &frame[ETHERNET..],
-            _ => return false,
-        },
-        (_, inner) => inner,
+/// NSH (RFC 8300): the path through a chain of services, its length in words, and what is inside.
+fn service_header<'a>(bytes: &'a [u8], packet: &mut Packet<'a>) -> Result<Next<'a>, Oddity> {
+    let length = usize::from(be16(bytes, 0)? & 0x3f) * 4;
+    let layer = match byte(bytes, 3)? {
+        1 | 2 => Layer::Ip,
+        3 => Layer::Ethernet,
+        5 => Layer::Mpls,
+        _ => return Err(Oddity::NotIp),
     };
-    match ip.first().map(|first| first >> 4) {
-        Some(4) => network::checksum_is_right(ip),
-        Some(6) => be16(ip, 4).is_ok_and(|length| usize::from(length) + 40 == ip.len()),
-        _ => false,
+    // Version 0, and two words at least: base header and service path.
+    if bytes[0] >> 6 != 0 || length < 8 {
+        return Err(Oddity::Malformed);
     }
-}
-
-/// RFC 7348, and the group policy extension, which uses reserved bits.
-fn vxlan(payload: &[u8]) -> Option<Opened<'_>> {
-    let [flags, rest @ ..] = payload else { return None };
-    let network = match (flags, rest) {
-        (8, [0, 0, 0, a, b, c, 0, ..]) | (0x88, [_, _, _, a, b, c, 0, ..]) => [0, *a, *b, *c],
-        _ => return None,
-    };
-    Some((
-        const { Via::plain("vxlan") }.numbered(u32::from_be_bytes(network)),
-        Layer::Ethernet,
-        payload.get(8..)?,
-    ))
-}
-
-/// draft-ietf-nvo3-vxlan-gpe: the last byte of the flags names what is inside.
-fn vxlan_gpe(payload: &[u8]) -> Option<Opened<'_>> {
-    let [flags, _, _, next, a, b, c, _, inner @ ..] = payload else { return None };
-    let layer = match (flags & 0x04, next) {
-        (0, _) | (_, 3) => Layer::Ethernet,
-        (_, 1 | 2) => Layer::Ip,
-        _ => return None,
-    };
-    (flags & 0x08 != 0).then_some((
-        const { Via::plain("vxlan") }.numbered(u32::from_be_bytes([0, *a, *b, *c])),
-        layer,
-        inner,
-    ))
-}
-
-/// RFC 8926, with its options passed over.
-fn geneve(payload: &[u8]) -> Option<Opened<'_>> {
-    let [first, flags, kind_a, kind_b, a, b, c, 0, rest @ ..] = payload else { return None };
-    let kind = u16::from_be_bytes([*kind_a, *kind_b]);
-    let layer = match kind {
-        0x6558 => Layer::Ethernet,
-        0x0800 | 0x86dd => Layer::Ip,
-        _ => return None,
-    };
-    if first >> 6 != 0 || flags & 0x3f != 0 {
-        return None;
-    }
-    let inner = rest.get(usize::from(first & 0x3f) * 4..)?;
-    Some((const { Via::plain("geneve") }.numbered(u32::from_be_bytes([0, *a, *b, *c])), layer, inner))
-}
-
-/// GTP-U (3GPP TS 29.281): user packets, with their optional fields and extension headers.
-fn gtp(payload: &[u8]) -> Option<Opened<'_>> {
-    let [flags, 0xff, _, _, a, b, c, d, rest @ ..] = payload else { return None };
-    if flags >> 4 != 3 {
-        return None;
-    }
-    let mut inner = rest;
-    if flags & 7 != 0 {
-        let mut next = if flags & 4 != 0 { *inner.get(3)? } else { 0 };
-        inner = inner.get(4..)?;
-        while next != 0 {
-            let length = usize::from(*inner.first()?) * 4;
-            next = *inner.get(length.checked_sub(1)?)?;
-            inner = inner.get(length..)?;
-        }
-    }
-    Some((const { Via::plain("gtp") }.numbered(u32::from_be_bytes([*a, *b, *c, *d])), Layer::Ip, inner))
-}
-
-/// RFC 4380: IPv6 behind optional authentication and origin indications.
-fn teredo(payload: &[u8]) -> Option<Opened<'_>> {
-    let mut inner = payload;
-    if let [0, 1, client, authentication, rest @ ..] = inner {
-        inner = rest.get(usize::from(*client) + usize::from(*authentication) + 9..)?;
-    }
-    if let [0, 0, _, _, _, _, _, _, rest @ ..] = inner {
-        inner = rest;
-    }
-    (inner.first()? >> 4 == 6).then_some((const { Via::plain("teredo") }, Layer::Ip, inner))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn tunnels_that_are_known_by_their_bytes_come_first() {
-        let proven = |tunnel: &UdpTunnel| tunnel.elsewhere == Elsewhere::ProvenByInner;
-        assert!(UDP_TUNNELS[..PROVEN_BY_INNER].iter().all(proven));
-        assert!(!UDP_TUNNELS[PROVEN_BY_INNER..].iter().any(proven));
-        assert!(is_home(8_472) && !is_home(8_473));
-        assert!(UDP_TUNNELS[0].ports.contains(&8_472), "VXLAN comes first");
-    }
+    packet.via.push(const { Via::plain("nsh") }.numbered(be32(bytes, 4)? >> 8));
+    Ok((layer, tail(bytes, length)?))
 }

@@ -232,6 +232,37 @@ pub fn wrapped() -> Vec<Wrapped> {
         ),
         ("MPLS in UDP", 1, in_udp(6_635, &[0, 1, 1, 64], &inner), vec!["mpls-in-udp", "mpls:16"]),
         ("VXLAN in VXLAN", 1, twice, vec!["vxlan:4096", "vxlan:1"]),
+        ("CAPWAP", 1, in_udp(5_247, &[0, 0x10, 0x40, 0, 0, 0, 0, 0], &frame), vec!["capwap"]),
+        ("CAPWAP with 802.11", 1, in_udp(5_247, &[0, 0x10, 0x43, 0, 0, 0, 0, 0], &wifi), vec!["capwap"]),
+        (
+            "CAPWAP with 802.11 of swapped control",
+            1,
+            in_udp(
+                5_247,
+                &[0, 0x30, 0x43, 0x30, 0, 0, 0, 0, 6, 2, 0, 0, 0, 0, 1, 0, 4, 60, 0, 0, 0, 0, 0, 0],
+                &[&[1, 8][..], &wifi[2..]].concat(),
+            ),
+            vec!["capwap"],
+        ),
+        ("L2TP", 1, in_udp(1_701, &[0, 2, 0, 1, 0, 7, 0xff, 3, 0, 0x21], &inner), vec!["l2tp:7"]),
+        (
+            "L2TP with everything",
+            1,
+            in_udp(1_701, &[0x4a, 2, 0, 0, 0, 1, 0, 7, 0, 1, 0, 0, 0, 2, 9, 9, 0x21], &inner),
+            vec!["l2tp:7"],
+        ),
+        (
+            "NSH",
+            1,
+            ethernet(0x894f, &[&[0x0f, 0xc6, 1, 1, 0, 0, 9, 7][..], &[0; 16], &inner].concat()),
+            vec!["nsh:9"],
+        ),
+        (
+            "NSH in VXLAN-GPE",
+            1,
+            in_udp(4_790, &[0x0c, 0, 0, 4, 0, 0, 1, 0, 0x0f, 0xc2, 2, 3, 0, 0, 9, 7], &frame),
+            vec!["vxlan:1", "nsh:9"],
+        ),
     ]
 }
 
