@@ -14,6 +14,8 @@ mod frames;
 mod links;
 #[path = "../fuzz/entries/manifests.rs"]
 mod manifests;
+#[path = "../fuzz/entries/part.rs"]
+mod part;
 #[path = "common/random.rs"]
 #[allow(dead_code, reason = "each test takes the kinds of numbers that it needs")]
 mod random;
@@ -22,6 +24,8 @@ mod random;
 mod seeds;
 #[path = "common/streams.rs"]
 mod streams;
+#[path = "../fuzz/entries/tunnels.rs"]
+mod tunnels;
 
 use random::Random;
 use std::path::Path;
@@ -71,8 +75,13 @@ fn hold(entry: &str, mutations: usize, run: fn(&[u8])) {
 }
 
 #[test]
-fn containers_link_layers_and_tunnels_stand_whatever_comes() {
+fn containers_and_link_layers_stand_whatever_comes() {
     hold("captures", 20_000, captures::run);
+}
+
+#[test]
+fn tunnels_stand_whatever_comes() {
+    hold("tunnels", 20_000, tunnels::run);
 }
 
 #[test]

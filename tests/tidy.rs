@@ -149,6 +149,7 @@ fn every_link_type_tunnel_and_detector_is_fuzzed() {
     // Seeds are taken from the same lists as the tests: each wrapping, each detector's conversations.
     let seeds = read("fuzz/entries/seeds.rs");
     assert!(seeds.contains("frames::wrapped()") && seeds.contains("DETECTORS.iter()"));
+    assert!(read("fuzz/entries/tunnels.rs").contains("wrapped().into_iter().chain(wrapped_6())"));
     assert!(read("fuzz/entries/detectors.rs").contains("DETECTORS[only"));
     let shown = read("tests/common/frames.rs");
     let names = read("src/capture/packet.rs");

@@ -3,13 +3,30 @@
 //!
 //! The first byte chooses: a file as it stands (0), or packets of a link type of the table, each with
 //! two bytes of length and one that says how much of it was cut, how late it came and where it was met.
+//! `WATERTIGHT_PART` keeps to `pcap` or `pcapng` (a file), `link-276` (a link type), or `merged`.
 //! Whatever comes, nothing may panic or hang, and no packet may be counted twice.
 
 use super::links::LINKS;
+use super::part;
 use watertight::analysis::{self, NamedCapture};
 use watertight::inventory::Inventory;
 
 pub fn run(data: &[u8]) {
+    let [choice, rest @ ..] = data else { return };
+    let choice = match part::only() {
+        None => *choice,
+        Some("pcap" | "pcapng") => 0,
+        Some("merged") => *choice | 128,
+        Some(part) => {
+            let link = |link: &u32| part == format!("link-{link}");
+            (LINKS.len() + LINKS.iter().position(link).expect("a part")) as u8
+        }
+    };
+    whatever(&[&[choice], rest].concat());
+}
+
+/// The same for any input, whichever part is asked for.
+pub fn whatever(data: &[u8]) {
     let [choice, rest @ ..] = data else { return };
     let files = match usize::from(*choice) {
         0 => vec![rest.to_vec()],

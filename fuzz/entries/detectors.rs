@@ -1,21 +1,17 @@
 //! One entry for every detector: the table says which ones there are.
 //!
 //! The first bytes of an input choose a detector, the transport, a port and where the caller's part
-//! ends; `WATERTIGHT_DETECTOR=tls` keeps to one. Whatever comes, nothing may panic, hang, or call
+//! ends; `WATERTIGHT_PART=tls` keeps to one. Whatever comes, nothing may panic, hang, or call
 //! random bytes encrypted without a handshake.
 
-use std::sync::OnceLock;
+use super::part;
 use watertight::capture::{Handshake, StreamStart, Transport};
 use watertight::protocol::{DETECTORS, Seen, judge};
 
-static ONLY: OnceLock<Option<usize>> = OnceLock::new();
-
 pub fn run(data: &[u8]) {
     let [choice, shape, port, split_high, split_low, rest @ ..] = data else { return };
-    let only = *ONLY.get_or_init(|| {
-        let name = std::env::var("WATERTIGHT_DETECTOR").ok()?;
-        Some(DETECTORS.iter().position(|d| d.name() == name).expect("the name of a detector"))
-    });
+    let only = part::only()
+        .map(|name| DETECTORS.iter().position(|d| d.name() == name).expect("the name of a detector"));
     let detector = DETECTORS[only.unwrap_or(usize::from(*choice) % DETECTORS.len())];
     let transport = match shape & 3 {
         0 | 1 => Transport::Tcp,

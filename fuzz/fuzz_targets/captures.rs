@@ -6,5 +6,7 @@
 mod captures;
 #[path = "../entries/links.rs"]
 mod links;
+#[path = "../entries/part.rs"]
+mod part;
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| captures::run(data));

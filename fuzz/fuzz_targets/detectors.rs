@@ -4,5 +4,7 @@
 
 #[path = "../entries/detectors.rs"]
 mod detectors;
+#[path = "../entries/part.rs"]
+mod part;
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| detectors::run(data));
