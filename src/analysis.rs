@@ -15,7 +15,9 @@ use crate::graph::{AllowedGraph, KeptAlike, MeshMode, Notes};
 use crate::inventory;
 pub use crate::inventory::{Inventory, Tenancy, Workload, merged};
 use crate::model::{Document, Gap, Origin, Problem, SnapshotHead, WantedKind};
-use crate::observed::{self, Directory, Follower, Names, Observed, ObservedFlow, Party, Watch, Witness};
+use crate::observed::{
+    self, Call, Directory, Follower, Names, Observed, ObservedFlow, Party, Watch, Witness,
+};
 use crate::policy::{self, Dataplane, DataplaneKind, RuleSet};
 pub use standing::Standing;
 use std::collections::{BTreeMap, BTreeSet};
@@ -345,7 +347,7 @@ pub fn attributed(mut flows: Vec<ObservedFlow>, directory: &Directory<'_>) -> Ve
 
 /// Learns the names that a flow gives to addresses outside.
 pub fn learn(names: &mut Names, seen: &ObservedFlow, directory: &Directory<'_>) {
-    names.learn(&seen.detection, seen.flow.responder.ip, |address| is_nameless(directory, address));
+    names.learn(&seen.detection, Call::from(&seen.flow), |address| is_nameless(directory, address));
 }
 
 /// Whether no object gives a name to an address.

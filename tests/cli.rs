@@ -57,6 +57,31 @@ fn without_paths_there_is_a_hint_and_exit_code_two() {
 }
 
 #[test]
+fn a_format_without_such_a_report_is_refused_before_anything_is_read() {
+    // Nothing of this exists: whoever read first would say so.
+    let commands: [(&[&str], &str, &str); 8] = [
+        (&["flows", "nowhere.pcap", "-f", "markdown"], "markdown", "text, json, dot, csv, svg"),
+        (&["flows", "nowhere.pcap", "--report", "sarif=x"], "sarif", "text, json, dot, csv, svg"),
+        (&["capture", "-i", "nowhere", "-f", "markdown"], "markdown", "text, json, dot, csv, svg"),
+        (&["capture", "-i", "nowhere", "--report", "sarif=x"], "sarif", "text, json, dot, csv, svg"),
+        (&["check", "nowhere", "-f", "dot"], "dot", "text, markdown, json, sarif, csv"),
+        (&["graph", "nowhere", "-f", "sarif"], "sarif", "text, json, dot, csv, svg"),
+        (&["explain", "a/b", "c/d", "nowhere", "-f", "csv"], "csv", "text, json"),
+        (&["diff", "nowhere", "nowhere", "-f", "csv"], "csv", "text, markdown, json, sarif, dot, svg"),
+    ];
+    for (arguments, format, possible) in commands {
+        let output = run(arguments);
+        let errors = said(&output);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert!(errors.starts_with(&format!("error: the format {format} has no ")), "{errors}");
+        assert!(errors.ends_with(&format!("hint: one of {possible}\n")), "{errors}");
+        assert!(output.stdout.is_empty());
+    }
+    let output = run(&["check", "nowhere", "-f", "svg"]);
+    assert!(said(&output).contains("the format svg has no review report"), "{}", said(&output));
+}
+
+#[test]
 fn a_broken_document_is_named_with_its_line_and_the_rest_is_reviewed() {
     let broken = format!("{OPEN}---\nkind: [\n");
     let folder = folder(&[("all.yaml", broken.as_bytes())]);

@@ -5,7 +5,7 @@ mod common;
 use watertight::analysis::{self, Analysis};
 use watertight::observed::NamedBy;
 use watertight::policy::Dataplane;
-use watertight::report::flow_line;
+use watertight::report::{FORMATS, GraphOptions, View, ViewKind, flow_line};
 
 /// A capture of raw IP packets, a second apart.
 fn capture(packets: &[Vec<u8>]) -> Vec<u8> {
@@ -82,8 +82,87 @@ fn dns_answers_and_hosts_name_the_addresses_of_later_flows() {
 }
 
 #[test]
+fn a_name_that_a_flow_said_or_its_client_was_told_is_its_own_and_nodes_have_all() {
+    let name = |at: &str| format!("\x03{at}\x07example\x03com\0").into_bytes();
+    let address = [203, 0, 113, 9];
+    let told = |client: [u8; 4], at: &str| {
+        let question = [&name(at)[..], &[0, 1, 0, 1]].concat();
+        let record = [&[0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4][..], &address].concat();
+        let asked = [&[0x12, 0x34, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0][..], &question].concat();
+        let answer = [&[0x12, 0x34, 0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, 0][..], &question, &record].concat();
+        let port = 30_000 + u16::from(at.as_bytes()[2]);
+        [udp((client, port), RESOLVER, &asked), udp(RESOLVER, (client, port), &answer)]
+    };
+    let called = |client: [u8; 4], port: u16, host: &str| {
+        let request = format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n");
+        let (from, to) = ((client, port), (address, 80));
+        let opened = tcp(from, to, 1, 2, b"");
+        if host.is_empty() { vec![opened] } else { vec![opened, tcp(from, to, 2, 16, request.as_bytes())] }
+    };
+    let (one, two, three) = ([10, 0, 0, 1], [10, 0, 0, 2], [10, 0, 0, 3]);
+    let packets = [
+        told(one, "aaa").to_vec(),
+        called(one, 41_001, ""),
+        told(one, "bbb").to_vec(),
+        told(two, "ccc").to_vec(),
+        called(one, 41_002, ""),
+        called(two, 41_003, ""),
+        called(two, 41_004, "ddd.example.com"),
+        called(three, 41_005, ""),
+    ]
+    .concat();
+    let analysis = analysis::declared(&[], Dataplane::kubernetes());
+    let file = capture(&packets);
+    for workers in [1, 3] {
+        let captures: Vec<analysis::NamedCapture<'_>> =
+            vec![("test".to_owned(), Box::new(std::io::Cursor::new(file.clone())))];
+        let (observed, errors) = analysis::observe(captures, &analysis.inventory, workers);
+        assert!(errors.is_empty(), "{errors:?}");
+        let analysis = analysis::reviewed(analysis::declared(&[], Dataplane::kubernetes()), observed);
+        let written = |wanted: &str| {
+            let format = FORMATS.iter().find(|format| format.name() == wanted).expect("a format");
+            let mut out = Vec::new();
+            format.write(&View::Flows(&analysis), &mut out).expect("a report");
+            String::from_utf8(out).expect("text")
+        };
+        let records = written("json");
+        for (port, name, by) in [
+            (41_001, "aaa", "dns-answer"),
+            (41_002, "bbb", "dns-answer"),
+            (41_003, "ccc", "dns-answer"),
+            (41_004, "ddd", "http-host"),
+            // Nobody told this client anything: the best name that the address has.
+            (41_005, "ddd", "http-host"),
+        ] {
+            let record = records.lines().find(|line| line.contains(&format!("\"port\":{port}")));
+            let named = format!(r#""port":80,"name":"{name}.example.com","named_by":"{by}""#);
+            assert!(record.is_some_and(|line| line.contains(&named)), "{named}: {record:?}");
+        }
+        assert!(written("csv").contains("41001,aaa.example.com (203.0.113.9),203.0.113.9,80"));
+        assert!(written("dot").contains("aaa.example.com, bbb.example.com and 2 more (203.0.113.9)"));
+    }
+}
+
+#[test]
+fn a_format_can_write_what_its_table_says_and_nothing_else() {
+    let analysis = observed();
+    let options = GraphOptions::default();
+    let views = [
+        (ViewKind::Review, View::Review(&analysis)),
+        (ViewKind::Graph, View::Graph(&analysis, &options)),
+        (ViewKind::Flows, View::Flows(&analysis)),
+        (ViewKind::Potential, View::Potential(&analysis, &options)),
+    ];
+    for format in FORMATS {
+        for (kind, view) in &views {
+            let written = format.write(view, &mut Vec::new());
+            assert_eq!(written.is_ok(), format.writes().contains(kind), "{} {kind:?}", format.name());
+        }
+    }
+}
+
+#[test]
 fn records_and_drawings_show_the_name_and_what_it_rests_on() {
-    use watertight::report::{FORMATS, View};
     let analysis = observed();
     let written = |wanted: &str| {
         let format = FORMATS.iter().find(|format| format.name() == wanted).expect("a format");

@@ -7,7 +7,7 @@ use crate::check::{CHECKS, Severity};
 use crate::contract::{Date, Known};
 use crate::model::closest;
 use crate::policy::{Dataplane, DataplaneKind, Found};
-use crate::report::{self, FORMATS, Format};
+use crate::report::{self, FORMATS, Format, ViewKind};
 use crate::source::LiveOptions;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -29,6 +29,24 @@ pub enum Drawing {
     AsText,
     /// Graphviz makes an SVG of it.
     Svg,
+}
+
+/// All reports that were asked for, of a command that writes one kind: a format that has no such
+/// report is refused before anything is read.
+pub fn targets_for(common: &Common, kind: ViewKind) -> Result<Vec<Target>, Failure> {
+    let all = targets(common)?;
+    let refused = all.iter().find(|target| !target.format.writes().contains(&kind));
+    let Some(Target { format, drawing, .. }) = refused else { return Ok(all) };
+    let can = FORMATS.iter().filter(|format| format.writes().contains(&kind)).map(|format| format.name());
+    let drawn = kinds_of("dot").contains(&kind).then_some("svg");
+    let names: Vec<&str> = can.chain(drawn).collect();
+    let asked = if *drawing == Drawing::Svg { "svg" } else { format.name() };
+    Err(Failure::usage(report::has_none(asked, kind), format!("one of {}", names.join(", "))))
+}
+
+/// What a format can write; nothing where there is no such format.
+fn kinds_of(name: &str) -> &'static [ViewKind] {
+    FORMATS.iter().find(|format| format.name() == name).map_or(&[], |format| format.writes())
 }
 
 /// All reports that were asked for; the default format goes to standard output.

@@ -15,7 +15,7 @@ pub use attribute::{Directory, attribute};
 pub use flows::{Around, Flows, Kept, SharedNumber, Stored};
 pub use legs::join;
 pub use live::{Follower, Glance, Watch};
-pub use names::{NamedBy, Names};
+pub use names::{Call, NamedBy, Names};
 pub use stretch::{Stretch, WhyInside, leave_open};
 pub use witness::Witness;
 

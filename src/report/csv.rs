@@ -1,7 +1,7 @@
 //! Comma-separated values for spreadsheets (RFC 4180).
 
 use super::names::{end_name, time_text, traffic_text, transport_name};
-use super::{Format, View, What, exposure, party_name, unsupported};
+use super::{Format, View, ViewKind, What, called_name, exposure, party_name, unsupported};
 use crate::graph;
 use std::io::{self, Write};
 
@@ -15,6 +15,10 @@ impl Format for Csv {
 
     fn summary(&self) -> &'static str {
         "for spreadsheets"
+    }
+
+    fn writes(&self) -> &'static [ViewKind] {
+        &[ViewKind::Review, ViewKind::Graph, ViewKind::Flows]
     }
 
     fn write(&self, view: &View<'_>, out: &mut dyn Write) -> io::Result<()> {
@@ -77,7 +81,7 @@ impl Format for Csv {
                             &party_name(analysis, &seen.initiator, f.initiator.ip),
                             &f.initiator.ip.to_string(),
                             &f.initiator.port.to_string(),
-                            &party_name(analysis, &seen.responder, f.responder.ip),
+                            &called_name(analysis, &seen),
                             &f.responder.ip.to_string(),
                             &f.responder.port.to_string(),
                             &transport_name(f),

@@ -4,7 +4,7 @@
 //! folded to namespaces, and the drawing says so.
 
 use super::names::traffic_text;
-use super::{By, Format, GraphOptions, View, What, exposure, party_name, unsupported};
+use super::{By, Format, GraphOptions, View, ViewKind, What, exposure, party_name, unsupported};
 use crate::analysis::Analysis;
 use crate::exposure::{Access, Tls};
 use crate::graph::{self, End};
@@ -32,6 +32,10 @@ impl Format for Dot {
 
     fn summary(&self) -> &'static str {
         "Graphviz, for drawings (svg where Graphviz is installed)"
+    }
+
+    fn writes(&self) -> &'static [ViewKind] {
+        &[ViewKind::Graph, ViewKind::Flows, ViewKind::Diff]
     }
 
     fn write(&self, view: &View<'_>, out: &mut dyn Write) -> io::Result<()> {

@@ -3,10 +3,11 @@
 //! What flows share, verdicts and what is around them, is put into words once and copied.
 
 use super::line::Line;
-use super::names::observed_name;
+use super::names::{caller_name, observed_name};
 use crate::analysis::Analysis;
 use crate::observed::{
-    Around, Detection, Flow, FlowEnd, Kept, Leg, ObservedFlow, Party, Place, SharedNumber, Stored, Transport,
+    Around, Call, Detection, Flow, FlowEnd, Kept, Leg, NamedBy, ObservedFlow, Party, Place, SharedNumber,
+    Stored, Transport,
 };
 use std::borrow::Cow;
 use std::io::{self, Write};
@@ -88,7 +89,7 @@ impl Surroundings {
 
 /// The record of a flow that shares its verdict with others.
 fn shared(line: &mut Line, analysis: &Analysis, kept: &Kept<'_>, said: &mut Said) {
-    ends(line, analysis, &kept.flow, [kept.initiator, kept.responder]);
+    ends(line, analysis, &kept.flow, kept.detection, [kept.initiator, kept.responder]);
     let words = said.verdicts.of(kept.verdict, |words| {
         words.clear();
         verdict(words, kept.detection);
@@ -112,7 +113,7 @@ fn shared(line: &mut Line, analysis: &Analysis, kept: &Kept<'_>, said: &mut Said
 /// The record of a flow that stands by itself.
 fn whole(line: &mut Line, analysis: &Analysis, seen: &ObservedFlow) {
     let flow = &seen.flow;
-    ends(line, analysis, flow, [&seen.initiator, &seen.responder]);
+    ends(line, analysis, flow, &seen.detection, [&seen.initiator, &seen.responder]);
     verdict(line, &seen.detection);
     counts(line, flow);
     texts(line, &flow.via);
@@ -126,11 +127,19 @@ fn whole(line: &mut Line, analysis: &Analysis, seen: &ObservedFlow) {
 }
 
 /// From the beginning of a record to its transport.
-fn ends(line: &mut Line, analysis: &Analysis, flow: &Flow, [initiator, responder]: [&Party; 2]) {
+fn ends(
+    line: &mut Line,
+    analysis: &Analysis,
+    flow: &Flow,
+    detection: &Detection,
+    [initiator, responder]: [&Party; 2],
+) {
     line.put("{\"schema\":\"watertight/flow/v1\",\"initiator\":{\"ip\":\"");
-    end(line, analysis, flow.initiator, initiator);
+    let name = caller_name(analysis, initiator, flow.initiator.ip);
+    end(line, analysis, flow.initiator, initiator, name);
     line.put("},\"responder\":{\"ip\":\"");
-    end(line, analysis, flow.responder, responder);
+    let name = observed_name(analysis, responder, detection, Call::from(flow));
+    end(line, analysis, flow.responder, responder, name);
     line.put("},\"transport\":\"");
     match flow.transport {
         Transport::Tcp => line.put("TCP"),
@@ -221,13 +230,19 @@ fn legs(line: &mut Line, legs: &[Leg]) {
 }
 
 /// An end from its address on: the port, and who that is, where anybody said.
-fn end(line: &mut Line, analysis: &Analysis, end: FlowEnd, party: &Party) {
+fn end(
+    line: &mut Line,
+    analysis: &Analysis,
+    end: FlowEnd,
+    party: &Party,
+    observed: Option<(Cow<'_, str>, NamedBy)>,
+) {
     line.address(end.ip);
     line.put("\",\"port\":");
     line.number(u64::from(end.port));
-    if let Some((name, by)) = observed_name(analysis, party, end.ip) {
+    if let Some((name, by)) = observed {
         line.put(",\"name\":");
-        line.text(name);
+        line.text(&name);
         line.put(",\"named_by\":\"");
         line.put(by.word());
         line.put("\"");

@@ -1,7 +1,7 @@
 //! JSON, as `docs/reference/json.md` promises it to programs; additions only.
 
 use super::names::{bend_word, end_name, fingerprint, is_all_ports, segment_sizes};
-use super::{Format, GraphOptions, View, What, exposure, flow_record, outbound};
+use super::{Format, GraphOptions, View, ViewKind, What, exposure, flow_record, outbound};
 use crate::analysis::{Analysis, SecondaryNetwork};
 use crate::check::{CHECKS, Excepted, Finding};
 use crate::contract::{Kind, SegmentInfo};
@@ -22,6 +22,10 @@ impl Format for Json {
 
     fn summary(&self) -> &'static str {
         "for programs; flows as JSON Lines"
+    }
+
+    fn writes(&self) -> &'static [ViewKind] {
+        ViewKind::ALL
     }
 
     fn write(&self, view: &View<'_>, out: &mut dyn Write) -> io::Result<()> {

@@ -1,7 +1,7 @@
 //! Markdown for a comment on a pull request.
 
 use super::names::{bend_word, justification, origin_text, place_text, segment_lines};
-use super::{Format, View, protection, text, unsupported};
+use super::{Format, View, ViewKind, protection, text, unsupported};
 use crate::analysis::Analysis;
 use std::io::{self, Write};
 
@@ -15,6 +15,10 @@ impl Format for Markdown {
 
     fn summary(&self) -> &'static str {
         "for a pull-request comment"
+    }
+
+    fn writes(&self) -> &'static [ViewKind] {
+        &[ViewKind::Review, ViewKind::Diff, ViewKind::Drift]
     }
 
     fn write(&self, view: &View<'_>, out: &mut dyn Write) -> io::Result<()> {

@@ -26,7 +26,7 @@ mod words;
 
 pub use exposure::{dead_end_line, exposure_line};
 pub use json::fingerprint_of;
-pub use names::{flow_line, party_name, time_text as moment};
+pub use names::{called_name, flow_line, party_name, time_text as moment};
 pub use text::{finding as finding_text, headline, not_known};
 pub use told::{finding_line, gap_line};
 
@@ -48,11 +48,51 @@ pub trait Format: Sync {
     fn name(&self) -> &'static str;
     /// One line on what it is for.
     fn summary(&self) -> &'static str;
+    /// What it can write: what it is asked for besides is `Unsupported`.
+    fn writes(&self) -> &'static [ViewKind];
     /// Writes in this format.
     ///
     /// # Errors
     /// Those of the writer, and `Unsupported` where the format has no such report.
     fn write(&self, view: &View<'_>, out: &mut dyn Write) -> io::Result<()>;
+}
+
+/// The kinds of reports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ViewKind {
+    Review,
+    Graph,
+    Flows,
+    Explain,
+    Potential,
+    Diff,
+    Drift,
+}
+
+impl ViewKind {
+    /// All of them.
+    pub const ALL: &[ViewKind] = &[
+        ViewKind::Review,
+        ViewKind::Graph,
+        ViewKind::Flows,
+        ViewKind::Explain,
+        ViewKind::Potential,
+        ViewKind::Diff,
+        ViewKind::Drift,
+    ];
+
+    /// In a word, as in "has no flow report".
+    pub fn word(self) -> &'static str {
+        match self {
+            ViewKind::Review => "review",
+            ViewKind::Graph => "graph",
+            ViewKind::Flows => "flow",
+            ViewKind::Explain => "explain",
+            ViewKind::Potential => "potential",
+            ViewKind::Diff => "diff",
+            ViewKind::Drift => "drift",
+        }
+    }
 }
 
 /// What is to be written.
@@ -74,16 +114,16 @@ pub enum View<'a> {
 }
 
 impl View<'_> {
-    /// What is to be written, in a word.
-    fn kind(&self) -> &'static str {
+    /// Which kind of report it is.
+    fn kind(&self) -> ViewKind {
         match self {
-            View::Review(_) => "review",
-            View::Graph(..) => "graph",
-            View::Flows(_) => "flow",
-            View::Explain(..) => "explain",
-            View::Potential(..) => "potential",
-            View::Diff(_) => "diff",
-            View::Drift(_) => "drift",
+            View::Review(_) => ViewKind::Review,
+            View::Graph(..) => ViewKind::Graph,
+            View::Flows(_) => ViewKind::Flows,
+            View::Explain(..) => ViewKind::Explain,
+            View::Potential(..) => ViewKind::Potential,
+            View::Diff(_) => ViewKind::Diff,
+            View::Drift(_) => ViewKind::Drift,
         }
     }
 }
@@ -136,8 +176,12 @@ pub const FORMATS: &[&dyn Format] =
     &[&text::Text, &markdown::Markdown, &json::Json, &sarif::Sarif, &dot::Dot, &csv::Csv];
 
 /// Says that a format has no such report.
-fn unsupported(format: &str, report: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::Unsupported, format!("the format {format} has no {report} report"))
+pub fn has_none(format: &str, report: ViewKind) -> String {
+    format!("the format {format} has no {} report", report.word())
+}
+
+fn unsupported(format: &str, report: ViewKind) -> io::Error {
+    io::Error::new(io::ErrorKind::Unsupported, has_none(format, report))
 }
 
 #[cfg(test)]

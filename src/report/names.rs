@@ -5,9 +5,10 @@ use crate::analysis::Analysis;
 use crate::contract::{Exception, Kind, SegmentInfo};
 use crate::graph::{Dataplane, DataplaneKind, End, Found};
 use crate::model::{AddressRange, AddressSet, Bend, Origin, TrafficSet};
+use crate::observed::{Call, Detection, NamedBy, ObservedFlow, Party};
 use crate::observed::{Flow, Transport};
-use crate::observed::{NamedBy, ObservedFlow, Party};
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 /// The name of an end of a connection: `ns/Kind/name` or `ip:first-last`.
@@ -19,9 +20,27 @@ pub(super) fn end_name(analysis: &Analysis, end: &End) -> String {
     }
 }
 
-/// The name of an end of a flow; outside addresses are named by themselves, in front of them the
-/// network that the contract declares, or else the name that flows gave them.
+/// The name of who stands behind an address; outside addresses are named by themselves, in front of
+/// them the network that the contract declares, or else the names that flows gave them.
 pub fn party_name(analysis: &Analysis, party: &Party, address: IpAddr) -> String {
+    let observed = || is_nameless(analysis, party, address).then(|| all_names(analysis, address)).flatten();
+    with_name(analysis, party, address, observed)
+}
+
+/// The name of whom a flow calls: as [`party_name`], with the one name that belongs to this flow.
+pub fn called_name(analysis: &Analysis, seen: &ObservedFlow) -> String {
+    let (party, call) = (&seen.responder, Call::from(&seen.flow));
+    let observed =
+        || observed_name(analysis, party, &seen.detection, call).map(|(name, _)| name.into_owned());
+    with_name(analysis, party, call.server, observed)
+}
+
+fn with_name(
+    analysis: &Analysis,
+    party: &Party,
+    address: IpAddr,
+    observed: impl FnOnce() -> Option<String>,
+) -> String {
     let name = party.name(&analysis.inventory, address);
     let known = match party {
         Party::Outside | Party::Unknown | Party::Unsettled(_) => network_name(analysis, address),
@@ -31,9 +50,25 @@ pub fn party_name(analysis: &Analysis, party: &Party, address: IpAddr) -> String
         Party::Unsettled(why) => format!("{name} ({})", why.why()),
         _ => name,
     };
-    match (known, observed_name(analysis, party, address)) {
-        (Some(known), _) | (None, Some((known, _))) => format!("{known} ({name})"),
-        (None, None) => name,
+    match known.map(str::to_owned).or_else(observed) {
+        Some(known) => format!("{known} ({name})"),
+        None => name,
+    }
+}
+
+/// Names of one address that are written out; the others are counted.
+const WRITTEN_OUT: usize = 2;
+
+/// All names of an address in one phrase, sorted: `a.example, b.example and 3 more`.
+fn all_names(analysis: &Analysis, address: IpAddr) -> Option<String> {
+    let known = &analysis.observed.names;
+    let names: BTreeSet<&str> = known.of(address).map(|(_, name)| name).collect();
+    let first: Vec<&str> = names.iter().take(WRITTEN_OUT).copied().collect();
+    let at_least = if known.is_crowded(address) { "at least " } else { "" };
+    match names.len() - first.len() {
+        _ if first.is_empty() => None,
+        0 => Some(first.join(", ")),
+        others => Some(format!("{} and {at_least}{others} more", first.join(", "))),
     }
 }
 
@@ -46,24 +81,40 @@ fn network_name(analysis: &Analysis, address: IpAddr) -> Option<&str> {
     analysis.contract.network_of(&single)
 }
 
-/// The name that flows gave to an address outside, and what it rests on.
+/// The name by which a flow called an address outside, and what it rests on.
 pub(super) fn observed_name<'a>(
     analysis: &'a Analysis,
     party: &Party,
+    detection: &'a Detection,
+    call: Call,
+) -> Option<(Cow<'a, str>, NamedBy)> {
+    let nameless = is_nameless(analysis, party, call.server);
+    nameless.then(|| analysis.observed.names.of_flow(detection, call)).flatten()
+}
+
+/// The name of an address outside that opened a flow, and what it rests on.
+pub(super) fn caller_name<'a>(
+    analysis: &'a Analysis,
+    party: &Party,
     address: IpAddr,
-) -> Option<(&'a str, NamedBy)> {
-    // What the user declared goes before what somebody said on the wire.
-    let nameless = || network_name(analysis, address).is_none();
-    let outside = matches!(party, Party::Outside | Party::Unknown) && nameless();
-    outside.then(|| analysis.observed.names.best(address)).flatten()
+) -> Option<(Cow<'a, str>, NamedBy)> {
+    let nameless = is_nameless(analysis, party, address);
+    let best = nameless.then(|| analysis.observed.names.best(address)).flatten();
+    best.map(|(name, by)| (name.into(), by))
+}
+
+/// Whether nobody declared who an address is: that goes before what somebody said on the wire.
+fn is_nameless(analysis: &Analysis, party: &Party, address: IpAddr) -> bool {
+    matches!(party, Party::Outside | Party::Unknown) && network_name(analysis, address).is_none()
 }
 
 /// What is known of the addresses that a subject names, a sentence each.
 pub(super) fn named_addresses(analysis: &Analysis, subject: &str) -> Vec<String> {
     let addresses = subject.split(' ').filter_map(|word| word.parse::<IpAddr>().ok());
     let named = addresses.filter_map(|address| {
-        let (name, by) = analysis.observed.names.best(address)?;
-        Some(format!("{address} is {name}, by {}", evidence(by)))
+        let kinds: BTreeSet<NamedBy> = analysis.observed.names.of(address).map(|(by, _)| by).collect();
+        let kinds: Vec<&str> = kinds.into_iter().map(evidence).collect();
+        Some(format!("{address} is {}, by {}", all_names(analysis, address)?, kinds.join(" and ")))
     });
     named.collect()
 }
@@ -80,7 +131,7 @@ fn evidence(by: NamedBy) -> &'static str {
 pub fn flow_line(analysis: &Analysis, seen: &ObservedFlow) -> String {
     let flow = &seen.flow;
     let from = party_name(analysis, &seen.initiator, flow.initiator.ip);
-    let to = party_name(analysis, &seen.responder, flow.responder.ip);
+    let to = called_name(analysis, seen);
     let detection = &seen.detection;
     format!(
         "{from} -> {to} {}/{} {} {} ({}), {} packets, {} bytes",

@@ -2,7 +2,7 @@
 
 use super::json::fingerprint_of;
 use super::names::justification;
-use super::{Format, View, unsupported};
+use super::{Format, View, ViewKind, unsupported};
 use crate::analysis::Analysis;
 use crate::check::{CHECKS, Check, Excepted, Finding, Severity};
 use crate::model::Origin;
@@ -20,6 +20,10 @@ impl Format for Sarif {
 
     fn summary(&self) -> &'static str {
         "SARIF 2.1.0, for code-scanning views"
+    }
+
+    fn writes(&self) -> &'static [ViewKind] {
+        &[ViewKind::Review, ViewKind::Diff, ViewKind::Drift]
     }
 
     fn write(&self, view: &View<'_>, out: &mut dyn Write) -> io::Result<()> {

@@ -4,7 +4,7 @@ use super::names::{
     bend_word, dataplane_text, end_name, justification, named_addresses, origin_text, segment_lines,
     traffic_text,
 };
-use super::{Format, GraphOptions, View, What, exposure, flow_line, protection};
+use super::{Format, GraphOptions, View, ViewKind, What, exposure, flow_line, protection};
 use crate::analysis::Analysis;
 use crate::check::{Finding, Severity};
 use crate::graph;
@@ -23,6 +23,10 @@ impl Format for Text {
 
     fn summary(&self) -> &'static str {
         "for people, the default"
+    }
+
+    fn writes(&self) -> &'static [ViewKind] {
+        ViewKind::ALL
     }
 
     fn write(&self, view: &View<'_>, out: &mut dyn Write) -> io::Result<()> {

@@ -9,7 +9,7 @@ use crate::cli::{Failure, settings};
 use crate::model::Problem;
 use crate::observed::Directory;
 use crate::policy::Dataplane;
-use crate::report::{self, View};
+use crate::report::{self, View, ViewKind};
 use crate::source::{self, GoesOn, Live, LiveCounters};
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
@@ -25,7 +25,8 @@ const GLANCE: Duration = Duration::from_millis(50);
 
 /// Captures until the time, the count or a signal ends it; what is known is told as it comes.
 pub(super) fn run(session: &mut Session, args: &CaptureLive) -> Result<ExitCode, Failure> {
-    let targets = settings::targets(&session.common)?;
+    let kind = if args.reviews() { ViewKind::Review } else { ViewKind::Flows };
+    let targets = settings::targets_for(&session.common, kind)?;
     let rotation = Rotation::parse(&args.rotate).ok_or_else(|| {
         let message = format!("--rotate {:?} is neither a size nor a time", args.rotate);
         Failure::usage(message, "100MB, 64KiB, 5m, 1h")

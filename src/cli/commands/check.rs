@@ -2,13 +2,14 @@
 
 use super::{Session, need_input};
 use crate::analysis;
-use crate::cli::Failure;
 use crate::cli::args::Check;
-use crate::report::View;
+use crate::cli::{Failure, settings};
+use crate::report::{View, ViewKind};
 use std::process::ExitCode;
 
 /// Reads, reviews, reports; the exit code says whether there are findings.
 pub(super) fn run(session: &mut Session, args: &Check) -> Result<ExitCode, Failure> {
+    settings::targets_for(&session.common, ViewKind::Review)?;
     if args.snapshot.is_empty() {
         need_input(&session.common, &args.paths)?;
     }

@@ -5,13 +5,14 @@ use crate::analysis;
 use crate::cli::args::{Diff, FailOn};
 use crate::cli::{Failure, settings};
 use crate::policy::{self, Dataplane, Found};
-use crate::report::View;
 use crate::report::diff::Comparison;
+use crate::report::{View, ViewKind};
 use crate::source::Reading;
 use std::process::ExitCode;
 
 /// Reads both versions, compares, reports; 1 where something opens, by `--fail-on`.
 pub(super) fn run(session: &mut Session, args: &Diff) -> Result<ExitCode, Failure> {
+    settings::targets_for(&session.common, ViewKind::Diff)?;
     if session.common.cluster {
         let hint = "`watertight drift manifests/ --cluster` compares manifests with the cluster";
         return Err(Failure::usage("diff compares two versions of manifests", hint));

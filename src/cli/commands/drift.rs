@@ -6,13 +6,13 @@ use crate::cli::args::{Drift, FailOn};
 use crate::cli::{Failure, settings};
 use crate::observed::Observed;
 use crate::report::diff::Comparison;
-use crate::report::{View, drift};
+use crate::report::{View, ViewKind, drift};
 use crate::source::Reading;
 use std::process::ExitCode;
 
 /// Reads both sides, compares, reports; 1 where something opens, by `--fail-on`.
 pub(super) fn run(session: &mut Session, args: &Drift) -> Result<ExitCode, Failure> {
-    settings::targets(&session.common)?;
+    settings::targets_for(&session.common, ViewKind::Drift)?;
     let hint = "watertight drift manifests/ --cluster, or --snapshot FILE";
     if args.paths.is_empty() {
         return Err(Failure::usage("nothing is declared: no manifests were named", hint));

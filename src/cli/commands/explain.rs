@@ -2,16 +2,17 @@
 
 use super::{Session, need_input};
 use crate::cli::args::Explain;
-use crate::cli::{Failure, ends};
+use crate::cli::{Failure, ends, settings};
 use crate::graph;
 use crate::model::TrafficSet;
-use crate::report::View;
 use crate::report::explain::{Answer, Case};
+use crate::report::{View, ViewKind};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Answers one question about two ends; 0 where something passes, 1 where nothing does.
 pub(super) fn run(session: &mut Session, args: &Explain) -> Result<ExitCode, Failure> {
+    settings::targets_for(&session.common, ViewKind::Explain)?;
     let asked = args.rest.first().and_then(|text| ends::traffic(text));
     let paths: Vec<PathBuf> =
         args.rest.iter().skip(usize::from(asked.is_some())).map(PathBuf::from).collect();

@@ -5,11 +5,12 @@ use crate::analysis;
 use crate::cli::args::Flows;
 use crate::cli::{Failure, settings};
 use crate::policy::Dataplane;
-use crate::report::View;
+use crate::report::{View, ViewKind};
 use std::process::ExitCode;
 
 /// Reads captures; with manifests, addresses get names.
 pub(super) fn run(session: &mut Session, args: &Flows) -> Result<ExitCode, Failure> {
+    settings::targets_for(&session.common, ViewKind::Flows)?;
     let nobody = args.manifests.is_empty() && args.snapshot.is_empty() && !session.common.cluster;
     let mut analysis = match nobody {
         true => {

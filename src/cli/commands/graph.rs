@@ -3,11 +3,13 @@
 use super::{Session, need_input};
 use crate::cli::args::{Graph, What};
 use crate::cli::{Failure, settings};
-use crate::report::View;
+use crate::report::{View, ViewKind};
 use std::process::ExitCode;
 
 /// Reads, builds and writes the graph; findings are not looked for.
 pub(super) fn run(session: &mut Session, args: &Graph) -> Result<ExitCode, Failure> {
+    let kind = if matches!(args.what, What::Potential) { ViewKind::Potential } else { ViewKind::Graph };
+    settings::targets_for(&session.common, kind)?;
     need_input(&session.common, &args.paths)?;
     if matches!(args.what, What::Observed | What::Overlay) && args.capture.is_empty() {
         return Err(Failure::usage("this needs a capture", "add --capture FILE"));
