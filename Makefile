@@ -3,11 +3,16 @@
 CARGO ?= cargo
 WORLD ?= fixtures/shop
 
-.PHONY: help demo test bench bench-capture bench-cluster bench-live install
+# minutes of processor time that fuzzing takes, and folders of captures whose packets it begins with
+MINUTES ?= 75
+CAPTURES ?=
+
+.PHONY: help demo test fuzz bench bench-capture bench-cluster bench-live install
 
 help:
 	@echo "make demo   build, review a bundled world, draw its graph into target/demo"
 	@echo "make test   install what the tests need, run them all"
+	@echo "make fuzz   every detector, container, link type and tunnel for its share of MINUTES=75 of processor time"
 	@echo "make bench  measure, and write docs/benchmarks.md"
 	@echo "make bench-cluster   the same for live clusters alone, against a real API server"
 	@echo "make bench-live   packets lost under a live load, of ours, tcpdump and dumpcap (needs root)"
@@ -28,6 +33,9 @@ test: install
 	@.ci/apiserver >/dev/null
 	$(CARGO) test --quiet --no-run
 	$(CARGO) test
+
+fuzz:
+	CAPTURES="$(CAPTURES)" fuzz/run $(MINUTES)
 
 bench: install bench-capture bench-cluster
 	$(CARGO) bench --bench policy
