@@ -142,9 +142,9 @@ impl Names {
         let names = self.known.entry(address).or_default();
         names.insert((by, name.to_owned()));
         // Kinds do not push each other out: rules for names go by DNS answers alone.
-        let alike = names.iter().filter(|(kind, _)| *kind == by);
+        let mut alike = names.iter().filter(|(kind, _)| *kind == by);
         if alike.clone().count() > MOST_NAMES {
-            let last = alike.last().cloned();
+            let last = alike.next_back().cloned();
             last.map(|last| names.remove(&last));
             self.crowded.insert(address);
         }
