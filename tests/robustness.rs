@@ -3,12 +3,16 @@
 
 #![expect(clippy::disallowed_methods, reason = "tests read fixtures")]
 
+#[path = "common/frames.rs"]
+#[allow(dead_code, reason = "this test takes plain datagrams")]
+mod frames;
 #[path = "common/random.rs"]
 #[allow(dead_code, reason = "each test takes the kinds of numbers that it needs")]
 mod random;
 #[path = "common/streams.rs"]
 mod streams;
 
+use frames::{Ip, udp};
 use random::Random;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
@@ -222,11 +226,11 @@ fn a_flood_of_one_packet_flows_stays_within_the_table() {
     for number in 0..20_000_u32 {
         let [a, b, c, d] = number.to_be_bytes();
         file.extend(number.to_le_bytes());
-        file.extend([0, 0, 0, 0, 32, 0, 0, 0, 32, 0, 0, 0]);
-        file.extend([
-            0x45, 0, 0, 32, 0, 0, 0, 0, 64, 17, 0, 0, 10, b, c, d, 10, 9, 9, 9, 0x90, a, 0, 99, 0, 12, 0, 0,
-        ]);
-        file.extend([1, 2, 3, 4]);
+        let ip = Ip { id: 0, hops: 64, source: [10, b, c, d], target: [10, 9, 9, 9] };
+        let packet = ip.whole(17, &udp(u16::from_be_bytes([0x90, a]), 99, &[1, 2, 3, 4]));
+        let length = packet.len() as u32;
+        [0, length, length].iter().for_each(|word| file.extend(word.to_le_bytes()));
+        file.extend(packet);
     }
     let limits = FlowLimits { flows: 1_000, idle_nanos: u64::MAX, ..FlowLimits::default() };
     let (mut flows, mut evicted) = (0, 0);

@@ -2,6 +2,11 @@
 
 #![expect(clippy::disallowed_methods, reason = "the test writes its input and runs the program")]
 
+#[path = "common/frames.rs"]
+#[allow(dead_code, reason = "this test takes plain segments")]
+mod frames;
+
+use frames::{Ip, tcp};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -45,30 +50,17 @@ fn capture(minutes: &[u32]) -> Vec<u8> {
     for minute in minutes {
         let at = BASE + minute * 60;
         let port = 40_000 + *minute as u16;
-        let (client, server) = ([10, 1, 0, 7], [10, 1, 0, 9]);
+        let (web, api) = ([10, 1, 0, 7], [10, 1, 0, 9]);
+        let ip = |source, target, body: &[u8]| Ip { id: 1, hops: 64, source, target }.whole(6, body);
         let request: &[u8] = b"GET /items HTTP/1.1\r\nHost: api\r\n\r\n";
         let answer: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi";
         let (ahead, back) = ((port, 80), (80, port));
-        add(at, 0, ip(client, server, &tcp(ahead, 1, 0, 2, b"")));
-        add(at, 1, ip(server, client, &tcp(back, 1, 2, 0x12, b"")));
-        add(at, 2, ip(client, server, &tcp(ahead, 2, 2, 0x18, request)));
-        add(at, 3, ip(server, client, &tcp(back, 2, 2 + request.len() as u32, 0x18, answer)));
+        add(at, 0, ip(web, api, &tcp(ahead, 1, 0, 2, b"")));
+        add(at, 1, ip(api, web, &tcp(back, 1, 2, 0x12, b"")));
+        add(at, 2, ip(web, api, &tcp(ahead, 2, 2, 0x18, request)));
+        add(at, 3, ip(api, web, &tcp(back, 2, 2 + request.len() as u32, 0x18, answer)));
     }
     file
-}
-
-fn ip(source: [u8; 4], target: [u8; 4], body: &[u8]) -> Vec<u8> {
-    let length = (body.len() as u16 + 20).to_be_bytes();
-    [&[0x45, 0, length[0], length[1], 0, 1, 0x40, 0, 64, 6, 0, 0][..], &source, &target, body].concat()
-}
-
-fn tcp(ports: (u16, u16), sequence: u32, acknowledged: u32, flags: u8, payload: &[u8]) -> Vec<u8> {
-    let mut bytes = [ports.0.to_be_bytes(), ports.1.to_be_bytes()].concat();
-    bytes.extend(sequence.to_be_bytes());
-    bytes.extend(acknowledged.to_be_bytes());
-    bytes.extend([0x50, flags, 0xff, 0xff, 0, 0, 0, 0]);
-    bytes.extend(payload);
-    bytes
 }
 
 fn write(folder: &Path, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
