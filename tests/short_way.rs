@@ -220,7 +220,7 @@ fn changed_packets_are_told_as_the_tables_tell_them() {
 fn relinked(link: u32, frame: &[u8], random: &mut Random) -> Vec<u8> {
     let Some((addresses, rest)) = frame.split_at_checked(12) else { return frame.to_vec() };
     let (kind, packet) = rest.split_at_checked(2).unwrap_or((&[8, 0], rest));
-    let hardware = random.one_of(&[[0, 1], [3, 4], [0xff, 0xfe], [3, 0x21]]);
+    let hardware = random.one_of(&[[0, 1], [3, 4], [0xff, 0xfe], [3, 0x21], [3, 0x23], [3, 0x38]]);
     match link {
         RAW => packet.to_vec(),
         COOKED => [&[0, 0][..], &hardware, &[0, 6], &addresses[..6], &[0, 0], kind, packet].concat(),

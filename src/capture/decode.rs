@@ -66,8 +66,10 @@ impl Decoder {
                     way.insert(Way::of(record.origin, *origin))
                 }
             };
-            if let Some(quick) = way.shape.and_then(|shape| Quick::read(shape, frame, self.seed)) {
-                let spot = self.place(&quick, frame, &way.origin, news);
+            if let Some((quick, met)) = way.shape.and_then(|shape| {
+                Some((Quick::read(shape, frame, self.seed)?, shape.met(frame, way.origin.interface)?))
+            }) {
+                let spot = self.place(&quick, met, way.origin.input, news);
                 let table = self.table(&quick.key);
                 heads[table].push(Head::quick(&quick, bytes, record.nanos, position(number, 0), spot));
                 continue;
@@ -90,20 +92,19 @@ impl Decoder {
         }
     }
 
-    /// The number of the place at which a packet was met.
+    /// The number of the place at which a packet was met, by what its link header says.
     #[inline(always)]
-    fn place(&mut self, quick: &Quick<'_>, frame: &[u8], origin: &Origin, news: &mut Vec<Spot>) -> u32 {
-        let Origin { input, interface } = *origin;
+    fn place(
+        &mut self,
+        quick: &Quick<'_>,
+        (interface, medium): (u32, Medium),
+        input: u16,
+        news: &mut Vec<Spot>,
+    ) -> u32 {
         match quick.overlay {
-            None => {
-                let medium = match interface.medium {
-                    Medium::Unknown => link::of_frame(frame),
-                    known => known,
-                };
-                self.spots.plain(input, interface.number, medium, news)
-            }
+            None => self.spots.plain(input, interface, medium, news),
             // What the link layer around a tunnel says is not said of its inside.
-            Some((via, ends)) => self.spots.overlay((input, interface.number), via, ends, news),
+            Some((via, ends)) => self.spots.overlay((input, interface), via, ends, news),
         }
     }
 

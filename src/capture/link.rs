@@ -3,9 +3,10 @@
 //! Numbers are those of the tcpdump.org list of link-layer header types.
 
 use super::Medium;
-use super::packet::{Oddity, Packet, Siblings, be16, byte, tail};
-use super::quick::Shape;
+use super::packet::{Oddity, Packet, Siblings, be16, be32, byte, tail};
+use super::quick::{self, Says, Shape};
 use super::tunnel::{ETHERNET, Layer, Next};
+use super::window::Interface;
 
 /// How a capture's link type is read.
 pub(super) struct LinkType {
@@ -19,13 +20,17 @@ pub(super) struct LinkType {
 }
 
 /// Frames that the short way reads.
-const FRAMES: Option<Shape> = Some(Shape { kind_at: ETHERNET - 2, header: ETHERNET });
+const FRAMES: Option<Shape> = Some(quick::FRAMES);
+/// LINKTYPE_LINUX_SLL.
+const COOKED: Option<Shape> = Some(Shape { kind_at: 14, header: 16, says: Says::Hardware(2) });
+/// LINKTYPE_LINUX_SLL2.
+const COOKED_2: Option<Shape> = Some(Shape { kind_at: 0, header: 20, says: Says::HardwareAndNumber(8, 4) });
 
 /// All link types that are read; the frequent ones first.
 const LINK_TYPES: &[LinkType] = &[
     LinkType { numbers: &[1], name: "Ethernet", open: frame, quick: FRAMES },
-    LinkType { numbers: &[276], name: "Linux cooked, version 2", open: cooked2, quick: None },
-    LinkType { numbers: &[113], name: "Linux cooked", open: cooked, quick: None },
+    LinkType { numbers: &[276], name: "Linux cooked, version 2", open: cooked2, quick: COOKED_2 },
+    LinkType { numbers: &[113], name: "Linux cooked", open: cooked, quick: COOKED },
     LinkType {
         numbers: &[12, 14, 101, 228, 229],
         name: "raw IP",
@@ -79,10 +84,33 @@ fn cooked<'a>(bytes: &'a [u8], packet: &mut Packet<'a>) -> Result<Next<'a>, Oddi
 
 /// LINKTYPE_LINUX_SLL2, which also tells the interface.
 fn cooked2<'a>(bytes: &'a [u8], packet: &mut Packet<'a>) -> Result<Next<'a>, Oddity> {
-    packet.interface = super::packet::be32(bytes, 4)?;
+    packet.interface = be32(bytes, 4)?;
     packet.medium = medium(be16(bytes, 8)?);
     by_hardware(be16(bytes, 8)?, be16(bytes, 0)?, tail(bytes, 20)?)
 }
+
+impl Shape {
+    /// The number and the medium of the interface at which a frame was met, whose EtherType says
+    /// what follows; `None` where it may not.
+    #[inline(always)]
+    pub(super) fn met(self, frame: &[u8], interface: Interface) -> Option<(u32, Medium)> {
+        let Interface { number, medium: known, .. } = interface;
+        let (at, number) = match self.says {
+            Says::Addresses if known == Medium::Unknown => return Some((number, of_frame(frame))),
+            Says::Addresses => return Some((number, known)),
+            Says::Hardware(at) => (at, number),
+            Says::HardwareAndNumber(at, number_at) => (at, be32(frame, number_at).ok()?),
+        };
+        let hardware = be16(frame, at).ok()?;
+        (!NO_ETHERTYPE.contains(&hardware)).then(|| (number, medium(hardware)))
+    }
+}
+
+/// `ARPHRD_NETLINK`, GRE and monitor frames use the protocol field for something else.
+const NO_ETHERTYPE: [u16; 3] = [NETLINK, WIRELESS, RADIOTAP];
+const NETLINK: u16 = 824;
+const WIRELESS: u16 = 801;
+const RADIOTAP: u16 = 803;
 
 /// `ARPHRD_LOOPBACK` of the kernel's `if_arp.h`.
 fn medium(hardware: u16) -> Medium {
@@ -104,12 +132,12 @@ pub(super) fn of_frame(bytes: &[u8]) -> Medium {
     if bytes.starts_with(&[0; 12]) { Medium::Unknown } else { Medium::Link }
 }
 
-/// `ARPHRD_NETLINK`, GRE and monitor frames use the protocol field for something else.
+/// What follows a cooked header: see [`NO_ETHERTYPE`].
 fn by_hardware(hardware: u16, protocol: u16, rest: &[u8]) -> Result<Next<'_>, Oddity> {
     match (hardware, protocol) {
-        (824, _) => Err(Oddity::NotIp),
-        (801, _) => wireless(rest),
-        (803, _) => radiotap(rest, &mut Packet::default()),
+        (NETLINK, _) => Err(Oddity::NotIp),
+        (WIRELESS, _) => wireless(rest),
+        (RADIOTAP, _) => radiotap(rest, &mut Packet::default()),
         (_, 1 | 4) => Ok((Layer::EtherType(0), rest)),
         _ => Ok((Layer::EtherType(protocol), rest)),
     }
@@ -242,6 +270,6 @@ mod tests {
     fn per_packet_information_keeps_to_the_tables() {
         // `tests/short_way.rs` compares with it.
         let has_short_way = |number| of(number).is_some_and(|link| link.shape().is_some());
-        assert!(has_short_way(1) && !has_short_way(192));
+        assert!([1, 113, 276].into_iter().all(has_short_way) && !has_short_way(192));
     }
 }

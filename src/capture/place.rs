@@ -20,6 +20,8 @@ pub(super) type PlaceId = u16;
 pub(super) const UNTOLD: PlaceId = NO_PLACE - 1;
 /// Places that a decoder numbers before it begins anew.
 const MOST_NUMBERED: usize = 4_096;
+/// Places without encapsulation that are found without a look into the table; a power of two.
+const PLAIN: usize = 8;
 /// Places in VXLAN that are found without a look into the table; a power of two.
 const OVERLAY: usize = 64;
 
@@ -54,8 +56,9 @@ impl Spot {
 #[derive(Debug, Default)]
 pub(super) struct Spots {
     numbers: HashMap<Spot, u32>,
-    /// The latest place without encapsulation: nearly all packets are met at it.
-    plain: Option<(Spot, u32)>,
+    /// The latest places without encapsulation, by the lowest bits of the interface: nearly all
+    /// packets are met at them.
+    plain: [Option<(Spot, u32)>; PLAIN],
     /// The latest places in VXLAN, by a mix of what tells them apart.
     overlay: Vec<Option<(Spot, u32)>>,
     last: Option<(Spot, u32)>,
@@ -87,7 +90,8 @@ impl Spots {
     /// The number of a place without encapsulation.
     #[inline]
     pub(super) fn plain(&mut self, input: u16, interface: u32, medium: Medium, news: &mut Vec<Spot>) -> u32 {
-        match &self.plain {
+        let at = interface as usize % PLAIN;
+        match &self.plain[at] {
             Some((spot, number))
                 if (spot.input, spot.interface, spot.medium) == (input, interface, medium) =>
             {
@@ -96,7 +100,7 @@ impl Spots {
             _ => {
                 let spot = Spot { input, interface, medium, via: ViaList::default(), tunnel: None };
                 let number = self.look_up(spot, news);
-                self.plain = Some((spot, number));
+                self.plain[at] = Some((spot, number));
                 number
             }
         }
@@ -114,7 +118,8 @@ impl Spots {
         if self.overlay.is_empty() {
             self.overlay.resize(OVERLAY, None);
         }
-        let mixed = fold(ends.0.lower ^ ends.1.lower.rotate_left(7), 0x9e37_79b9_7f4a_7c15);
+        let mixed = ends.0.lower ^ ends.1.lower.rotate_left(7) ^ u64::from(interface).rotate_left(48);
+        let mixed = fold(mixed, 0x9e37_79b9_7f4a_7c15);
         let at = mixed as usize % OVERLAY;
         if let Some((known, number)) = &self.overlay[at]
             && (known.input, known.interface) == (input, interface)

@@ -1,5 +1,6 @@
 //! The short way through the packets that nearly all captures are made of: IPv4 or IPv6 without
-//! options and whole, TCP or UDP inside, at most one VXLAN around.
+//! options and whole, TCP or UDP inside, at most one VXLAN around, in an Ethernet frame or behind a
+//! header of Linux cooked capture.
 //!
 //! It decides nothing that the tables of `link` and `tunnel` would decide otherwise: whatever is
 //! out of the ordinary is left to them; `tests/short_way.rs` holds both against each other, and
@@ -15,6 +16,22 @@ use super::{in_udp, tunnel};
 pub(super) struct Shape {
     pub(super) kind_at: usize,
     pub(super) header: usize,
+    pub(super) says: Says,
+}
+
+/// Ethernet frames.
+pub(super) const FRAMES: Shape =
+    Shape { kind_at: tunnel::ETHERNET - 2, header: tunnel::ETHERNET, says: Says::Addresses };
+
+/// What a link header says of the interface.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Says {
+    /// Its addresses, whether it is one of loopback.
+    Addresses,
+    /// The kind of hardware, at this place.
+    Hardware(usize),
+    /// That, and the number of the interface.
+    HardwareAndNumber(usize, usize),
 }
 
 /// A packet that took the short way.
@@ -203,8 +220,7 @@ fn overlaid<'a>(
     seed: Seed,
 ) -> Option<Quick<'a>> {
     let (via, frame) = in_udp::vxlan_at_home(from, to, payload)?;
-    let shape = Shape { kind_at: tunnel::ETHERNET - 2, header: tunnel::ETHERNET };
-    let inner = framed::<INSIDE>(shape, frame, seed)?;
+    let inner = framed::<INSIDE>(FRAMES, frame, seed)?;
     let missing = inner.missing.max(outer.missing);
     Some(Quick { missing, overlay: Some((via, (outer.source, outer.target))), ..inner })
 }
