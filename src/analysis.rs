@@ -321,7 +321,10 @@ pub fn follow(
     watch: &(dyn Watch + Sync),
 ) -> (Followed, Vec<(String, CaptureError)>) {
     let (names, inputs): (Vec<String>, Vec<_>) = captures.into_iter().unzip();
-    let limits = FlowLimits { payload_bytes: UNJUDGED_BYTES, ..FlowLimits::default() };
+    // Where packets come slowly, the allocator would give to the kernel, which clears it, what is
+    // needed again soon.
+    let (payload_bytes, idle_bytes) = (UNJUDGED_BYTES, UNJUDGED_BYTES);
+    let limits = FlowLimits { payload_bytes, idle_bytes, ..FlowLimits::default() };
     let mut follower = Follower::new(watch);
     let (summary, errors) = capture::read_in_parallel(inputs, limits, std::slice::from_mut(&mut follower));
     let errors = errors.into_iter().map(|(number, error)| (names[number].clone(), error)).collect();
@@ -342,7 +345,7 @@ pub fn attributed(mut flows: Vec<ObservedFlow>, directory: &Directory<'_>) -> Ve
     for seen in &mut flows {
         (seen.initiator, seen.responder) = observed::attribute(directory, &seen.flow);
     }
-    observed::join(flows.into()).iter().collect()
+    observed::join_few(flows)
 }
 
 /// Learns the names that a flow gives to addresses outside.

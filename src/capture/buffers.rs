@@ -7,8 +7,10 @@ const SMALLEST: usize = 64;
 const STEPS: usize = 4;
 /// Classes of sizes, up to 64 KB; larger buffers are not used again.
 const CLASSES: usize = 10 * STEPS + 1;
-/// Bytes that may lie idle.
-const MOST_IDLE: usize = 1 << 19;
+/// Bytes that may lie idle, unless somebody wants more.
+pub(super) const MOST_IDLE: usize = 1 << 19;
+/// Bytes of lists of lengths that may lie idle.
+const MOST_IDLE_LENGTHS: usize = 1 << 16;
 /// Datagrams kept of each direction of a flow.
 pub(super) const MOST_DATAGRAMS: usize = 16;
 
@@ -18,15 +20,21 @@ pub(super) struct Buffers {
     free: [Vec<Vec<u8>>; CLASSES],
     lengths: Vec<Vec<u32>>,
     idle: usize,
+    most_idle: usize,
 }
 
 impl Default for Buffers {
     fn default() -> Self {
-        Buffers { free: std::array::from_fn(|_| Vec::new()), lengths: Vec::new(), idle: 0 }
+        Buffers::new(MOST_IDLE)
     }
 }
 
 impl Buffers {
+    /// No buffers yet, of which so many bytes may lie idle.
+    pub(super) fn new(most_idle: usize) -> Self {
+        Buffers { free: std::array::from_fn(|_| Vec::new()), lengths: Vec::new(), idle: 0, most_idle }
+    }
+
     /// An empty buffer of at least this size.
     fn take(&mut self, size: usize) -> Vec<u8> {
         let class = class(size);
@@ -61,7 +69,7 @@ impl Buffers {
         let size = buffer.capacity();
         let class = class(size);
         if size == capacity(class)
-            && self.idle + size <= MOST_IDLE
+            && self.idle + size <= self.most_idle
             && let Some(free) = self.free.get_mut(class)
         {
             buffer.clear();
@@ -79,7 +87,7 @@ impl Buffers {
     /// Takes a list back.
     pub(super) fn give_back_lengths(&mut self, mut lengths: Vec<u32>) {
         let size = MOST_DATAGRAMS * size_of::<u32>();
-        if lengths.capacity() == MOST_DATAGRAMS && self.lengths.len() < MOST_IDLE / 8 / size {
+        if lengths.capacity() == MOST_DATAGRAMS && self.lengths.len() < MOST_IDLE_LENGTHS / size {
             lengths.clear();
             self.lengths.push(lengths);
         }

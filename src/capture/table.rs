@@ -1,7 +1,7 @@
 //! The flow table: a fixed key, bounded size, no allocation for a packet of a known flow that has
 //! shown enough of itself.
 
-use super::buffers::Buffers;
+use super::buffers::{Buffers, MOST_IDLE};
 use super::copies::Sighting;
 use super::finish::Around;
 use super::flow::{Audience, Judging, StreamStart};
@@ -25,6 +25,8 @@ pub struct FlowLimits {
     /// Memory for first payload bytes in all, a sixteenth for each slice of the flows. Beyond, the flows that hold theirs for longest are
     /// judged by what they have; where nobody judges early, streams are cut and say so.
     pub payload_bytes: usize,
+    /// Memory for first bytes that is kept while nobody uses it.
+    pub idle_bytes: usize,
     /// A flow that is silent for longer is over, in nanoseconds.
     pub idle_nanos: u64,
 }
@@ -35,6 +37,7 @@ impl Default for FlowLimits {
             flows: 1_000_000,
             stream_bytes: 16 << 10,
             payload_bytes: 512 << 20,
+            idle_bytes: MOST_IDLE,
             idle_nanos: 600_000_000_000,
         }
     }
@@ -135,7 +138,7 @@ impl FlowTable {
             pairs: Pool::default(),
             colds: Pool::default(),
             elsewheres: Pool::default(),
-            buffers: Buffers::default(),
+            buffers: Buffers::new(limits.idle_bytes),
             budgets: Default::default(),
             serial: 0,
             evicted: 0,

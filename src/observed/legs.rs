@@ -10,6 +10,7 @@
 use super::flows::{Flows, Spot};
 use super::{ObservedFlow, Party, Transport};
 use crate::capture::{Flow, Leg};
+use hashbrown::HashMap;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How far apart the first packets of two legs may be, in nanoseconds.
@@ -42,6 +43,25 @@ pub fn join(mut flows: Flows) -> Flows {
     flows.reorder(order);
     sort(&mut flows);
     flows
+}
+
+/// The same for few flows, of which most are no leg of another: those are left as they are.
+pub fn join_few(flows: Vec<ObservedFlow>) -> Vec<ObservedFlow> {
+    let number = |seen: &ObservedFlow| Some((seen.flow.transport, seen.flow.seen.opening?.initiator));
+    let mut met: HashMap<(Transport, u32), bool> = HashMap::with_capacity(flows.len());
+    for number in flows.iter().filter_map(number) {
+        met.entry(number).and_modify(|again| *again = true).or_insert(false);
+    }
+    let is_alone = |seen: &ObservedFlow| number(seen).is_none_or(|number| !met[&number]);
+    let (mut all, others): (Vec<_>, Vec<_>) = flows.into_iter().partition(is_alone);
+    if !others.is_empty() {
+        all.extend(join(others.into()).iter());
+    }
+    let order = |Flow { first, initiator, responder, transport, last, .. }: &Flow| {
+        (*first, *initiator, *responder, *transport, *last)
+    };
+    all.sort_by_key(|seen| order(&seen.flow));
+    all
 }
 
 /// Sorts by the time of the first packet; what is left decides where times are equal.
@@ -186,12 +206,15 @@ mod tests {
         Opening { initiator, responder, timestamp }
     }
 
+    /// What becomes of flows, among many and among few alike.
     fn joined(flows: Vec<ObservedFlow>) -> Vec<(String, String, usize)> {
-        let all = join(flows.into());
         let text = |end: FlowEnd| format!("{}:{}", end.ip, end.port);
-        all.iter()
-            .map(|s| (text(s.flow.initiator), text(s.flow.responder), s.flow.seen.legs().len()))
-            .collect()
+        let row =
+            |s: ObservedFlow| (text(s.flow.initiator), text(s.flow.responder), s.flow.seen.legs().len());
+        let few: Vec<_> = join_few(flows.clone()).into_iter().map(row).collect();
+        let many: Vec<_> = join(flows.into()).iter().map(row).collect();
+        assert_eq!(few, many);
+        many
     }
 
     #[test]

@@ -5,7 +5,7 @@ use super::witness::doubtful;
 use super::{FlowEnd, ObservedFlow, Transport};
 use crate::capture::{Audience, Counters, Flow, Judging, OpenFlow, StreamStart};
 use crate::protocol::{self, Detection};
-use std::collections::HashMap;
+use hashbrown::HashMap;
 use std::sync::Arc;
 
 /// Who watches flows.
@@ -13,12 +13,26 @@ pub trait Watch {
     /// The moment, in nanoseconds since 1970, if open flows should be shown now; asked all the time,
     /// so the answer has to be cheap.
     fn wants_survey(&self) -> Option<u64>;
+    /// How much is wanted of flows that go on.
+    fn wants(&self) -> Wanted;
     /// A flow that goes on has shown enough to be judged; its ends are not named yet.
     fn judged(&self, seen: ObservedFlow);
     /// A flow is over; its ends are not named yet.
     fn finished(&self, seen: ObservedFlow);
-    /// All open flows.
-    fn surveyed(&self, open: Vec<Glance>);
+    /// How many flows are open, and all of them where they are wanted.
+    fn surveyed(&self, count: usize, open: Vec<Glance>);
+}
+
+/// What is wanted of flows that go on, which costs something for each of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Wanted {
+    /// Nothing: that there are so many.
+    #[default]
+    Count,
+    /// Each as it stands, whenever open flows are shown.
+    Glances,
+    /// Each once it is judged.
+    Verdicts,
 }
 
 /// An open flow as it stands.
@@ -48,13 +62,16 @@ pub struct Follower<'a> {
     /// Verdicts of open flows, by the numbers that the capture side carries.
     verdicts: HashMap<u32, Arc<Detection>>,
     next: u32,
+    wanted: Wanted,
+    count: usize,
     open: Vec<Glance>,
 }
 
 impl<'a> Follower<'a> {
     /// Nothing is open yet.
     pub fn new(watch: &'a (dyn Watch + Sync)) -> Follower<'a> {
-        Follower { watch, verdicts: HashMap::new(), next: 0, open: Vec::new() }
+        let wanted = watch.wants();
+        Follower { watch, verdicts: HashMap::new(), next: 0, wanted, count: 0, open: Vec::new() }
     }
 }
 
@@ -69,9 +86,15 @@ impl Audience for Follower<'_> {
         Judging::Early
     }
 
+    fn asks_where(&self) -> bool {
+        self.wanted == Wanted::Verdicts
+    }
+
     fn judge(&mut self, flow: &Flow) -> u32 {
         let detection = Arc::new(protocol::detect(flow));
-        self.watch.judged((head(flow), detection.clone()).into());
+        if self.wanted == Wanted::Verdicts {
+            self.watch.judged((head(flow), detection.clone()).into());
+        }
         // Numbers come round after four thousand million flows; by then theirs are over.
         self.next = self.next.wrapping_add(1);
         self.verdicts.insert(self.next, detection);
@@ -92,13 +115,20 @@ impl Audience for Follower<'_> {
     }
 
     fn open(&mut self, flow: &OpenFlow) {
+        self.count += 1;
+        if self.wanted != Wanted::Glances {
+            return;
+        }
         let OpenFlow { initiator, responder, transport, forward, backward, first, last, verdict } = *flow;
         let detection = verdict.and_then(|number| self.verdicts.get(&number)).cloned();
         self.open.push(Glance { initiator, responder, transport, forward, backward, first, last, detection });
     }
 
     fn surveyed(&mut self) {
-        self.watch.surveyed(std::mem::take(&mut self.open));
+        let (count, open) = (std::mem::take(&mut self.count), std::mem::take(&mut self.open));
+        // The next time there are about as many.
+        self.open.reserve(open.len());
+        self.watch.surveyed(count, open);
     }
 }
 

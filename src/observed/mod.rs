@@ -13,8 +13,8 @@ mod witness;
 
 pub use attribute::{Directory, attribute};
 pub use flows::{Around, Flows, Kept, SharedNumber, Stored};
-pub use legs::join;
-pub use live::{Follower, Glance, Watch};
+pub use legs::{join, join_few};
+pub use live::{Follower, Glance, Wanted, Watch};
 pub use names::{Call, NamedBy, Names};
 pub use stretch::{Stretch, WhyInside, leave_open};
 pub use witness::Witness;

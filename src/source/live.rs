@@ -16,15 +16,17 @@ use std::time::{Duration, Instant};
 
 /// How long what is left in the buffer is taken after the end.
 const LAST_CALL: Duration = Duration::from_millis(250);
-/// How long to sleep where no packet waits: short against the time in which a buffer fills.
-const PAUSE: Duration = Duration::from_millis(5);
+/// Bytes that may come in a millisecond: ten gigabits a second.
+const FAST: u64 = 1_250_000;
+/// The least and the most milliseconds to sleep where no packet waits.
+const PAUSES: (u64, u64) = (5, 50);
 /// How often the kernel is asked what it dropped.
 const STATISTICS: Duration = Duration::from_millis(100);
 /// After how long without a packet the reader is told that nothing comes, so that it can look at
 /// what is over by now.
 const SILENCE: Duration = Duration::from_millis(250);
-/// Bytes that are handed over at a time.
-const MOST_AT_ONCE: usize = 1 << 18;
+/// Bytes of a packet's header in a pcap file.
+const RECORD: usize = 16;
 /// Packets that are taken of one interface before the next has its turn.
 const TURN: usize = 256;
 /// A filter that lets nothing through, until packets are wanted: no packet is empty.
@@ -109,6 +111,8 @@ pub struct Live {
     last_call: Option<Instant>,
     left: u64,
     asked: Option<Instant>,
+    /// How long to sleep where no packet waits.
+    pause: Duration,
     stop: Stop,
     counters: LiveCounters,
 }
@@ -155,6 +159,7 @@ pub fn open_live(options: &LiveOptions) -> Result<Live, Problem> {
         last_call: None,
         left: options.count.unwrap_or(u64::MAX),
         asked: None,
+        pause: pause(options.buffer_mib),
         stop,
         counters: LiveCounters(Arc::new(counters.collect())),
     })
@@ -177,6 +182,14 @@ fn open(name: &str, options: &LiveOptions) -> Result<Handle, Problem> {
     // With a timeout alone, a silent interface is waited for without end.
     let capture = capture.setnonblock().map_err(|error| failed(error, ""))?;
     Ok(Handle { capture, open: true })
+}
+
+/// How long to sleep where no packet waits. Who sleeps for longer finds more at once, and wakes up
+/// less often to cold caches; but when a silent link becomes a fast one, half of the buffer has to
+/// suffice.
+fn pause(buffer_mib: u32) -> Duration {
+    let (least, most) = PAUSES;
+    Duration::from_millis(((u64::from(buffer_mib) << 20) / 2 / FAST).clamp(least, most))
 }
 
 /// Which interfaces there are, and what it takes to open them.
@@ -245,30 +258,32 @@ impl Live {
             let set = handle.capture.filter(&self.filter, true);
             set.map_err(|error| problem(&counters.interface, &error.to_string(), ""))?;
         }
+        // Fresh memory would be cleared 2 MiB at a time, most of which goes back before it is used.
+        // Where the kernel refuses that, it costs more and that is all.
+        nix::sys::prctl::set_thp_disable(true).unwrap_or_default();
         self.end = self.duration.map(|duration| Instant::now() + duration);
         Ok(())
     }
 
-    /// Waits for packets and takes all that are there, up to what a reader takes at a time.
+    /// Waits for packets and takes all that are there, as far as a reader has room; how many bytes
+    /// they are.
     ///
     /// # Errors
     /// [`io::ErrorKind::WouldBlock`] where none came for a while; the next call waits again.
-    fn fill(&mut self, room: usize) -> io::Result<()> {
-        self.pending.clear();
-        self.at = 0;
+    fn fill(&mut self, room: &mut Room<'_>) -> io::Result<()> {
         let mut silent = Duration::ZERO;
-        while self.pending.len() < room.min(MOST_AT_ONCE) && !self.is_over() {
-            match (self.take_turns(), self.last_call) {
+        while !room.is_full && !self.is_over() {
+            match (self.take_turns(room), self.last_call) {
                 (0, Some(_)) => self.left = 0,
-                (0, None) if self.pending.is_empty() && silent >= SILENCE => {
+                (0, None) if room.filled > 0 || !self.pending.is_empty() => break,
+                (0, None) if silent >= SILENCE => {
                     self.count();
                     return Err(io::ErrorKind::WouldBlock.into());
                 }
-                (0, None) if self.pending.is_empty() => {
-                    thread::sleep(PAUSE);
-                    silent += PAUSE;
+                (0, None) => {
+                    thread::sleep(self.pause);
+                    silent += self.pause;
                 }
-                (0, None) => break,
                 _ => {}
             }
             self.count();
@@ -278,10 +293,10 @@ impl Live {
     }
 
     /// Takes some packets of each interface; how many came.
-    fn take_turns(&mut self) -> usize {
+    fn take_turns(&mut self, room: &mut Room<'_>) -> usize {
         let mut came = 0;
         for number in 0..self.handles.len() {
-            came += self.take(number);
+            came += self.take(number, room);
         }
         // Interfaces take turns, packets come in the order of time.
         self.waiting.sort_by_key(|(micros, ..)| *micros);
@@ -291,13 +306,14 @@ impl Live {
             let head: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
             block(&mut self.pending, 6, &[&head, &bytes]);
         }
+        room.is_full |= self.pending.len() >= room.bytes.len();
         came
     }
 
-    fn take(&mut self, number: usize) -> usize {
+    fn take(&mut self, number: usize, room: &mut Room<'_>) -> usize {
         let handle = &mut self.handles[number];
         let mut came = 0;
-        while handle.open && came < TURN && self.left > 0 {
+        while handle.open && came < TURN && self.left > 0 && !room.is_full {
             match handle.capture.next_packet() {
                 Ok(packet) => {
                     let head = packet.header;
@@ -305,8 +321,7 @@ impl Live {
                         Format::Pcap => {
                             let words =
                                 [head.ts.tv_sec as u32, head.ts.tv_usec as u32, head.caplen, head.len];
-                            words.iter().for_each(|word| self.pending.extend(word.to_le_bytes()));
-                            self.pending.extend_from_slice(packet.data);
+                            room.put(words, packet.data, &mut self.pending);
                         }
                         Format::Pcapng => {
                             let micros = head.ts.tv_sec as u64 * 1_000_000 + head.ts.tv_usec as u64;
@@ -357,19 +372,83 @@ impl Live {
 
 impl Read for Live {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.at == self.pending.len() {
-            self.fill(buffer.len())?;
+        let mut room = Room { bytes: buffer, filled: 0, is_full: false };
+        self.hand_over(&mut room);
+        // What did not fit the last time does not come alone.
+        if !room.is_full {
+            self.fill(&mut room)?;
+            self.hand_over(&mut room);
         }
-        let count = buffer.len().min(self.pending.len() - self.at);
-        buffer[..count].copy_from_slice(&self.pending[self.at..self.at + count]);
+        Ok(room.filled)
+    }
+}
+
+impl Live {
+    /// Hands over what is made already.
+    fn hand_over(&mut self, room: &mut Room<'_>) {
+        let rest = &self.pending[self.at..];
+        let count = rest.len().min(room.bytes.len() - room.filled);
+        room.bytes[room.filled..room.filled + count].copy_from_slice(&rest[..count]);
+        room.filled += count;
         self.at += count;
-        Ok(count)
+        if self.at == self.pending.len() {
+            self.pending.clear();
+            self.at = 0;
+        }
+        room.is_full |= room.filled == room.bytes.len() || !self.pending.is_empty();
+    }
+}
+
+/// What a reader has room for: packets are copied once, from the kernel's buffer to where they are
+/// read.
+struct Room<'a> {
+    bytes: &'a mut [u8],
+    filled: usize,
+    is_full: bool,
+}
+
+impl Room<'_> {
+    /// Writes a packet, or, where it does not fit, to what is handed over the next time.
+    #[inline]
+    fn put(&mut self, head: [u32; 4], packet: &[u8], pending: &mut Vec<u8>) {
+        let place = self.bytes.get_mut(self.filled..self.filled + RECORD + packet.len());
+        let Some((into, rest)) = place.and_then(|place| place.split_first_chunk_mut::<RECORD>()) else {
+            self.is_full = true;
+            head.iter().for_each(|word| pending.extend(word.to_le_bytes()));
+            pending.extend_from_slice(packet);
+            return;
+        };
+        for (place, word) in into.as_chunks_mut::<4>().0.iter_mut().zip(head) {
+            *place = word.to_le_bytes();
+        }
+        rest.copy_from_slice(packet);
+        self.filled += RECORD + packet.len();
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_larger_buffer_allows_a_longer_sleep() {
+        let millis = [1, 32, 64, 1_024].map(|buffer| pause(buffer).as_millis());
+        assert_eq!(millis, [5, 13, 26, 50]);
+    }
+
+    #[test]
+    fn packets_are_written_where_there_is_room_and_wait_where_there_is_none() {
+        let (mut bytes, mut pending) = ([0; 40], Vec::new());
+        let mut room = Room { bytes: &mut bytes, filled: 0, is_full: false };
+        room.put([1, 2, 3, 4], b"abc", &mut pending);
+        assert_eq!((room.filled, room.is_full, pending.len()), (19, false, 0));
+        room.put([5, 6, 6, 6], b"abcdef", &mut pending);
+        assert_eq!((room.filled, room.is_full, pending.len()), (19, true, 22));
+        let words = |bytes: &[u8]| bytes.as_chunks().0.iter().copied().map(u32::from_le_bytes).collect();
+        let (first, second): (Vec<u32>, Vec<u32>) = (words(&bytes[..16]), words(&pending[..16]));
+        assert_eq!((first, &bytes[16..19]), (vec![1, 2, 3, 4], &b"abc"[..]));
+        assert_eq!((second, &pending[16..]), (vec![5, 6, 6, 6], &b"abcdef"[..]));
+    }
 
     #[test]
     fn several_interfaces_make_blocks_that_say_their_length_on_both_sides() {

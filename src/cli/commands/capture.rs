@@ -7,11 +7,11 @@ use crate::cli::live::{self, Colour, Desk, Follow, Manner, Order, Records, Rotat
 use crate::cli::live::{Terminal, Typed, Typing, read_keys};
 use crate::cli::{Failure, settings};
 use crate::model::Problem;
-use crate::observed::Directory;
+use crate::observed::{Directory, Wanted};
 use crate::policy::Dataplane;
 use crate::report::{self, View, ViewKind};
 use crate::source::{self, GoesOn, Live, LiveCounters};
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, BufWriter, IsTerminal, Write};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -46,9 +46,10 @@ pub(super) fn run(session: &mut Session, args: &CaptureLive) -> Result<ExitCode,
     let (name, counters) = (args.interface.join("+"), live.counters());
     let out: Box<dyn Write> = match (&session.common.output, manner) {
         (Some(path), Manner::Records | Manner::CheckText | Manner::CheckJson) => {
-            Box::new(super::create(path)?)
+            Box::new(BufWriter::new(super::create(path)?))
         }
-        _ => Box::new(io::stdout()),
+        // By itself, standard output is written to with every line.
+        _ => Box::new(BufWriter::new(io::stdout())),
     };
     live.begin().map_err(refused)?;
     if !session.common.quiet {
@@ -139,7 +140,12 @@ fn show(common: &Common, args: &CaptureLive, manner: Manner) -> Show {
 
 /// Reads in one thread and tells in this one, until the capture ends.
 fn watch(live: Live, name: String, mut follow: Follow<'_>, show: Show) -> Result<Analysis, Failure> {
-    let (desk, stop, counters) = (Desk::default(), live.stop(), live.counters());
+    let wanted = match show {
+        Show::Table(..) => Wanted::Glances,
+        Show::Progress | Show::Nothing if follow.reviews() => Wanted::Verdicts,
+        Show::Progress | Show::Nothing => Wanted::Count,
+    };
+    let (desk, stop, counters) = (Desk::new(wanted), live.stop(), live.counters());
     let tells_progress = matches!(show, Show::Progress);
     let (terminal, colour, typed) = match show {
         Show::Table(colour, typed) => (Some(Terminal::take()), colour, typed),

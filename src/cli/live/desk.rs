@@ -1,7 +1,7 @@
 //! Where the reader of packets leaves flows, and where they are fetched each second: neither waits
 //! for what the other does.
 
-use crate::observed::{Glance, ObservedFlow, Watch};
+use crate::observed::{Glance, ObservedFlow, Wanted, Watch};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -15,8 +15,8 @@ pub struct Inbox {
     pub judged: Vec<ObservedFlow>,
     /// Flows that are over.
     pub finished: Vec<ObservedFlow>,
-    /// All open flows, if they were shown.
-    pub open: Option<Vec<Glance>>,
+    /// How many flows are open, and all of them where they are wanted, if they were looked at.
+    pub open: Option<(usize, Vec<Glance>)>,
     /// Flows for which there was no room.
     pub lost: u64,
 }
@@ -25,19 +25,31 @@ pub struct Inbox {
 #[derive(Debug, Default)]
 pub struct Desk {
     /// The moment for which open flows are wanted; 0 for none.
-    wanted: AtomicU64,
+    asked: AtomicU64,
+    wanted: Wanted,
     inbox: Mutex<Inbox>,
 }
 
 impl Desk {
-    /// Asks for open flows as of a moment, in nanoseconds since 1970.
-    pub fn ask(&self, now: u64) {
-        self.wanted.store(now, Ordering::Relaxed);
+    /// A desk on which nothing lies, for who wants to know so much.
+    pub fn new(wanted: Wanted) -> Desk {
+        Desk { wanted, ..Desk::default() }
     }
 
-    /// Everything that was left.
+    /// Asks for open flows as of a moment, in nanoseconds since 1970.
+    pub fn ask(&self, now: u64) {
+        self.asked.store(now, Ordering::Relaxed);
+    }
+
+    /// Everything that was left. The next time there is about as much.
     pub fn fetch(&self) -> Inbox {
-        std::mem::take(&mut *self.inbox())
+        let mut inbox = self.inbox();
+        let next = Inbox {
+            judged: Vec::with_capacity(inbox.judged.len()),
+            finished: Vec::with_capacity(inbox.finished.len()),
+            ..Inbox::default()
+        };
+        std::mem::replace(&mut *inbox, next)
     }
 
     fn inbox(&self) -> MutexGuard<'_, Inbox> {
@@ -47,10 +59,14 @@ impl Desk {
 
 impl Watch for Desk {
     fn wants_survey(&self) -> Option<u64> {
-        if self.wanted.load(Ordering::Relaxed) == 0 {
+        if self.asked.load(Ordering::Relaxed) == 0 {
             return None;
         }
-        Some(self.wanted.swap(0, Ordering::Relaxed)).filter(|moment| *moment > 0)
+        Some(self.asked.swap(0, Ordering::Relaxed)).filter(|moment| *moment > 0)
+    }
+
+    fn wants(&self) -> Wanted {
+        self.wanted
     }
 
     fn judged(&self, seen: ObservedFlow) {
@@ -69,7 +85,7 @@ impl Watch for Desk {
         }
     }
 
-    fn surveyed(&self, open: Vec<Glance>) {
-        self.inbox().open = Some(open);
+    fn surveyed(&self, count: usize, open: Vec<Glance>) {
+        self.inbox().open = Some((count, open));
     }
 }

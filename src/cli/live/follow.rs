@@ -56,7 +56,8 @@ pub struct Follow<'a> {
     /// Flows that ended just now: their other legs may end with the next ones.
     waiting: Vec<ObservedFlow>,
     told: BTreeSet<String>,
-    open: Vec<Glance>,
+    /// How many flows are open, and all of them for the table.
+    open: (usize, Vec<Glance>),
     begun: Instant,
     said: Instant,
     finished: u64,
@@ -87,7 +88,7 @@ impl<'a> Follow<'a> {
             kinds: HashSet::new(),
             waiting: Vec::new(),
             told: BTreeSet::new(),
-            open: Vec::new(),
+            open: (0, Vec::new()),
             begun: now,
             said: now,
             finished: 0,
@@ -110,7 +111,7 @@ impl<'a> Follow<'a> {
                 self.keep(seen);
             }
         }
-        let new: HashSet<Key> = finished.iter().map(key).collect();
+        let new: hashbrown::HashSet<Key> = finished.iter().map(key).collect();
         let mut all = std::mem::take(&mut self.waiting);
         all.extend(finished);
         for seen in analysis::attributed(all, &self.directory) {
@@ -149,7 +150,8 @@ impl<'a> Follow<'a> {
         Ok(self.analysis)
     }
 
-    fn reviews(&self) -> bool {
+    /// Whether flows are reviewed, also those that go on.
+    pub fn reviews(&self) -> bool {
         matches!(self.manner, Manner::CheckText | Manner::CheckJson | Manner::CheckAtTheEnd)
     }
 
@@ -244,14 +246,14 @@ impl<'a> Follow<'a> {
             [glance.initiator.ip, glance.responder.ip]
                 .map(|ip| report::party_name(&self.analysis, &self.directory.party(ip), ip))
         };
-        terminal.show(&screen(&head, &self.open, &look, name));
+        terminal.show(&screen(&head, &self.open.1, &look, name));
     }
 
     /// A line on how it goes, now and then.
     pub fn progress(&mut self, counters: &LiveCounters) {
         if self.said.elapsed() >= PROGRESS {
             self.said = Instant::now();
-            let (open, over) = (self.open.len(), self.finished);
+            let (open, over) = (self.open.0, self.finished);
             eprintln!("{}, {open} flows open, {over} over", self.state(counters));
         }
     }
