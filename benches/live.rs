@@ -11,11 +11,11 @@ mod common;
 #[expect(dead_code, reason = "one of the captures is sent")]
 mod corpus;
 #[path = "capture/process.rs"]
-#[expect(dead_code, reason = "how long it listens, and that it is stopped, is known beforehand")]
+#[expect(dead_code, reason = "what listens is measured while it runs")]
 mod process;
 
-use process::Usage;
-use std::process::{Command, Stdio};
+use std::fs;
+use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -23,9 +23,12 @@ const OURS: &str = env!("CARGO_BIN_EXE_watertight");
 /// The namespace, and the name that the ends of the cable begin with.
 const NAME: &str = "wtbench";
 /// How long a load lasts.
-const LOAD: Duration = Duration::from_secs(4);
-/// How long a contender listens: it has to begin, and to take what waits.
-const LISTENS: u64 = 8;
+const LOAD: Duration = Duration::from_secs(30);
+/// Between these moments of the load, processor time is measured: connections that are over are
+/// kept for 20 seconds, so that as many end as begin by then.
+const MEASURED: [Duration; 2] = [Duration::from_secs(23), Duration::from_secs(29)];
+/// How long a contender may take what waits, before it is ended.
+const REST: Duration = Duration::from_millis(1_500);
 
 /// A program that listens; `FILE` is where it says what it counted.
 struct Contender {
@@ -46,7 +49,7 @@ struct Counted {
 const CONTENDERS: &[Contender] = &[
     Contender {
         name: "**watertight capture -f json**",
-        program: "sh",
+        program: "ip",
         line: "OURS capture -i wtbenchb -f json --buffer 32 --no-progress",
         counted: ours,
     },
@@ -75,19 +78,21 @@ fn main() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("pods.pcap");
     corpus::pods(&file, 60_000, 12).expect("written");
-    let frames = frames(&std::fs::read(&file).expect("a capture"));
+    let mut frames = frames(&fs::read(&file).expect("a capture"));
     let mut text = String::from(
-        "Pod traffic, half of it in VXLAN, is sent for four seconds over a veth, by another thread of the same machine.\n\
+        "Pod traffic, half of it in VXLAN, is sent for 30 seconds over a veth, by another thread of the same machine; a connection has 18 packets, and none comes twice.\n\
          What was lost is what each says that the kernel dropped, of what passed its filter; buffers have 32 MiB.\n\
          Ours makes flows, verdicts and records of it, the others keep the bytes as they are.\n\
-         Where others use the machine too, the sender does not reach its load: the third column says what it sent, and what a program needs to begin weighs more.\n\n\
-         | load | program | packets a second | lost | lost % | processor µs a packet | processor seconds a gigabit | MB |\n\
-         |---|---|---:|---:|---:|---:|---:|---:|\n",
+         Processor time is user and system time of the program: of its threads between the 23rd and the 29th second of the load, when as many connections end as begin, for each packet that was sent in between; and of the whole run, with its beginning and its end, for each packet that it took.\n\
+         Neither has what the kernel does for a packet before it lies in the buffer: that is counted for the sender.\n\
+         Where others use the machine too, the sender does not reach its load: the third column says what it sent.\n\n\
+         | load | program | packets a second | lost | lost % | processor µs a packet | of the whole run | processor seconds a gigabit | MB |\n\
+         |---|---|---:|---:|---:|---:|---:|---:|---:|\n",
     );
     for rate in RATES {
         let load = rate.map_or("as fast as one core sends".to_owned(), |rate| format!("{rate} a second"));
         for contender in CONTENDERS.iter().filter(|one| process::is_installed(one.program)) {
-            let row = measure(contender, &frames, rate, folder.path());
+            let row = measure(contender, &mut frames, rate, folder.path());
             text.push_str(&format!("| {load} | {} | {row} |\n", contender.name));
         }
     }
@@ -98,49 +103,104 @@ fn main() {
 }
 
 /// One contender under one load: the cells of its row.
-fn measure(contender: &Contender, frames: &[Vec<u8>], rate: Option<u64>, folder: &std::path::Path) -> String {
+fn measure(
+    contender: &Contender,
+    frames: &mut [Vec<u8>],
+    rate: Option<u64>,
+    folder: &std::path::Path,
+) -> String {
     let said = folder.join("said");
     let ours = std::env::var("WATERTIGHT_PROGRAM").unwrap_or_else(|_| OURS.to_owned());
-    let program = contender.line.replace("OURS", &ours);
-    let line =
-        format!("ip netns exec {NAME} timeout -s INT {LISTENS} {program} > /dev/null 2> {}", said.display());
-    let listening = std::thread::spawn(move || process::run(&line));
-    sleep(Duration::from_millis(1_500));
-    let sent = send(frames, rate);
-    let usage: Usage = listening.join().expect("an account");
-    let text = std::fs::read_to_string(&said).expect("what it said");
+    let line = format!("netns exec {NAME} {}", contender.line.replace("OURS", &ours));
+    let ended = ended_seconds();
+    let mut listening = Command::new("ip")
+        .args(line.split_whitespace())
+        .stdout(Stdio::null())
+        .stderr(fs::File::create(&said).expect("a file"))
+        .spawn()
+        .expect("it listens");
+    sleep(REST);
+    let sent = send(frames, rate, &listening);
+    sleep(REST);
+    let memory = memory(&listening);
+    let interrupted = Command::new("kill").args(["-INT", &listening.id().to_string()]).status();
+    assert!(interrupted.is_ok_and(|status| status.success()));
+    listening.wait().expect("it ends");
+    let whole = ended_seconds() - ended;
+    let text = fs::read_to_string(&said).expect("what it said");
     let Some(counted) = (contender.counted)(&text) else {
-        return format!("did not count: {} | | | | | ", text.lines().next().unwrap_or_default());
+        return format!("did not count: {} | | | | | | ", text.lines().next().unwrap_or_default());
     };
-    let gigabits = sent.bytes as f64 * 8.0 / 1e9 * counted.taken as f64 / sent.packets.max(1) as f64;
+    let [from, to] = sent.marks[..] else { return "the load ended too soon | | | | | | ".to_owned() };
+    let (packets, processor) = ((to.packets - from.packets).max(1) as f64, to.processor - from.processor);
     let seen = counted.taken + counted.lost;
     format!(
-        "{:.0} | {} | {:.2} | {:.2} | {:.2} | {}",
+        "{:.0} | {} | {:.2} | {:.2} | {:.2} | {:.2} | {}",
         sent.packets as f64 / sent.seconds,
         counted.lost,
         100.0 * counted.lost as f64 / seen.max(1) as f64,
-        usage.processor * 1e6 / counted.taken.max(1) as f64,
-        usage.processor / gigabits.max(1e-9),
-        usage.memory >> 20
+        processor * 1e6 / packets,
+        whole * 1e6 / counted.taken.max(1) as f64,
+        processor / ((to.bytes - from.bytes).max(1) as f64 * 8.0 / 1e9),
+        memory >> 10
     )
 }
 
+/// Seconds of processor time of all threads of a program that runs, to the nanosecond.
+fn running_seconds(child: &Child) -> f64 {
+    let threads = fs::read_dir(format!("/proc/{}/task", child.id())).into_iter().flatten();
+    let files = threads.filter_map(|thread| fs::read_to_string(thread.ok()?.path().join("schedstat")).ok());
+    let nanos = files.filter_map(|text| text.split_whitespace().next()?.parse::<f64>().ok());
+    nanos.sum::<f64>() / 1e9
+}
+
+/// Seconds of processor time of all programs that were waited for (proc(5): `cutime`, `cstime`,
+/// in hundredths).
+fn ended_seconds() -> f64 {
+    let text = fs::read_to_string("/proc/self/stat").expect("an account");
+    let (_, behind) = text.rsplit_once(')').expect("a name");
+    let ticks = behind.split_whitespace().skip(13).take(2).filter_map(|word| word.parse::<f64>().ok());
+    ticks.sum::<f64>() / 100.0
+}
+
+/// The most memory that a program had so far, in KiB.
+fn memory(child: &Child) -> u64 {
+    let text = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0)
+}
+
+#[derive(Default)]
 struct Sent {
     packets: u64,
     bytes: u64,
     seconds: f64,
+    marks: Vec<Mark>,
 }
 
-/// Sends frames at a rate, again and again, until the load is over.
-fn send(frames: &[Vec<u8>], rate: Option<u64>) -> Sent {
+/// How it stood at a moment.
+#[derive(Clone, Copy)]
+struct Mark {
+    packets: u64,
+    bytes: u64,
+    processor: f64,
+}
+
+/// Sends frames at a rate, again and again, until the load is over; each time between others.
+fn send(frames: &mut [Vec<u8>], rate: Option<u64>, listening: &Child) -> Sent {
     let device = format!("{NAME}a");
     let mut out = pcap::Capture::from_device(device.as_str()).and_then(|d| d.open()).expect("the cable");
     let begin = Instant::now();
-    let mut sent = Sent { packets: 0, bytes: 0, seconds: 0.0 };
-    for frame in frames.iter().cycle() {
+    let mut sent = Sent::default();
+    for at in (0..frames.len()).cycle() {
         if sent.packets.is_multiple_of(64) {
-            if begin.elapsed() >= LOAD {
+            let elapsed = begin.elapsed();
+            if elapsed >= LOAD {
                 break;
+            }
+            if MEASURED.get(sent.marks.len()).is_some_and(|moment| elapsed >= *moment) {
+                let Sent { packets, bytes, .. } = sent;
+                sent.marks.push(Mark { packets, bytes, processor: running_seconds(listening) });
             }
             // Bursts of 64, as a network card hands them over.
             while rate.is_some_and(|rate| begin.elapsed().as_secs_f64() * (rate as f64) < sent.packets as f64)
@@ -148,13 +208,32 @@ fn send(frames: &[Vec<u8>], rate: Option<u64>) -> Sent {
                 std::hint::spin_loop();
             }
         }
+        let frame = &mut frames[at];
         if out.sendpacket(frame.as_slice()).is_ok() {
             sent.packets += 1;
             sent.bytes += frame.len() as u64;
         }
+        elsewhere(frame);
     }
     sent.seconds = begin.elapsed().as_secs_f64();
     sent
+}
+
+/// Makes the frame of a pod one of the same conversation between two other pods, for the next time.
+fn elsewhere(frame: &mut [u8]) {
+    /// Ethernet, IP, UDP, VXLAN, Ethernet.
+    const INSIDE: usize = 14 + 20 + 8 + 8 + 14;
+    let at = if frame[23] == 17 { INSIDE } else { 14 };
+    let Some(header) = frame.get_mut(at..at + 20) else { return };
+    // The second bytes of both addresses, which are 1 and 2 at first.
+    header[13] = header[13].wrapping_add(2);
+    header[17] = header[17].wrapping_add(2);
+    // RFC 1071.
+    header[10..12].fill(0);
+    let words = header.as_chunks::<2>().0.iter().map(|word| u32::from(u16::from_be_bytes(*word)));
+    let sum = words.sum::<u32>();
+    let folded = (sum & 0xffff) + (sum >> 16);
+    header[10..12].copy_from_slice(&(!(folded as u16 + (folded >> 16) as u16)).to_be_bytes());
 }
 
 /// The frames of a little-endian pcap.
