@@ -2,7 +2,7 @@
 //! they are looked at: each is unpacked when its turn comes.
 
 use super::attribute::Holder;
-use super::packed::{self, Beginning, LONGEST};
+use super::packed::{self, Beginning, Brief, LONGEST};
 use super::{ObservedFlow, Party, Stretch};
 use crate::capture::{Flow, FlowEnd, Place, SeenMore, Transport};
 use crate::protocol::Detection;
@@ -39,7 +39,6 @@ impl Spot {
 }
 
 /// A flow as it is kept.
-#[expect(clippy::large_enum_variant, reason = "nearly all are shared, and a box would be an allocation each")]
 #[derive(Debug)]
 pub enum Stored<'a> {
     /// With what it shares with others.
@@ -51,8 +50,8 @@ pub enum Stored<'a> {
 /// A flow that shares with others what it has in common with them.
 #[derive(Debug)]
 pub struct Kept<'a> {
-    /// Without first bytes, encapsulations, tunnel and places.
-    pub flow: Flow,
+    /// Ends, counts and times.
+    pub flow: Brief,
     /// Protocol and protection.
     pub detection: &'a Detection,
     /// Who opened it.
@@ -129,7 +128,7 @@ impl Part {
         let number = self.chunks.len() - 1;
         let chunk = &mut self.chunks[number];
         let at = (number * CHUNK + chunk.len()) as u64;
-        packed::pack(chunk, &flow, verdict, parties, around);
+        packed::pack(chunk, &Brief::of(&flow), verdict, parties, around);
         at
     }
 
@@ -184,7 +183,8 @@ impl Part {
     }
 
     fn unpack(&self, at: usize, numbered: &[Party]) -> ObservedFlow {
-        let packed::Numbered { mut flow, verdict, parties, around } = packed::unpack(self.bytes(at));
+        let packed::Numbered { flow, verdict, parties, around } = packed::unpack(self.bytes(at));
+        let mut flow = flow.flow();
         if let Some(around) = self.around_of(around) {
             flow.via.clone_from(&around.via);
             let more = flow.seen.more.get_or_insert_default();
@@ -273,9 +273,9 @@ impl Flows {
     }
 
     /// A flow by itself: without first bytes and what it shares with others.
-    pub(super) fn bare(&self, spot: Spot) -> Flow {
+    pub(super) fn bare(&self, spot: Spot) -> Brief {
         match spot.parts() {
-            (WHOLE, at) => self.whole[at].flow.clone(),
+            (WHOLE, at) => Brief::of(&self.whole[at].flow),
             (part, at) => packed::unpack(self.parts[part as usize].bytes(at)).flow,
         }
     }

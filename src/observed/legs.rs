@@ -8,10 +8,10 @@
 //! A connection that a proxy ends and opens anew is two, and stays two.
 
 use super::flows::{Flows, Spot};
-use super::{ObservedFlow, Party, Transport};
+use super::{Brief, ObservedFlow, Party, Transport};
 use crate::capture::{Flow, Leg};
 use hashbrown::HashMap;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// How far apart the first packets of two legs may be, in nanoseconds.
 const TCP_WINDOW: u64 = 1_000_000_000;
@@ -22,26 +22,34 @@ const PLACE: u32 = 31;
 
 /// Puts flows into the order of time and joins those that are legs of one connection.
 pub fn join(mut flows: Flows) -> Flows {
-    sort(&mut flows);
+    let mut times: Vec<Begun> = flows.spots().iter().map(|spot| Begun::of(&flows, *spot)).collect();
+    times.sort_unstable_by_key(|begun| begun.first);
+    settle(&flows, &mut times);
     let mut joined = Vec::new();
-    let mut left_out = BTreeSet::new();
-    for members in candidates(&flows) {
-        let spot = |member: &u32| flows.spots()[*member as usize];
-        let legs: Vec<Flow> = members.iter().map(|member| flows.bare(spot(member))).collect();
+    let mut left_out = Vec::new();
+    for members in candidates(&times) {
+        let spot = |member: &u32| times[*member as usize].spot;
+        let legs: Vec<Brief> = members.iter().map(|member| flows.bare(spot(member))).collect();
         for group in groups(&legs) {
             let group: Vec<u32> = group.into_iter().map(|member| members[member]).collect();
             joined.extend(one(group.iter().map(|member| flows.get(spot(member))).collect()));
             left_out.extend(group);
         }
     }
-    if joined.is_empty() {
-        return flows;
+    if !joined.is_empty() {
+        left_out.sort_unstable();
+        let mut left_out = left_out.into_iter().peekable();
+        let mut at = 0..;
+        times.retain(|_| left_out.next_if_eq(&at.next().unwrap_or(u32::MAX)).is_none());
+        for flow in joined {
+            let spot = flows.whole(flow);
+            times.push(Begun::of(&flows, spot));
+        }
+        // Two runs in order, nearly, which a stable sort takes as they are.
+        times.sort_by_key(|begun| begun.first);
+        settle(&flows, &mut times);
     }
-    let kept = flows.spots().iter().enumerate().filter(|(at, _)| !left_out.contains(&(*at as u32)));
-    let mut order: Vec<Spot> = kept.map(|(_, spot)| *spot).collect();
-    order.extend(joined.into_iter().map(|flow| flows.whole(flow)));
-    flows.reorder(order);
-    sort(&mut flows);
+    flows.reorder(times.into_iter().map(|begun| begun.spot).collect());
     flows
 }
 
@@ -64,39 +72,90 @@ pub fn join_few(flows: Vec<ObservedFlow>) -> Vec<ObservedFlow> {
     all
 }
 
-/// Sorts by the time of the first packet; what is left decides where times are equal.
-fn sort(flows: &mut Flows) {
-    let mut times: Vec<(u64, Spot)> =
-        flows.spots().iter().map(|spot| (flows.glance(*spot).first, *spot)).collect();
-    times.sort_unstable_by_key(|(first, _)| *first);
-    for same in times.chunk_by_mut(|(one, _), (other, _)| one == other).filter(|same| same.len() > 1) {
-        same.sort_by_cached_key(|(_, spot)| flows.rank(*spot));
+/// When a flow began, and with which number.
+#[derive(Clone, Copy, Debug)]
+struct Begun {
+    first: u64,
+    spot: Spot,
+    /// None where nothing joins such flows.
+    opened: Option<Opened>,
+}
+
+/// The number of an opening, with a bit for its transport in front.
+#[derive(Clone, Copy, Debug)]
+struct Opened(u64);
+
+/// The bit of datagrams.
+const DATAGRAM: u64 = 1 << 32;
+
+impl Begun {
+    fn of(flows: &Flows, spot: Spot) -> Begun {
+        let seen = flows.glance(spot);
+        let opened = match seen.transport {
+            Transport::Tcp => seen.opened.map(|number| Opened(u64::from(number))),
+            Transport::Udp => seen.opened.map(|number| Opened(DATAGRAM | u64::from(number))),
+            Transport::Sctp | Transport::Icmp | Transport::Other(_) => None,
+        };
+        Begun { first: seen.first, spot, opened }
     }
-    let order = times.into_iter().map(|(_, spot)| spot).collect();
-    flows.reorder(order);
+}
+
+/// Of flows that began at the same time, what is left decides their order.
+fn settle(flows: &Flows, times: &mut [Begun]) {
+    for same in times.chunk_by_mut(|one, other| one.first == other.first).filter(|same| same.len() > 1) {
+        same.sort_by_cached_key(|begun| flows.rank(begun.spot));
+    }
 }
 
 /// Flows that were opened with the same number, in the order of time, where there are several.
-fn candidates(flows: &Flows) -> Vec<Vec<u32>> {
-    // Transport, number and place in the order in one word, which sorts fast.
-    let word = |(at, spot): (usize, &Spot)| {
-        let seen = flows.glance(*spot);
-        let transport = match seen.transport {
-            Transport::Tcp => 0,
-            Transport::Udp => 1,
-            // Nothing joins these.
-            Transport::Sctp | Transport::Icmp | Transport::Other(_) => return None,
-        };
-        Some(transport << 63 | u64::from(seen.opened?) << PLACE | at as u64 & ((1 << PLACE) - 1))
-    };
-    let mut all: Vec<u64> = flows.spots().iter().enumerate().filter_map(word).collect();
+fn candidates(times: &[Begun]) -> Vec<Vec<u32>> {
+    // Nearly all numbers stand alone: only those that share a mark with another are sorted.
+    let mut marks = Marks::of_size(times.len());
+    times.iter().filter_map(|begun| begun.opened).for_each(|opened| marks.set(opened));
+    let shared = times.iter().enumerate().filter_map(|(at, begun)| {
+        let opened = begun.opened.filter(|opened| marks.is_shared(*opened))?;
+        Some(opened.0 << PLACE | at as u64 & ((1 << PLACE) - 1))
+    });
+    let mut all: Vec<u64> = shared.collect();
     all.sort_unstable();
     let same = all.chunk_by(|one, other| one >> PLACE == other >> PLACE).filter(|group| group.len() > 1);
     same.map(|group| group.iter().map(|word| (word & ((1 << PLACE) - 1)) as u32).collect()).collect()
 }
 
+/// Which numbers were met, and which may have been met twice: two bits for each mark.
+struct Marks {
+    bits: Vec<u64>,
+    /// Bits of a hash that do not count.
+    shift: u32,
+}
+
+impl Marks {
+    /// Eight marks for each flow, so that few share one by chance.
+    fn of_size(flows: usize) -> Marks {
+        let marks = (flows * 8).next_power_of_two().max(32);
+        Marks { bits: vec![0; marks / 32], shift: 64 - marks.trailing_zeros() }
+    }
+
+    /// The word and the bit of a number.
+    fn place(&self, opened: Opened) -> (usize, u32) {
+        let mark = opened.0.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> self.shift;
+        ((mark >> 5) as usize, (mark & 31) as u32 * 2)
+    }
+
+    fn set(&mut self, opened: Opened) {
+        let (word, bit) = self.place(opened);
+        let known = self.bits[word] >> bit & 1;
+        self.bits[word] |= (1 | known << 1) << bit;
+    }
+
+    fn is_shared(&self, opened: Opened) -> bool {
+        let (word, bit) = self.place(opened);
+        self.bits[word] >> bit & 2 != 0
+    }
+}
+
 /// Which of some flows, in the order of time, are legs of one connection, where there are several.
-fn groups(legs: &[Flow]) -> Vec<Vec<usize>> {
+fn groups(legs: &[Brief]) -> Vec<Vec<usize>> {
     let mut group: Vec<usize> = (0..legs.len()).collect();
     for (position, later) in legs.iter().enumerate() {
         // What began earlier than that is no leg of this one, nor is anything before it.
@@ -117,8 +176,8 @@ fn groups(legs: &[Flow]) -> Vec<Vec<usize>> {
 }
 
 /// Whether two flows, which were opened with the same number, are one connection.
-fn are_legs(earlier: &Flow, later: &Flow) -> bool {
-    let (Some(one), Some(other)) = (earlier.seen.opening, later.seen.opening) else { return false };
+fn are_legs(earlier: &Brief, later: &Brief) -> bool {
+    let (Some(one), Some(other)) = (earlier.opening, later.opening) else { return false };
     let apart = later.first.saturating_sub(earlier.first);
     if same_ends(earlier, later) {
         return false;
@@ -135,7 +194,7 @@ fn are_legs(earlier: &Flow, later: &Flow) -> bool {
     }
 }
 
-fn same_ends(one: &Flow, other: &Flow) -> bool {
+fn same_ends(one: &Brief, other: &Brief) -> bool {
     (one.initiator, one.responder) == (other.initiator, other.responder)
 }
 
@@ -170,7 +229,7 @@ fn one(legs: Vec<ObservedFlow>) -> Option<ObservedFlow> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::capture::{Counters, FlowEnd, Handshake, Opening, Seen, StreamStart};
+    use crate::capture::{Counters, Flow, FlowEnd, Handshake, Opening, Seen, StreamStart};
     use crate::model::{Protection, WhyUnknown};
     use crate::protocol::Detection;
     use std::sync::Arc;

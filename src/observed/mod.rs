@@ -16,6 +16,7 @@ pub use flows::{Around, Flows, Kept, SharedNumber, Stored};
 pub use legs::{join, join_few};
 pub use live::{Follower, Glance, Wanted, Watch};
 pub use names::{Call, NamedBy, Names};
+pub use packed::Brief;
 pub use stretch::{Stretch, WhyInside, leave_open};
 pub use witness::Witness;
 

@@ -4,7 +4,7 @@
 //! Behind one address there may be many names: a flow has the one that it said itself, or else the
 //! one that its client was told last before it began.
 
-use super::{Flows, Stored};
+use super::{Brief, Flows, Stored};
 use crate::capture::Flow;
 use crate::protocol::Detection;
 use hashbrown::{HashMap, HashSet};
@@ -33,6 +33,12 @@ pub struct Call {
 
 impl From<&Flow> for Call {
     fn from(flow: &Flow) -> Call {
+        Call { client: flow.initiator.ip, server: flow.responder.ip, begun: flow.first }
+    }
+}
+
+impl From<&Brief> for Call {
+    fn from(flow: &Brief) -> Call {
         Call { client: flow.initiator.ip, server: flow.responder.ip, begun: flow.first }
     }
 }

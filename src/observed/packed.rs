@@ -9,11 +9,43 @@ use crate::capture::{
 };
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+/// A flow without what takes memory of its own: first bytes, encapsulations, tunnel and places.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Brief {
+    /// Who opened it.
+    pub initiator: FlowEnd,
+    /// Who was called.
+    pub responder: FlowEnd,
+    /// The protocol above IP.
+    pub transport: Transport,
+    /// Packets and bytes from the initiator.
+    pub forward: Counters,
+    /// Packets and bytes from the responder.
+    pub backward: Counters,
+    /// Time of the first packet, in nanoseconds since 1970.
+    pub first: u64,
+    /// Time of the last packet, in nanoseconds since 1970.
+    pub last: u64,
+    /// How the connection was opened.
+    pub opening: Option<Opening>,
+    /// Packets that were met again at another place and not counted.
+    pub copies: u64,
+    /// What is told of it by single bits.
+    told: Bits,
+}
+
+/// Facts of one bit or two, as they are packed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Bits {
+    facts: u16,
+    /// What came back, and what the link layer says.
+    met: u8,
+}
+
 /// A flow and the numbers of what it shares with others.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Numbered {
-    /// Without first bytes, encapsulations, tunnel and places.
-    pub(super) flow: Flow,
+    pub(super) flow: Brief,
     pub(super) verdict: u32,
     pub(super) parties: [u32; 2],
     /// Zero for none.
@@ -44,7 +76,7 @@ const ANSWERED: u16 = 1 << 9;
 const STAMPED: u16 = 1 << 10;
 const AROUND: u16 = 1 << 11;
 const COPIED: u16 = 1 << 12;
-/// Two bits for the handshake.
+/// Two bits for the handshake, in the order of [`HANDSHAKES`], which is that of its kinds.
 const HANDSHAKE: u32 = 13;
 
 /// The longest record: two IPv6 ends and the longest numbers everywhere.
@@ -56,66 +88,130 @@ const HANDSHAKES: [Handshake; 4] =
 const ANSWERS: [Answer; 4] = [Answer::Unknown, Answer::Payload, Answer::Silence, Answer::Refusal];
 const MEDIA: [Medium; 3] = [Medium::Unknown, Medium::Loopback, Medium::Link];
 
-/// Appends a flow.
-pub(super) fn pack(out: &mut Vec<u8>, flow: &Flow, verdict: u32, parties: [u32; 2], around: u32) {
-    let opening = flow.seen.opening;
-    let copies = flow.seen.copies();
-    let handshake = HANDSHAKES.iter().position(|known| *known == flow.handshake).unwrap_or(3) as u16;
-    let bits = [
-        (INITIATOR_6, flow.initiator.ip.is_ipv6()),
-        (RESPONDER_6, flow.responder.ip.is_ipv6()),
-        (LATE, flow.start.late),
-        (CUT, flow.start.cut),
-        (HOLES, flow.start.holes),
-        (EVICTED, flow.evicted),
-        (RESPONDER_FIRST, flow.start.responder_first),
-        (UNREAD, flow.start.unread),
-        (OPENED, opening.is_some()),
-        (ANSWERED, opening.is_some_and(|opening| opening.responder.is_some())),
-        (STAMPED, opening.is_some_and(|opening| opening.timestamp != 0)),
-        (AROUND, around != 0),
-        (COPIED, copies != 0),
-    ];
-    let facts =
-        bits.iter().fold(handshake << HANDSHAKE, |all, (bit, set)| if *set { all | bit } else { all });
-    out.extend(facts.to_le_bytes());
-    let answer = ANSWERS.iter().position(|known| *known == flow.seen.answer).unwrap_or(0) as u8;
-    let medium = MEDIA.iter().position(|known| *known == flow.seen.medium).unwrap_or(0) as u8;
-    out.push(answer | medium << 2);
-    out.extend_from_slice(&transport_code(flow.transport));
-    out.extend(flow.first.to_le_bytes());
-    number(out, u64::from(verdict));
-    if let Some(opening) = opening {
-        out.extend(opening.initiator.to_le_bytes());
-        opening.responder.iter().for_each(|word| out.extend(word.to_le_bytes()));
-        if opening.timestamp != 0 {
-            out.extend(opening.timestamp.to_le_bytes());
+impl Brief {
+    /// What is told of a flow in short.
+    #[inline]
+    pub fn of(flow: &Flow) -> Brief {
+        let opening = flow.seen.opening;
+        let copies = flow.seen.copies();
+        let bits = [
+            (INITIATOR_6, flow.initiator.ip.is_ipv6()),
+            (RESPONDER_6, flow.responder.ip.is_ipv6()),
+            (LATE, flow.start.late),
+            (CUT, flow.start.cut),
+            (HOLES, flow.start.holes),
+            (EVICTED, flow.evicted),
+            (RESPONDER_FIRST, flow.start.responder_first),
+            (UNREAD, flow.start.unread),
+            (OPENED, opening.is_some()),
+            (ANSWERED, opening.is_some_and(|opening| opening.responder.is_some())),
+            (STAMPED, opening.is_some_and(|opening| opening.timestamp != 0)),
+            (COPIED, copies != 0),
+        ];
+        let handshake = (flow.handshake as u16) << HANDSHAKE;
+        let facts = bits.iter().fold(handshake, |all, (bit, set)| if *set { all | bit } else { all });
+        let met = flow.seen.answer as u8 | (flow.seen.medium as u8) << 2;
+        Brief {
+            initiator: flow.initiator,
+            responder: flow.responder,
+            transport: flow.transport,
+            forward: flow.forward,
+            backward: flow.backward,
+            first: flow.first,
+            last: flow.last,
+            opening,
+            copies,
+            told: Bits { facts, met },
         }
     }
-    for end in [flow.initiator, flow.responder] {
-        match end.ip {
-            IpAddr::V4(four) => out.extend(four.octets()),
-            IpAddr::V6(six) => out.extend(six.octets()),
-        }
-        out.extend(end.port.to_le_bytes());
+
+    /// Whether nothing of it is missing.
+    pub fn is_complete(&self) -> bool {
+        self.told.facts & (CUT | HOLES | LATE | EVICTED) == 0
     }
-    for counters in [flow.forward, flow.backward] {
-        number(out, counters.packets);
-        number(out, counters.bytes);
-    }
-    number(out, flow.last.saturating_sub(flow.first));
-    parties.iter().for_each(|party| number(out, u64::from(*party)));
-    for (value, there) in [(u64::from(around), around != 0), (copies, copies != 0)] {
-        if there {
-            number(out, value);
+
+    /// The flow, as far as it is told here.
+    pub(super) fn flow(&self) -> Flow {
+        let Brief { initiator, responder, transport, forward, backward, first, last, .. } = *self;
+        let Bits { facts, met } = self.told;
+        let has = |bit: u16| facts & bit != 0;
+        let start = StreamStart {
+            late: has(LATE),
+            cut: has(CUT),
+            holes: has(HOLES),
+            responder_first: has(RESPONDER_FIRST),
+            unread: has(UNREAD),
+            ..StreamStart::default()
+        };
+        let copies = self.copies;
+        let seen = Seen {
+            opening: self.opening,
+            answer: ANSWERS[usize::from(met & 3)],
+            medium: MEDIA[usize::from(met >> 2 & 3).min(2)],
+            more: (copies != 0).then(|| Box::new(SeenMore { copies, ..SeenMore::default() })),
+        };
+        Flow {
+            initiator,
+            responder,
+            transport,
+            handshake: HANDSHAKES[usize::from(facts >> HANDSHAKE & 3)],
+            forward,
+            backward,
+            first,
+            last,
+            start,
+            via: Vec::new(),
+            evicted: has(EVICTED),
+            seen,
         }
     }
 }
 
+/// Appends a flow.
+pub(super) fn pack(out: &mut Vec<u8>, flow: &Brief, verdict: u32, parties: [u32; 2], around: u32) {
+    let mut bytes = Writer { bytes: [0; LONGEST], end: 0 };
+    let around_it = if around != 0 { AROUND } else { 0 };
+    bytes.put((flow.told.facts | around_it).to_le_bytes());
+    bytes.put([flow.told.met]);
+    bytes.put(transport_code(flow.transport));
+    bytes.put(flow.first.to_le_bytes());
+    bytes.number(u64::from(verdict));
+    if let Some(opening) = flow.opening {
+        bytes.put(opening.initiator.to_le_bytes());
+        if let Some(word) = opening.responder {
+            bytes.put(word.to_le_bytes());
+        }
+        if opening.timestamp != 0 {
+            bytes.put(opening.timestamp.to_le_bytes());
+        }
+    }
+    for end in [flow.initiator, flow.responder] {
+        match end.ip {
+            IpAddr::V4(four) => bytes.put(four.octets()),
+            IpAddr::V6(six) => bytes.put(six.octets()),
+        }
+        bytes.put(end.port.to_le_bytes());
+    }
+    for counters in [flow.forward, flow.backward] {
+        bytes.number(counters.packets);
+        bytes.number(counters.bytes);
+    }
+    bytes.number(flow.last.saturating_sub(flow.first));
+    bytes.number(u64::from(parties[0]));
+    bytes.number(u64::from(parties[1]));
+    for value in [u64::from(around), flow.copies] {
+        if value != 0 {
+            bytes.number(value);
+        }
+    }
+    out.extend_from_slice(&bytes.bytes[..bytes.end]);
+}
+
 /// Reads what [`pack`] wrote at the beginning of these bytes.
+#[inline]
 pub(super) fn unpack(bytes: &[u8]) -> Numbered {
     let mut at = Reader(bytes);
-    let Head { facts, told, transport, first } = at.head();
+    let Head { facts, met, transport, first } = at.head();
     let has = |bit: u16| facts & bit != 0;
     let verdict = at.number() as u32;
     let opening = has(OPENED).then(|| Opening {
@@ -125,44 +221,21 @@ pub(super) fn unpack(bytes: &[u8]) -> Numbered {
     });
     let initiator = at.end(has(INITIATOR_6));
     let responder = at.end(has(RESPONDER_6));
-    let [forward, backward] = [(); 2].map(|()| Counters { packets: at.number(), bytes: at.number() });
+    let forward = Counters { packets: at.number(), bytes: at.number() };
+    let backward = Counters { packets: at.number(), bytes: at.number() };
     let last = first.saturating_add(at.number());
-    let parties = [(); 2].map(|()| at.number() as u32);
+    let parties = [at.number() as u32, at.number() as u32];
     let around = if has(AROUND) { at.number() as u32 } else { 0 };
     let copies = if has(COPIED) { at.number() } else { 0 };
-    let more = (copies != 0).then(|| Box::new(SeenMore { copies, ..SeenMore::default() }));
-    let start = StreamStart {
-        late: has(LATE),
-        cut: has(CUT),
-        holes: has(HOLES),
-        responder_first: has(RESPONDER_FIRST),
-        unread: has(UNREAD),
-        ..StreamStart::default()
-    };
-    let flow = Flow {
-        initiator,
-        responder,
-        transport,
-        handshake: HANDSHAKES[usize::from(facts >> HANDSHAKE & 3)],
-        forward,
-        backward,
-        first,
-        last,
-        start,
-        via: Vec::new(),
-        evicted: has(EVICTED),
-        seen: Seen {
-            opening,
-            answer: ANSWERS[usize::from(told & 3)],
-            medium: MEDIA[usize::from(told >> 2 & 3).min(2)],
-            more,
-        },
-    };
+    let told = Bits { facts: facts & !AROUND, met };
+    let flow =
+        Brief { initiator, responder, transport, forward, backward, first, last, opening, copies, told };
     Numbered { flow, verdict, parties, around }
 }
 
 /// The beginning of what [`pack`] wrote: when, over what, its verdict, and with which number it was
 /// opened.
+#[inline]
 pub(super) fn glance(bytes: &[u8]) -> Beginning {
     let mut at = Reader(bytes);
     let Head { facts, transport, first, .. } = at.head();
@@ -192,19 +265,36 @@ fn transport_of(code: [u8; 2]) -> Transport {
     }
 }
 
-#[inline]
-fn number(out: &mut Vec<u8>, mut value: u64) {
-    while value >= 0x80 {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
+/// Room for one flow.
+struct Writer {
+    bytes: [u8; LONGEST],
+    end: usize,
+}
+
+impl Writer {
+    #[inline]
+    fn put<const N: usize>(&mut self, bytes: [u8; N]) {
+        // There is room for the longest flow; a copy of arrays is a few moves.
+        if let Some(room) = self.bytes[self.end..].first_chunk_mut::<N>() {
+            *room = bytes;
+        }
+        self.end += N;
     }
-    out.push(value as u8);
+
+    #[inline]
+    fn number(&mut self, mut value: u64) {
+        while value >= 0x80 {
+            self.put([value as u8 | 0x80]);
+            value >>= 7;
+        }
+        self.put([value as u8]);
+    }
 }
 
 /// What each flow begins with.
 struct Head {
     facts: u16,
-    told: u8,
+    met: u8,
     transport: Transport,
     first: u64,
 }
@@ -245,10 +335,10 @@ impl Reader<'_> {
 
     #[inline]
     fn head(&mut self) -> Head {
-        let [low, high, told, kind, number, first @ ..] = self.take::<13>();
+        let [low, high, met, kind, number, first @ ..] = self.take::<13>();
         Head {
             facts: u16::from_le_bytes([low, high]),
-            told,
+            met,
             transport: transport_of([kind, number]),
             first: u64::from_le_bytes(first),
         }
@@ -323,13 +413,14 @@ mod tests {
                 },
             };
             let mut bytes = vec![1, 2, 3];
-            pack(&mut bytes, &flow, verdict, parties, around);
+            pack(&mut bytes, &Brief::of(&flow), verdict, parties, around);
             prop_assert!(bytes.len() <= LONGEST);
             let (found, seen) = (unpack(&bytes[3..]), glance(&bytes[3..]));
             prop_assert_eq!((seen.first, seen.transport), (flow.first, flow.transport));
             prop_assert_eq!(seen.verdict, verdict);
             prop_assert_eq!(seen.opened, flow.seen.opening.map(|opening| opening.initiator));
-            prop_assert_eq!(found.flow, flow);
+            prop_assert_eq!(found.flow, Brief::of(&flow));
+            prop_assert_eq!(found.flow.flow(), flow);
             prop_assert_eq!((found.verdict, found.parties, found.around), (verdict, parties, around));
         }
     }

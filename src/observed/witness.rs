@@ -8,7 +8,7 @@ use crate::capture::{Audience, Flow, Judging};
 use crate::model::{Protection, WhyUnknown};
 use crate::protocol::{self, Detection};
 use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
-use std::hash::BuildHasher;
+use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::Arc;
 
 /// Collects flows with their verdicts.
@@ -45,14 +45,23 @@ impl<'a> Witness<'a> {
 
     fn number(&mut self, mut detection: Detection) -> u32 {
         // Equal names stay in their order: the last one is what is shown.
-        detection.facts.sort_by_key(|(name, _)| *name);
-        let hash =
-            |d: &Detection| self.hasher.hash_one((d.protocol, d.protection, &d.why, &d.facts, &d.names));
+        if !detection.facts.is_sorted_by_key(|(name, _)| *name) {
+            detection.facts.sort_by_key(|(name, _)| *name);
+        }
+        // What differs in names of facts, or in reasons, differs in values too, nearly always.
+        let hash = |d: &Detection| {
+            let values = d.facts.iter().map(|(_, value)| value.as_ref());
+            let mut hasher = self.hasher.build_hasher();
+            (d.protocol, d.protection, d.why.len(), d.facts.len(), &d.names).hash(&mut hasher);
+            values.for_each(|value| hasher.write(value.as_bytes()));
+            hasher.finish()
+        };
         let found = hash(&detection);
         let equal = |number: &u32| *self.part.verdicts()[*number as usize] == detection;
         if let Some(number) = self.known.find(found, equal) {
             return *number;
         }
+        detection.facts.shrink_to_fit();
         let number = self.part.verdict(detection);
         let verdicts = self.part.verdicts();
         self.known.insert_unique(found, number, |number| hash(&verdicts[*number as usize]));

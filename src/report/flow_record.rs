@@ -6,7 +6,7 @@ use super::line::Line;
 use super::names::{caller_name, observed_name};
 use crate::analysis::Analysis;
 use crate::observed::{
-    Around, Call, Detection, Flow, FlowEnd, Kept, Leg, NamedBy, ObservedFlow, Party, Place, SharedNumber,
+    Around, Brief, Call, Detection, FlowEnd, Kept, Leg, NamedBy, ObservedFlow, Party, Place, SharedNumber,
     Stored, Transport,
 };
 use std::borrow::Cow;
@@ -98,56 +98,57 @@ fn shared(line: &mut Line, analysis: &Analysis, kept: &Kept<'_>, said: &mut Said
     counts(line, &kept.flow);
     let Some(around) = kept.around else {
         complete(line, &kept.flow);
-        copies(line, kept.flow.seen.copies());
-        return line.put("}\n");
+        copies(line, kept.flow.copies);
+        return line.put(b"}\n");
     };
     let words = said.surroundings.of(kept.surroundings, |words| words.say(analysis, around));
     line.put_bytes(words.via.bytes());
     complete(line, &kept.flow);
     line.put_bytes(words.tunnel.bytes());
-    copies(line, kept.flow.seen.copies());
+    copies(line, kept.flow.copies);
     line.put_bytes(words.places.bytes());
-    line.put("}\n");
+    line.put(b"}\n");
 }
 
 /// The record of a flow that stands by itself.
 fn whole(line: &mut Line, analysis: &Analysis, seen: &ObservedFlow) {
     let flow = &seen.flow;
-    ends(line, analysis, flow, &seen.detection, [&seen.initiator, &seen.responder]);
+    let brief = Brief::of(flow);
+    ends(line, analysis, &brief, &seen.detection, [&seen.initiator, &seen.responder]);
     verdict(line, &seen.detection);
-    counts(line, flow);
+    counts(line, &brief);
     texts(line, &flow.via);
-    complete(line, flow);
+    complete(line, &brief);
     // Few flows have a tunnel, several places, or several faces.
     tunnel(line, flow.seen.tunnel());
     copies(line, flow.seen.copies());
     places(line, analysis, flow.seen.places());
     legs(line, flow.seen.legs());
-    line.put("}\n");
+    line.put(b"}\n");
 }
 
 /// From the beginning of a record to its transport.
 fn ends(
     line: &mut Line,
     analysis: &Analysis,
-    flow: &Flow,
+    flow: &Brief,
     detection: &Detection,
     [initiator, responder]: [&Party; 2],
 ) {
-    line.put("{\"schema\":\"watertight/flow/v1\",\"initiator\":{\"ip\":\"");
+    line.put(b"{\"schema\":\"watertight/flow/v1\",\"initiator\":{\"ip\":\"");
     let name = caller_name(analysis, initiator, flow.initiator.ip);
     end(line, analysis, flow.initiator, initiator, name);
-    line.put("},\"responder\":{\"ip\":\"");
+    line.put(b"},\"responder\":{\"ip\":\"");
     let name = observed_name(analysis, responder, detection, Call::from(flow));
     end(line, analysis, flow.responder, responder, name);
-    line.put("},\"transport\":\"");
+    line.put(b"},\"transport\":\"");
     match flow.transport {
-        Transport::Tcp => line.put("TCP"),
-        Transport::Udp => line.put("UDP"),
-        Transport::Sctp => line.put("SCTP"),
-        Transport::Icmp => line.put("ICMP"),
+        Transport::Tcp => line.put(b"TCP"),
+        Transport::Udp => line.put(b"UDP"),
+        Transport::Sctp => line.put(b"SCTP"),
+        Transport::Icmp => line.put(b"ICMP"),
         Transport::Other(number) => {
-            line.put("IP");
+            line.put(b"IP");
             line.number(u64::from(number));
         }
     }
@@ -155,46 +156,48 @@ fn ends(
 
 /// What is spoken, from the end of the transport to the facts.
 fn verdict(line: &mut Line, detection: &Detection) {
-    line.put("\",\"protocol\":\"");
-    line.put(detection.protocol);
-    line.put("\",\"protection\":\"");
-    line.put(detection.protection.word());
-    line.put("\",\"why\":");
+    line.put(b"\",\"protocol\":\"");
+    line.word(detection.protocol);
+    line.put(b"\",\"protection\":\"");
+    line.word(detection.protection.word());
+    line.put(b"\",\"why\":");
     line.text(&detection.why);
-    line.put(",\"facts\":{");
+    line.put(b",\"facts\":{");
     facts(line, &detection.facts);
 }
 
 /// From behind the facts to the beginning of the encapsulations.
-fn counts(line: &mut Line, flow: &Flow) {
-    line.put("},\"packets\":[");
+fn counts(line: &mut Line, flow: &Brief) {
+    line.put(b"},\"packets\":[");
     pair(line, flow.forward.packets, flow.backward.packets);
-    line.put("],\"bytes\":[");
+    line.put(b"],\"bytes\":[");
     pair(line, flow.forward.bytes, flow.backward.bytes);
-    line.put("],\"first\":\"");
+    line.put(b"],\"first\":\"");
     line.time(flow.first);
-    line.put("\",\"last\":\"");
+    line.put(b"\",\"last\":\"");
     line.time(flow.last);
-    line.put("\",\"via\":[");
+    line.put(b"\",\"via\":[");
 }
 
-fn complete(line: &mut Line, flow: &Flow) {
-    let missing = flow.start.cut || flow.start.holes || flow.start.late || flow.evicted;
-    line.put(if missing { "],\"complete\":false" } else { "],\"complete\":true" });
+fn complete(line: &mut Line, flow: &Brief) {
+    match flow.is_complete() {
+        true => line.put(b"],\"complete\":true"),
+        false => line.put(b"],\"complete\":false"),
+    }
 }
 
 fn tunnel(line: &mut Line, tunnel: Option<(IpAddr, IpAddr)>) {
     let Some((low, high)) = tunnel else { return };
-    line.put(",\"tunnel\":[\"");
+    line.put(b",\"tunnel\":[\"");
     line.address(low);
-    line.put("\",\"");
+    line.put(b"\",\"");
     line.address(high);
-    line.put("\"]");
+    line.put(b"\"]");
 }
 
 fn copies(line: &mut Line, copies: u64) {
     if copies > 0 {
-        line.put(",\"copies\":");
+        line.put(b",\"copies\":");
         line.number(copies);
     }
 }
@@ -202,31 +205,31 @@ fn copies(line: &mut Line, copies: u64) {
 fn places(line: &mut Line, analysis: &Analysis, places: &[Place]) {
     let mut before = ",\"places\":[";
     for place in places {
-        line.put(before);
-        line.put("{\"capture\":");
+        line.word(before);
+        line.put(b"{\"capture\":");
         line.text(analysis.observed.captures.get(place.input).map_or("", String::as_str));
-        line.put(",\"interface\":");
+        line.put(b",\"interface\":");
         line.number(u64::from(place.interface));
-        line.put(",\"via\":[");
+        line.put(b",\"via\":[");
         texts(line, &place.via);
-        line.put("]}");
+        line.put(b"]}");
         before = ",";
     }
-    line.put(if places.is_empty() { "" } else { "]" });
+    line.word(if places.is_empty() { "" } else { "]" });
 }
 
 fn legs(line: &mut Line, legs: &[Leg]) {
     let mut before = ",\"joined\":[";
     for leg in legs {
-        line.put(before);
-        line.put("{\"initiator\":\"");
+        line.word(before);
+        line.put(b"{\"initiator\":\"");
         socket(line, leg.initiator);
-        line.put("\",\"responder\":\"");
+        line.put(b"\",\"responder\":\"");
         socket(line, leg.responder);
-        line.put("\"}");
+        line.put(b"\"}");
         before = ",";
     }
-    line.put(if legs.is_empty() { "" } else { "]" });
+    line.word(if legs.is_empty() { "" } else { "]" });
 }
 
 /// An end from its address on: the port, and who that is, where anybody said.
@@ -238,18 +241,18 @@ fn end(
     observed: Option<(Cow<'_, str>, NamedBy)>,
 ) {
     line.address(end.ip);
-    line.put("\",\"port\":");
+    line.put(b"\",\"port\":");
     line.number(u64::from(end.port));
     if let Some((name, by)) = observed {
-        line.put(",\"name\":");
+        line.put(b",\"name\":");
         line.text(&name);
-        line.put(",\"named_by\":\"");
-        line.put(by.word());
-        line.put("\"");
+        line.put(b",\"named_by\":\"");
+        line.word(by.word());
+        line.put(b"\"");
         return;
     }
     if let Party::Unsettled(why) = party {
-        line.put(",\"unsettled\":");
+        line.put(b",\"unsettled\":");
         line.text(why.why());
         return;
     }
@@ -261,7 +264,7 @@ fn end(
     }
     let name = super::party_name(analysis, party, end.ip);
     if name != end.ip.to_string() {
-        line.put(",\"name\":");
+        line.put(b",\"name\":");
         line.text(&name);
     }
 }
@@ -269,9 +272,9 @@ fn end(
 /// `address:port`, an IPv6 address in brackets.
 fn socket(line: &mut Line, end: FlowEnd) {
     let (open, close) = if end.ip.is_ipv6() { ("[", "]:") } else { ("", ":") };
-    line.put(open);
+    line.word(open);
     line.address(end.ip);
-    line.put(close);
+    line.word(close);
     line.number(u64::from(end.port));
 }
 
@@ -290,9 +293,9 @@ fn facts(line: &mut Line, facts: &[(&'static str, Cow<'static, str>)]) {
         if all.get(at + 1).is_some_and(|(next, _)| next == name) {
             continue;
         }
-        line.put(before);
-        line.put(name);
-        line.put("\":");
+        line.word(before);
+        line.word(name);
+        line.put(b"\":");
         line.text(value);
         before = ",\"";
     }
@@ -300,13 +303,13 @@ fn facts(line: &mut Line, facts: &[(&'static str, Cow<'static, str>)]) {
 
 fn pair(line: &mut Line, ahead: u64, back: u64) {
     line.number(ahead);
-    line.put(",");
+    line.put(b",");
     line.number(back);
 }
 
 fn texts(line: &mut Line, all: &[String]) {
     for (number, text) in all.iter().enumerate() {
-        line.put(if number == 0 { "" } else { "," });
+        line.word(if number == 0 { "" } else { "," });
         line.text(text);
     }
 }

@@ -4,17 +4,25 @@
 //! What is written between the values, names and commas, is left to the format.
 
 use crate::model::calendar::civil;
-use std::io::Write;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 /// Lines in the making.
+///
+/// There is always room behind the end, so that pieces of a known length are written with a few
+/// moves, and numbers and addresses a word at a time, of which what is too long is written over.
 #[derive(Debug, Default)]
 pub(super) struct Line {
-    bytes: Vec<u8>,
+    /// What was written, and room.
+    room: Vec<u8>,
+    /// Where the written part ends.
+    end: usize,
     /// The day of the last time that was written, and its text up to the `T`.
     day: u64,
     date: Option<[u8; 11]>,
 }
+
+/// Room that a line begins with.
+const LEAST: usize = 256;
 
 /// All numbers of two digits.
 const PAIRS: &[u8; 200] = b"0001020304050607080910111213141516171819\
@@ -66,54 +74,86 @@ const fn octet_length(octet: u8) -> u8 {
 impl Line {
     /// Begins anew.
     pub(super) fn clear(&mut self) {
-        self.bytes.clear();
+        self.end = 0;
     }
 
     /// The lines as they stand.
     pub(super) fn bytes(&self) -> &[u8] {
-        &self.bytes
+        &self.room[..self.end]
     }
 
-    /// Puts names, braces and commas as they are.
+    /// Puts names, braces and commas as they are, of a length that is known beforehand.
     #[inline]
-    pub(super) fn put(&mut self, text: &str) {
-        self.bytes.extend_from_slice(text.as_bytes());
+    pub(super) fn put<const N: usize>(&mut self, text: &[u8; N]) {
+        self.write(*text, N);
     }
 
-    /// A string with its quotes.
-    pub(super) fn text(&mut self, text: &str) {
-        self.bytes.push(b'"');
-        let bytes = text.as_bytes();
-        match bytes.iter().position(|byte| ESCAPED[usize::from(*byte)]) {
-            None => self.bytes.extend_from_slice(bytes),
-            Some(first) => self.escaped(bytes, first),
-        }
-        self.bytes.push(b'"');
-    }
-
-    #[cold]
-    fn escaped(&mut self, bytes: &[u8], first: usize) {
-        let (plain, rest) = bytes.split_at(first);
-        self.bytes.extend_from_slice(plain);
-        for byte in rest {
-            match byte {
-                b'"' => self.put("\\\""),
-                b'\\' => self.put("\\\\"),
-                b'\n' => self.put("\\n"),
-                b'\r' => self.put("\\r"),
-                b'\t' => self.put("\\t"),
-                8 => self.put("\\b"),
-                12 => self.put("\\f"),
-                control if *control < 0x20 => self.put(&format!("\\u{control:04x}")),
-                other => self.bytes.push(*other),
-            }
-        }
+    /// Puts a word that needs no quotes and nothing escaped.
+    #[inline]
+    pub(super) fn word(&mut self, text: &str) {
+        self.put_bytes(text.as_bytes());
     }
 
     /// What was put together elsewhere.
     #[inline]
     pub(super) fn put_bytes(&mut self, bytes: &[u8]) {
-        self.bytes.extend_from_slice(bytes);
+        self.space(bytes.len()).copy_from_slice(bytes);
+        self.end += bytes.len();
+    }
+
+    /// Some bytes behind the end, to be written to.
+    #[inline]
+    fn space(&mut self, count: usize) -> &mut [u8] {
+        if self.room.len() - self.end < count {
+            self.grow(count);
+        }
+        &mut self.room[self.end..][..count]
+    }
+
+    /// Writes some bytes, of which the first ones count.
+    #[inline]
+    fn write<const N: usize>(&mut self, bytes: [u8; N], count: usize) {
+        // A copy of a known length is a few moves, where it is one of arrays.
+        if let Some(space) = self.space(N).first_chunk_mut::<N>() {
+            *space = bytes;
+        }
+        self.end += count;
+    }
+
+    #[cold]
+    fn grow(&mut self, count: usize) {
+        let enough = (self.end + count).max(2 * self.room.len()).max(LEAST);
+        self.room.resize(enough, 0);
+    }
+
+    /// A string with its quotes.
+    pub(super) fn text(&mut self, text: &str) {
+        self.put(b"\"");
+        let bytes = text.as_bytes();
+        match bytes.iter().position(|byte| ESCAPED[usize::from(*byte)]) {
+            None => self.put_bytes(bytes),
+            Some(first) => self.escaped(bytes, first),
+        }
+        self.put(b"\"");
+    }
+
+    #[cold]
+    fn escaped(&mut self, bytes: &[u8], first: usize) {
+        let (plain, rest) = bytes.split_at(first);
+        self.put_bytes(plain);
+        for byte in rest {
+            match byte {
+                b'"' => self.put(b"\\\""),
+                b'\\' => self.put(b"\\\\"),
+                b'\n' => self.put(b"\\n"),
+                b'\r' => self.put(b"\\r"),
+                b'\t' => self.put(b"\\t"),
+                8 => self.put(b"\\b"),
+                12 => self.put(b"\\f"),
+                control if *control < 0x20 => self.word(&format!("\\u{control:04x}")),
+                other => self.put(&[*other]),
+            }
+        }
     }
 
     /// A number without a sign.
@@ -133,12 +173,10 @@ impl Line {
         self.last_of(eight_digits(value % EIGHT_DIGITS), 8);
     }
 
-    /// The last of eight digits: all eight are written, which needs no loop, and some taken back.
+    /// The last of eight digits: all eight are written, and the next piece begins before their end.
     #[inline]
     fn last_of(&mut self, word: u64, count: usize) {
-        let end = self.bytes.len() + count;
-        self.bytes.extend_from_slice(&(word >> (8 * (8 - count))).to_le_bytes());
-        self.bytes.truncate(end);
+        self.write((word >> (8 * (8 - count))).to_le_bytes(), count);
     }
 
     /// An address without quotes.
@@ -146,18 +184,56 @@ impl Line {
     pub(super) fn address(&mut self, address: IpAddr) {
         match address {
             IpAddr::V4(four) => {
-                // Each octet is written with four bytes, of which the next one takes back what is too many.
-                let (mut text, mut end) = ([0; 16], 0);
-                for octet in four.octets() {
-                    text[end..end + 4].copy_from_slice(&OCTETS[usize::from(octet)]);
-                    end += usize::from(octet_length(octet)) + 1;
+                let octets = four.octets();
+                for octet in &octets[..3] {
+                    self.octet(*octet, 1);
                 }
-                let end = self.bytes.len() + end - 1;
-                self.bytes.extend_from_slice(&text);
-                self.bytes.truncate(end);
+                self.octet(octets[3], 0);
             }
-            // Nothing can fail: it is written into memory.
-            IpAddr::V6(six) => drop(write!(self.bytes, "{six}")),
+            IpAddr::V6(six) => self.six(six),
+        }
+    }
+
+    /// An octet, with a dot behind it or not: four bytes are written, and the next piece begins
+    /// before their end.
+    #[inline]
+    fn octet(&mut self, octet: u8, dot: usize) {
+        self.write(OCTETS[usize::from(octet)], usize::from(octet_length(octet)) + dot);
+    }
+
+    /// RFC 5952: the first of the longest runs of zeros is left out, where it is longer than one,
+    /// and an IPv4 address that is mapped is written as one.
+    fn six(&mut self, address: Ipv6Addr) {
+        if let Some(four) = address.to_ipv4_mapped() {
+            self.put(b"::ffff:");
+            return self.address(IpAddr::V4(four));
+        }
+        let groups = address.segments();
+        let (mut longest, mut run) = (0..0, 0..0);
+        for (at, group) in groups.iter().enumerate() {
+            run = if *group != 0 { at + 1..at + 1 } else { run.start..at + 1 };
+            if run.len() > longest.len() {
+                longest = run.clone();
+            }
+        }
+        if longest.len() < 2 {
+            return self.groups(&groups);
+        }
+        self.groups(&groups[..longest.start]);
+        self.put(b"::");
+        self.groups(&groups[longest.end..]);
+    }
+
+    /// Hexadecimal numbers without zeros in front, with colons between them.
+    fn groups(&mut self, groups: &[u16]) {
+        for (at, group) in groups.iter().enumerate() {
+            if at > 0 {
+                self.put(b":");
+            }
+            let digit = |shift: u32| b"0123456789abcdef"[usize::from(group >> shift & 15)];
+            let skipped = (group.leading_zeros() / 4).min(3);
+            let word = u32::from_le_bytes([digit(12), digit(8), digit(4), digit(0)]) >> (8 * skipped);
+            self.write(word.to_le_bytes(), 4 - skipped as usize);
         }
     }
 
@@ -170,20 +246,12 @@ impl Line {
             Some(date) if self.day == day => date,
             _ => self.begin_day(day),
         };
-        let mut text = *b"YYYY-MM-DDThh:mm:ss.uuuuuuZ";
-        text[..11].copy_from_slice(&date);
-        let pairs = [
-            (11, rest / 3_600),
-            (14, rest / 60 % 60),
-            (17, rest % 60),
-            (20, micros / 10_000),
-            (22, micros / 100 % 100),
-            (24, micros % 100),
-        ];
-        for (at, value) in pairs {
-            text[at..at + 2].copy_from_slice(&pair(value));
-        }
-        self.bytes.extend_from_slice(&text);
+        let [h, g] = pair(rest / 3_600);
+        let [m, n] = pair(rest / 60 % 60);
+        let [s, t] = pair(rest % 60);
+        let ([a, b], [c, d], [e, f]) = (pair(micros / 10_000), pair(micros / 100), pair(micros));
+        self.write(date, date.len());
+        self.write([h, g, b':', m, n, b':', s, t, b'.', a, b, c, d, e, f, b'Z'], 16);
     }
 
     #[cold]
@@ -229,12 +297,20 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_writes_what_a_serialiser_writes(number in any::<u64>(), text in "\\PC*|[\\x00-\\x7f]*") {
+        fn it_writes_what_a_serialiser_writes(number in any::<u64>(), zeros in any::<u8>(), text in "\\PC*|[\\x00-\\x7f]*") {
             for value in [number, number >> 32, number >> 50, number >> 60] {
                 prop_assert_eq!(written(|line| line.number(value)), value.to_string());
             }
             prop_assert_eq!(written(|line| line.text(&text)), serde_json::to_string(&text).expect("a string"));
-            let addresses = [IpAddr::from((number as u32).to_be_bytes()), IpAddr::from(u128::from(number).to_be_bytes())];
+            // Of the groups of an address, each bit of `zeros` leaves one at zero.
+            let mut groups = [number, number >> 16, number >> 32, number >> 48, number, number >> 16, number >> 32, number >> 48].map(|group| group as u16);
+            let whole = IpAddr::from(groups);
+            (0..8).filter(|bit| zeros >> bit & 1 == 1).for_each(|bit| groups[bit] = 0);
+            let mapped = std::net::Ipv4Addr::from(number as u32).to_ipv6_mapped();
+            let addresses = [
+                IpAddr::from((number as u32).to_be_bytes()), IpAddr::from(u128::from(number).to_be_bytes()),
+                whole, IpAddr::from(groups), IpAddr::from(groups.map(|group| group & 0xff)), mapped.into(),
+            ];
             for address in addresses {
                 prop_assert_eq!(written(|line| line.address(address)), address.to_string());
             }
