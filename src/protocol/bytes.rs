@@ -89,19 +89,54 @@ pub(super) fn after_line(bytes: &[u8]) -> Option<&[u8]> {
     bytes.get(end + 1..)
 }
 
+/// How often a byte stands in what is searched, roughly: text in the first place.
+static COMMON: [u8; 256] = {
+    let mut table = [40; 256];
+    let letters = b"zqjxkvbgwypfmculdhrsnioate";
+    let mut at = 0;
+    while at < letters.len() {
+        let rank = 50 + 5 * at as u8;
+        table[letters[at] as usize] = rank;
+        table[letters[at].to_ascii_uppercase() as usize] = rank;
+        at += 1;
+    }
+    let frequent = b" \0\n\r0123456789-/.,:;=\"'<>";
+    at = 0;
+    while at < frequent.len() {
+        table[frequent[at] as usize] = 140;
+        at += 1;
+    }
+    table
+};
+
+/// Fewer bytes than this are searched for the first byte of a needle.
+const FEW: usize = 256;
+
+/// Where the byte of a needle stands that is met least.
+fn rarest(needle: &[u8]) -> usize {
+    let rank = |at: &usize| COMMON[usize::from(needle[*at])];
+    (0..needle.len()).min_by_key(rank).unwrap_or(0)
+}
+
 /// Where `needle` first stands, letters of either case alike.
 pub(super) fn find(bytes: &[u8], needle: &[u8]) -> Option<usize> {
-    let (first, rest) = needle.split_first()?;
-    let places = bytes.get(..=bytes.len().checked_sub(needle.len())?)?;
-    let (lower, upper) = (first.to_ascii_lowercase(), first.to_ascii_uppercase());
+    if needle.is_empty() {
+        return None;
+    }
+    let last = bytes.len().checked_sub(needle.len())?;
+    // Most bytes are not the rarest one of the needle, and skipping them is what makes this fast; in
+    // few bytes, looking for the rarest would take longer.
+    let anchor = if bytes.len() < FEW { 0 } else { rarest(needle) };
+    let rarest = needle[anchor];
+    let places = bytes.get(anchor..=last + anchor)?;
+    let (lower, upper) = (rarest.to_ascii_lowercase(), rarest.to_ascii_uppercase());
     let next = |from: usize| match lower == upper {
         true => memchr(lower, &places[from..]),
         false => memchr2(lower, upper, &places[from..]),
     };
     let mut from = 0;
-    // Most bytes are not the first one of the needle, and skipping them is what makes this fast.
     while let Some(at) = next(from) {
-        if starts(&bytes[from + at + 1..], rest) {
+        if starts(&bytes[from + at..], needle) {
             return Some(from + at);
         }
         from += at + 1;
@@ -146,11 +181,27 @@ pub(super) fn is_text(bytes: &[u8]) -> bool {
     !bytes.is_empty() && bytes.iter().all(fits) && std::str::from_utf8(bytes).is_ok_or_cut()
 }
 
+/// Bytes of names that are safe to print.
+static PLAIN: [bool; 256] = {
+    let mut table = [false; 256];
+    let others = b"-._:[]*@/";
+    let mut at = 0;
+    while at < 256 {
+        table[at] = (at as u8).is_ascii_alphanumeric();
+        at += 1;
+    }
+    at = 0;
+    while at < others.len() {
+        table[others[at] as usize] = true;
+        at += 1;
+    }
+    table
+};
+
 /// A name that is safe to print: of a host, a service, a file.
 pub(super) fn plain_name(bytes: &[u8]) -> Option<String> {
-    let plain = |b: &u8| b.is_ascii_alphanumeric() || b"-._:[]*@/".contains(b);
-    let fits = !bytes.is_empty() && bytes.len() <= 255 && bytes.iter().all(plain);
-    fits.then(|| String::from_utf8_lossy(bytes).into_owned())
+    let fits = !bytes.is_empty() && bytes.len() <= 255 && bytes.iter().all(|b| PLAIN[usize::from(*b)]);
+    fits.then(|| str::from_utf8(bytes).ok().map(str::to_owned)).flatten()
 }
 
 /// A valid text, or one whose last character was cut.
@@ -167,13 +218,26 @@ impl OrCut for Result<&str, std::str::Utf8Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn words_are_found_where_they_first_stand(text in "[aAkK-]{0,60}|[aAkK-]{300,400}", word in "[aAkK-]{1,4}") {
+            let (text, word) = (text.as_bytes(), word.as_bytes());
+            let first = text.windows(word.len()).position(|some| some.eq_ignore_ascii_case(word));
+            prop_assert_eq!(find(text, word), first);
+        }
+    }
 
     #[test]
     fn words_are_found_whatever_their_case_and_cut_text_is_text() {
         assert_eq!(find(b"aab AUTH", b"auth"), Some(4));
         assert_eq!(find(b"au", b"auth"), None);
+        assert_eq!((find(b"", b""), find(b"a", b"")), (None, None));
         assert!(is_text("gr\u{fc}n".as_bytes()) && is_text(&"gr\u{fc}".as_bytes()[..3]));
         assert!(!is_text(&[b'a', 0xff, b'b']) && !is_text(b""));
         assert_eq!(Cursor(&[0x80, 0x01]).varint(), Some(128));
+        assert_eq!(plain_name(b"a-Z_0.:[]*@/").as_deref(), Some("a-Z_0.:[]*@/"));
+        assert!([b' ', b'"', 0, 0x7f, 0xc3].iter().all(|byte| plain_name(&[b'a', *byte]).is_none()));
     }
 }

@@ -4,7 +4,7 @@
 //! a byte that is rare.
 
 use super::bytes::starts;
-use memchr::memchr3_iter;
+use memchr::{memchr2_iter, memchr3_iter};
 
 /// Headers of a request that carry a secret, from their beginning on.
 const HEADERS: &[(&[u8], &str)] = &[
@@ -43,7 +43,20 @@ const ANYWHERE: &[(&[u8], &str)] = &[
 
 /// The kind of the first secret in a request or its answer, headers aside.
 pub(super) fn in_text(request: &[u8], answer: &[u8]) -> Option<&'static str> {
-    mark(request, IN_REQUEST, FIELDS).or_else(|| rare_mark(answer))
+    let asked = may_hold_secret(request).then(|| mark(request, IN_REQUEST, FIELDS)).flatten();
+    asked.or_else(|| rare_mark(answer))
+}
+
+/// Whether two neighbours stand in a request of which each of [`IN_REQUEST`] and [`FIELDS`] has some and
+/// hardly anything else: `sw` of passwords, `s_` and `t_` of tokens and secrets, `ke` of keys. Quotes,
+/// dashes and equals signs, with which those begin or end, are everywhere.
+fn may_hold_secret(request: &[u8]) -> bool {
+    let before = |at: usize| at.checked_sub(1).map(|at| request[at].to_ascii_lowercase());
+    memchr2_iter(b'w', b'W', request).any(|at| before(at) == Some(b's'))
+        || memchr3_iter(b'k', b'K', b'_', request).any(|at| match request[at] {
+            b'_' => matches!(before(at), Some(b's' | b't')),
+            _ => matches!(request.get(at + 1), Some(b'e' | b'E')) && matches!(before(at), Some(b's' | b' ')),
+        })
 }
 
 /// The kind of a secret with which a line of a request begins.
@@ -123,6 +136,21 @@ mod tests {
         assert_eq!(kind(b"", b"-----BEGIN CERTIFICATE-----"), None);
         let chain = b"-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n-----BEGIN PRIVATE KEY-----";
         assert_eq!(kind(b"", chain), Some("private-key"));
+    }
+
+    #[test]
+    fn no_mark_of_a_request_is_passed_over() {
+        for (text, kind) in IN_REQUEST.iter().chain(FIELDS) {
+            for text in [text.to_ascii_lowercase(), text.to_ascii_uppercase(), text.to_vec()] {
+                for before in 0..9 {
+                    let request = [&vec![b' '; before], &text[..], b"=", &vec![b' '; 9 - before]].concat();
+                    assert!(may_hold_secret(&request), "{}", String::from_utf8_lossy(&request));
+                    assert_eq!(in_text(&request, b""), Some(*kind));
+                }
+            }
+        }
+        let harmless = b"GET /index.html HTTP/1.1\r\nHost: example.com\r\nAccept: */*;q=0.8\r\n\r\n";
+        assert!(!may_hold_secret(harmless) && !may_hold_secret(b"") && !may_hold_secret(b"s"));
     }
 
     #[test]

@@ -117,25 +117,28 @@ impl Message<'_> {
     /// Adds the question, and the addresses of answers under its name.
     fn tell(&self, told: &mut Told) {
         let mut cursor = self.behind_the_header();
-        let mut question = None;
-        for number in 0..self.counts[0] {
+        let mut asked_at = None;
+        for _ in 0..self.counts[0] {
             let Some(name) = self.question(&mut cursor) else { return };
-            if number == 0 {
-                question = self.text(name);
-            }
+            asked_at.get_or_insert(name);
         }
+        // The text of a question is made where somebody asks for it.
+        let mut question: Option<Option<String>> = None;
+        let text = || asked_at.and_then(|name| self.text(name));
         let records: usize = self.counts[1..].iter().map(|count| usize::from(*count)).sum();
         // Records behind the answers only had to parse.
         for _ in 0..records.min(MOST).min(usize::from(self.counts[1])) {
             // Records may be cut.
             let Some((kind, name, body)) = self.record(&mut cursor) else { break };
             if let Some(address) = address(kind, body)
-                && let Some(asked) = question.clone().or_else(|| self.text(name))
+                && let Some(asked) = question.get_or_insert_with(text).clone().or_else(|| self.text(name))
             {
                 told.names.push((address, asked));
             }
         }
-        told.question = told.question.take().or(question);
+        if told.question.is_none() {
+            told.question = question.unwrap_or_else(text);
+        }
     }
 
     /// A name that was asked for: where it begins.

@@ -39,7 +39,7 @@ fn probe(seen: &Seen<'_>) -> Option<Probe> {
     let detection = Detection::new("dtls", protection, why);
     let mut detection = tls::describe_hellos(detection, client.as_ref(), server.as_ref(), Carrier::Datagram);
     if let Some(certificate) = find(&server_messages, 11).and_then(leaf) {
-        detection = describe(detection, &certificate, seen.time);
+        detection = describe(detection, certificate, seen.time);
     }
     if find(&client_messages, 11).is_some_and(|body| body.len() > 3) {
         detection = detection.with("client_certificate", "shown");

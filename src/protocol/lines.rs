@@ -95,10 +95,11 @@ impl Upgrade {
     pub(super) fn follow(&self, protocol: &'static str, seen: &Seen<'_>) -> Upgraded {
         let (client, server) = (seen.client, seen.server);
         let end = self.asks.iter().filter_map(|word| find(client, word).map(|at| at + word.len())).min();
-        let answer = tls_in_server(server);
+        // Most servers say a lot, and few of them go over to TLS.
+        let answer = || tls_in_server(server);
         let Some(end) = end else {
             // Of a client that was not seen, the server's handshake tells.
-            return match answer.filter(|_| client.is_empty()) {
+            return match client.is_empty().then(answer).flatten() {
                 Some(answer) => {
                     tls::upgraded(protocol, &[], answer, seen.time).map_or(Upgraded::No, Upgraded::Yes)
                 }
@@ -109,7 +110,7 @@ impl Upgrade {
         let rest = &client[end..];
         let handshake = (0..rest.len().min(64)).map(|at| &rest[at..]).find(|rest| tls::begins(rest));
         if let Some(handshake) = handshake {
-            let found = tls::upgraded(protocol, handshake, answer.unwrap_or(&[]), seen.time);
+            let found = tls::upgraded(protocol, handshake, answer().unwrap_or(&[]), seen.time);
             return found.map_or(Upgraded::Open, Upgraded::Yes);
         }
         let agreed = contains_any(server, self.agrees);

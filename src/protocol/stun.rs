@@ -25,13 +25,19 @@ enum Kind {
 }
 
 fn probe(seen: &Seen<'_>) -> Option<Probe> {
-    let kinds: Vec<Kind> = seen.datagrams().map(|datagram| kind(seen, datagram)).collect();
-    let count = |wanted: Kind| kinds.iter().filter(|kind| **kind == wanted).count();
-    let (messages, old) = (count(Kind::Message), count(Kind::Old));
-    if messages == 0 && (old == 0 || old != kinds.len() || !(old >= 2 || seen.hinted(PORTS))) {
+    let (mut messages, mut old, mut all) = (0, 0, 0);
+    for datagram in seen.datagrams() {
+        all += 1;
+        match kind(seen, datagram) {
+            Kind::Message => messages += 1,
+            Kind::Old => old += 1,
+            Kind::Other => {}
+        }
+    }
+    if messages == 0 && (old == 0 || old != all || !(old >= 2 || seen.hinted(PORTS))) {
         return None;
     }
-    let detection = match messages + old < kinds.len() {
+    let detection = match messages + old < all {
         true => Detection::unclear(
             "stun",
             WhyUnknown::Ambiguous,

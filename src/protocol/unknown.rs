@@ -49,7 +49,10 @@ fn with_payload(seen: &Seen<'_>) -> Detection {
         return Detection::unclear("unknown", WhyUnknown::NoMatch, why);
     }
     let sides = || [seen.client, seen.server].into_iter().filter(|bytes| !bytes.is_empty());
-    let known = |bytes: &[u8]| COMPRESSED.iter().find(|(mark, _)| bytes.starts_with(mark));
+    // Nearly all marks fail at their first byte.
+    let known = |bytes: &[u8]| {
+        COMPRESSED.iter().find(|(mark, _)| mark.first() == bytes.first() && bytes.starts_with(mark))
+    };
     let readable = |why| Detection::new("unknown", Protection::Plaintext(Proof::Text), why);
     if let Some((_, format)) = sides().find_map(known) {
         return readable("a file in a known format").with("format", *format);
@@ -70,17 +73,22 @@ fn with_payload(seen: &Seen<'_>) -> Detection {
     Detection::unclear("unknown", why, text)
 }
 
-/// Enough bytes, nearly all of them printable.
+/// Enough bytes, nearly all of them printable: more than 90 of each hundred, in whole ones.
 fn is_text(bytes: &[u8]) -> bool {
-    bytes.len() >= 24 && printable(bytes) > 90
+    // As soon as more than these are not printable, the rest need not be looked at.
+    let mut left = (bytes.len() - (bytes.len() * 91).div_ceil(100)) as i64;
+    bytes.len() >= 24
+        && bytes.chunks(255).all(|some| {
+            left -= (some.len() - printable(some)) as i64;
+            left >= 0
+        })
 }
 
-/// Percentage of printable bytes.
+/// How many of at most 255 bytes are printable.
 fn printable(bytes: &[u8]) -> usize {
     let fits = |b: u8| b.wrapping_sub(b' ') <= b'~' - b' ' || matches!(b, b'\t' | b'\r' | b'\n');
     // Counts of so few bytes fit into a byte, and many of them are added at once.
-    let count = |some: &[u8]| usize::from(some.iter().map(|b| u8::from(fits(*b))).sum::<u8>());
-    bytes.chunks(255).map(count).sum::<usize>() * 100 / bytes.len()
+    usize::from(bytes.iter().map(|b| u8::from(fits(*b))).sum::<u8>())
 }
 
 /// Enough bytes, spread over all values as random ones are.
@@ -125,10 +133,15 @@ mod tests {
                 .collect();
             assert_eq!(is_random(&bytes), chi_square(&bytes) < RANDOM_BELOW as f64, "round {round}");
             let fits = bytes.iter().filter(|b| matches!(b, b' '..=b'~' | b'\t' | b'\r' | b'\n')).count();
-            assert_eq!(printable(&bytes), fits * 100 / bytes.len());
+            assert_eq!(bytes.chunks(255).map(printable).sum::<usize>(), fits);
+            assert_eq!(is_text(&bytes), fits * 100 / bytes.len() > 90);
             if is_random(&bytes) { random += 1 } else { other += 1 }
         }
         assert!(random > 20 && other > 20, "{random} {other}");
+        for (text, other) in [(91, 9), (90, 10), (910, 90), (909, 91), (911, 89), (23, 2), (22, 2)] {
+            let bytes = [vec![b'a'; text], vec![0; other]].concat();
+            assert_eq!(is_text(&bytes), text * 100 / bytes.len() > 90 && bytes.len() >= 24, "{text} {other}");
+        }
         assert!(is_text(&[b'a'; 24]) && !is_text(&[b'a'; 23]) && !is_random(&[0; 1024]));
     }
 }

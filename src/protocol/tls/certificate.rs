@@ -53,41 +53,42 @@ pub(in crate::protocol) fn leaf(message: &[u8]) -> Option<Certificate> {
 }
 
 /// Adds what a certificate says to what is known of a flow; `time` is the flow's, in nanoseconds.
-pub(in crate::protocol) fn describe(detection: Detection, certificate: &Certificate, time: u64) -> Detection {
+pub(in crate::protocol) fn describe(detection: Detection, certificate: Certificate, time: u64) -> Detection {
     let now = (time / 1_000_000_000) as i64;
-    let mut detection = detection
-        .with("certificate_subject", certificate.subject.clone())
-        .with("certificate_issuer", certificate.issuer.clone())
-        .with("certificate_from", date(certificate.from))
-        .with("certificate_until", date(certificate.until))
-        .with("certificate_key", certificate.key.clone());
-    if !certificate.names.is_empty() {
-        detection = detection.with("certificate_names", certificate.names.join(","));
-    }
-    if let Some(identity) = &certificate.spiffe {
-        detection = detection.with("certificate_spiffe", identity.clone());
-    }
+    let Certificate { subject, issuer, self_signed, names, spiffe, key, weak, .. } = certificate;
+    let itself = self_signed.then(|| subject.clone());
+    let weak_key = weak.then(|| key.clone());
+    let (from, until) = (date(certificate.from), date(certificate.until));
     // Without a time nothing can have expired.
-    if now > 0 && now > certificate.until_seconds {
-        detection = detection.with("certificate_expired", date(certificate.until));
+    let expired = (now > 0 && now > certificate.until_seconds).then(|| until.clone());
+    let too_early = (now > 0 && now < certificate.from_seconds).then(|| from.clone());
+    let mut detection = detection
+        .with("certificate_subject", subject)
+        .with("certificate_issuer", issuer)
+        .with("certificate_from", from)
+        .with("certificate_until", until)
+        .with("certificate_key", key);
+    if !names.is_empty() {
+        detection = detection.with("certificate_names", names.join(","));
     }
-    if now > 0 && now < certificate.from_seconds {
-        detection = detection.with("certificate_not_yet_valid", date(certificate.from));
-    }
-    if certificate.self_signed {
-        detection = detection.with("certificate_self_signed", certificate.subject.clone());
-    }
-    if certificate.weak {
-        detection = detection.with("certificate_weak_key", certificate.key.clone());
+    let further = [
+        ("certificate_spiffe", spiffe),
+        ("certificate_expired", expired),
+        ("certificate_not_yet_valid", too_early),
+        ("certificate_self_signed", itself),
+        ("certificate_weak_key", weak_key),
+    ];
+    for (name, value) in further {
+        detection.facts.extend(value.map(|value| (name, value.into())));
     }
     detection
 }
 
 /// Who a client says that it is.
-pub(in crate::protocol) fn describe_client(detection: Detection, certificate: &Certificate) -> Detection {
-    let detection = detection.with("client_subject", certificate.subject.clone());
-    match &certificate.spiffe {
-        Some(identity) => detection.with("client_spiffe", identity.clone()),
+pub(in crate::protocol) fn describe_client(detection: Detection, certificate: Certificate) -> Detection {
+    let detection = detection.with("client_subject", certificate.subject);
+    match certificate.spiffe {
+        Some(identity) => detection.with("client_spiffe", identity),
         None => detection,
     }
 }
@@ -122,7 +123,7 @@ fn read(bytes: &[u8]) -> Option<Certificate> {
 
 /// `CN=…,O=…`, the two parts that people look for.
 fn name(sequence: Element<'_>) -> String {
-    let mut text = String::new();
+    let mut text = String::with_capacity(64);
     for (wanted, label) in [(COMMON_NAME, "CN="), (ORGANISATION, "O=")] {
         for attribute in sequence.inside().flat_map(Element::inside) {
             let mut pair = attribute.inside();
@@ -148,9 +149,12 @@ fn printable(bytes: &[u8]) -> String {
 fn put_printable(text: &mut String, bytes: &[u8]) {
     const LONGEST: usize = 128;
     let plain = bytes.len() <= LONGEST && bytes.iter().all(|byte| (b' '..=b'~').contains(byte));
-    match String::from_utf8_lossy(bytes) {
-        whole if plain => text.push_str(&whole),
-        other => text.extend(other.chars().filter(|letter| !letter.is_control()).take(LONGEST)),
+    match str::from_utf8(bytes) {
+        Ok(whole) if plain => text.push_str(whole),
+        _ => {
+            let other = String::from_utf8_lossy(bytes);
+            text.extend(other.chars().filter(|letter| !letter.is_control()).take(LONGEST));
+        }
     }
 }
 
@@ -208,9 +212,12 @@ fn public_key(element: Element<'_>) -> Option<(String, bool)> {
 fn alternative_names(extensions: Element<'_>, found: &mut Certificate) {
     let list = extensions.inside().flat_map(Element::inside);
     for extension in list {
-        let fields: Vec<Element<'_>> = extension.inside().collect();
-        let wanted = fields.first().is_some_and(|field| field.body == ALTERNATIVE_NAMES);
-        let Some(value) = fields.iter().find(|field| wanted && field.tag == OCTETS) else { continue };
+        let mut fields = extension.inside();
+        let wanted = { fields }.next().is_some_and(|field| field.body == ALTERNATIVE_NAMES);
+        if !wanted {
+            continue;
+        }
+        let Some(value) = fields.find(|field| field.tag == OCTETS) else { continue };
         for name in Elements(value.body).flat_map(Element::inside).take(32) {
             match (name.tag, name.body) {
                 (0x82, dns) => found.names.extend(plain_name(dns)),

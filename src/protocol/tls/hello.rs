@@ -1,8 +1,9 @@
 //! ClientHello and ServerHello (RFC 8446, section 4.1), for TLS, DTLS and QUIC alike, and the
 //! fingerprint of a client.
 
+use super::remember;
 use crate::protocol::bytes::{Cursor, plain_name};
-use sha2::{Digest, Sha256};
+use smallvec::SmallVec;
 use std::borrow::Cow;
 
 /// What a hello says.
@@ -133,9 +134,10 @@ fn best_version(body: &[u8]) -> Option<u16> {
     if let [a, b] = body {
         return Some(u16::from_be_bytes([*a, *b]));
     }
-    let list = pairs(Cursor(body).vector8()?);
-    let datagram = list.iter().copied().filter(|v| v >> 8 == 0xfe).min();
-    list.iter().copied().filter(|v| v >> 8 == 3).max().or(datagram)
+    let (list, _) = Cursor(body).vector8()?.as_chunks::<2>();
+    let list = list.iter().map(|pair| u16::from_be_bytes(*pair));
+    let datagram = list.clone().filter(|v| v >> 8 == 0xfe).min();
+    list.filter(|v| v >> 8 == 3).max().or(datagram)
 }
 
 fn is_grease(value: u16) -> bool {
@@ -144,8 +146,8 @@ fn is_grease(value: u16) -> bool {
 
 /// A fingerprint in the form of JA4: what the client's library and configuration are, never who.
 pub(in crate::protocol) fn fingerprint(hello: &Hello, carrier: Carrier) -> String {
-    let own = |list: &[u16]| list.iter().copied().filter(|v| !is_grease(*v)).collect::<Vec<u16>>();
-    let (mut ciphers, mut kinds) = (own(&hello.ciphers), own(&hello.extensions));
+    let mut ciphers = own(&hello.ciphers);
+    let mut kinds = own(&hello.extensions);
     let letter = match carrier {
         Carrier::Stream => 't',
         Carrier::Datagram => 'd',
@@ -170,52 +172,56 @@ pub(in crate::protocol) fn fingerprint(hello: &Hello, carrier: Carrier) -> Strin
     print.push(name);
     for count in [ciphers.len(), kinds.len()] {
         let count = count.min(99) as u8;
-        print.extend([char::from(b'0' + count / 10), char::from(b'0' + count % 10)]);
+        print.push(char::from(b'0' + count / 10));
+        print.push(char::from(b'0' + count % 10));
     }
     print.extend(alpn.chars().next().into_iter().chain(alpn.chars().next_back()));
     ciphers.sort_unstable();
-    kinds.retain(|kind| !matches!(kind, 0 | 16));
+    kinds.retain(|kind| !matches!(*kind, 0 | 16));
     kinds.sort_unstable();
-    let mut text = Vec::with_capacity(5 * ciphers.len().max(kinds.len() + hello.signatures.len()));
-    put_hex(&mut text, ciphers);
+    let longest = ciphers.len().max(kinds.len() + hello.signatures.len());
+    let mut text = Vec::with_capacity(5 * longest);
+    put_hex(&mut text, &ciphers);
     print.push('_');
-    put_hash(&mut print, &text);
+    print.push_str(&remember::digits_of(&text));
     text.clear();
-    put_hex(&mut text, kinds);
-    let before = text.len();
-    text.push(b'_');
-    put_hex(&mut text, own(&hello.signatures));
-    if text.len() == before + 1 {
-        text.truncate(before);
+    put_hex(&mut text, &kinds);
+    let signatures = own(&hello.signatures);
+    if !signatures.is_empty() {
+        text.push(b'_');
+        put_hex(&mut text, &signatures);
     }
     print.push('_');
-    put_hash(&mut print, &text);
+    print.push_str(&remember::digits_of(&text));
     print
 }
 
-/// The first twelve hexadecimal digits of SHA-256; zeros for nothing.
-fn put_hash(print: &mut String, text: &[u8]) {
-    if text.is_empty() {
-        return print.push_str("000000000000");
-    }
-    for byte in Sha256::digest(text).iter().take(6) {
-        print.extend(digits(*byte).map(char::from));
-    }
+/// Numbers of a hello; most have few enough to need no memory of their own.
+type Numbers = SmallVec<[u16; 64]>;
+
+/// A list without what was put in to keep others tolerant.
+fn own(list: &[u16]) -> Numbers {
+    list.iter().copied().filter(|value| !is_grease(*value)).collect()
 }
 
 /// Numbers of four hexadecimal digits with commas between them.
-fn put_hex(text: &mut Vec<u8>, list: Vec<u16>) {
-    for (at, value) in list.into_iter().enumerate() {
-        if at > 0 {
-            text.push(b',');
-        }
-        let [[a, b], [c, d]] = value.to_be_bytes().map(digits);
-        text.extend_from_slice(&[a, b, c, d]);
+fn put_hex(text: &mut Vec<u8>, list: &[u16]) {
+    let begin = text.len();
+    text.resize(begin + 5 * list.len(), b',');
+    let (rows, _) = text[begin..].as_chunks_mut::<5>();
+    for (row, value) in rows.iter_mut().zip(list) {
+        let [high, low] = value.to_be_bytes();
+        let ([a, b], [c, d]) = (digits(high), digits(low));
+        *row = [a, b, c, d, b','];
+    }
+    if !list.is_empty() {
+        text.pop();
     }
 }
 
-fn digits(byte: u8) -> [u8; 2] {
-    [byte >> 4, byte & 15].map(|digit| b"0123456789abcdef"[usize::from(digit)])
+pub(super) fn digits(byte: u8) -> [u8; 2] {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]
 }
 
 /// How people write a version.
@@ -231,6 +237,13 @@ pub(in crate::protocol) fn version_name(version: u16) -> Cow<'static, str> {
         0xfefc => "DTLS1.3".into(),
         other => format!("0x{other:04x}").into(),
     }
+}
+
+/// How a suite is named: by its number.
+pub(super) fn cipher_name(cipher: u16) -> String {
+    let [high, low] = cipher.to_be_bytes();
+    let ([a, b], [c, d]) = (digits(high), digits(low));
+    [b'0', b'x', a, b, c, d].map(char::from).iter().collect()
 }
 
 /// Suites that authenticate and do not encrypt.

@@ -7,6 +7,7 @@ pub(super) mod certificate;
 pub(super) mod hello;
 mod mutual;
 pub(super) mod record;
+mod remember;
 
 use super::first::First;
 use super::{Detection, Probe, Seen, detector};
@@ -14,7 +15,7 @@ use crate::model::{Encryption, Proof, Protection, WhyUnknown};
 use certificate::{describe, describe_client, leaf};
 use hello::{Carrier, Hello, fingerprint, is_null_cipher, version_name, weakness};
 use mutual::{ClientCertificate, client_certificate};
-use record::{ALERT, CHANGE_CIPHER, DATA, HANDSHAKE, Record, chain, handshake, messages, records};
+use record::{ALERT, CHANGE_CIPHER, DATA, HANDSHAKE, Record, Records, chain, handshake, messages, records};
 
 detector! {
     Tls: "tls"; Stream, ports [443, 6443, 8443], Either;
@@ -31,9 +32,9 @@ fn probe(seen: &Seen<'_>) -> Option<Probe> {
     let handshake = judge(client, server, seen.time).or_else(|| judge(server, client, seen.time));
     if let Some(detection) = handshake {
         // Where one side says something else first, another detector may know what (NATS).
-        let other = |bytes: &[u8]| !bytes.is_empty() && records(bytes).is_empty();
+        let other = |bytes: &[u8]| !bytes.is_empty() && !record::begins(bytes);
         // A web server that was called by TLS says so in the clear, and nothing more comes of it.
-        if client_hello(&self::handshake(&records(client))).is_some() && server.starts_with(b"HTTP/1.") {
+        if server.starts_with(b"HTTP/1.") && begins(client) {
             return detection.certain();
         }
         return detection.certain_if(!other(server) && !other(behind_old_hello(client, server)));
@@ -43,6 +44,9 @@ fn probe(seen: &Seen<'_>) -> Option<Probe> {
 
 /// First bytes of a record.
 pub(super) const RECORD: First = First::range(CHANGE_CIPHER, 24);
+
+/// About as many facts as a handshake tells.
+const MOST_FACTS: usize = 14;
 
 /// The kinds of handshake messages that are asked for.
 const CERTIFICATE: u8 = 11;
@@ -76,14 +80,15 @@ pub(super) fn judge(client: &[u8], server: &[u8], time: u64) -> Option<Detection
         shown,
     });
     let mut detection = Detection::new("tls", protection, why);
+    detection.facts.reserve_exact(MOST_FACTS);
     detection = describe_hellos(detection, client_hello.as_ref(), server_hello.as_ref(), Carrier::Stream);
     detection = detection.with("client_certificate", shown.word());
-    let certificate = |flight| messages(flight).into_iter().find(|(kind, _)| *kind == CERTIFICATE);
+    let certificate = |flight| messages(flight).find(|(kind, _)| *kind == CERTIFICATE);
     if let Some(found) = certificate(&server_flight).and_then(|(_, body)| leaf(body)) {
-        detection = describe(detection, &found, time);
+        detection = describe(detection, found, time);
     }
     if let Some(found) = certificate(&client_flight).and_then(|(_, body)| leaf(body)) {
-        detection = describe_client(detection, &found);
+        detection = describe_client(detection, found);
     }
     Some(detection)
 }
@@ -104,8 +109,8 @@ struct Handshake<'a> {
 fn verdict(seen: &Handshake<'_>) -> (Protection, &'static str) {
     let data = |records: &[Record<'_>]| records.iter().any(|r| r.kind == DATA && r.length > 0);
     let has = |records: &[Record<'_>], kind| records.iter().any(|r| r.kind == kind);
-    let keyed = messages(seen.client_flight).iter().any(|(kind, _)| *kind == CLIENT_KEY)
-        && has(seen.client, CHANGE_CIPHER);
+    let keyed =
+        messages(seen.client_flight).any(|(kind, _)| kind == CLIENT_KEY) && has(seen.client, CHANGE_CIPHER);
     let flows = data(seen.client) || data(seen.server) || keyed;
     let incomplete = Protection::Unknown(WhyUnknown::HandshakeIncomplete);
     match (seen.hello, seen.shown) {
@@ -198,7 +203,13 @@ pub(super) fn describe_hellos(
             detection = detection.with("encrypted_client_hello", "offered");
         }
         if !hello.alpn.is_empty() {
-            detection = detection.with("alpn", hello.alpn.join(","));
+            detection = detection.with(
+                "alpn",
+                match hello.alpn.as_slice() {
+                    [one] => one.clone(),
+                    several => several.join(","),
+                },
+            );
         }
         detection = detection.with("ja4", fingerprint(hello, carrier));
         if let Some(mesh) = mesh(hello) {
@@ -209,7 +220,7 @@ pub(super) fn describe_hellos(
         }
     }
     if let Some(hello) = server {
-        detection = detection.with("cipher", format!("0x{:04x}", hello.cipher));
+        detection = detection.with("cipher", hello::cipher_name(hello.cipher));
         if let Some(weakness) = weakness(hello.cipher) {
             detection = detection.with("weak_cipher", weakness);
         }
@@ -291,22 +302,21 @@ fn joined(why: &'static str) -> Detection {
 }
 
 fn client_hello(flight: &[u8]) -> Option<Hello> {
-    let (kind, body) = messages(flight).into_iter().next()?;
+    let (kind, body) = messages(flight).next()?;
     (kind == 1).then(|| hello::client_hello(body, Carrier::Stream)).flatten()
 }
 
 /// The ServerHello; behind a request to try again, the second one.
 fn server_hello(flight: &[u8], records: &[Record<'_>]) -> Option<Hello> {
     let read = |flight: &[u8]| {
-        let (kind, body) = messages(flight).into_iter().next()?;
+        let (kind, body) = messages(flight).next()?;
         (kind == 2 && body.starts_with(&[3])).then(|| hello::server_hello(body)).flatten()
     };
     let first = read(flight)?;
     if !first.retry {
         return Some(first);
     }
-    let behind: Vec<Record<'_>> =
-        records.iter().copied().filter(|r| r.kind != CHANGE_CIPHER).skip(1).collect();
+    let behind: Records<'_> = records.iter().copied().filter(|r| r.kind != CHANGE_CIPHER).skip(1).collect();
     read(&handshake(&behind)).or(Some(first))
 }
 

@@ -5,7 +5,7 @@
 //! were measured with Go, OpenSSL, GnuTLS and rustls.
 
 use super::hello::Hello;
-use super::record::{DATA, Record, messages};
+use super::record::{DATA, Messages, Record, messages};
 
 /// Whether the client showed a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,10 +53,10 @@ pub(super) fn client_certificate(
 /// TLS 1.2 and before (RFC 5246, section 7.4): CertificateRequest, Certificate, ServerHelloDone.
 fn by_messages(client_flight: &[u8], server_flight: &[u8]) -> ClientCertificate {
     let (client, server) = (messages(client_flight), messages(server_flight));
-    let requested = server.iter().any(|(kind, _)| *kind == 13);
-    let complete = server.iter().any(|(kind, _)| *kind == 14);
-    let shown = client.iter().any(|(kind, body)| *kind == 11 && body.len() > 3);
-    let answered = client.iter().any(|(kind, _)| *kind == 16);
+    let has = |mut flight: Messages<'_>, wanted: u8| flight.any(|(kind, _)| kind == wanted);
+    let (requested, complete) = (has(server, 13), has(server, 14));
+    let shown = { client }.any(|(kind, body)| kind == 11 && body.len() > 3);
+    let answered = has(client, 16);
     match (shown, requested, complete) {
         (true, _, _) => ClientCertificate::Shown,
         (false, true, _) if answered => ClientCertificate::Declined,
@@ -70,12 +70,12 @@ fn by_messages(client_flight: &[u8], server_flight: &[u8]) -> ClientCertificate 
 /// than Finished holds a certificate, since nothing else may come before Finished (RFC 8446, 4.4).
 fn by_lengths(cipher: u16, client: &[Record<'_>]) -> ClientCertificate {
     let finished = if cipher == 0x1302 { 69 } else { 53 };
-    let encrypted: Vec<usize> = client.iter().filter(|r| r.kind == DATA).map(|r| r.length).take(4).collect();
-    match encrypted.as_slice() {
-        [first, ..] if *first == finished => ClientCertificate::NotShown,
-        [first, second, ..] if *first == 25 && *second == finished => ClientCertificate::Declined,
-        [first, ..] if *first == finished + 8 => ClientCertificate::Declined,
-        [first, ..] if *first >= finished + 150 => ClientCertificate::ShownByLength,
+    let mut encrypted = client.iter().filter(|record| record.kind == DATA).map(|record| record.length);
+    match (encrypted.next(), encrypted.next()) {
+        (Some(first), _) if first == finished => ClientCertificate::NotShown,
+        (Some(25), Some(second)) if second == finished => ClientCertificate::Declined,
+        (Some(first), _) if first == finished + 8 => ClientCertificate::Declined,
+        (Some(first), _) if first >= finished + 150 => ClientCertificate::ShownByLength,
         _ => ClientCertificate::Unknown,
     }
 }

@@ -1,6 +1,8 @@
 //! The record layer of TLS (RFC 8446, section 5) and the handshake messages in it.
 
 use crate::protocol::bytes::Cursor;
+use smallvec::SmallVec;
+use std::borrow::Cow;
 
 /// A TLS record.
 #[derive(Clone, Copy, Debug)]
@@ -34,53 +36,74 @@ impl Record<'_> {
     }
 }
 
+/// Records of one direction; most conversations show few enough to need no memory of their own.
+pub(super) type Records<'a> = SmallVec<[Record<'a>; 8]>;
+
 /// Records from the first byte on, as far as they make sense; the last may be cut.
-pub(super) fn records(bytes: &[u8]) -> Vec<Record<'_>> {
-    let mut found = Vec::new();
-    let mut cursor = Cursor(bytes);
-    while let Some(head) = cursor.take(5) {
-        let (kind, length) = (head[0], usize::from(u16::from_be_bytes([head[3], head[4]])));
-        if !(20..=24).contains(&kind) || head[1] != 3 || head[2] > 4 || length > LONGEST {
-            break;
-        }
-        let body = &cursor.0[..cursor.0.len().min(length)];
-        if found.is_empty() {
-            // Most begin like this and go on.
-            found.reserve(8);
-        }
-        found.push(Record { kind, length, body });
-        if cursor.take(length).is_none() {
-            break;
-        }
+pub(super) fn records(bytes: &[u8]) -> Records<'_> {
+    let mut found = Records::new();
+    let mut rest = bytes;
+    while let Some((record, behind)) = record(rest) {
+        found.push(record);
+        rest = behind;
     }
     found
+}
+
+/// Whether bytes begin with a record.
+pub(super) fn begins(bytes: &[u8]) -> bool {
+    record(bytes).is_some()
+}
+
+/// The first record, and what stands behind it; nothing behind a cut one.
+#[inline]
+fn record(bytes: &[u8]) -> Option<(Record<'_>, &[u8])> {
+    let ([kind, 3, 0..=4, high, low], rest) = bytes.split_first_chunk::<5>()? else { return None };
+    let length = usize::from(u16::from_be_bytes([*high, *low]));
+    if !(CHANGE_CIPHER..=24).contains(kind) || length > LONGEST {
+        return None;
+    }
+    let (body, behind) = rest.split_at(rest.len().min(length));
+    Some((Record { kind: *kind, length, body }, behind))
 }
 
 /// The clear handshake messages of one direction, put together over records.
-pub(super) fn handshake(records: &[Record<'_>]) -> Vec<u8> {
+pub(super) fn handshake<'a>(records: &[Record<'a>]) -> Cow<'a, [u8]> {
     let clear = records.iter().take_while(|r| r.kind == HANDSHAKE || r.kind == ALERT);
-    let bodies = clear.filter(|r| r.kind == HANDSHAKE).map(|r| r.body);
-    let mut flight = Vec::with_capacity(bodies.clone().map(<[u8]>::len).sum());
+    let mut bodies = clear.filter(|r| r.kind == HANDSHAKE).map(|r| r.body);
+    let first = bodies.next().unwrap_or(&[]);
+    let mut bodies = bodies.peekable();
+    if bodies.peek().is_none() {
+        return Cow::Borrowed(first);
+    }
+    let mut flight = Vec::with_capacity(first.len() + bodies.clone().map(<[u8]>::len).sum::<usize>());
+    flight.extend_from_slice(first);
     bodies.for_each(|body| flight.extend_from_slice(body));
-    flight
+    Cow::Owned(flight)
 }
 
 /// Messages of a flight: type and body; the last may be cut.
-pub(super) fn messages(flight: &[u8]) -> Vec<(u8, &[u8])> {
-    let mut cursor = Cursor(flight);
-    let mut found = Vec::new();
-    while let (Some(kind), Some(length)) = (cursor.u8(), cursor.u24()) {
-        found.push((kind, &cursor.0[..cursor.0.len().min(length)]));
-        if cursor.take(length).is_none() {
-            break;
-        }
+pub(super) fn messages(flight: &[u8]) -> Messages<'_> {
+    Messages(Cursor(flight))
+}
+
+/// Messages that are walked.
+#[derive(Clone, Copy)]
+pub(super) struct Messages<'a>(Cursor<'a>);
+
+impl<'a> Iterator for Messages<'a> {
+    type Item = (u8, &'a [u8]);
+
+    fn next(&mut self) -> Option<(u8, &'a [u8])> {
+        let (kind, length) = (self.0.u8()?, self.0.u24()?);
+        let here = self.0.0.len().min(length);
+        self.0.take(here).map(|body| (kind, body))
     }
-    found
 }
 
 /// Where in the first `within` bytes chained records begin: two of them, the second one at the very
 /// place where the first one ends. A chance of this is one in 2^40 for each byte that is tried.
-pub(super) fn chain(bytes: &[u8], within: usize) -> Option<Vec<Record<'_>>> {
+pub(super) fn chain(bytes: &[u8], within: usize) -> Option<Records<'_>> {
     for at in memchr::memchr_iter(DATA, &bytes[..bytes.len().min(within)]) {
         if bytes[at..].starts_with(&[DATA, 3]) {
             let found = records(&bytes[at..]);
