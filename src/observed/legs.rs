@@ -277,6 +277,25 @@ mod tests {
     }
 
     #[test]
+    fn numbers_that_stand_twice_share_a_mark_and_few_others_do() {
+        let mut random = 7_u64;
+        let mut next = || {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            random >> 32
+        };
+        for size in [1, 2, 3, 31, 1_000, 20_000] {
+            let alone: Vec<Opened> = (0..size).map(|_| Opened(next())).collect();
+            let mut marks = Marks::of_size(2 * size);
+            alone.iter().for_each(|opened| marks.set(*opened));
+            let by_chance = alone.iter().filter(|opened| marks.is_shared(**opened)).count();
+            assert!(by_chance <= size / 8 + 1, "{by_chance} of {size}");
+            let again: Vec<Opened> = alone.iter().step_by(2).copied().collect();
+            again.iter().for_each(|opened| marks.set(*opened));
+            assert!(again.iter().all(|opened| marks.is_shared(*opened)));
+        }
+    }
+
+    #[test]
     fn a_node_port_connection_of_three_legs_is_one_from_client_to_pod() {
         let opening = opened(77, Some(88), 5);
         let legs = vec![
