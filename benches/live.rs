@@ -228,12 +228,9 @@ fn elsewhere(frame: &mut [u8]) {
     // The second bytes of both addresses, which are 1 and 2 at first.
     header[13] = header[13].wrapping_add(2);
     header[17] = header[17].wrapping_add(2);
-    // RFC 1071.
     header[10..12].fill(0);
-    let words = header.as_chunks::<2>().0.iter().map(|word| u32::from(u16::from_be_bytes(*word)));
-    let sum = words.sum::<u32>();
-    let folded = (sum & 0xffff) + (sum >> 16);
-    header[10..12].copy_from_slice(&(!(folded as u16 + (folded >> 16) as u16)).to_be_bytes());
+    let sum = corpus::checksum(header);
+    header[10..12].copy_from_slice(&sum.to_be_bytes());
 }
 
 /// The frames of a little-endian pcap.

@@ -43,6 +43,14 @@ fn observed() -> Analysis {
     reviewed(analysis::declared(&[], Dataplane::kubernetes()))
 }
 
+/// The flows of an analysis in a format.
+fn flows_as(analysis: &Analysis, wanted: &str) -> String {
+    let format = FORMATS.iter().find(|format| format.name() == wanted).expect("a format");
+    let mut out = Vec::new();
+    format.write(&View::Flows(analysis), &mut out).expect("a report");
+    String::from_utf8(out).expect("text")
+}
+
 /// A pod asks for a name, calls the address behind it, and another one that nobody named.
 fn reviewed(analysis: Analysis) -> Analysis {
     let name = b"\x03api\x07example\x03com\0\0\x01\0\x01";
@@ -119,12 +127,7 @@ fn a_name_that_a_flow_said_or_its_client_was_told_is_its_own_and_nodes_have_all(
         let (observed, errors) = analysis::observe(captures, &analysis.inventory, workers);
         assert!(errors.is_empty(), "{errors:?}");
         let analysis = analysis::reviewed(analysis::declared(&[], Dataplane::kubernetes()), observed);
-        let written = |wanted: &str| {
-            let format = FORMATS.iter().find(|format| format.name() == wanted).expect("a format");
-            let mut out = Vec::new();
-            format.write(&View::Flows(&analysis), &mut out).expect("a report");
-            String::from_utf8(out).expect("text")
-        };
+        let written = |format: &str| flows_as(&analysis, format);
         let records = written("json");
         for (port, name, by) in [
             (41_001, "aaa", "dns-answer"),
@@ -164,12 +167,7 @@ fn a_format_can_write_what_its_table_says_and_nothing_else() {
 #[test]
 fn records_and_drawings_show_the_name_and_what_it_rests_on() {
     let analysis = observed();
-    let written = |wanted: &str| {
-        let format = FORMATS.iter().find(|format| format.name() == wanted).expect("a format");
-        let mut out = Vec::new();
-        format.write(&View::Flows(&analysis), &mut out).expect("a report");
-        String::from_utf8(out).expect("text")
-    };
+    let written = |format: &str| flows_as(&analysis, format);
     let json = written("json");
     assert!(json.contains(r#""name":"api.example.com","named_by":"dns-answer""#), "{json}");
     assert!(json.contains(r#""name":"shop.example","named_by":"http-host""#), "{json}");

@@ -236,12 +236,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn dates_go_both_ways() {
-        for (year, month, day, text) in
-            [(1970, 1, 1, "1970-01-01"), (2024, 2, 29, "2024-02-29"), (2049, 12, 31, "2049-12-31")]
-        {
-            assert_eq!(date(days_since_1970(year, month, day)), text);
-        }
+    fn times_are_read_in_both_forms() {
         let utc = Element { tag: 0x17, body: b"700101000010Z", length: 13 };
         assert_eq!(time(utc), Some((0, 10)));
         let general = Element { tag: 0x18, body: b"20500101000000Z", length: 15 };
