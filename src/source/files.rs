@@ -93,15 +93,6 @@ pub fn open_capture(path: &Path) -> Result<Box<dyn Read + Send>, Problem> {
     opened.map_err(|error| problem(&name, &format!("cannot read: {error}"), "is the path right?"))
 }
 
-/// The most memory that this process has held, in bytes; 0 where the system does not tell.
-#[expect(clippy::disallowed_methods, reason = "this room is where files are opened")]
-pub fn peak_memory_bytes() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kib = line.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok());
-    kib.unwrap_or(0) * 1024
-}
-
 fn find(path: &Path, wanted: fn(&Path) -> bool, files: &mut Vec<PathBuf>, problems: &mut Vec<Problem>) {
     if !path.is_dir() {
         files.push(path.to_owned());

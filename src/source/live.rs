@@ -5,7 +5,7 @@
 //! The end comes with a time, a number of packets, or a signal; what was captured until then is
 //! handed over, and what the kernel dropped is known afterwards.
 
-use super::problem;
+use super::{problem, small_pages};
 use crate::model::Problem;
 use pcap::{Active, Capture, Device};
 use std::io::{self, Read};
@@ -258,9 +258,7 @@ impl Live {
             let set = handle.capture.filter(&self.filter, true);
             set.map_err(|error| problem(&counters.interface, &error.to_string(), ""))?;
         }
-        // Fresh memory would be cleared 2 MiB at a time, most of which goes back before it is used.
-        // Where the kernel refuses that, it costs more and that is all.
-        nix::sys::prctl::set_thp_disable(true).unwrap_or_default();
+        small_pages();
         self.end = self.duration.map(|duration| Instant::now() + duration);
         Ok(())
     }

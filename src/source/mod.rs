@@ -4,13 +4,15 @@ mod contract;
 mod envoy;
 mod files;
 mod live;
+mod memory;
 mod privileges;
 mod snapshots;
 mod yaml;
 
 pub use contract::{CONTRACT, ContractFile, read_contract};
-pub use files::{Reading, find_captures, open_capture, peak_memory_bytes, problem, read_manifests};
+pub use files::{Reading, find_captures, open_capture, problem, read_manifests};
 pub use live::{Live, LiveCounters, LiveOptions, Stop, open_live};
+pub use memory::{peak_memory_bytes, small_pages};
 pub use privileges::{Account, GoesOn, account, give_up_privileges};
 pub use snapshots::read_snapshots;
 pub use yaml::{parse, parse_one};

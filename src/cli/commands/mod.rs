@@ -233,6 +233,7 @@ impl Session {
         if captures.is_empty() {
             return Observed::default();
         }
+        source::small_pages();
         let bar = self.progress("reading packets");
         let (files, mut problems) = source::find_captures(captures);
         let mut inputs: Vec<analysis::NamedCapture<'_>> = Vec::new();
