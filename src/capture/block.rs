@@ -2,6 +2,7 @@
 //! decoder to the tables.
 
 use super::head::Head;
+use super::key::Pair;
 use super::place::Spot;
 use super::window::{Interface, Record};
 
@@ -18,8 +19,12 @@ pub(super) struct Block {
     pub(super) origins: Vec<Origin>,
     /// The latest time of all packets before it, in nanoseconds since 1970.
     pub(super) clock: u64,
-    /// By the tables that the flows belong to: packets that belong to one.
-    pub(super) heads: Vec<Vec<Head>>,
+    /// Packets that belong to a flow.
+    pub(super) heads: Vec<Head>,
+    /// By the tables that the flows belong to: where the heads of their packets stand.
+    pub(super) rows: Vec<Vec<u32>>,
+    /// The addresses of IPv6 that heads name by their number.
+    pub(super) pairs: Vec<Pair>,
     /// Where fragments stand.
     pub(super) pieces: Vec<u32>,
     /// Who decoded the block.
@@ -63,9 +68,11 @@ impl Block {
     pub(super) fn clear(&mut self) {
         self.records.clear();
         self.origins.clear();
+        self.pairs.clear();
         self.pieces.clear();
         self.spots.clear();
-        self.heads.iter_mut().for_each(Vec::clear);
+        self.heads.clear();
+        self.rows.iter_mut().for_each(Vec::clear);
         self.anew = Anew::No;
     }
 

@@ -55,7 +55,7 @@ struct Recent {
 impl Copies {
     /// Looks at a packet, and remembers it.
     pub(super) fn look(&mut self, packet: &Arrival<'_>) -> Sighting {
-        let (side, nanos, identity) = (packet.side, packet.nanos, packet.identity);
+        let (side, nanos, identity) = (packet.key.side, packet.nanos, packet.identity);
         let place = packet.place;
         let point = Point { place, hops: packet.hops };
         let same = |known: &&mut Recent| {
@@ -141,8 +141,8 @@ mod tests {
     }
 
     fn look(copies: &mut Copies, packet: &Packet<'_>, place: PlaceId, nanos: u64) -> Sighting {
-        let head = Head::of(packet, packet.payload, nanos, Seed::random());
-        copies.look(&Arrival { head: &head, payload: packet.payload, place })
+        let head = Head::of(packet, packet.payload, nanos, Seed::random(), &mut Vec::new());
+        copies.look(&Arrival { head: &head, payload: packet.payload, place, pair: None })
     }
 
     #[test]

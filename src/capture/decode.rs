@@ -1,13 +1,13 @@
 //! From the captured packets of a block to what the tables of flows need of them.
 
-use super::block::{Block, MOST_PACKETS, Origin, cut};
+use super::block::{Block, Captured, MOST_PACKETS, Origin, cut};
 use super::flow::Medium;
 use super::head::Head;
-use super::key::{Key, Seed};
+use super::key::{Brief, Seed};
 use super::link::{self, LinkType};
 use super::packet::{Oddity, Packet};
 use super::place::{Spot, Spots};
-use super::quick::{Quick, Shape};
+use super::quick::{self, Means, Shape, Wrapping};
 use super::tunnel::{self, Layer};
 use std::collections::BTreeMap;
 
@@ -33,13 +33,17 @@ pub(super) struct Counts {
 }
 
 /// How the packets of one origin are read.
-#[derive(Clone, Copy)]
 struct Way {
     row: u32,
     origin: Origin,
     link: Option<&'static LinkType>,
     shape: Option<Shape>,
+    /// The place of the latest packet that no tunnel was around, and its number.
+    latest: Option<(Met, u32)>,
 }
+
+/// The number and the medium of an interface.
+type Met = (u32, Medium);
 
 impl Decoder {
     /// Decoder `number` of a run in which some tables share the flows.
@@ -51,74 +55,104 @@ impl Decoder {
     pub(super) fn decode(&mut self, block: &mut Block) {
         block.decoder = self.number;
         block.anew = self.spots.bound();
-        block.heads.resize_with(self.tables, Vec::new);
+        block.rows.resize_with(self.tables, Vec::new);
         self.counts.packets += block.records.len() as u64;
-        let Block { bytes, records, origins, heads, pieces, spots: news, .. } = block;
+        self.counts.bytes += block.records.iter().map(|record| u64::from(record.length)).sum::<u64>();
         let mut way: Option<Way> = None;
-        for (number, record) in records.iter().enumerate() {
-            let number = number as u32;
-            let frame = cut(bytes, record);
-            self.counts.bytes += frame.len() as u64;
-            let way = match &way {
+        for number in 0..block.records.len() {
+            let record = block.records[number];
+            let way = match &mut way {
                 Some(way) if way.row == record.origin => way,
                 _ => {
-                    let Some(origin) = origins.get(record.origin as usize) else { continue };
+                    let Some(origin) = block.origins.get(record.origin as usize) else { continue };
                     way.insert(Way::of(record.origin, *origin))
                 }
             };
-            if let Some((quick, met)) = way.shape.and_then(|shape| {
-                Some((Quick::read(shape, frame, self.seed)?, shape.met(frame, way.origin.interface)?))
-            }) {
-                let spot = self.place(&quick, met, way.origin.input, news);
-                let table = self.table(&quick.key);
-                heads[table].push(Head::quick(&quick, bytes, record.nanos, position(number, 0), spot));
-                continue;
+            if self.by_short_way(number as u32, &record, way, block).is_none() {
+                self.by_tables(number as u32, &record, way, block);
             }
-            let (origin, mut packet) = (way.origin, way.origin.packet());
-            let read = decode(way.link, frame, &mut packet);
-            each_of_frame(read, packet, |sibling, found| match found {
-                Err(oddity) => {
-                    let link_type = origin.interface.link_type;
-                    *self.counts.odd.entry((oddity, link_type)).or_default() += 1;
-                }
-                Ok(packet) if packet.fragment.is_some() => pieces.push(position(number, sibling)),
-                Ok(packet) => {
-                    let mut head = Head::of(packet, bytes, record.nanos, self.seed);
-                    head.position = position(number, sibling);
-                    head.spot = self.spots.number(Spot::of(origin.input, packet), news);
-                    heads[self.table(&head.key)].push(head);
-                }
-            });
         }
     }
 
-    /// The number of the place at which a packet was met, by what its link header says.
+    /// Decodes a packet that is as nearly all are.
     #[inline(always)]
-    fn place(
+    fn by_short_way(
         &mut self,
-        quick: &Quick<'_>,
-        (interface, medium): (u32, Medium),
-        input: u16,
-        news: &mut Vec<Spot>,
-    ) -> u32 {
-        match quick.overlay {
-            None => self.spots.plain(input, interface, medium, news),
+        number: u32,
+        record: &Captured,
+        way: &mut Way,
+        block: &mut Block,
+    ) -> Option<()> {
+        let Block { bytes, heads, pairs, rows, spots: news, .. } = block;
+        let (shape, frame) = (way.shape?, cut(bytes, record));
+        let (interface, medium) = shape.met(frame, way.origin.interface)?;
+        let row = heads.len();
+        let head = heads.push_mut(Head::default());
+        let mut means = Means { seed: self.seed, pairs };
+        let Some(around) = quick::read(shape, frame, head, &mut means) else {
+            heads.truncate(row);
+            return None;
+        };
+        head.nanos = record.nanos;
+        head.payload.0 += record.start;
+        head.position = position(number, 0);
+        head.spot = match around {
+            Wrapping::Nothing => way.spot((interface, medium), &mut self.spots, news),
             // What the link layer around a tunnel says is not said of its inside.
-            Some((via, ends)) => self.spots.overlay((input, interface), via, ends, news),
-        }
+            Wrapping::Overlay(via, ends) => {
+                self.spots.overlay((way.origin.input, interface), via, ends, news)
+            }
+        };
+        rows[table(self.tables, &head.key)].push(row as u32);
+        Some(())
     }
 
-    /// The table that a flow belongs to: slices of flows are never split.
-    #[inline]
-    fn table(&self, key: &Key) -> usize {
-        if self.tables == 1 { 0 } else { usize::from(key.slice()) % self.tables }
+    /// Decodes a packet by the tables of layers.
+    #[inline(never)]
+    fn by_tables(&mut self, number: u32, record: &Captured, way: &Way, block: &mut Block) {
+        let Block { bytes, heads, pairs, rows, pieces, spots: news, .. } = block;
+        let (origin, mut packet) = (way.origin, way.origin.packet());
+        let read = decode(way.link, cut(bytes, record), &mut packet);
+        each_of_frame(read, packet, |sibling, found| match found {
+            Err(oddity) => {
+                let link_type = origin.interface.link_type;
+                *self.counts.odd.entry((oddity, link_type)).or_default() += 1;
+            }
+            Ok(packet) if packet.fragment.is_some() => pieces.push(position(number, sibling)),
+            Ok(packet) => {
+                let mut head = Head::of(packet, bytes, record.nanos, self.seed, pairs);
+                head.position = position(number, sibling);
+                head.spot = self.spots.number(Spot::of(origin.input, packet), news);
+                rows[table(self.tables, &head.key)].push(heads.len() as u32);
+                heads.push(head);
+            }
+        });
     }
+}
+
+/// The table that a flow belongs to: slices of flows are never split.
+#[inline]
+fn table(tables: usize, key: &Brief) -> usize {
+    if tables == 1 { 0 } else { usize::from(key.slice) % tables }
 }
 
 impl Way {
     fn of(row: u32, origin: Origin) -> Way {
         let link = link::of(origin.interface.link_type);
-        Way { row, origin, link, shape: link.and_then(LinkType::shape) }
+        Way { row, origin, link, shape: link.and_then(LinkType::shape), latest: None }
+    }
+
+    /// The number of the place of packets that no tunnel is around.
+    #[inline(always)]
+    fn spot(&mut self, met: Met, spots: &mut Spots, news: &mut Vec<Spot>) -> u32 {
+        match self.latest {
+            Some((latest, number)) if latest == met => number,
+            _ => {
+                let number = spots.plain(self.origin.input, met.0, met.1, news);
+                self.latest = Some((met, number));
+                number
+            }
+        }
     }
 }
 

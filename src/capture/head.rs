@@ -4,25 +4,22 @@
 //! It is made by the short way (`quick`) or from a packet that the tables of layers decoded.
 
 use super::copies::identity;
-use super::key::{Key, Seed, Side};
-use super::packet::{Packet, Tcp};
+use super::key::{Brief, Pair, Seed};
+use super::packet::Packet;
 use super::place::PlaceId;
-use super::quick::Quick;
 use std::ops::Deref;
 
 /// A packet, ready for the flow table.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Head {
-    pub(super) key: Key,
+    pub(super) key: Brief,
     /// Nanoseconds since 1970.
     pub(super) nanos: u64,
-    /// Where the payload stands in the bytes of the block.
-    payload: (u32, u32),
-    /// Half of the hash of the key under the seed of the run.
-    pub(super) hash: u32,
+    /// Where the payload stands in the bytes of the block, and its length.
+    pub(super) payload: (u32, u32),
     /// What copies of the packet have in common.
     pub(super) identity: u32,
-    /// Meaningful where `protocol` is TCP, as are `timestamp` and `flags`.
+    /// Meaningful where the protocol is TCP, as are `timestamp` and `flags`.
     pub(super) sequence: u32,
     /// Sender's time stamp option (RFC 7323), 0 where there is none.
     pub(super) timestamp: u32,
@@ -38,23 +35,38 @@ pub(super) struct Head {
     pub(super) spot: u32,
     /// Identification of the innermost IPv4 header; 0 for IPv6.
     pub(super) id: u16,
-    /// IP protocol number of the innermost transport.
-    pub(super) protocol: u8,
     /// Hops that the innermost IP header still allows.
     pub(super) hops: u8,
     pub(super) flags: u8,
-    /// Which end sent it.
-    pub(super) side: Side,
     /// SCTP chunk type of the first chunk.
     pub(super) sctp_chunk: Option<u8>,
 }
 
-/// A packet at the table: its head, its payload, and the table's number of the place.
+/// Packets that are looked up together.
+pub(super) const BATCH: usize = 32;
+
+/// Packets that come to a table together, at most [`BATCH`].
+#[derive(Debug)]
+pub(super) struct Batch<'a> {
+    pub(super) heads: &'a [Head],
+    /// Which of the heads.
+    pub(super) rows: &'a [u32],
+    /// The table's numbers of places, by those that the heads carry.
+    pub(super) places: &'a [PlaceId],
+    /// What the payloads stand in.
+    pub(super) bytes: &'a [u8],
+    /// The addresses of IPv6 that the heads name by their number.
+    pub(super) pairs: &'a [Pair],
+}
+
+/// A packet at the table: its head, its payload, the table's number of the place, and the addresses
+/// of IPv6.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Arrival<'a> {
     pub(super) head: &'a Head,
     pub(super) payload: &'a [u8],
     pub(super) place: PlaceId,
+    pub(super) pair: Option<&'a Pair>,
 }
 
 impl Deref for Arrival<'_> {
@@ -67,45 +79,22 @@ impl Deref for Arrival<'_> {
 }
 
 impl Head {
-    /// The head of a packet that took the short way; `bytes` are those of its block.
-    #[inline(always)]
-    pub(super) fn quick(quick: &Quick<'_>, bytes: &[u8], nanos: u64, position: u32, spot: u32) -> Head {
-        Head {
-            key: quick.key,
-            nanos,
-            payload: place(bytes, quick.payload),
-            hash: quick.hash,
-            identity: identity(quick.id, quick.missing, tcp(quick.protocol, &quick.tcp), quick.payload),
-            sequence: quick.tcp.sequence,
-            timestamp: quick.tcp.timestamp,
-            missing: quick.missing,
-            bytes: quick.bytes,
-            pieces: 1,
-            position,
-            spot,
-            id: quick.id,
-            protocol: quick.protocol,
-            hops: quick.hops,
-            flags: quick.tcp.flags,
-            side: quick.side,
-            sctp_chunk: None,
-        }
-    }
-
     /// The head of a packet that was decoded by the tables; `bytes` are those that its payload
-    /// stands in.
-    pub(super) fn of(packet: &Packet<'_>, bytes: &[u8], nanos: u64, seed: Seed) -> Head {
-        let (key, side) = Key::of(
-            (packet.source, packet.source_port),
-            (packet.target, packet.target_port),
-            packet.protocol,
-        );
+    /// stands in, and addresses of IPv6 go to the list.
+    pub(super) fn of(
+        packet: &Packet<'_>,
+        bytes: &[u8],
+        nanos: u64,
+        seed: Seed,
+        pairs: &mut Vec<Pair>,
+    ) -> Head {
+        let (source, target) = ((packet.source, packet.source_port), (packet.target, packet.target_port));
+        let tcp = (packet.protocol == 6).then_some(&packet.tcp);
         Head {
-            key,
+            key: Brief::of(source, target, packet.protocol, seed, pairs),
             nanos,
             payload: place(bytes, packet.payload),
-            hash: key.hash(seed) as u32,
-            identity: identity(packet.id, packet.missing, tcp(packet.protocol, &packet.tcp), packet.payload),
+            identity: identity(packet.id, packet.missing, tcp, packet.payload),
             sequence: packet.tcp.sequence,
             timestamp: packet.tcp.timestamp,
             missing: packet.missing,
@@ -114,10 +103,8 @@ impl Head {
             position: 0,
             spot: 0,
             id: packet.id,
-            protocol: packet.protocol,
             hops: packet.hops,
             flags: packet.tcp.flags,
-            side,
             sctp_chunk: packet.sctp_chunk,
         }
     }
@@ -131,13 +118,8 @@ impl Head {
 
     #[inline]
     pub(super) fn is_tcp(&self) -> bool {
-        self.protocol == 6
+        self.key.protocol() == 6
     }
-}
-
-#[inline]
-fn tcp(protocol: u8, tcp: &Tcp) -> Option<&Tcp> {
-    (protocol == 6).then_some(tcp)
 }
 
 /// Where a part of some bytes stands in them, and its length.

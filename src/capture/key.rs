@@ -1,4 +1,6 @@
 //! The fixed-size key of a flow: both ends, the lower one first, and the protocol; and its hash.
+//!
+//! Packets carry it in short, for nearly all of them are of IPv4: two words say everything there.
 
 use super::copies::fold;
 use super::packet::Address;
@@ -14,6 +16,24 @@ pub(super) struct Key {
     pub(super) rest: u64,
 }
 
+/// Both addresses of an IPv6 flow, the lower one first.
+pub(super) type Pair = (Address, Address);
+
+/// The key of a packet's flow in short, and what follows from it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Brief {
+    /// IPv4: both addresses, the lower one first. IPv6: the number of the pair in a list.
+    pub(super) ends: u64,
+    /// Ports, whether the ends are IPv6, IP protocol.
+    pub(super) rest: u64,
+    /// Half of the hash of the key under the seed of the run.
+    pub(super) hash: u32,
+    /// Which end sent the packet.
+    pub(super) side: Side,
+    /// [`Key::slice`].
+    pub(super) slice: u8,
+}
+
 /// Slices of all flows: each has its part of the memory for first bytes, so that no more depends on
 /// how many workers there are.
 pub(super) const SLICES: usize = 16;
@@ -22,8 +42,9 @@ pub(super) const SLICES: usize = 16;
 const IS_6: u64 = 1 << 8;
 
 /// Which end sent a packet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Side {
+    #[default]
     High = 0,
     Low = 1,
 }
@@ -73,7 +94,7 @@ impl Key {
 
     #[inline]
     pub(super) fn is_v6(&self) -> bool {
-        self.rest & IS_6 != 0
+        is_v6(self.rest)
     }
 
     /// Both IPv4 addresses in one word.
@@ -87,13 +108,12 @@ impl Key {
         Key { low: Address::v4((packed >> 32) as u32), high: Address::v4(packed as u32), rest }
     }
 
-    #[inline]
     pub(super) fn hash(&self, seed: Seed) -> u64 {
         let Seed([first, second]) = seed;
-        let ends = fold(self.low.lower ^ first, self.high.lower ^ second);
         if !self.is_v6() {
-            return fold(ends ^ self.rest, first);
+            return short_hash(self.packed(), self.rest, seed);
         }
+        let ends = fold(self.low.lower ^ first, self.high.lower ^ second);
         let nets = fold(self.low.upper ^ second, self.high.upper.wrapping_add(first));
         fold(fold(ends ^ self.rest, first) ^ nets, second)
     }
@@ -101,8 +121,7 @@ impl Key {
     /// The slice of all flows that this one falls into: the same in every run, whatever the seed.
     #[inline]
     pub(super) fn slice(&self) -> u8 {
-        let ends = self.low.lower ^ self.high.lower.rotate_left(32) ^ self.rest.rotate_left(11);
-        (ends.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 60) as u8
+        slice(self.low.lower ^ self.high.lower.rotate_left(32), self.rest)
     }
 
     /// Both ends, the lower one first.
@@ -121,6 +140,71 @@ impl Key {
     }
 }
 
+impl Brief {
+    /// The key of a packet of IPv4: the short way to what [`Brief::of`] says.
+    #[inline(always)]
+    pub(super) fn v4(source: (u32, u16), target: (u32, u16), protocol: u8, seed: Seed) -> Brief {
+        let word = |(address, port): (u32, u16)| u64::from(address) << 16 | u64::from(port);
+        let (source, target) = (word(source), word(target));
+        let (low, high) = (source.min(target), source.max(target));
+        let ends = low >> 16 << 32 | high >> 16;
+        let rest = low << 48 | (high & 0xffff) << 32 | u64::from(protocol);
+        Brief {
+            ends,
+            rest,
+            hash: short_hash(ends, rest, seed) as u32,
+            side: if source <= target { Side::Low } else { Side::High },
+            slice: slice(ends.rotate_left(32), rest),
+        }
+    }
+
+    /// The key of any packet; the addresses of IPv6 go to the list.
+    pub(super) fn of(
+        source: (Address, u16),
+        target: (Address, u16),
+        protocol: u8,
+        seed: Seed,
+        pairs: &mut Vec<Pair>,
+    ) -> Brief {
+        let (key, side) = Key::of(source, target, protocol);
+        let ends = match key.is_v6() {
+            false => key.packed(),
+            true => {
+                pairs.push((key.low, key.high));
+                pairs.len() as u64 - 1
+            }
+        };
+        Brief { ends, rest: key.rest, hash: key.hash(seed) as u32, side, slice: key.slice() }
+    }
+
+    #[inline]
+    pub(super) fn is_v6(&self) -> bool {
+        is_v6(self.rest)
+    }
+
+    /// IP protocol number.
+    #[inline]
+    pub(super) fn protocol(&self) -> u8 {
+        self.rest as u8
+    }
+}
+
+#[inline]
+fn is_v6(rest: u64) -> bool {
+    rest & IS_6 != 0
+}
+
+/// The hash of a key of IPv4.
+#[inline]
+fn short_hash(ends: u64, rest: u64, Seed([first, second]): Seed) -> u64 {
+    fold(ends ^ first, rest ^ second)
+}
+
+#[inline]
+fn slice(ends: u64, rest: u64) -> u8 {
+    ((ends ^ rest.rotate_left(11)).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 60) as u8
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -137,5 +221,20 @@ mod tests {
         let (four, _) = Key::of((Address::v4(7), 1), (Address::v4(u32::MAX), 0), 17);
         assert_eq!(Key::unpacked(four.packed(), four.rest), four);
         assert!(usize::from(four.slice()) < SLICES && key.slice() == same.slice());
+    }
+
+    #[test]
+    fn the_short_way_to_a_key_ends_where_the_long_one_does() {
+        let seed = Seed::random();
+        let ends = [(1, 9), (9, 1), (1, 1), (0x0a00_0001, 65_535), (u32::MAX, 0), (0x8000_0000, 443)];
+        for (source, target) in ends.into_iter().flat_map(|one| ends.map(|other| (one, other))) {
+            let mut pairs = Vec::new();
+            let long = |(address, port)| (Address::v4(address), port);
+            let brief = Brief::v4(source, target, 17, seed);
+            let same = Brief::of(long(source), long(target), 17, seed, &mut pairs);
+            assert_eq!(format!("{brief:?}"), format!("{same:?}"));
+            let (key, _) = Key::of(long(source), long(target), 17);
+            assert_eq!((Key::unpacked(brief.ends, brief.rest), pairs.len()), (key, 0));
+        }
     }
 }

@@ -6,7 +6,9 @@
 //! out of the ordinary is left to them; `tests/short_way.rs` holds both against each other, and
 //! etherparse is the oracle in `tests/robustness.rs`.
 
-use super::key::{Key, Seed, Side};
+use super::copies::identity;
+use super::head::Head;
+use super::key::{Brief, Pair, Seed};
 use super::packet::{Address, Tcp, Via};
 use super::transport::timestamp;
 use super::{in_udp, tunnel};
@@ -34,42 +36,77 @@ pub(super) enum Says {
     HardwareAndNumber(usize, usize),
 }
 
-/// A packet that took the short way.
+/// What the short way needs besides frames.
+#[derive(Debug)]
+pub(super) struct Means<'a> {
+    pub(super) seed: Seed,
+    /// Where the addresses of IPv6 go.
+    pub(super) pairs: &'a mut Vec<Pair>,
+}
+
+/// What is around a packet that took the short way.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Quick<'a> {
-    pub(super) key: Key,
-    /// Which end sent it.
-    pub(super) side: Side,
-    /// Half of the hash of the key.
-    pub(super) hash: u32,
-    pub(super) protocol: u8,
-    pub(super) hops: u8,
-    pub(super) id: u16,
-    pub(super) bytes: u32,
-    pub(super) missing: u32,
-    pub(super) tcp: Tcp,
-    pub(super) payload: &'a [u8],
-    /// The VXLAN around it, and its ends.
-    pub(super) overlay: Option<(Via, (Address, Address))>,
+pub(super) enum Wrapping {
+    Nothing,
+    /// One VXLAN between these ends.
+    Overlay(Via, Pair),
+}
+
+/// Reads a frame into a head: all of it but the time, and what tells it from others in the block;
+/// its payload is told by where it stands in the frame. `None` where the tables must.
+///
+/// Fields are written where they stay: a head that is put together elsewhere first has to be waited
+/// for before it can be moved.
+#[inline(never)]
+pub(super) fn read(shape: Shape, frame: &[u8], head: &mut Head, means: &mut Means<'_>) -> Option<Wrapping> {
+    framed::<OUTSIDE>(frame, (shape.kind_at, shape.header), 0, head, means)
 }
 
 /// IP, down to the transport's body.
-struct Inside<'a> {
-    source: Address,
-    target: Address,
+#[derive(Clone, Copy)]
+struct Inside {
     protocol: u8,
     hops: u8,
     id: u16,
     bytes: u32,
     missing: u32,
-    body: &'a [u8],
+    /// Where the body begins and ends in the frame.
+    body: (usize, usize),
 }
 
-impl<'a> Quick<'a> {
-    /// Reads a frame; `None` where the tables must.
+impl Inside {
+    /// The same, where what is around it lacks so many bytes.
     #[inline(always)]
-    pub(super) fn read(shape: Shape, frame: &'a [u8], seed: Seed) -> Option<Quick<'a>> {
-        framed::<OUTSIDE>(shape, frame, seed)
+    fn lacks(self, lost: u32) -> Inside {
+        Inside { missing: self.missing.max(lost), ..self }
+    }
+}
+
+/// Addresses of one version, source and target.
+trait Ends: Copy {
+    fn brief(self, from: u16, to: u16, protocol: u8, means: &mut Means<'_>) -> Brief;
+
+    fn addresses(self) -> Pair;
+}
+
+impl Ends for (u32, u32) {
+    #[inline(always)]
+    fn brief(self, from: u16, to: u16, protocol: u8, means: &mut Means<'_>) -> Brief {
+        Brief::v4((self.0, from), (self.1, to), protocol, means.seed)
+    }
+
+    fn addresses(self) -> Pair {
+        (Address::v4(self.0), Address::v4(self.1))
+    }
+}
+
+impl Ends for Pair {
+    fn brief(self, from: u16, to: u16, protocol: u8, means: &mut Means<'_>) -> Brief {
+        Brief::of((self.0, from), (self.1, to), protocol, means.seed, means.pairs)
+    }
+
+    fn addresses(self) -> Pair {
+        self
     }
 }
 
@@ -77,53 +114,70 @@ impl<'a> Quick<'a> {
 const OUTSIDE: bool = false;
 const INSIDE: bool = true;
 
+/// A frame whose EtherType and whose packet stand at these places, of which at least so many bytes
+/// are missing.
 #[inline(always)]
-fn framed<const DEPTH: bool>(shape: Shape, frame: &[u8], seed: Seed) -> Option<Quick<'_>> {
-    let kind = frame.get(shape.kind_at..shape.kind_at + 2)?;
-    let packet = frame.get(shape.header..)?;
-    match kind {
-        [8, 0] => carried::<DEPTH>(&ipv4(packet)?, seed),
-        [0x86, 0xdd] => over_ipv6::<DEPTH>(packet, seed),
+fn framed<const DEPTH: bool>(
+    frame: &[u8],
+    (kind_at, packet_at): (usize, usize),
+    lost: u32,
+    head: &mut Head,
+    means: &mut Means<'_>,
+) -> Option<Wrapping> {
+    match frame.get(kind_at..kind_at + 2)? {
+        [8, 0] => {
+            let (ip, ends) = ipv4(frame, packet_at)?;
+            carried::<DEPTH, _>(frame, ip.lacks(lost), ends, head, means)
+        }
+        [0x86, 0xdd] => over_ipv6::<DEPTH>(frame, packet_at, lost, head, means),
         _ => None,
     }
 }
 
 /// On its own, so that what is done for IPv4 alone is not done for both.
-fn over_ipv6<const DEPTH: bool>(packet: &[u8], seed: Seed) -> Option<Quick<'_>> {
-    carried::<DEPTH>(&ipv6(packet)?, seed)
+#[inline(never)]
+fn over_ipv6<const DEPTH: bool>(
+    frame: &[u8],
+    at: usize,
+    lost: u32,
+    head: &mut Head,
+    means: &mut Means<'_>,
+) -> Option<Wrapping> {
+    let (ip, ends) = ipv6(frame, at)?;
+    carried::<DEPTH, _>(frame, ip.lacks(lost), ends, head, means)
 }
 
 /// RFC 791, without options, whole.
 #[inline(always)]
-fn ipv4(packet: &[u8]) -> Option<Inside<'_>> {
-    let (header, behind) = packet.split_first_chunk::<20>()?;
-    let stated = match usize::from(u16::from_be_bytes([header[2], header[3]])) {
-        0 => packet.len(),
+fn ipv4(frame: &[u8], at: usize) -> Option<(Inside, (u32, u32))> {
+    let header = frame.get(at..)?.first_chunk::<20>()?;
+    let half = |at: usize| u16::from_be_bytes([header[at], header[at + 1]]);
+    let word = |at: usize| u32::from_be_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
+    let stated = match usize::from(half(2)) {
+        0 => frame.len() - at,
         stated => stated,
     };
-    let part = u16::from_be_bytes([header[6], header[7]]) & 0x3fff;
-    if header[0] != 0x45 || stated < 20 || part != 0 {
+    if header[0] != 0x45 || stated < 20 || half(6) & 0x3fff != 0 {
         return None;
     }
-    let body = &behind[..behind.len().min(stated - 20)];
-    Some(Inside {
-        source: Address::v4(u32::from_be_bytes([header[12], header[13], header[14], header[15]])),
-        target: Address::v4(u32::from_be_bytes([header[16], header[17], header[18], header[19]])),
+    let end = frame.len().min(at + stated);
+    let inside = Inside {
         protocol: header[9],
         hops: header[8],
-        id: u16::from_be_bytes([header[4], header[5]]),
+        id: half(4),
         bytes: stated as u32,
-        missing: (stated - 20 - body.len()) as u32,
-        body,
-    })
+        missing: (at + stated - end) as u32,
+        body: (at + 20, end),
+    };
+    Some((inside, (word(12), word(16))))
 }
 
 /// RFC 8200, without extension headers.
 #[inline(always)]
-fn ipv6(packet: &[u8]) -> Option<Inside<'_>> {
-    let (header, behind) = packet.split_first_chunk::<40>()?;
+fn ipv6(frame: &[u8], at: usize) -> Option<(Inside, Pair)> {
+    let header = frame.get(at..)?.first_chunk::<40>()?;
     let stated = match usize::from(u16::from_be_bytes([header[4], header[5]])) {
-        0 => behind.len(),
+        0 => frame.len() - at - 40,
         stated => stated,
     };
     if header[0] >> 4 != 6 {
@@ -138,52 +192,59 @@ fn ipv6(packet: &[u8]) -> Option<Inside<'_>> {
     if source.is_v4() || target.is_v4() {
         return None;
     }
-    let body = &behind[..behind.len().min(stated)];
-    Some(Inside {
-        source,
-        target,
+    let end = frame.len().min(at + 40 + stated);
+    let inside = Inside {
         protocol: header[6],
         hops: header[7],
         id: 0,
         bytes: stated as u32 + 40,
-        missing: (stated - body.len()) as u32,
-        body,
-    })
+        missing: (at + 40 + stated - end) as u32,
+        body: (at + 40, end),
+    };
+    Some((inside, (source, target)))
 }
 
 #[inline(always)]
-fn carried<'a, const DEPTH: bool>(ip: &Inside<'a>, seed: Seed) -> Option<Quick<'a>> {
-    let ports = ip.body.first_chunk::<8>()?;
+fn carried<const DEPTH: bool, E: Ends>(
+    frame: &[u8],
+    ip: Inside,
+    ends: E,
+    head: &mut Head,
+    means: &mut Means<'_>,
+) -> Option<Wrapping> {
+    let body = frame.get(ip.body.0..ip.body.1)?;
+    let ports = body.first_chunk::<8>()?;
     let (from, to) = (u16::from_be_bytes([ports[0], ports[1]]), u16::from_be_bytes([ports[2], ports[3]]));
-    let (tcp, payload) = match ip.protocol {
-        6 => tcp(ip.body)?,
+    let (tcp, payload, passed) = match ip.protocol {
+        6 => {
+            let (tcp, passed) = tcp(body)?;
+            (tcp, body.get(passed..).unwrap_or(&[]), passed)
+        }
         17 => {
-            let payload = udp(ports, ip.body);
-            if is_overlay((from, to), payload) {
-                return if DEPTH == OUTSIDE { overlaid(ip, (from, to), payload, seed) } else { None };
+            let payload = udp(ports, body);
+            if is_overlay(from, to, payload) {
+                let end = ip.body.0 + 8 + payload.len();
+                return match DEPTH {
+                    OUTSIDE => overlaid(&frame[..end], &ip, (from, to), ends.addresses(), head, means),
+                    INSIDE => None,
+                };
             }
-            (Tcp::default(), payload)
+            (Tcp::default(), payload, 8)
         }
         _ => return None,
     };
-    let (key, side) = Key::of((ip.source, from), (ip.target, to), ip.protocol);
-    Some(Quick {
-        key,
-        side,
-        hash: key.hash(seed) as u32,
-        protocol: ip.protocol,
-        hops: ip.hops,
-        id: ip.id,
-        bytes: ip.bytes,
-        missing: ip.missing,
-        tcp,
-        payload,
-        overlay: None,
-    })
+    head.key = ends.brief(from, to, ip.protocol, means);
+    head.payload = ((ip.body.0 + passed) as u32, payload.len() as u32);
+    head.identity = identity(ip.id, ip.missing, (ip.protocol == 6).then_some(&tcp), payload);
+    (head.sequence, head.timestamp, head.flags) = (tcp.sequence, tcp.timestamp, tcp.flags);
+    (head.missing, head.bytes, head.pieces) = (ip.missing, ip.bytes, 1);
+    (head.id, head.hops, head.sctp_chunk) = (ip.id, ip.hops, None);
+    Some(Wrapping::Nothing)
 }
 
+/// The header's fields, and its length.
 #[inline(always)]
-fn tcp(body: &[u8]) -> Option<(Tcp, &[u8])> {
+fn tcp(body: &[u8]) -> Option<(Tcp, usize)> {
     let header = body.first_chunk::<20>()?;
     let offset = usize::from(header[12] >> 4) * 4;
     if offset < 20 {
@@ -195,7 +256,7 @@ fn tcp(body: &[u8]) -> Option<(Tcp, &[u8])> {
         flags: header[13],
         timestamp: body.get(20..offset).map_or(0, timestamp),
     };
-    Some((tcp, body.get(offset..).unwrap_or(&[])))
+    Some((tcp, offset))
 }
 
 #[inline(always)]
@@ -207,20 +268,25 @@ fn udp<'a>(ports: &[u8; 8], body: &'a [u8]) -> &'a [u8] {
 
 /// Whether a datagram is, or by its first bytes may be, a tunnel.
 #[inline(always)]
-fn is_overlay((from, to): (u16, u16), payload: &[u8]) -> bool {
+fn is_overlay(from: u16, to: u16, payload: &[u8]) -> bool {
     payload.len() >= in_udp::SMALLEST
         && (in_udp::is_home(from) || in_udp::is_home(to) || in_udp::may_begin(payload))
 }
 
-/// VXLAN on a port of its own around a frame that can take the short way itself.
-fn overlaid<'a>(
-    outer: &Inside<'a>,
+/// VXLAN on a port of its own around a frame that can take the short way itself; `frame` ends where
+/// the datagram does.
+#[inline(never)]
+fn overlaid(
+    frame: &[u8],
+    outer: &Inside,
     (from, to): (u16, u16),
-    payload: &'a [u8],
-    seed: Seed,
-) -> Option<Quick<'a>> {
-    let (via, frame) = in_udp::vxlan_at_home(from, to, payload)?;
-    let inner = framed::<INSIDE>(FRAMES, frame, seed)?;
-    let missing = inner.missing.max(outer.missing);
-    Some(Quick { missing, overlay: Some((via, (outer.source, outer.target))), ..inner })
+    ends: Pair,
+    head: &mut Head,
+    means: &mut Means<'_>,
+) -> Option<Wrapping> {
+    let (via, inner) = in_udp::vxlan_at_home(from, to, &frame[outer.body.0 + 8..])?;
+    let at = frame.len() - inner.len();
+    let places = (at + FRAMES.kind_at, at + FRAMES.header);
+    framed::<INSIDE>(frame, places, outer.missing, head, means)?;
+    Some(Wrapping::Overlay(via, ends))
 }

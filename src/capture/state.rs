@@ -94,7 +94,7 @@ pub(super) enum Kept {
 impl State {
     pub(super) fn new(ends: u64, packet: &Arrival<'_>) -> State {
         let mut marks = Marks::default();
-        marks.set(Marks::IN_USE | if packet.side == Side::Low { Marks::FIRST_SENDER_LOW } else { 0 });
+        marks.set(Marks::IN_USE | if packet.key.side == Side::Low { Marks::FIRST_SENDER_LOW } else { 0 });
         State {
             ends,
             rest: packet.key.rest,
@@ -159,7 +159,7 @@ impl State {
     /// A SYN repeats the one that is known, crosses it (simultaneous open, RFC 9293 section 3.5),
     /// comes out of order, or opens another connection.
     fn is_reopened(&self, packet: &Arrival<'_>) -> bool {
-        let (side, nanos, sequence) = (packet.side, packet.nanos, packet.sequence);
+        let (side, nanos, sequence) = (packet.key.side, packet.nanos, packet.sequence);
         let known = self.sequence(side);
         let answer = packet.flags & ACK != 0;
         match known {
@@ -187,7 +187,7 @@ impl State {
     /// Decides whether a packet counts, and remembers the place.
     #[inline]
     pub(super) fn sight(&mut self, packet: &Arrival<'_>, pool: &mut Pool<Elsewhere>) -> Sighting {
-        let (side, place, identity) = (packet.side, packet.place, packet.identity);
+        let (side, place, identity) = (packet.key.side, packet.place, packet.identity);
         let index = side.index();
         let usual = self.place[index];
         let sent_again = self.recent[index] != identity || self.hops[index] == packet.hops || packet.id == 0;
@@ -203,7 +203,7 @@ impl State {
 
     /// A flow that is met at several places.
     fn sight_elsewhere(&mut self, packet: &Arrival<'_>, pool: &mut Pool<Elsewhere>) -> Sighting {
-        let (side, place) = (packet.side, packet.place);
+        let (side, place) = (packet.key.side, packet.place);
         let elsewhere = self.elsewhere(pool);
         let mut sighting = elsewhere.copies.look(packet);
         let usual = self.place[side.index()];
@@ -282,7 +282,7 @@ impl State {
         colds: &mut Pool<Cold>,
         elsewheres: &mut Pool<Elsewhere>,
     ) {
-        let index = packet.side.index();
+        let index = packet.key.side.index();
         let (sum, over) = self.packets[index].overflowing_add(packet.pieces);
         self.packets[index] = sum;
         if over {
@@ -296,12 +296,15 @@ impl State {
                 self.note_flags(packet, colds);
             }
         } else if let Some(chunk @ (1 | 2)) = packet.sctp_chunk {
-            self.note_opening(packet.side, if chunk == 1 { Handshake::Seen } else { Handshake::AnswerSeen });
+            self.note_opening(
+                packet.key.side,
+                if chunk == 1 { Handshake::Seen } else { Handshake::AnswerSeen },
+            );
         }
     }
 
     fn note_flags(&mut self, packet: &Arrival<'_>, colds: &mut Pool<Cold>) {
-        let (side, flags) = (packet.side, packet.flags);
+        let (side, flags) = (packet.key.side, packet.flags);
         match flags & (SYN | ACK) {
             SYN => {
                 self.note_opening(side, Handshake::Seen);
@@ -390,11 +393,11 @@ impl State {
 
     /// Keeps payload in the place that the flow was given for it.
     pub(super) fn keep(&mut self, packet: &Arrival<'_>, cold: &mut Cold, room: &mut Room<'_>) -> Kept {
-        let side = packet.side;
+        let side = packet.key.side;
         if !self.marks.has(Marks::PAYLOAD_SEEN) {
             self.marks.set(Marks::PAYLOAD_SEEN | if side == Side::Low { Marks::LOW_SPOKE_FIRST } else { 0 });
         }
-        if packet.protocol == 17 {
+        if packet.key.protocol() == 17 {
             self.note_datagram(packet);
         }
         let limit = room.limit;
@@ -424,7 +427,7 @@ impl State {
 
     /// The first datagram of a side stands for it: address translation does not change it.
     fn note_datagram(&mut self, packet: &Arrival<'_>) {
-        let side = packet.side;
+        let side = packet.key.side;
         if self.sequence(side).is_none() && packet.payload.len() >= FINGERPRINTED {
             let sample =
                 fold(sample(packet.payload) ^ u64::from(packet.id), packet.payload.len() as u64 | 1 << 40);

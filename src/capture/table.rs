@@ -5,11 +5,10 @@ use super::buffers::{Buffers, MOST_IDLE};
 use super::copies::Sighting;
 use super::finish::Around;
 use super::flow::{Audience, Judging, StreamStart};
-use super::head::{Arrival, Head};
+use super::head::{Arrival, BATCH, Batch};
 use super::index::Index;
-use super::key::{Key, SLICES, Seed};
-use super::packet::Address;
-use super::place::{NO_PLACE, PlaceId, Places};
+use super::key::{Brief, Key, Pair, SLICES, Seed};
+use super::place::{NO_PLACE, Places};
 use super::pool::{Chunks, Pool};
 use super::state::{COLD_COST, Cold, Elsewhere, Kept, State};
 use super::stream::Room;
@@ -54,20 +53,8 @@ pub(super) const OWN_ODDITIES: [&str; 3] = [
     "packets met at more places than are told apart",
 ];
 
-/// Packets that are looked up together.
-pub(super) const BATCH: usize = 32;
 /// No flow is there.
 const NO_SLOT: u32 = u32::MAX;
-
-/// Packets that come to a table together, at most [`BATCH`].
-#[derive(Debug)]
-pub(super) struct Batch<'a> {
-    pub(super) heads: &'a [Head],
-    /// The table's numbers of places, by those that the heads carry.
-    pub(super) places: &'a [PlaceId],
-    /// What the payloads stand in.
-    pub(super) bytes: &'a [u8],
-}
 
 /// Which part of the flows a table holds: those whose hash falls to it.
 #[derive(Clone, Copy, Debug)]
@@ -91,7 +78,7 @@ pub(super) struct FlowTable {
     pub(super) clock: u64,
     pub(super) places: Places,
     /// The addresses of IPv6 flows.
-    pairs: Pool<(Address, Address)>,
+    pairs: Pool<Pair>,
     colds: Pool<Cold>,
     elsewheres: Pool<Elsewhere>,
     buffers: Buffers,
@@ -149,24 +136,27 @@ impl FlowTable {
 
     /// Whether a flow belongs to this table: slices of flows are never split.
     #[inline]
-    pub(super) fn is_ours(&self, key: &Key) -> bool {
-        self.share.of == 1 || usize::from(key.slice()) % self.share.of == self.share.number
+    pub(super) fn is_ours(&self, key: &Brief) -> bool {
+        self.share.of == 1 || usize::from(key.slice) % self.share.of == self.share.number
     }
 
     /// Counts packets in their order. Their flows' memory is fetched for all of them beforehand,
     /// so that the waits overlap.
     pub(super) fn packets(&mut self, batch: &Batch<'_>, audience: &mut dyn Audience) {
         let mut slots = [NO_SLOT; BATCH];
-        for (slot, head) in slots.iter_mut().zip(batch.heads) {
-            *slot = self.index.guess(head.hash).unwrap_or(NO_SLOT);
+        let heads = || batch.rows.iter().filter_map(|row| batch.heads.get(*row as usize));
+        for (slot, head) in slots.iter_mut().zip(heads()) {
+            *slot = self.index.guess(head.key.hash).unwrap_or(NO_SLOT);
         }
-        if batch.heads.len() > 1 {
-            self.fetch(&slots[..batch.heads.len().min(BATCH)]);
+        if batch.rows.len() > 1 {
+            self.fetch(&slots[..batch.rows.len().min(BATCH)]);
         }
-        for (head, slot) in batch.heads.iter().zip(slots) {
+        for (head, slot) in heads().zip(slots) {
             let met = batch.places.get(head.spot as usize).copied().unwrap_or(NO_PLACE);
             let place = self.places.told(met);
-            self.packet(&Arrival { head, payload: head.payload(batch.bytes), place }, slot, audience);
+            let pair = head.key.is_v6().then(|| batch.pairs.get(head.key.ends as usize)).flatten();
+            let payload = head.payload(batch.bytes);
+            self.packet(&Arrival { head, payload, place, pair }, slot, audience);
         }
     }
 
@@ -194,7 +184,7 @@ impl FlowTable {
     fn packet(&mut self, packet: &Arrival<'_>, guess: u32, audience: &mut dyn Audience) {
         let slot = match self.holds(guess, packet) {
             true => Some(guess),
-            false => self.find(&packet.key, packet.hash),
+            false => self.find(packet),
         };
         let slot = match slot {
             Some(slot)
@@ -272,21 +262,21 @@ impl FlowTable {
     /// Whether a slot holds the flow of a packet.
     #[inline]
     fn holds(&self, slot: u32, packet: &Arrival<'_>) -> bool {
-        self.slots.get(slot as usize).is_some_and(|state| state.is_used() && self.is_of(state, &packet.key))
+        self.slots.get(slot as usize).is_some_and(|state| state.is_used() && self.is_of(state, packet))
     }
 
     #[inline]
-    fn is_of(&self, state: &State, key: &Key) -> bool {
-        state.rest == key.rest
-            && match key.is_v6() {
-                false => state.ends == key.packed(),
-                true => self.pairs.get(state.ends as u32).is_some_and(|pair| *pair == (key.low, key.high)),
+    fn is_of(&self, state: &State, packet: &Arrival<'_>) -> bool {
+        state.rest == packet.key.rest
+            && match packet.pair {
+                None => state.ends == packet.key.ends,
+                Some(pair) => self.pairs.get(state.ends as u32) == Some(pair),
             }
     }
 
-    fn find(&self, key: &Key, hash: u32) -> Option<u32> {
-        self.index
-            .find(hash, |slot| self.slots.get(slot as usize).is_some_and(|state| self.is_of(state, key)))
+    fn find(&self, packet: &Arrival<'_>) -> Option<u32> {
+        let is_it = |slot| self.slots.get(slot as usize).is_some_and(|state| self.is_of(state, packet));
+        self.index.find(packet.key.hash, is_it)
     }
 
     /// The whole key of a flow.
@@ -301,13 +291,13 @@ impl FlowTable {
     fn open(&mut self, packet: &Arrival<'_>, audience: &mut dyn Audience) -> u32 {
         self.look_around(audience);
         self.make_room(packet.nanos, audience);
-        debug_assert!(self.find(&packet.key, packet.hash).is_none(), "a flow is open once");
-        let ends = match packet.key.is_v6() {
-            false => packet.key.packed(),
-            true => {
+        debug_assert!(self.find(packet).is_none(), "a flow is open once");
+        let ends = match packet.pair {
+            None => packet.key.ends,
+            Some(pair) => {
                 let number = self.pairs.lend();
-                if let Some(pair) = self.pairs.get_mut(number) {
-                    *pair = (packet.key.low, packet.key.high);
+                if let Some(lent) = self.pairs.get_mut(number) {
+                    *lent = *pair;
                 }
                 u64::from(number)
             }
@@ -322,13 +312,13 @@ impl FlowTable {
             }
             None => self.slots.push(state) as u32,
         };
-        self.index.insert(packet.hash, slot);
+        self.index.insert(packet.key.hash, slot);
         slot
     }
 
     fn keep(&mut self, slot: u32, packet: &Arrival<'_>, audience: &mut dyn Audience) {
         let limit = self.limits.payload_bytes / SLICES;
-        let slice = packet.key.slice();
+        let slice = packet.key.slice;
         let budget = &mut self.budgets[usize::from(slice)];
         let Some(state) = self.slots.get_mut(slot as usize) else { return };
         if budget.bytes >= limit && self.judging == Judging::AtTheEnd {
@@ -349,7 +339,7 @@ impl FlowTable {
                 budget.holders.push_back((slot, self.serial));
             }
         }
-        let side = packet.side.index();
+        let side = packet.key.side.index();
         let before = cold.streams[side].held();
         let mut room = Room { limit: self.limits.stream_bytes, buffers: &mut self.buffers };
         let kept = state.keep(packet, cold, &mut room);

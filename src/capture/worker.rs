@@ -8,11 +8,11 @@ use super::container::CaptureSummary;
 use super::decode::{Counts, decode, each_of_frame, position};
 use super::flow::Audience;
 use super::fragment::{Datagram, Fragments};
-use super::head::Head;
+use super::head::{BATCH, Batch, Head};
 use super::link;
 use super::packet::{Oddity, Packet};
 use super::place::{PlaceId, Spot};
-use super::table::{BATCH, Batch, FlowLimits, FlowTable, Share};
+use super::table::{FlowLimits, FlowTable, Share};
 use super::tunnel::{self, Layer};
 use super::window::Oddities;
 use std::collections::BTreeMap;
@@ -56,11 +56,11 @@ impl<'a> Worker<'a> {
     pub(super) fn take(&mut self, block: &Block) {
         self.learn(block);
         self.table.clock = block.clock;
-        let Some(heads) = block.heads.get(self.share.number) else { return };
+        let Some(rows) = block.rows.get(self.share.number) else { return };
         if block.pieces.is_empty() && self.fragments.is_empty() {
-            self.count(block, heads);
+            self.count(block, rows);
         } else {
-            self.count_around_fragments(block, heads);
+            self.count_around_fragments(block, rows);
         }
         self.answer();
     }
@@ -77,10 +77,12 @@ impl<'a> Worker<'a> {
         known.extend(block.spots.iter().map(|spot| self.table.places.number(*spot)));
     }
 
-    fn count(&mut self, block: &Block, heads: &[Head]) {
+    fn count(&mut self, block: &Block, rows: &[u32]) {
         let places = &self.places[block.decoder];
-        for heads in heads.chunks(BATCH) {
-            self.table.packets(&Batch { heads, places, bytes: &block.bytes }, self.audience);
+        let Block { heads, bytes, pairs, .. } = block;
+        for rows in rows.chunks(BATCH) {
+            let batch = Batch { heads, rows, places, bytes, pairs };
+            self.table.packets(&batch, self.audience);
             if let Some(now) = self.audience.asks() {
                 self.table.survey(now, self.audience);
             }
@@ -89,8 +91,8 @@ impl<'a> Worker<'a> {
 
     /// The same where fragments come between: at the same packet for any number of workers.
     #[cold]
-    fn count_around_fragments(&mut self, block: &Block, heads: &[Head]) {
-        let mut rest = heads;
+    fn count_around_fragments(&mut self, block: &Block, rows: &[u32]) {
+        let mut rest = rows;
         let mut pieces = block.pieces.iter().copied().peekable();
         for (number, record) in (0_u32..).zip(&block.records) {
             let Some(origin) = block.origins.get(record.origin as usize) else { continue };
@@ -119,8 +121,9 @@ impl<'a> Worker<'a> {
     }
 
     /// Counts the packets before a position, and returns the others.
-    fn count_before<'h>(&mut self, position: u32, block: &Block, heads: &'h [Head]) -> &'h [Head] {
-        let (earlier, later) = heads.split_at(heads.partition_point(|head| head.position < position));
+    fn count_before<'r>(&mut self, position: u32, block: &Block, rows: &'r [u32]) -> &'r [u32] {
+        let is_before = |row: &u32| block.heads[*row as usize].position < position;
+        let (earlier, later) = rows.split_at(rows.partition_point(is_before));
         self.count(block, earlier);
         later
     }
@@ -163,10 +166,12 @@ impl<'a> Worker<'a> {
             // Each whole is deeper than its pieces, so this ends at the deepest layer.
             Ok(packet) if packet.fragment.is_some() => self.piece(packet, input, nanos),
             Ok(packet) => {
-                let head = Head::of(packet, &datagram.bytes, nanos, self.share.seed);
+                let mut pairs = Vec::new();
+                let bytes = &datagram.bytes;
+                let head = Head::of(packet, bytes, nanos, self.share.seed, &mut pairs);
                 if self.table.is_ours(&head.key) {
                     let place = self.table.places.number(Spot::of(input, packet));
-                    let batch = Batch { heads: &[head], places: &[place], bytes: &datagram.bytes };
+                    let batch = Batch { heads: &[head], rows: &[0], places: &[place], bytes, pairs: &pairs };
                     self.table.packets(&batch, self.audience);
                 }
             }
