@@ -3,7 +3,7 @@
 use super::block::{Block, Captured, MOST_PACKETS, Origin, cut};
 use super::flow::Medium;
 use super::head::Head;
-use super::key::{Brief, Seed};
+use super::key::{Seed, ShortKey};
 use super::link::{self, LinkType};
 use super::packet::{Oddity, Packet};
 use super::place::{Spot, Spots};
@@ -132,7 +132,7 @@ impl Decoder {
 
 /// The table that a flow belongs to: slices of flows are never split.
 #[inline]
-fn table(tables: usize, key: &Brief) -> usize {
+fn table(tables: usize, key: &ShortKey) -> usize {
     if tables == 1 { 0 } else { usize::from(key.slice) % tables }
 }
 

@@ -4,7 +4,7 @@
 //! It is made by the short way (`quick`) or from a packet that the tables of layers decoded.
 
 use super::copies::identity;
-use super::key::{Brief, Pair, Seed};
+use super::key::{Pair, Seed, ShortKey};
 use super::packet::Packet;
 use super::place::PlaceId;
 use std::ops::Deref;
@@ -12,7 +12,7 @@ use std::ops::Deref;
 /// A packet, ready for the flow table.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Head {
-    pub(super) key: Brief,
+    pub(super) key: ShortKey,
     /// Nanoseconds since 1970.
     pub(super) nanos: u64,
     /// Where the payload stands in the bytes of the block, and its length.
@@ -91,7 +91,7 @@ impl Head {
         let (source, target) = ((packet.source, packet.source_port), (packet.target, packet.target_port));
         let tcp = (packet.protocol == 6).then_some(&packet.tcp);
         Head {
-            key: Brief::of(source, target, packet.protocol, seed, pairs),
+            key: ShortKey::of(source, target, packet.protocol, seed, pairs),
             nanos,
             payload: place(bytes, packet.payload),
             identity: identity(packet.id, packet.missing, tcp, packet.payload),

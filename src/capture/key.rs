@@ -21,7 +21,7 @@ pub(super) type Pair = (Address, Address);
 
 /// The key of a packet's flow in short, and what follows from it.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Brief {
+pub(super) struct ShortKey {
     /// IPv4: both addresses, the lower one first. IPv6: the number of the pair in a list.
     pub(super) ends: u64,
     /// Ports, whether the ends are IPv6, IP protocol.
@@ -140,16 +140,16 @@ impl Key {
     }
 }
 
-impl Brief {
-    /// The key of a packet of IPv4: the short way to what [`Brief::of`] says.
+impl ShortKey {
+    /// The key of a packet of IPv4: the short way to what [`ShortKey::of`] says.
     #[inline(always)]
-    pub(super) fn v4(source: (u32, u16), target: (u32, u16), protocol: u8, seed: Seed) -> Brief {
+    pub(super) fn v4(source: (u32, u16), target: (u32, u16), protocol: u8, seed: Seed) -> ShortKey {
         let word = |(address, port): (u32, u16)| u64::from(address) << 16 | u64::from(port);
         let (source, target) = (word(source), word(target));
         let (low, high) = (source.min(target), source.max(target));
         let ends = low >> 16 << 32 | high >> 16;
         let rest = low << 48 | (high & 0xffff) << 32 | u64::from(protocol);
-        Brief {
+        ShortKey {
             ends,
             rest,
             hash: short_hash(ends, rest, seed) as u32,
@@ -165,7 +165,7 @@ impl Brief {
         protocol: u8,
         seed: Seed,
         pairs: &mut Vec<Pair>,
-    ) -> Brief {
+    ) -> ShortKey {
         let (key, side) = Key::of(source, target, protocol);
         let ends = match key.is_v6() {
             false => key.packed(),
@@ -174,7 +174,7 @@ impl Brief {
                 pairs.len() as u64 - 1
             }
         };
-        Brief { ends, rest: key.rest, hash: key.hash(seed) as u32, side, slice: key.slice() }
+        ShortKey { ends, rest: key.rest, hash: key.hash(seed) as u32, side, slice: key.slice() }
     }
 
     #[inline]
@@ -230,11 +230,11 @@ mod tests {
         for (source, target) in ends.into_iter().flat_map(|one| ends.map(|other| (one, other))) {
             let mut pairs = Vec::new();
             let long = |(address, port)| (Address::v4(address), port);
-            let brief = Brief::v4(source, target, 17, seed);
-            let same = Brief::of(long(source), long(target), 17, seed, &mut pairs);
-            assert_eq!(format!("{brief:?}"), format!("{same:?}"));
+            let short = ShortKey::v4(source, target, 17, seed);
+            let same = ShortKey::of(long(source), long(target), 17, seed, &mut pairs);
+            assert_eq!(format!("{short:?}"), format!("{same:?}"));
             let (key, _) = Key::of(long(source), long(target), 17);
-            assert_eq!((Key::unpacked(brief.ends, brief.rest), pairs.len()), (key, 0));
+            assert_eq!((Key::unpacked(short.ends, short.rest), pairs.len()), (key, 0));
         }
     }
 }

@@ -8,7 +8,7 @@
 
 use super::copies::identity;
 use super::head::Head;
-use super::key::{Brief, Pair, Seed};
+use super::key::{Pair, Seed, ShortKey};
 use super::packet::{Address, Tcp, Via};
 use super::transport::timestamp;
 use super::{in_udp, tunnel};
@@ -84,15 +84,15 @@ impl Inside {
 
 /// Addresses of one version, source and target.
 trait Ends: Copy {
-    fn brief(self, from: u16, to: u16, protocol: u8, means: &mut Means<'_>) -> Brief;
+    fn key(self, from: u16, to: u16, protocol: u8, means: &mut Means<'_>) -> ShortKey;
 
     fn addresses(self) -> Pair;
 }
 
 impl Ends for (u32, u32) {
     #[inline(always)]
-    fn brief(self, from: u16, to: u16, protocol: u8, means: &mut Means<'_>) -> Brief {
-        Brief::v4((self.0, from), (self.1, to), protocol, means.seed)
+    fn key(self, from: u16, to: u16, protocol: u8, means: &mut Means<'_>) -> ShortKey {
+        ShortKey::v4((self.0, from), (self.1, to), protocol, means.seed)
     }
 
     fn addresses(self) -> Pair {
@@ -101,8 +101,8 @@ impl Ends for (u32, u32) {
 }
 
 impl Ends for Pair {
-    fn brief(self, from: u16, to: u16, protocol: u8, means: &mut Means<'_>) -> Brief {
-        Brief::of((self.0, from), (self.1, to), protocol, means.seed, means.pairs)
+    fn key(self, from: u16, to: u16, protocol: u8, means: &mut Means<'_>) -> ShortKey {
+        ShortKey::of((self.0, from), (self.1, to), protocol, means.seed, means.pairs)
     }
 
     fn addresses(self) -> Pair {
@@ -233,7 +233,7 @@ fn carried<const DEPTH: bool, E: Ends>(
         }
         _ => return None,
     };
-    head.key = ends.brief(from, to, ip.protocol, means);
+    head.key = ends.key(from, to, ip.protocol, means);
     head.payload = ((ip.body.0 + passed) as u32, payload.len() as u32);
     head.identity = identity(ip.id, ip.missing, (ip.protocol == 6).then_some(&tcp), payload);
     (head.sequence, head.timestamp, head.flags) = (tcp.sequence, tcp.timestamp, tcp.flags);

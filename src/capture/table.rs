@@ -7,7 +7,7 @@ use super::finish::Around;
 use super::flow::{Audience, Judging, StreamStart};
 use super::head::{Arrival, BATCH, Batch};
 use super::index::Index;
-use super::key::{Brief, Key, Pair, SLICES, Seed};
+use super::key::{Key, Pair, SLICES, Seed, ShortKey};
 use super::place::{NO_PLACE, Places};
 use super::pool::{Chunks, Pool};
 use super::state::{COLD_COST, Cold, Elsewhere, Kept, State};
@@ -136,7 +136,7 @@ impl FlowTable {
 
     /// Whether a flow belongs to this table: slices of flows are never split.
     #[inline]
-    pub(super) fn is_ours(&self, key: &Brief) -> bool {
+    pub(super) fn is_ours(&self, key: &ShortKey) -> bool {
         self.share.of == 1 || usize::from(key.slice) % self.share.of == self.share.number
     }
 
