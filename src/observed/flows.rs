@@ -8,6 +8,7 @@ use crate::capture::{Flow, FlowEnd, Place, SeenMore, Transport};
 use crate::protocol::Detection;
 use hashbrown::HashMap;
 use std::net::IpAddr;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Bytes of packed flows that are allocated at a time.
@@ -227,9 +228,12 @@ impl Flows {
         self.order.iter().map(|spot| self.get(*spot))
     }
 
-    /// All flows in their order, as they are kept: nothing that they share is copied.
-    pub fn stored(&self) -> impl Iterator<Item = Stored<'_>> {
-        self.order.iter().map(|spot| self.stored_at(*spot))
+    /// Flows in their order, as they are kept: nothing that they share is copied. Their numbers in
+    /// the order lie in a range; beyond the last there are none.
+    pub fn stored_among(&self, numbers: Range<usize>) -> impl Iterator<Item = Stored<'_>> {
+        let end = numbers.end.min(self.order.len());
+        let order = self.order.get(numbers.start..end).unwrap_or_default();
+        order.iter().map(|spot| self.stored_at(*spot))
     }
 
     /// Those flows, as they are kept, whose verdict is wanted; each verdict is asked about once.

@@ -11,6 +11,7 @@ use super::flows::{Flows, Spot};
 use super::{Brief, ObservedFlow, Party, Transport};
 use crate::capture::{Flow, Leg};
 use hashbrown::HashMap;
+use rayon::prelude::*;
 use std::collections::BTreeMap;
 
 /// How far apart the first packets of two legs may be, in nanoseconds.
@@ -22,8 +23,8 @@ const PLACE: u32 = 31;
 
 /// Puts flows into the order of time and joins those that are legs of one connection.
 pub fn join(mut flows: Flows) -> Flows {
-    let mut times: Vec<Begun> = flows.spots().iter().map(|spot| Begun::of(&flows, *spot)).collect();
-    times.sort_unstable_by_key(|begun| begun.first);
+    let mut times: Vec<Begun> = flows.spots().par_iter().map(|spot| Begun::of(&flows, *spot)).collect();
+    times.par_sort_unstable_by_key(|begun| begun.first);
     settle(&flows, &mut times);
     let mut joined = Vec::new();
     let mut left_out = Vec::new();
@@ -102,9 +103,8 @@ impl Begun {
 
 /// Of flows that began at the same time, what is left decides their order.
 fn settle(flows: &Flows, times: &mut [Begun]) {
-    for same in times.chunk_by_mut(|one, other| one.first == other.first).filter(|same| same.len() > 1) {
-        same.sort_by_cached_key(|begun| flows.rank(begun.spot));
-    }
+    let runs = times.par_chunk_by_mut(|one, other| one.first == other.first);
+    runs.filter(|run| run.len() > 1).for_each(|run| run.sort_by_cached_key(|begun| flows.rank(begun.spot)));
 }
 
 /// Flows that were opened with the same number, in the order of time, where there are several.
