@@ -2,6 +2,7 @@
 
 use super::bytes::Cursor;
 use super::first::{First, Opening};
+use super::spread::{is_readable, middle};
 use super::tls::certificate::{describe, leaf};
 use super::tls::hello::{Carrier, Hello, client_hello, is_null_cipher, server_hello};
 use super::{Detection, Probe, Seen, detector, tls};
@@ -35,7 +36,10 @@ fn probe(seen: &Seen<'_>) -> Option<Probe> {
     let server = find(&server_messages, 2).and_then(server_hello);
     let protected = |list: &[Record<'_>]| list.iter().filter(|r| r.epoch > 0 && r.body.len() >= 8).count();
     let (sent, answered) = (protected(&ahead), protected(&back));
-    let (protection, why) = verdict(client.as_ref(), server.as_ref(), sent, answered)?;
+    // A nonce that counts stands in front (RFC 6347, section 4.1.2), a tag or a MAC behind.
+    let sealed = ahead.iter().chain(&back).filter(|record| record.epoch > 0);
+    let readable = is_readable(sealed.map(|record| middle(record.body, 8, 20)));
+    let (protection, why) = verdict(client.as_ref(), server.as_ref(), sent, answered, readable)?;
     let detection = Detection::new("dtls", protection, why);
     let mut detection = tls::describe_hellos(detection, client.as_ref(), server.as_ref(), Carrier::Datagram);
     if let Some(certificate) = find(&server_messages, 11).and_then(leaf) {
@@ -52,6 +56,7 @@ fn verdict(
     server: Option<&Hello>,
     sent: usize,
     answered: usize,
+    readable: bool,
 ) -> Option<(Protection, &'static str)> {
     let encrypted = Protection::Encrypted(Encryption::Dtls);
     match (client, server) {
@@ -59,6 +64,14 @@ fn verdict(
             Some((Protection::Plaintext(Proof::NullCipher), "the agreed cipher does not encrypt"))
         }
         (_, Some(_)) => Some((encrypted, "handshake seen")),
+        _ if readable => {
+            let why = "records whose content can be read: their cipher does not encrypt";
+            Some((Protection::Plaintext(Proof::NullCipher), why))
+        }
+        (Some(hello), None) if hello.offers_null_cipher() => Some((
+            Protection::Unknown(WhyUnknown::Ambiguous),
+            "the client offers ciphers that do not encrypt, and the server's choice was not seen",
+        )),
         (Some(_), None) if sent + answered > 0 => Some((encrypted, "a ClientHello and protected records")),
         (Some(_), None) => Some((
             Protection::Unknown(WhyUnknown::HandshakeIncomplete),

@@ -4,6 +4,7 @@
 
 use super::bytes::Cursor;
 use super::seen::Datagrams;
+use super::spread::{is_readable, middle};
 use super::{Detection, Probe, Seen, detector};
 use crate::capture::Transport;
 use crate::model::{Encryption, Proof, Protection};
@@ -38,13 +39,15 @@ fn probe(seen: &Seen<'_>) -> Option<Probe> {
 }
 
 fn esp(seen: &Seen<'_>, why: &'static str) -> Option<Probe> {
-    let clear = seen.datagrams().filter(|datagram| datagram.len() > 1).all(is_null);
-    let detection = match clear {
-        true => {
-            let protection = Protection::Plaintext(Proof::NullCipher);
-            Detection::new("esp", protection, "ESP packets with whole IP headers inside: not encrypted")
+    let packets = || seen.datagrams().filter(|datagram| datagram.len() > 1);
+    let null = |why| Detection::new("esp", Protection::Plaintext(Proof::NullCipher), why);
+    let detection = match () {
+        () if packets().any(is_null) => null("ESP packets with whole IP headers inside: not encrypted"),
+        // Two numbers and perhaps a nonce that counts in front, a check value behind.
+        () if is_readable(packets().map(|packet| middle(packet, 16, 12))) => {
+            null("ESP packets whose content can be read: not encrypted")
         }
-        false => Detection::encrypted("esp", Encryption::Ipsec, why),
+        () => Detection::encrypted("esp", Encryption::Ipsec, why),
     };
     detection.certain()
 }

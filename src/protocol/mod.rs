@@ -69,6 +69,7 @@ mod smb;
 mod smtp;
 mod snmp;
 mod socks;
+mod spread;
 mod ssh;
 mod statsd;
 mod stomp;

@@ -246,6 +246,13 @@ pub(super) fn cipher_name(cipher: u16) -> String {
     [b'0', b'x', a, b, c, d].map(char::from).iter().collect()
 }
 
+impl Hello {
+    /// A suite that does not encrypt is on the list of a client.
+    pub(in crate::protocol) fn offers_null_cipher(&self) -> bool {
+        self.ciphers.iter().any(|cipher| is_null_cipher(*cipher))
+    }
+}
+
 /// Suites that authenticate and do not encrypt.
 pub(in crate::protocol) fn is_null_cipher(cipher: u16) -> bool {
     matches!(cipher, 0x0001 | 0x0002 | 0x003b | 0xc001 | 0xc006 | 0xc00b | 0xc010 | 0xc015 | 0xc0b4 | 0xc0b5)

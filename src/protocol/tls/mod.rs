@@ -9,13 +9,18 @@ mod mutual;
 pub(super) mod record;
 mod remember;
 
+use super::bytes::is_text;
 use super::first::First;
+use super::spread::is_readable;
 use super::{Detection, Probe, Seen, detector};
 use crate::model::{Encryption, Proof, Protection, WhyUnknown};
 use certificate::{describe, describe_client, leaf};
 use hello::{Carrier, Hello, fingerprint, is_null_cipher, version_name, weakness};
 use mutual::{ClientCertificate, client_certificate};
-use record::{ALERT, CHANGE_CIPHER, DATA, HANDSHAKE, Record, Records, chain, handshake, messages, records};
+use record::{
+    ALERT, CHANGE_CIPHER, DATA, HANDSHAKE, Record, Records, are_readable, chain, handshake, messages, records,
+};
+use std::iter;
 
 detector! {
     Tls: "tls"; Stream, ports [443, 6443, 8443], Either;
@@ -27,7 +32,7 @@ fn probe(seen: &Seen<'_>) -> Option<Probe> {
     let (client, server) = (seen.client, seen.server);
     if !starts_record(client) && !starts_record(server) {
         // An old hello is answered by a record as well.
-        return behind_a_piece(client, server);
+        return behind_a_piece(seen);
     }
     let handshake = judge(client, server, seen.time).or_else(|| judge(server, client, seen.time));
     if let Some(detection) = handshake {
@@ -39,7 +44,7 @@ fn probe(seen: &Seen<'_>) -> Option<Probe> {
         }
         return detection.certain_if(!other(server) && !other(behind_old_hello(client, server)));
     }
-    late(client, server)
+    late(seen)
 }
 
 /// First bytes of a record.
@@ -51,6 +56,9 @@ const MOST_FACTS: usize = 14;
 /// The kinds of handshake messages that are asked for.
 const CERTIFICATE: u8 = 11;
 const CLIENT_KEY: u8 = 16;
+
+/// An alert of TLS 1.3: two bytes, the type of the content, and a tag (RFC 8446, section 5.2).
+const SEALED_ALERT: usize = 19;
 
 /// The verdict on two directions, `client` first; `None` where no hello was seen. `time` is the
 /// flow's, in nanoseconds since 1970.
@@ -75,6 +83,9 @@ pub(super) fn judge(client: &[u8], server: &[u8], time: u64) -> Option<Detection
         server: &from_server,
         client_flight: &client_flight,
         in_the_clear: !server.is_empty() && from_server.is_empty(),
+        says: from_server.is_empty() && says(server),
+        behind: [record::behind(client, &from_client), record::behind(server, &from_server)],
+        offers_null: client_hello.as_ref().is_some_and(Hello::offers_null_cipher),
         hello: server_hello.as_ref(),
         silent: server.is_empty(),
         shown,
@@ -100,6 +111,12 @@ struct Handshake<'a> {
     client_flight: &'a [u8],
     /// What came from the server is no TLS.
     in_the_clear: bool,
+    /// It is text.
+    says: bool,
+    /// What either side sent behind its records, and is none.
+    behind: [&'a [u8]; 2],
+    /// The client would take a cipher that does not encrypt.
+    offers_null: bool,
     hello: Option<&'a Hello>,
     /// Nothing at all came from the server.
     silent: bool,
@@ -118,10 +135,18 @@ fn verdict(seen: &Handshake<'_>) -> (Protection, &'static str) {
             (Protection::Plaintext(Proof::NullCipher), "the agreed cipher does not encrypt")
         }
         (None, _) if !flows && seen.silent => (incomplete, "a ClientHello without an answer"),
-        (None, _) if !flows && seen.in_the_clear => {
+        (None, _) if !flows && seen.in_the_clear || seen.says => {
             (incomplete, "a ClientHello, and an answer that is no TLS")
         }
         (None, _) if !flows => (incomplete, "the handshake failed"),
+        _ if seen.behind.iter().any(|rest| !rest.is_empty()) => after_tls(seen.behind),
+        (None, _) if seen.offers_null => (
+            Protection::Unknown(WhyUnknown::Ambiguous),
+            "the client offers ciphers that do not encrypt, and the server's choice was not seen",
+        ),
+        (Some(hello), _) if ended_by_client(hello, seen) => {
+            (incomplete, "the client ended the handshake with an alert")
+        }
         (Some(hello), shown) if hello.version > 0x0303 && ended_by_alert(hello, shown, seen) => {
             (incomplete, "the server ended the handshake after it saw what the client showed")
         }
@@ -149,6 +174,28 @@ fn verdict(seen: &Handshake<'_>) -> (Protection, &'static str) {
     }
 }
 
+/// TLS can end before its connection does, and what comes then is seen by everybody (`CCC` of FTP, and
+/// applications that close TLS and go on).
+fn after_tls(behind: [&[u8]; 2]) -> (Protection, &'static str) {
+    let clear = |rest: &&[u8]| rest.len() >= 4 && says(rest) || is_readable(iter::once(*rest));
+    match behind.iter().any(clear) {
+        true => (Protection::Plaintext(Proof::Text), "TLS ended, and what followed it is in the clear"),
+        false => (Protection::Unknown(WhyUnknown::Ambiguous), "what followed the records of TLS is none"),
+    }
+}
+
+/// A client that does not like what it was shown says so in the clear before it changes the cipher
+/// (RFC 5246, section 7.2), or, in TLS 1.3, in a record of an alert's length and nothing else.
+fn ended_by_client(hello: &Hello, seen: &Handshake<'_>) -> bool {
+    let has = |kind| seen.client.iter().any(|record| record.kind == kind);
+    let mut data = seen.client.iter().filter(|record| record.kind == DATA).peekable();
+    match hello.version <= 0x0303 {
+        true => has(ALERT) && !has(CHANGE_CIPHER),
+        false if data.peek().is_none() => has(ALERT),
+        false => data.all(|record| record.length == SEALED_ALERT),
+    }
+}
+
 /// What the verdict on one-way TLS rests on.
 fn one_way(hello: &Hello, shown: ClientCertificate) -> &'static str {
     match (shown, hello.version > 0x0303) {
@@ -170,7 +217,6 @@ fn one_way(hello: &Hello, shown: ClientCertificate) -> &'static str {
 /// server that asked for a certificate and sends nothing behind its first flight but such a record,
 /// while the client still has things to say, did not take what it was shown (RFC 8446, section 6.2).
 fn ended_by_alert(hello: &Hello, shown: ClientCertificate, seen: &Handshake<'_>) -> bool {
-    const ALERT_LENGTH: usize = 19;
     let finished = if hello.cipher == 0x1302 { 69 } else { 53 };
     let lengths = |records: &[Record<'_>]| -> Vec<usize> {
         records.iter().filter(|record| record.kind == DATA).map(|record| record.length).collect()
@@ -181,8 +227,8 @@ fn ended_by_alert(hello: &Hello, shown: ClientCertificate, seen: &Handshake<'_>)
     let behind = server.get(flight + 1..).unwrap_or(&[]);
     matches!(shown, ClientCertificate::Declined | ClientCertificate::ShownByLength)
         && !behind.is_empty()
-        && behind.iter().all(|length| *length == ALERT_LENGTH)
-        && client.last() != Some(&ALERT_LENGTH)
+        && behind.iter().all(|length| *length == SEALED_ALERT)
+        && client.last() != Some(&SEALED_ALERT)
 }
 
 /// Facts of the hellos, for every carrier of TLS.
@@ -257,7 +303,8 @@ fn istio_service(name: &str) -> Option<String> {
 }
 
 /// A stream that was joined after its handshake: records must chain.
-fn late(client: &[u8], server: &[u8]) -> Option<Probe> {
+fn late(seen: &Seen<'_>) -> Option<Probe> {
+    let (client, server) = (seen.client, seen.server);
     let why = "chained application-data records, joined after the handshake";
     let (ahead, back) = (records(client), records(server));
     // Bytes behind the last record would mean that there was no chain.
@@ -266,6 +313,17 @@ fn late(client: &[u8], server: &[u8]) -> Option<Probe> {
         !records.is_empty() && ends >= bytes.len() && records.iter().any(Record::is_data)
     };
     let several = |records: &[Record<'_>]| records.len() >= 2;
+    let joined = |why| {
+        if are_readable(&ahead) || are_readable(&back) {
+            let why = "records of TLS whose content can be read: their cipher does not encrypt";
+            return Detection::new("tls", Protection::Plaintext(Proof::NullCipher), why);
+        }
+        if !began_before(seen) {
+            let why = "records of TLS from the first byte on, and no handshake before them";
+            return Detection::unclear("tls", WhyUnknown::Ambiguous, why);
+        }
+        joined(why)
+    };
     let (pure_ahead, pure_back) = (pure(client, &ahead), pure(server, &back));
     if pure_ahead && pure_back
         || pure_ahead && several(&ahead) && server.is_empty()
@@ -281,7 +339,17 @@ fn late(client: &[u8], server: &[u8]) -> Option<Probe> {
     if single(client, &ahead) && server.is_empty() || single(server, &back) && client.is_empty() {
         return joined("a single protected record that fills all that was seen").certain();
     }
-    behind_a_piece(client, server)
+    behind_a_piece(seen)
+}
+
+/// Whether bytes begin with text.
+fn says(bytes: &[u8]) -> bool {
+    is_text(&bytes[..bytes.len().min(64)])
+}
+
+/// Whether the first bytes that are there are not the first that were sent.
+fn began_before(seen: &Seen<'_>) -> bool {
+    seen.late || seen.holes
 }
 
 fn starts_record(bytes: &[u8]) -> bool {
@@ -290,11 +358,23 @@ fn starts_record(bytes: &[u8]) -> bool {
 
 /// A stream that was joined in the middle of a record: the chain begins somewhere in the first
 /// packet, and others may know better.
-fn behind_a_piece(client: &[u8], server: &[u8]) -> Option<Probe> {
+fn behind_a_piece(seen: &Seen<'_>) -> Option<Probe> {
+    if !began_before(seen) {
+        // What stands before the records is no piece of one, but something that was said.
+        return None;
+    }
     let within = 1_460;
-    let chains = |bytes| chain(bytes, within).is_some_and(|records| records.iter().any(Record::is_data));
-    let why = "chained records behind a piece of another";
-    (chains(client) || chains(server)).then(|| joined(why)).map(Probe::Unsure)
+    let chains = |bytes| {
+        let records = chain(bytes, within)?;
+        records.iter().any(Record::is_data).then(|| are_readable(&records))
+    };
+    match (chains(seen.client), chains(seen.server)) {
+        (None, None) => None,
+        (Some(true), _) | (_, Some(true)) => None,
+        (None, Some(_)) if says(seen.client) => None,
+        (Some(_), None) if says(seen.server) => None,
+        _ => joined("chained records behind a piece of another").unsure(),
+    }
 }
 
 fn joined(why: &'static str) -> Detection {

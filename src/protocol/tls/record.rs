@@ -1,6 +1,7 @@
 //! The record layer of TLS (RFC 8446, section 5) and the handshake messages in it.
 
 use crate::protocol::bytes::Cursor;
+use crate::protocol::spread::{is_readable, middle};
 use smallvec::SmallVec;
 use std::borrow::Cow;
 
@@ -48,6 +49,28 @@ pub(super) fn records(bytes: &[u8]) -> Records<'_> {
         rest = behind;
     }
     found
+}
+
+/// What stands behind the last record and cannot be the beginning of one; nothing without records.
+pub(super) fn behind<'a>(bytes: &'a [u8], records: &[Record<'_>]) -> &'a [u8] {
+    if records.is_empty() {
+        return &[];
+    }
+    let taken = records.iter().map(|record| 5 + record.length).sum::<usize>();
+    let rest = bytes.get(taken..).unwrap_or(&[]);
+    let may_go_on = match rest {
+        [kind, 3, 0..=4, ..] | [kind, 3] | [kind] => rest.len() < 5 && (CHANGE_CIPHER..=24).contains(kind),
+        _ => false,
+    };
+    if may_go_on { &[] } else { rest }
+}
+
+/// Whether what data records hold was made by no cipher.
+///
+/// Eight bytes in front may count (RFC 5288), and a tag or a MAC of about twenty stands behind.
+pub(super) fn are_readable(records: &[Record<'_>]) -> bool {
+    let data = records.iter().filter(|record| record.kind == DATA);
+    is_readable(data.map(|record| middle(record.body, 8, if record.is_whole() { 20 } else { 0 })))
 }
 
 /// Whether bytes begin with a record.
