@@ -27,6 +27,9 @@ fn probe(seen: &Seen<'_>) -> Option<Probe> {
 
 /// Both sides send the header with the number of TLS, and a handshake follows.
 fn upgrade(seen: &Seen<'_>, client: &[u8]) -> Option<Probe> {
+    if client.starts_with(b"AMQP") {
+        return clear(seen, "TLS was asked for, and another header followed in the clear");
+    }
     let answer = seen.server.strip_prefix(b"AMQP\x02\x01\x00\x00");
     tls::upgraded("amqp", client, answer.unwrap_or(&[]), seen.time)
         .unwrap_or_else(|| {

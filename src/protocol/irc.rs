@@ -1,6 +1,6 @@
 //! IRC (RFC 2812, IRCv3): the client names itself, the server answers with its prefix; STARTTLS.
 
-use super::bytes::{contains, contains_any, find, first_line, starts_with_any};
+use super::bytes::{contains, contains_any, find, first_line, starts, starts_with_any};
 use super::first::{First, Opening};
 use super::lines::{Upgrade, Upgraded};
 use super::{Detection, Probe, Seen, detector};
@@ -56,7 +56,7 @@ fn probe(seen: &Seen<'_>) -> Option<Probe> {
         return None;
     }
     match UPGRADE.follow("irc", seen) {
-        Upgraded::Yes(detection) => detection.certain(),
+        Upgraded::Yes(detection, end) => detection.with_credentials(secret(&seen.client[..end])).certain(),
         Upgraded::Open => Detection::unclear(
             "irc",
             WhyUnknown::HandshakeIncomplete,
@@ -71,10 +71,14 @@ fn probe(seen: &Seen<'_>) -> Option<Probe> {
 const UPGRADE: Upgrade = Upgrade { asks: &[b"STARTTLS\r\n", b"STARTTLS\n"], agrees: &[b" 670 "] };
 
 fn clear(seen: &Seen<'_>, proof: Proof) -> Option<Probe> {
-    let secret = seen.client.starts_with(b"PASS ")
-        || contains(seen.client, b"\nPASS ")
-        || contains(seen.client, b"AUTHENTICATE PLAIN")
-        || contains(seen.client, b" IDENTIFY ");
     let detection = Detection::new("irc", Protection::Plaintext(proof), "lines in the clear");
-    detection.with_credentials(secret.then_some("irc-pass")).certain()
+    detection.with_credentials(secret(seen.client)).certain()
+}
+
+fn secret(client: &[u8]) -> Option<&'static str> {
+    let given = starts(client, b"PASS ")
+        || contains(client, b"\nPASS ")
+        || contains(client, b"AUTHENTICATE PLAIN")
+        || contains(client, b" IDENTIFY ");
+    given.then_some("irc-pass")
 }

@@ -37,14 +37,17 @@ fn upgrade(seen: &Seen<'_>, end: usize) -> Option<Probe> {
     let handshake = (0..rest.len().min(64)).map(|at| &rest[at..]).find(|rest| tls::begins(rest));
     let upgraded = match handshake {
         Some(handshake) => tls::upgraded("ldap", handshake, answer.unwrap_or(&[]), seen.time)
-            .map_or(Upgraded::Open, Upgraded::Yes),
+            .map_or(Upgraded::Open, |detection| Upgraded::Yes(detection, end)),
         None if Elements(rest).any(|message| is_message(message).is_some()) => Upgraded::Refused,
         None => Upgraded::Open,
     };
     match upgraded {
-        Upgraded::Yes(detection) => detection.certain(),
+        Upgraded::Yes(detection, end) => {
+            let bound = simple_bind(&seen.client[..end]).then_some("ldap-simple-bind");
+            detection.with_credentials(bound).certain()
+        }
         Upgraded::Refused => {
-            let why = "TLS was refused, and requests followed in the clear";
+            let why = "TLS was asked for, and requests followed in the clear";
             let detection = Detection::new("ldap", Protection::Plaintext(Proof::UpgradeRefused), why);
             detection.with_credentials(simple_bind(seen.client).then_some("ldap-simple-bind")).certain()
         }

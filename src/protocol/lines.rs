@@ -1,7 +1,7 @@
 //! What the line protocols share: a server that greets, a client that answers with a verb, an
 //! upgrade to TLS inside the connection, and what becomes of it.
 
-use super::bytes::{contains_any, find, starts_with_any};
+use super::bytes::{contains_any, find, is_text, starts_with_any};
 use super::first::{First, Opening};
 use super::{Detection, Probe, Seen, tls};
 use crate::model::{Proof, Protection, WhyUnknown};
@@ -30,9 +30,9 @@ pub(super) struct Upgrade {
 
 /// How far an upgrade came.
 pub(super) enum Upgraded {
-    /// TLS followed.
-    Yes(Detection),
-    /// It was asked for and refused, and clear commands followed.
+    /// TLS followed, behind so many bytes of the client.
+    Yes(Detection, usize),
+    /// It was asked for, and clear commands followed, whatever the server said.
     Refused,
     /// It was asked for, and what became of it was not seen.
     Open,
@@ -67,11 +67,14 @@ impl Shape {
             return None;
         }
         match self.upgrade.follow(self.name, seen) {
-            Upgraded::Yes(detection) => detection.certain(),
+            // What was said before everybody could read.
+            Upgraded::Yes(detection, before) => {
+                detection.with_credentials(self.secret(&client[..before])).certain()
+            }
             Upgraded::Refused => self.clear(
                 client,
                 Proof::UpgradeRefused,
-                "TLS was refused, and commands followed in the clear",
+                "TLS was asked for, and commands followed in the clear",
             ),
             Upgraded::Open => Detection::unclear(
                 self.name,
@@ -84,9 +87,13 @@ impl Shape {
     }
 
     fn clear(&self, client: &[u8], proof: Proof, why: &'static str) -> Option<Probe> {
-        let secret = self.secrets.iter().find(|(mark, _)| find(client, mark).is_some());
         let detection = Detection::new(self.name, Protection::Plaintext(proof), why);
-        detection.with_credentials(secret.map(|(_, kind)| *kind)).certain()
+        detection.with_credentials(self.secret(client)).certain()
+    }
+
+    /// The kind of a password among what the client said in the clear.
+    fn secret(&self, client: &[u8]) -> Option<&'static str> {
+        self.secrets.iter().find(|(mark, _)| find(client, mark).is_some()).map(|(_, kind)| *kind)
     }
 }
 
@@ -94,32 +101,52 @@ impl Upgrade {
     /// TLS begins right behind the client's request and behind the server's agreement.
     pub(super) fn follow(&self, protocol: &'static str, seen: &Seen<'_>) -> Upgraded {
         let (client, server) = (seen.client, seen.server);
-        let end = self.asks.iter().filter_map(|word| find(client, word).map(|at| at + word.len())).min();
         // Most servers say a lot, and few of them go over to TLS.
         let answer = || tls_in_server(server);
-        let Some(end) = end else {
+        let Some(first) = self.requests(client).next() else {
             // Of a client that was not seen, the server's handshake tells.
             return match client.is_empty().then(answer).flatten() {
-                Some(answer) => {
-                    tls::upgraded(protocol, &[], answer, seen.time).map_or(Upgraded::No, Upgraded::Yes)
-                }
+                Some(answer) => tls::upgraded(protocol, &[], answer, seen.time)
+                    .map_or(Upgraded::No, |detection| Upgraded::Yes(detection, 0)),
                 None => Upgraded::No,
             };
         };
-        // The rest of the request's line or element may stand between.
-        let rest = &client[end..];
-        let handshake = (0..rest.len().min(64)).map(|at| &rest[at..]).find(|rest| tls::begins(rest));
-        if let Some(handshake) = handshake {
-            let found = tls::upgraded(protocol, handshake, answer().unwrap_or(&[]), seen.time);
-            return found.map_or(Upgraded::Open, Upgraded::Yes);
+        // A request may be refused, and a later one not; white space may stand between.
+        let begins = |end: usize| (end..client.len().min(end + 64)).find(|at| tls::begins(&client[*at..]));
+        if let Some(begin) = self.requests(client).find_map(begins) {
+            let found = tls::upgraded(protocol, &client[begin..], answer().unwrap_or(&[]), seen.time);
+            return found.map_or(Upgraded::Open, |detection| Upgraded::Yes(detection, begin));
         }
+        let rest = client[first..].trim_ascii_start();
         let agreed = contains_any(server, self.agrees);
-        let goes_on = rest.iter().any(|b| b.is_ascii_graphic());
-        match (agreed, goes_on) {
-            (false, true) => Upgraded::Refused,
-            (false, false) if !server.is_empty() && !seen.cut && !seen.holes => Upgraded::No,
-            _ => Upgraded::Open,
+        match () {
+            // That it was agreed on protects nobody who goes on without it.
+            () if is_text(&rest[..rest.len().min(64)]) => Upgraded::Refused,
+            () if rest.is_empty() && !agreed && !server.is_empty() && !seen.cut && !seen.holes => {
+                Upgraded::No
+            }
+            () => Upgraded::Open,
         }
+    }
+
+    /// Where the requests end that the client made, the element of XML that they are in included.
+    fn requests(&self, client: &[u8]) -> impl Iterator<Item = usize> {
+        const MOST: usize = 8;
+        let mut ends = Vec::new();
+        for word in self.asks {
+            let mut from = 0;
+            while let Some(at) = find(&client[from..], word).filter(|_| ends.len() < MOST) {
+                from += at + word.len();
+                let rest = if word.ends_with(b"\n") {
+                    0
+                } else {
+                    memchr::memchr(b'>', &client[from..]).map_or(0, |at| at + 1)
+                };
+                ends.push(from + rest);
+            }
+        }
+        ends.sort_unstable();
+        ends.into_iter()
     }
 }
 

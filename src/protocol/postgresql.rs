@@ -39,11 +39,17 @@ fn opening(seen: &Seen<'_>, client: &[u8], server: &[u8]) -> Option<Detection> {
         SSL_REQUEST | GSS_REQUEST if length == 8 => match server.first() {
             Some(b'S') if code == SSL_REQUEST => Some(
                 tls::upgraded("postgresql", cursor.0, &server[1..], seen.time)
+                    .or_else(|| opening(seen, cursor.0, &server[1..]).map(not_used))
                     .unwrap_or_else(|| unfinished("TLS was agreed, and no handshake followed")),
             ),
             Some(b'G') if code == GSS_REQUEST && wrapped(cursor.0) => {
                 let why = "GSSAPI encryption was agreed, and packets of it followed";
                 Some(Detection::encrypted("postgresql", Encryption::Own, why))
+            }
+            Some(b'G') if code == GSS_REQUEST => {
+                Some(opening(seen, cursor.0, &server[1..]).map(not_used).unwrap_or_else(|| {
+                    unfinished("GSSAPI encryption was agreed, and nothing of it followed")
+                }))
             }
             Some(b'N') => match cursor.0 {
                 [] => Some(unfinished("TLS was refused, and the client went away")),
@@ -53,7 +59,12 @@ fn opening(seen: &Seen<'_>, client: &[u8], server: &[u8]) -> Option<Detection> {
             // An old server answers with an error message in the clear.
             Some(b'E') => Some(Detection::plain("postgresql", "the request for TLS was met with an error")),
             Some(_) => Some(unfinished("the answer to the request for encryption is no answer")),
-            None => Some(unfinished("a request for encryption without an answer")),
+            // Where only the client was seen, what it says next tells what it was answered.
+            None => Some(
+                tls::upgraded("postgresql", cursor.0, &[], seen.time)
+                    .or_else(|| opening(seen, cursor.0, &[]).map(not_used))
+                    .unwrap_or_else(|| unfinished("a request for encryption without an answer")),
+            ),
         },
         CANCEL if length == 16 => Some(Detection::plain("postgresql", "a cancel request in the clear")),
         0x0003_0000..=0x0003_0009 if (10..10_000).contains(&length) && contains(cursor.0, b"user\0") => {
@@ -64,9 +75,24 @@ fn opening(seen: &Seen<'_>, client: &[u8], server: &[u8]) -> Option<Detection> {
     }
 }
 
-/// Packets of GSSAPI encryption: a length and a token.
+/// Packets of GSSAPI encryption: a length and a token, the first of which names its mechanism (RFC
+/// 2743, section 3.1). A startup begins with a length as well.
 fn wrapped(client: &[u8]) -> bool {
-    Cursor(client).u32().is_some_and(|length| (1..=16_384).contains(&length))
+    const INITIAL_TOKEN: u8 = 0x60;
+    let mut cursor = Cursor(client);
+    cursor.u32().is_some_and(|length| (1..=16_384).contains(&length)) && cursor.u8() == Some(INITIAL_TOKEN)
+}
+
+/// A startup in the clear behind a request for encryption.
+fn not_used(detection: Detection) -> Detection {
+    match detection.protection {
+        Protection::Plaintext(_) => Detection {
+            protection: Protection::Plaintext(Proof::UpgradeRefused),
+            why: "TLS was asked for, and the startup followed in the clear".into(),
+            ..detection
+        },
+        _ => detection,
+    }
 }
 
 fn refused(code: u32, detection: Detection) -> Detection {

@@ -62,7 +62,11 @@ fn fifth<'a>(seen: &Seen<'a>) -> Option<Way<'a>> {
     }
     if let Some(target) = request(&mut client, 1) {
         way.target = target;
-        way.inside = request(&mut server, 0).map(|_| (client.0, server.0));
+        // Where only the client was seen, what it says behind its request is inside.
+        way.inside = match seen.server.is_empty() {
+            true => Some((client.0, seen.server)),
+            false => request(&mut server, 0).map(|_| (client.0, server.0)),
+        };
     }
     Some(way)
 }

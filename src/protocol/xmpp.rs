@@ -23,7 +23,7 @@ fn probe(seen: &Seen<'_>) -> Option<Probe> {
         return None;
     }
     match UPGRADE.follow("xmpp", seen) {
-        Upgraded::Yes(detection) => detection.certain(),
+        Upgraded::Yes(detection, end) => detection.with_credentials(secret(&seen.client[..end])).certain(),
         Upgraded::Open => Detection::unclear(
             "xmpp",
             WhyUnknown::HandshakeIncomplete,
@@ -38,8 +38,11 @@ fn probe(seen: &Seen<'_>) -> Option<Probe> {
 const UPGRADE: Upgrade = Upgrade { asks: &[b"<starttls"], agrees: &[b"<proceed"] };
 
 fn clear(seen: &Seen<'_>, proof: Proof) -> Option<Probe> {
-    let plain = contains_any(seen.client, &[b"mechanism='PLAIN'", b"mechanism=\"PLAIN\""]);
-    let secret = plain || contains(seen.client, b"jabber:iq:auth");
     let detection = Detection::new("xmpp", Protection::Plaintext(proof), "XML in the clear");
-    detection.with_credentials(secret.then_some("xmpp-plain")).certain()
+    detection.with_credentials(secret(seen.client)).certain()
+}
+
+fn secret(client: &[u8]) -> Option<&'static str> {
+    let plain = contains_any(client, &[b"mechanism='PLAIN'", b"mechanism=\"PLAIN\""]);
+    (plain || contains(client, b"jabber:iq:auth")).then_some("xmpp-plain")
 }
