@@ -4,6 +4,7 @@
 
 use super::shared::{by_subject, fact, is_ours};
 use super::{Evidence, Finding, check};
+use crate::model::{Protection, WhyUnknown};
 use crate::observed::ObservedFlow;
 
 check! {
@@ -32,7 +33,9 @@ fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
 }
 
 fn leaks(seen: &ObservedFlow) -> bool {
-    seen.in_the_clear() && kind(seen).is_some()
+    // What went over to TLS may have said a password before it did (STARTTLS, the login of a proxy),
+    // and inside of a pod it may have been meant to.
+    kind(seen).is_some() && seen.detection.protection != Protection::Unknown(WhyUnknown::AmbiguousInPod)
 }
 
 /// What sort of secret was seen; the secret itself was never kept.

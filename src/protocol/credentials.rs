@@ -6,18 +6,20 @@
 use super::bytes::starts;
 use memchr::{memchr2_iter, memchr3_iter};
 
-/// Headers of a request that carry a secret, from their beginning on.
-const HEADERS: &[(&[u8], &str)] = &[
-    (b"authorization: basic ", "http-basic"),
-    (b"authorization: bearer ", "http-bearer"),
-    (b"authorization: token ", "http-token"),
-    (b"authorization: apikey ", "api-key"),
-    (b"proxy-authorization: basic ", "http-basic"),
-    (b"x-api-key: ", "api-key"),
-    (b"x-vault-token: ", "vault-token"),
-    (b"x-consul-token: ", "consul-token"),
-    (b"x-auth-token: ", "auth-token"),
-    (b"x-aws-ec2-metadata-token: ", "cloud-metadata-token"),
+/// Headers of a request that carry a secret: name, scheme, kind. Between name and scheme stands as much
+/// white space as anybody likes, none among it (RFC 9110, section 5.5).
+const HEADERS: &[(&[u8], &[u8], &str)] = &[
+    (b"authorization:", b"basic ", "http-basic"),
+    (b"authorization:", b"bearer ", "http-bearer"),
+    (b"authorization:", b"token ", "http-token"),
+    (b"authorization:", b"apikey ", "api-key"),
+    (b"proxy-authorization:", b"basic ", "http-basic"),
+    (b"proxy-authorization:", b"bearer ", "http-bearer"),
+    (b"x-api-key:", b"", "api-key"),
+    (b"x-vault-token:", b"", "vault-token"),
+    (b"x-consul-token:", b"", "consul-token"),
+    (b"x-auth-token:", b"", "auth-token"),
+    (b"x-aws-ec2-metadata-token:", b"", "cloud-metadata-token"),
 ];
 
 /// Fields of a form or of a query, up to their equals sign.
@@ -61,7 +63,10 @@ fn may_hold_secret(request: &[u8]) -> bool {
 
 /// The kind of a secret with which a line of a request begins.
 pub(super) fn in_line(line: &[u8]) -> Option<&'static str> {
-    HEADERS.iter().find(|(mark, _)| starts(line, mark)).map(|row| row.1)
+    let fits = |(name, scheme, _): &&(&[u8], &[u8], &str)| {
+        starts(line, name) && starts(line[name.len()..].trim_ascii_start(), scheme)
+    };
+    HEADERS.iter().find(fits).map(|row| row.2)
 }
 
 /// The first of [`ANYWHERE`]: answers are long and full of quotes and dashes, so that a rarer byte is
@@ -110,7 +115,7 @@ pub(super) fn in_header(name: &str, value: &str) -> Option<&'static str> {
     let scheme = value.split(' ').next().unwrap_or("").to_ascii_lowercase();
     match (name, scheme.as_str()) {
         ("authorization" | "proxy-authorization", "basic") => Some("http-basic"),
-        ("authorization", "bearer") => Some("http-bearer"),
+        ("authorization" | "proxy-authorization", "bearer") => Some("http-bearer"),
         ("authorization", "token") => Some("http-token"),
         ("x-api-key", _) => Some("api-key"),
         ("x-vault-token", _) => Some("vault-token"),
@@ -129,6 +134,9 @@ mod tests {
     fn kinds_are_found_where_they_may_stand_and_nowhere_else() {
         let kind = |request: &[u8], answer: &[u8]| in_text(request, answer);
         assert_eq!(in_line(b"X-Api-Key: a\r\n\r\n"), Some("api-key"));
+        assert_eq!(in_line(b"Authorization:Basic YTpi\r\n"), Some("http-basic"));
+        assert_eq!(in_line(b"authorization: \t Bearer abc\r\n"), Some("http-bearer"));
+        assert_eq!(in_line(b"Authorization: Negotiate abc\r\n"), None);
         assert_eq!(kind(b"POST / HTTP/1.1\r\n\r\nuser=a&Password=b", b""), Some("form-password"));
         assert_eq!(kind(b"POST / HTTP/1.1\r\n\r\n{\"password\":\"b\"}", b""), Some("json-password"));
         assert_eq!(kind(b"", b"{\"SecretAccessKey\" : \"b\"}"), Some("cloud-credentials"));

@@ -215,8 +215,12 @@ fn tunnelled(seen: &Seen<'_>) -> Option<Detection> {
     if !opened || client.is_empty() && server.is_empty() {
         return None;
     }
+    let headers = Headers::of(&seen.client[..after(seen.client)?]);
     let detection = through("http", seen, client, server)?;
-    Some(match Headers::of(seen.client).host.and_then(host) {
+    // The login at the proxy is in the clear, whatever it then carries.
+    let known = detection.facts.iter().any(|(name, _)| *name == "credentials");
+    let detection = detection.with_credentials(headers.secret.filter(|_| !known));
+    Some(match headers.host.and_then(host) {
         Some(host) => detection.with("host", host),
         None => detection,
     })
