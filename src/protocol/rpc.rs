@@ -4,7 +4,7 @@
 use super::bytes::{Cursor, contains};
 use super::first::{First, Opening};
 use super::{Detection, Probe, Seen, detector, tls};
-use crate::model::Encryption;
+use crate::model::{Encryption, WhyUnknown};
 
 detector! {
     Rpc: "rpc", also ["nfs", "portmap"]; Both, ports [111, 2049, 20048], Either;
@@ -27,6 +27,8 @@ struct Call {
     program: u32,
     flavour: u32,
     private: bool,
+    /// It asks for something, and whoever is on the way can read it.
+    clear: bool,
 }
 
 fn probe(seen: &Seen<'_>) -> Option<Probe> {
@@ -55,10 +57,15 @@ fn probe(seen: &Seen<'_>) -> Option<Probe> {
         }
     }
     // Later calls tell whether the established context keeps them private.
-    let private = seen.client_datagrams().any(|bytes| calls(bytes, stream).iter().any(|call| call.private));
-    match private {
-        true => Detection::encrypted(name, Encryption::Own, "calls with GSS privacy").certain(),
-        false => Detection::plain(name, "calls in the clear").certain(),
+    let all: Vec<Call> = seen.client_datagrams().flat_map(|bytes| calls(bytes, stream)).collect();
+    match (all.iter().any(|call| call.private), all.iter().any(|call| call.clear)) {
+        (true, false) => Detection::encrypted(name, Encryption::Own, "calls with GSS privacy").certain(),
+        // Clients renew what they hold with less protection than they read and write.
+        (true, true) => {
+            let why = "some calls are private by GSS, and some are in the clear";
+            Detection::unclear(name, WhyUnknown::Ambiguous, why).certain()
+        }
+        (false, _) => Detection::plain(name, "calls in the clear").certain(),
     }
 }
 
@@ -77,7 +84,7 @@ fn behind(bytes: &[u8]) -> Option<&[u8]> {
 fn call(bytes: &[u8]) -> Option<Call> {
     let mut cursor = Cursor(bytes);
     let (id, kind, version) = (cursor.u32()?, cursor.u32()?, cursor.u32()?);
-    let (program, _version, _procedure) = (cursor.u32()?, cursor.u32()?, cursor.u32()?);
+    let (program, _version, procedure) = (cursor.u32()?, cursor.u32()?, cursor.u32()?);
     let (flavour, length) = (cursor.u32()?, cursor.u32()?);
     let known = kind == 0 && version == 2 && (100_000..1 << 31).contains(&program);
     if !known || length > 400 || flavour > 400_000 {
@@ -85,9 +92,12 @@ fn call(bytes: &[u8]) -> Option<Call> {
     }
     // gss: version, procedure, sequence number, service (RFC 2203, section 5).
     let mut gss = Cursor(cursor.0);
-    let service = (gss.u32(), gss.u32(), gss.u32(), gss.u32()).3;
+    let (_, step, _, service) = (gss.u32(), gss.u32(), gss.u32(), gss.u32());
     let private = flavour == GSS_FLAVOUR && service == Some(GSS_PRIVACY);
-    Some(Call { id, program, flavour, private })
+    // Procedure 0 does nothing, and steps but 0 set up the context.
+    let sets_up = flavour == GSS_FLAVOUR && step != Some(0);
+    let clear = procedure != 0 && !private && !sets_up;
+    Some(Call { id, program, flavour, private, clear })
 }
 
 fn calls(bytes: &[u8], stream: bool) -> Vec<Call> {

@@ -21,6 +21,8 @@ const THIRD: u32 = 3;
 enum Message {
     Community,
     Clear,
+    /// A question who the other side is, or the report that answers (RFC 3414, section 4).
+    Discovery,
     Private,
 }
 
@@ -34,10 +36,10 @@ fn probe(seen: &Seen<'_>) -> Option<Probe> {
         let detection = Detection::plain("snmp", "community and values in the clear");
         return detection.with_credentials(Some("snmp-community")).certain();
     }
-    // Discovery of the engine is always in the clear (RFC 3414, section 4).
-    match all.contains(&Message::Private) {
+    // Discovery of the engine is always in the clear, and says nothing.
+    match all.contains(&Message::Private) && !all.contains(&Message::Clear) {
         true => Detection::encrypted("snmp", Encryption::Own, "version 3 with privacy").certain(),
-        false => Detection::plain("snmp", "version 3 without privacy").certain(),
+        false => Detection::plain("snmp", "messages of version 3 without privacy").certain(),
     }
 }
 
@@ -56,6 +58,19 @@ fn message(bytes: &[u8]) -> Option<Message> {
     let [id, size, flags, model] = global.as_slice() else { return None };
     let numbers = id.tag == 2 && size.tag == 2 && model.number()? <= 3 && flags.tag == OCTETS;
     let flags = *flags.body.first()?;
-    let private = flags & 2 != 0 && parts.nth(1).is_some_and(|content| content.tag == OCTETS);
-    numbers.then_some(if private { Message::Private } else { Message::Clear })
+    let (security, content) = (parts.next(), parts.next());
+    numbers.then_some(match content {
+        Some(content) if flags & 2 != 0 && content.tag == OCTETS => Message::Private,
+        Some(content) if is_discovery(security, content) => Message::Discovery,
+        _ => Message::Clear,
+    })
+}
+
+/// No user, or a report; the third of a scoped PDU is what it says (RFC 3412, section 6).
+fn is_discovery(security: Option<Element<'_>>, content: Element<'_>) -> bool {
+    const REPORT: u8 = 0xa8;
+    // Engine, boots, time, user (RFC 3414, section 2.4).
+    let user = security.and_then(|security| security.inside().next()?.inside().nth(3));
+    content.inside().nth(2).is_some_and(|pdu| pdu.tag == REPORT)
+        || user.is_some_and(|user| user.tag == OCTETS && user.body.is_empty())
 }
