@@ -66,6 +66,7 @@ fn flow(line: &str) -> (Flow, Detection) {
     };
     let protection = match words[5] {
         "plaintext" => Protection::Plaintext(Proof::Grammar),
+        "plaintext-by-cipher" => Protection::Plaintext(Proof::NullCipher),
         "mutual" => Protection::Encrypted(Encryption::MutualTls),
         "failed" => Protection::Unknown(WhyUnknown::HandshakeIncomplete),
         "encrypted" => Protection::Encrypted(Encryption::Tls),

@@ -3,7 +3,7 @@
 //! Its page, which is run as a test, says why it matters and what to do.
 
 use super::shared::{by_subject, fact, is_ours, paths};
-use super::{Evidence, Finding, check};
+use super::{Evidence, Finding, Severity, check};
 use crate::graph::TlsVersion;
 use crate::model::{ExpectedProtection, Proof, Protection, Protocol};
 use crate::observed::ObservedFlow;
@@ -34,8 +34,15 @@ fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
                 version(seen)
             ),
             because,
-            "Require TLS 1.2 or 1.3 at the server.",
+            match is_null(seen) {
+                true => "Take the ciphers that do not encrypt off the lists of both ends.",
+                false => "Require TLS 1.2 or 1.3 at the server.",
+            },
         );
+        // Whoever is on the way can read it, as if there were no TLS.
+        if is_null(seen) {
+            finding.severity = Severity::High;
+        }
         finding.detail = format!("{} {}", seen.detection.protocol, seen.flow.responder.port);
         finding
     })
@@ -70,13 +77,17 @@ const OLD: [&str; 4] = ["SSL3", "TLS1.0", "TLS1.1", "DTLS1.0"];
 fn leaks(seen: &ObservedFlow) -> bool {
     let old = |(name, value): &(&str, Cow<'_, str>)| *name == "version" && OLD.contains(&value.as_ref());
     let failed = matches!(seen.detection.protection, Protection::Unknown(_));
-    seen.detection.protection == Protection::Plaintext(Proof::NullCipher)
+    is_null(seen)
         || (!failed && (seen.detection.facts.iter().any(old) || fact(seen, "weak_cipher").is_some()))
+}
+
+fn is_null(seen: &ObservedFlow) -> bool {
+    seen.detection.protection == Protection::Plaintext(Proof::NullCipher)
 }
 
 fn version(seen: &ObservedFlow) -> String {
     match (seen.detection.protection, fact(seen, "weak_cipher"), fact(seen, "version")) {
-        (Protection::Plaintext(_), _, _) => "a cipher that does not encrypt".to_owned(),
+        (Protection::Plaintext(Proof::NullCipher), _, _) => "a cipher that does not encrypt".to_owned(),
         (_, Some(cipher), Some(version)) => format!("{version} with a cipher of the kind {cipher}"),
         (_, Some(cipher), None) => format!("a cipher of the kind {cipher}"),
         (_, None, version) => version.unwrap_or("an old version").to_owned(),

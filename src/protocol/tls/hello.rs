@@ -255,7 +255,7 @@ impl Hello {
 
 /// Suites that authenticate and do not encrypt.
 pub(in crate::protocol) fn is_null_cipher(cipher: u16) -> bool {
-    matches!(cipher, 0x0001 | 0x0002 | 0x003b | 0xc001 | 0xc006 | 0xc00b | 0xc010 | 0xc015 | 0xc0b4 | 0xc0b5)
+    matches!(cipher, 0x0000..=0x0002 | 0x003b | 0xc001 | 0xc006 | 0xc00b | 0xc010 | 0xc015 | 0xc0b4 | 0xc0b5)
         || matches!(cipher, 0x002c..=0x002e | 0x00b0..=0x00b1 | 0x00b4..=0x00b5 | 0x00b8..=0x00b9)
         || matches!(cipher, 0xc039..=0xc03b)
 }
@@ -283,7 +283,11 @@ pub(in crate::protocol) fn weakness(cipher: u16) -> Option<&'static str> {
         | 0xc012
         | 0xc01a..=0xc01c
         | 0xc034 => Some("3des"),
+        // AES, Camellia, SEED, ARIA.
         0x001a | 0x001b | 0x0034 | 0x003a | 0x006c | 0x006d | 0x00a6 | 0x00a7 | 0xc017..=0xc019 => {
+            Some("anonymous")
+        }
+        0x0046 | 0x0089 | 0x009b | 0x00bf | 0x00c5 | 0xc046 | 0xc047 | 0xc05a | 0xc05b | 0xc084 | 0xc085 => {
             Some("anonymous")
         }
         _ => None,
@@ -316,6 +320,8 @@ mod tests {
     #[test]
     fn suites_that_do_not_encrypt_are_known_and_strong_ones_are_not_called_weak() {
         assert!(is_null_cipher(0xc006) && !is_null_cipher(0xc02f));
+        assert!([0x0000, 0x003b, 0xc0b4, 0xc0b5].into_iter().all(is_null_cipher) && !is_null_cipher(0x0003));
+        assert_eq!((weakness(0x00bf), weakness(0xc018)), (Some("anonymous"), Some("anonymous")));
         assert_eq!(weakness(0x0005), Some("rc4"));
         assert_eq!(weakness(0xc02f), None);
     }
