@@ -81,6 +81,23 @@ fn a_format_without_such_a_report_is_refused_before_anything_is_read() {
     assert!(said(&output).contains("the format svg has no review report"), "{}", said(&output));
 }
 
+/// Packets of so few bytes hold nothing, and so few packets are none.
+#[test]
+fn a_capture_of_nothing_is_refused_before_anything_is_opened() {
+    let commands: [[&str; 2]; 5] =
+        [["--snaplen", "10"], ["--buffer", "0"], ["--buffer", "4096"], ["--count", "0"], ["--keep", "0"]];
+    for [option, value] in commands {
+        let output = run(&["capture", "-i", "nowhere", option, value]);
+        assert_eq!(output.status.code(), Some(2), "{option}");
+        let told = format!("invalid value '{value}' for '{option}");
+        assert!(
+            said(&output).contains(&told) && !said(&output).contains("No such device"),
+            "{}",
+            said(&output)
+        );
+    }
+}
+
 #[test]
 fn a_broken_document_is_named_with_its_line_and_the_rest_is_reviewed() {
     let broken = format!("{OPEN}---\nkind: [\n");

@@ -203,7 +203,7 @@ pub struct CaptureLive {
     #[arg(long, value_name = "SIZE|TIME", default_value = "100MB")]
     pub rotate: String,
     /// Keep only so many of the newest files of records
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
     pub keep: Option<usize>,
     /// Go on as this user once the interfaces are open; by default as the one who called sudo
     #[arg(long, value_name = "USER")]
@@ -211,17 +211,17 @@ pub struct CaptureLive {
     /// A BPF filter, as in pcap-filter(7)
     #[arg(long, value_name = "BPF", default_value = "")]
     pub filter: String,
-    /// Bytes kept of each packet
-    #[arg(long, value_name = "BYTES", default_value_t = 2_048)]
+    /// Bytes kept of each packet; names and certificates need the default, or more
+    #[arg(long, value_name = "BYTES", default_value_t = 2_048, value_parser = clap::value_parser!(u32).range(64..=262_144))]
     pub snaplen: u32,
     /// The kernel's buffer, in MiB
-    #[arg(long, value_name = "MIB", default_value_t = 32)]
+    #[arg(long, value_name = "MIB", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=2_047))]
     pub buffer: u32,
     /// End after this time: `90s`, `5m`, `2h`, or a number of seconds
     #[arg(long, value_name = "TIME")]
     pub duration: Option<String>,
     /// End after so many packets
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub count: Option<u64>,
 }
 
