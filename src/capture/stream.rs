@@ -76,6 +76,8 @@ impl Stream {
         let next = *self.next.get_or_insert(sequence);
         let ahead = sequence.wrapping_sub(next) as i32;
         if ahead > 0 {
+            // Where its rest would have been, there is a hole, whatever comes later.
+            self.holes |= missing > 0;
             return self.wait(sequence, payload, ahead as usize, room.limit);
         }
         let known = ahead.unsigned_abs() as usize;
@@ -197,6 +199,17 @@ mod tests {
         assert!(stream.0.holes);
         assert_eq!(stream.0.bytes, b"later");
         assert_eq!(stream.0.waiting_bytes, 0);
+    }
+
+    #[test]
+    fn a_segment_that_was_cut_and_waits_leaves_a_hole() {
+        let mut stream = Limited::new(64);
+        stream.0.begin(0);
+        stream.0.segment(4, b"defg", 90, &mut Room { limit: stream.2, buffers: &mut stream.1 });
+        stream.segment(1, b"abc");
+        assert_eq!(stream.0.bytes, b"abcdefg");
+        stream.close();
+        assert!(stream.0.holes, "as if nothing were missing");
     }
 
     #[test]

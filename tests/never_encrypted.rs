@@ -1,0 +1,174 @@
+//! Nothing that whoever is on the way can read is called encrypted: clear streams joined at any byte,
+//! with the roles exchanged, behind TLS that ended, and bytes that mean nothing.
+
+#[path = "common/streams.rs"]
+mod streams;
+
+use watertight::capture::{Handshake, StreamStart, Transport};
+use watertight::model::Protection;
+use watertight::protocol::{DETECTORS, Detection, Seen, judge};
+
+/// Numbers that look random and are the same in every run (splitmix64).
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, below: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ mixed >> 31) as usize % below
+    }
+
+    fn bytes(&mut self, count: usize) -> Vec<u8> {
+        (0..count).map(|_| self.roll(256) as u8).collect()
+    }
+}
+
+fn is_encrypted(detection: &Detection) -> bool {
+    matches!(detection.protection, Protection::Encrypted(_))
+}
+
+/// Streams of which every byte is in the clear: no upgrade, no tunnel, no cipher frame.
+fn clear_streams() -> Vec<streams::Case> {
+    let all = streams::names();
+    let cases = all.iter().flat_map(|name| streams::cases(name));
+    let framed = |case: &streams::Case| {
+        let holds = |bytes: &[u8]| bytes.windows(2).any(|pair| matches!(pair, [20..=23, 3]));
+        holds(&case.start.forward) || holds(&case.start.backward)
+    };
+    cases
+        .filter(|case| {
+            let whole = judge(&case.seen());
+            let clear = matches!(whole.protection, Protection::Plaintext(_));
+            let cipher = whole.why.contains("cipher") || whole.why.contains("encrypt");
+            clear && !cipher && !framed(case) && whole.protocol != "smb" && whole.protocol != "snmp"
+        })
+        .collect()
+}
+
+#[test]
+fn clear_streams_are_not_encrypted_from_whichever_byte_they_are_seen() {
+    let mut views = 0;
+    for case in clear_streams() {
+        let seen = case.seen();
+        let stream = matches!(seen.transport, Transport::Tcp | Transport::Sctp);
+        let most = if stream { seen.client.len().max(seen.server.len()).min(400) } else { 1 };
+        for skipped in 0..most {
+            let rest = |bytes: &'_ [u8]| -> Vec<u8> { bytes.get(skipped..).unwrap_or(&[]).to_vec() };
+            let (client, server) = (rest(seen.client), rest(seen.server));
+            for (handshake, late, holes) in [
+                (Handshake::FirstPacket, true, false),
+                (Handshake::GuessedByPort, true, true),
+                (Handshake::Seen, false, true),
+            ] {
+                let both = Seen { client: &client, server: &server, handshake, late, holes, ..seen };
+                let ends = Seen { client: seen.client, handshake, late, holes, server: &server, ..seen };
+                let begins = Seen { server: seen.server, handshake, late, holes, client: &client, ..seen };
+                for view in [both, ends, begins, both.swapped(), ends.swapped(), begins.swapped()] {
+                    let found = judge(&view);
+                    views += 1;
+                    assert!(!is_encrypted(&found), "{} from byte {skipped}: {found:?}", case.title);
+                }
+            }
+        }
+    }
+    assert!(views > 10_000, "{views}");
+}
+
+/// The handshake of a stream of TLS, and its last words.
+fn handshake() -> (Vec<u8>, Vec<u8>) {
+    let case = streams::cases("tls").into_iter().find(|case| case.title.starts_with("TLS 1.3 with a server"));
+    let case = case.expect("a stream of TLS");
+    let farewell = [&[23, 3, 3, 0, 19][..], &[0xa7; 19]].concat();
+    let end = |bytes: &[u8]| [bytes, &farewell].concat();
+    (end(&case.start.forward), end(&case.start.backward))
+}
+
+#[test]
+fn clear_streams_behind_tls_that_ended_are_not_encrypted() {
+    let (client, server) = handshake();
+    let whole = StreamStart { forward: client.clone(), backward: server.clone(), ..StreamStart::default() };
+    assert!(
+        is_encrypted(&judge(&Seen::new(Transport::Tcp, 40_000, 443, &whole))),
+        "or the test shows nothing"
+    );
+    let mut tried = 0;
+    for case in clear_streams().iter().filter(|case| case.transport == Transport::Tcp) {
+        let long = |bytes: &[u8]| bytes.len() >= 5;
+        if !long(&case.start.forward) && !long(&case.start.backward) {
+            continue;
+        }
+        let start = StreamStart {
+            forward: [&client, &case.start.forward[..]].concat(),
+            backward: [&server, &case.start.backward[..]].concat(),
+            ..StreamStart::default()
+        };
+        for port in [443, case.port] {
+            let found = judge(&Seen::new(Transport::Tcp, 40_000, port, &start));
+            assert!(!is_encrypted(&found), "{} behind TLS: {found:?}", case.title);
+            tried += 1;
+        }
+    }
+    assert!(tried > 100, "{tried}");
+}
+
+/// One kind of bytes that mean nothing, of some length.
+type Nonsense = fn(&mut Dice, usize) -> Vec<u8>;
+
+const NONSENSE: [(&str, Nonsense); 4] = [
+    ("random bytes", |dice, count| dice.bytes(count)),
+    ("text", |dice, count| (0..count).map(|_| b' ' + dice.roll(95) as u8).collect()),
+    ("small numbers", |dice, count| (0..count).map(|_| dice.roll(5) as u8).collect()),
+    ("lines", |dice, count| {
+        let words = [
+            &b"SSH-"[..],
+            b"2.0-",
+            b"STARTTLS",
+            b"OK ",
+            b"220 ",
+            b"\r\n",
+            b"<",
+            b">",
+            b"a1 ",
+            b"TLS",
+            b"S",
+            b"N",
+        ];
+        let mut text = Vec::new();
+        while text.len() < count {
+            text.extend_from_slice(words[dice.roll(words.len())]);
+        }
+        text
+    }),
+];
+
+#[test]
+fn bytes_that_mean_nothing_are_not_encrypted_on_any_port() {
+    let ports: Vec<u16> = DETECTORS.iter().flat_map(|detector| detector.ports()).copied().collect();
+    let mut dice = Dice(11);
+    for round in 0..40_000 {
+        let (kind, make) = NONSENSE[round % NONSENSE.len()];
+        let mut start = StreamStart { late: dice.roll(2) == 0, ..StreamStart::default() };
+        let transport = [Transport::Tcp, Transport::Udp][dice.roll(2)];
+        let side = |dice: &mut Dice| {
+            let lengths: Vec<u32> = (0..dice.roll(4)).map(|_| dice.roll(300) as u32).collect();
+            (make(dice, lengths.iter().sum::<u32>() as usize), lengths)
+        };
+        let ((forward, sent), (backward, answered)) = (side(&mut dice), side(&mut dice));
+        // Lines may be longer than they were asked to be.
+        let fit = |mut bytes: Vec<u8>, lengths: &[u32]| {
+            bytes.truncate(lengths.iter().sum::<u32>() as usize);
+            bytes
+        };
+        (start.forward, start.backward) = (fit(forward, &sent), fit(backward, &answered));
+        if transport == Transport::Udp {
+            (start.forward_lengths, start.backward_lengths) = (sent, answered);
+        }
+        let port = ports[dice.roll(ports.len())];
+        let seen = Seen::new(transport, 40_000, port, &start);
+        let handshake = if start.late { Handshake::FirstPacket } else { Handshake::Seen };
+        let found = judge(&Seen { handshake, ..seen });
+        let named = found.protocol == "ssh" && kind == "lines";
+        assert!(named || !is_encrypted(&found), "{kind} in round {round}, port {port}: {found:?} {start:?}");
+    }
+}
