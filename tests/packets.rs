@@ -315,6 +315,26 @@ fn a_new_handshake_between_the_same_ports_is_a_new_connection() {
     assert_eq!((repeated.len(), repeated[0].forward.packets), (1, 2));
 }
 
+/// The ports of a connection that has ended are used again, and the capture lost the handshake.
+#[test]
+fn payload_far_from_what_was_said_before_the_end_is_a_new_connection() {
+    let ended = [
+        ('a', 10, 0, SYN, &b""[..]),
+        ('b', 50, 11, SYN_ACK, b""),
+        ('a', 11, 51, DATA, b"SSH-2.0-a\r\n"),
+        ('b', 51, 22, DATA, b"SSH-2.0-b\r\n"),
+        ('a', 22, 62, FIN, b""),
+        ('b', 62, 23, FIN, b""),
+    ];
+    let later = |offset: u32| [('a', 23 + offset, 62 + offset, DATA, &b"GET / HTTP/1.1\r\n\r\n"[..])];
+    let again = talk(&[&ended[..], &later(90_000_000)].concat());
+    assert_eq!(again.len(), 2);
+    assert_eq!((again[1].start.forward.as_slice(), again[1].start.late), (&later(0)[0].4[..], true));
+    let told = again.iter().map(|flow| watertight::protocol::detect(flow).protection.word());
+    assert_eq!(told.collect::<Vec<_>>(), ["encrypted", "plaintext"]);
+    assert_eq!(talk(&[&ended[..], &later(0)].concat()).len(), 1, "what was under way belongs to the old one");
+}
+
 #[test]
 fn packets_after_a_reset_and_after_the_farewell_still_belong_to_the_connection() {
     let flows = talk(&[

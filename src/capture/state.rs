@@ -153,7 +153,19 @@ impl State {
         {
             return true;
         }
-        packet.is_tcp() && packet.flags & SYN != 0 && self.is_reopened(packet)
+        packet.is_tcp()
+            && match packet.flags & SYN != 0 {
+                true => self.is_reopened(packet),
+                false => self.is_closed() && self.is_of_another(packet),
+            }
+    }
+
+    /// Payload far from all that was said before the end is of a connection whose opening was not
+    /// captured: what it says must not be counted for what the old one said.
+    #[cold]
+    fn is_of_another(&self, packet: &Arrival<'_>) -> bool {
+        let far = |end: u32| (packet.sequence.wrapping_sub(end) as i32).unsigned_abs() > NEAR;
+        !packet.payload.is_empty() && self.highest_of(packet.key.side).is_some_and(far)
     }
 
     /// A SYN repeats the one that is known, crosses it (simultaneous open, RFC 9293 section 3.5),
