@@ -3,7 +3,7 @@
 //! Each side is walked once: a header can only begin a line, and all other marks begin or end with
 //! a byte that is rare.
 
-use super::bytes::starts;
+use super::bytes::{find, starts};
 use memchr::{memchr2_iter, memchr3_iter};
 
 /// Headers of a request that carry a secret: name, scheme, kind. Between name and scheme stands as much
@@ -20,6 +20,20 @@ const HEADERS: &[(&[u8], &[u8], &str)] = &[
     (b"x-consul-token:", b"", "consul-token"),
     (b"x-auth-token:", b"", "auth-token"),
     (b"x-aws-ec2-metadata-token:", b"", "cloud-metadata-token"),
+];
+
+/// Parameters of a target that are secrets, whatever their value.
+const PARAMETERS: &[&[u8]] = &[
+    b"token",
+    b"access_token",
+    b"auth_token",
+    b"api_key",
+    b"apikey",
+    b"api-key",
+    b"password",
+    b"passwd",
+    b"secret",
+    b"client_secret",
 ];
 
 /// Fields of a form or of a query, up to their equals sign.
@@ -59,6 +73,24 @@ fn may_hold_secret(request: &[u8]) -> bool {
             b'_' => matches!(before(at), Some(b's' | b't')),
             _ => matches!(request.get(at + 1), Some(b'e' | b'E')) && matches!(before(at), Some(b's' | b' ')),
         })
+}
+
+/// The kind of a secret in the target of a request line: a user with a password in front of the host
+/// (RFC 3986, section 3.2.1), or a parameter.
+pub(super) fn in_target(line: &[u8]) -> Option<&'static str> {
+    let target = line.split(|b| *b == b' ').nth(1)?;
+    let authority = find(target, b"://").map(|at| &target[at + 3..]).unwrap_or(&[]);
+    let authority = authority.split(|b| matches!(b, b'/' | b'?')).next().unwrap_or(&[]);
+    let user = memchr::memrchr(b'@', authority).map(|at| &authority[..at]);
+    if user.is_some_and(|user| matches!(memchr::memchr(b':', user), Some(at) if at + 1 < user.len())) {
+        return Some("url-userinfo");
+    }
+    let query = &target[memchr::memchr(b'?', target)? + 1..];
+    let secret = |pair: &[u8]| {
+        let (name, value) = pair.split_at(memchr::memchr(b'=', pair).unwrap_or(pair.len()));
+        value.len() > 1 && PARAMETERS.iter().any(|known| known.eq_ignore_ascii_case(name))
+    };
+    query.split(|b| *b == b'&').any(secret).then_some("url-token")
 }
 
 /// The kind of a secret with which a line of a request begins.
@@ -137,6 +169,13 @@ mod tests {
         assert_eq!(in_line(b"Authorization:Basic YTpi\r\n"), Some("http-basic"));
         assert_eq!(in_line(b"authorization: \t Bearer abc\r\n"), Some("http-bearer"));
         assert_eq!(in_line(b"Authorization: Negotiate abc\r\n"), None);
+        assert_eq!(in_target(b"GET http://a:b@c.example/ HTTP/1.1"), Some("url-userinfo"));
+        assert_eq!(in_target(b"GET /d?x=1&API_KEY=b HTTP/1.1"), Some("url-token"));
+        for harmless in
+            ["GET /a@b:c HTTP/1.1", "GET http://a@c.example/b:c@d HTTP/1.1", "GET /?token=&x=token", "GET"]
+        {
+            assert_eq!(in_target(harmless.as_bytes()), None, "{harmless}");
+        }
         assert_eq!(kind(b"POST / HTTP/1.1\r\n\r\nuser=a&Password=b", b""), Some("form-password"));
         assert_eq!(kind(b"POST / HTTP/1.1\r\n\r\n{\"password\":\"b\"}", b""), Some("json-password"));
         assert_eq!(kind(b"", b"{\"SecretAccessKey\" : \"b\"}"), Some("cloud-credentials"));

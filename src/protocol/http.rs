@@ -98,7 +98,9 @@ fn probe(seen: &Seen<'_>) -> Option<Probe> {
     if let Some(product) = product(server) {
         detection = detection.with("product", product);
     }
-    detection.with_credentials(headers.secret.or_else(|| credentials::in_text(client, server))).certain()
+    let asked = || method.and_then(|_| credentials::in_target(first_line(client)));
+    let secret = headers.secret.or_else(asked).or_else(|| credentials::in_text(client, server));
+    detection.with_credentials(secret).certain()
 }
 
 /// `METHOD SP target SP HTTP/1.x` (RFC 9112, section 3); a cut line needs only its beginning.
@@ -198,8 +200,13 @@ fn behind<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     starts(line, name).then(|| &line[name.len()..])
 }
 
-fn host(value: &[u8]) -> Option<String> {
-    plain_name(first_line(value).trim_ascii())
+/// A host, and a port that is a number, without the user and password that somebody put in front.
+pub(super) fn host(value: &[u8]) -> Option<String> {
+    let value = first_line(value).trim_ascii();
+    let host = &value[memchr::memrchr(b'@', value).map_or(0, |at| at + 1)..];
+    let port = memchr::memrchr(b':', host).filter(|_| !host.ends_with(b"]"));
+    let fits = port.is_none_or(|at| host[at + 1..].iter().all(u8::is_ascii_digit));
+    fits.then(|| plain_name(host))?
 }
 
 /// Masking is no encryption: a WebSocket in the clear is in the clear.

@@ -4,7 +4,7 @@ use super::bytes::{Cursor, contains, plain_name};
 use super::first::{First, Opening};
 use super::hpack::Reader;
 use super::seen::Fit;
-use super::{Detection, Probe, Seen, credentials, detector};
+use super::{Detection, Probe, Seen, credentials, detector, http};
 
 detector! {
     Http2: "http2", also ["grpc"]; Stream, ports [8080, 50051, 2379, 4317], Clear;
@@ -46,7 +46,7 @@ fn probe(seen: &Seen<'_>) -> Option<Probe> {
     // Where a field is not readable, for it stands in a table of an earlier block, the messages tell.
     let grpc = named || contains(seen.client, b"application/grpc") || messages(&sent) && messages(&answered);
     let mut detection = Detection::plain(if grpc { "grpc" } else { "http2" }, why);
-    if let Some(host) = value(":authority").and_then(|host| plain_name(host.as_bytes())) {
+    if let Some(host) = value(":authority").and_then(|host| http::host(host.as_bytes())) {
         detection = detection.with("host", host);
     }
     let service = value(":path").filter(|_| grpc).and_then(|path| path.split('/').nth(1));

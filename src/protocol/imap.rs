@@ -24,5 +24,7 @@ const SHAPE: Shape = Shape {
         (b" LOGIN ", "imap-login"),
         (b" AUTHENTICATE PLAIN", "imap-login"),
         (b" AUTHENTICATE LOGIN", "imap-login"),
+        (b" AUTHENTICATE XOAUTH2", "imap-login"),
+        (b" AUTHENTICATE OAUTHBEARER", "imap-login"),
     ],
 };

@@ -20,5 +20,10 @@ const SHAPE: Shape = Shape {
     verbs: &[b"USER ", b"CAPA", b"STLS", b"AUTH", b"APOP ", b"QUIT"],
     marks: &[b"POP3"],
     upgrade: Upgrade { asks: &[b"STLS\r\n"], agrees: &[b"+OK Begin", b"TLS"] },
-    secrets: &[(b"PASS ", "pop3-pass"), (b"AUTH PLAIN", "pop3-pass")],
+    secrets: &[
+        (b"PASS ", "pop3-pass"),
+        (b"AUTH PLAIN", "pop3-pass"),
+        (b"AUTH LOGIN", "pop3-pass"),
+        (b"AUTH XOAUTH2", "pop3-pass"),
+    ],
 };

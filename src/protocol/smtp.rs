@@ -20,5 +20,10 @@ const SHAPE: Shape = Shape {
     verbs: &[b"EHLO", b"HELO", b"LHLO", b"MAIL FROM:"],
     marks: &[b"SMTP", b"250-STARTTLS", b"250-SIZE", b"250-PIPELINING"],
     upgrade: Upgrade { asks: &[b"STARTTLS\r\n"], agrees: &[b"\r\n220 "] },
-    secrets: &[(b"AUTH PLAIN", "smtp-auth"), (b"AUTH LOGIN", "smtp-auth")],
+    secrets: &[
+        (b"AUTH PLAIN", "smtp-auth"),
+        (b"AUTH LOGIN", "smtp-auth"),
+        (b"AUTH XOAUTH2 ", "smtp-auth"),
+        (b"AUTH OAUTHBEARER ", "smtp-auth"),
+    ],
 };
