@@ -329,7 +329,7 @@ fn payload_far_from_what_was_said_before_the_end_is_a_new_connection() {
     let later = |offset: u32| [('a', 23 + offset, 62 + offset, DATA, &b"GET / HTTP/1.1\r\n\r\n"[..])];
     let again = talk(&[&ended[..], &later(90_000_000)].concat());
     assert_eq!(again.len(), 2);
-    assert_eq!((again[1].start.forward.as_slice(), again[1].start.late), (&later(0)[0].4[..], true));
+    assert_eq!((again[1].start.forward.as_slice(), again[1].start.late), (later(0)[0].4, true));
     let told = again.iter().map(|flow| watertight::protocol::detect(flow).protection.word());
     assert_eq!(told.collect::<Vec<_>>(), ["encrypted", "plaintext"]);
     assert_eq!(talk(&[&ended[..], &later(0)].concat()).len(), 1, "what was under way belongs to the old one");
