@@ -88,19 +88,20 @@ fn probe(seen: &Seen<'_>) -> Option<Probe> {
         (_, true) => "websocket",
         _ => "http",
     };
-    let mut detection = Detection::plain(name, "request or answer in the clear");
-    if let Some(method) = method {
-        detection = detection.with("method", method);
-    }
+    let asked = || method.and_then(|_| credentials::in_target(first_line(client)));
+    let secret = headers.secret.or_else(asked).or_else(|| credentials::in_text(client, server));
+    // In the order of their names, in which facts are kept.
+    let mut detection = Detection::plain(name, "request or answer in the clear").with_credentials(secret);
     if let Some(host) = headers.host.and_then(host) {
         detection = detection.with("host", host);
+    }
+    if let Some(method) = method {
+        detection = detection.with("method", method);
     }
     if let Some(product) = product(server) {
         detection = detection.with("product", product);
     }
-    let asked = || method.and_then(|_| credentials::in_target(first_line(client)));
-    let secret = headers.secret.or_else(asked).or_else(|| credentials::in_text(client, server));
-    detection.with_credentials(secret).certain()
+    detection.certain()
 }
 
 /// `METHOD SP target SP HTTP/1.x` (RFC 9112, section 3); a cut line needs only its beginning.
@@ -110,12 +111,14 @@ fn method(bytes: &[u8]) -> Option<&'static str> {
     let method = METHODS.iter().find(|method| method.as_bytes() == &line[..end])?;
     let whole = line.len() < bytes.len() && line.len() < 512;
     let targets =
-        matches!(line.get(end + 1), Some(b'/' | b'*')) || contains(line, b"://") || *method == "CONNECT";
+        || matches!(line.get(end + 1), Some(b'/' | b'*')) || contains(line, b"://") || *method == "CONNECT";
+    // Nearly all requests end like that.
+    let newest = || matches!(line, [.., b' ', b'H', b'T', b'T', b'P', b'/', b'1', b'.', _]);
     // Version 0.9 had no version: a word and a path.
-    let oldest = *method == "GET" && !line[end + 1..].contains(&b' ') && line.get(end + 1) == Some(&b'/');
+    let oldest = || *method == "GET" && !line[end + 1..].contains(&b' ') && line.get(end + 1) == Some(&b'/');
     let fits = match whole {
-        true => contains(line, b" HTTP/1.") || contains(line, b" HTTP/2.0") || oldest,
-        false => targets,
+        true => newest() || contains(line, b" HTTP/1.") || contains(line, b" HTTP/2.0") || oldest(),
+        false => targets(),
     };
     fits.then_some(*method)
 }
