@@ -28,7 +28,14 @@ pub fn civil(days: i64) -> (i64, i64, i64) {
 /// `YYYY-MM-DD` of a day since 1970.
 pub fn date(days: i64) -> String {
     let (year, month, day) = civil(days);
-    format!("{year:04}-{month:02}-{day:02}")
+    if !(0..=9_999).contains(&year) {
+        return format!("{year:04}-{month:02}-{day:02}");
+    }
+    let digit = |value: i64| char::from(b'0' + (value % 10) as u8);
+    let mut text = String::with_capacity(10);
+    text.extend([digit(year / 1_000), digit(year / 100), digit(year / 10), digit(year), '-']);
+    text.extend([digit(month / 10), digit(month), '-', digit(day / 10), digit(day)]);
+    text
 }
 
 #[cfg(test)]
@@ -42,9 +49,10 @@ mod tests {
         {
             assert_eq!(date(days_since_1970(year, month, day)), text);
         }
-        for days in (-800_000..800_000).step_by(97) {
+        for days in (-800_000..4_000_000).step_by(97) {
             let (year, month, day) = civil(days);
             assert_eq!(days_since_1970(year, month, day), days);
+            assert_eq!(date(days), format!("{year:04}-{month:02}-{day:02}"));
         }
     }
 }

@@ -57,7 +57,7 @@ impl<'a> Witness<'a> {
             hasher.finish()
         };
         let found = hash(&detection);
-        let equal = |number: &u32| *self.part.verdicts()[*number as usize] == detection;
+        let equal = |number: &u32| are_equal(&self.part.verdicts()[*number as usize], &detection);
         if let Some(number) = self.known.find(found, equal) {
             return *number;
         }
@@ -85,6 +85,18 @@ impl<'a> Witness<'a> {
     fn second_thoughts(&mut self, number: u32) -> u32 {
         doubtful(&self.part.verdicts()[number as usize]).map_or(number, |doubtful| self.number(doubtful))
     }
+}
+
+/// Whether two verdicts are equal: most texts of them are fixed ones, which stand at one place.
+fn are_equal(one: &Detection, other: &Detection) -> bool {
+    let same = |a: &str, b: &str| std::ptr::eq(a, b) || a == b;
+    let facts = || one.facts.iter().zip(&other.facts);
+    one.facts.len() == other.facts.len()
+        && same(&one.why, &other.why)
+        && facts().all(|((a, of_a), (b, of_b))| same(a, b) && same(of_a, of_b))
+        && same(one.protocol, other.protocol)
+        && one.protection == other.protection
+        && one.names == other.names
 }
 
 /// What a verdict is worth where the flow said more after it, if less.

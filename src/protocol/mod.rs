@@ -393,12 +393,17 @@ impl Detection {
         self
     }
 
-    /// Says which kind of secret travelled in the clear, where one did; never the secret.
-    fn with_credentials(self, kind: Option<&'static str>) -> Detection {
-        match kind {
-            Some(kind) => self.with("credentials", kind),
+    /// The same where there is a value.
+    fn with_some(self, name: &'static str, value: Option<impl Into<Cow<'static, str>>>) -> Detection {
+        match value {
+            Some(value) => self.with(name, value),
             None => self,
         }
+    }
+
+    /// Says which kind of secret travelled in the clear, where one did; never the secret.
+    fn with_credentials(self, kind: Option<&'static str>) -> Detection {
+        self.with_some("credentials", kind)
     }
 
     fn certain(self) -> Option<Probe> {

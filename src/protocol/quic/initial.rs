@@ -30,6 +30,11 @@ const SALT_DRAFT_23: [u8; 20] = [
     0xf9, 0xf5, 0x02,
 ];
 
+/// What the key, the first value and the mask of headers are derived with (RFC 9001, section 5.1;
+/// RFC 9369, section 3.3.2).
+const LABELS_1: [&str; 3] = ["quic key", "quic iv", "quic hp"];
+const LABELS_2: [&str; 3] = ["quicv2 key", "quicv2 iv", "quicv2 hp"];
+
 /// Longest hello that is put together, in bytes.
 const LONGEST_HELLO: usize = 16 << 10;
 /// More Initial packets than this are not opened.
@@ -72,11 +77,11 @@ fn is_initial(header: &Long<'_>) -> bool {
 
 impl Keys {
     fn of(header: &Long<'_>) -> Option<Keys> {
-        let (salt, prefix) = match header.version {
-            [0, 0, 0, 1] => (SALT_1, "quic"),
-            [0x6b, 0x33, 0x43, 0xcf] => (SALT_2, "quicv2"),
-            [0xff, 0, 0, 0x1d..=0x22] => (SALT_DRAFT_29, "quic"),
-            [0xff, 0, 0, 0x17..=0x1c] | [0xfa, 0xce, 0xb0, _] => (SALT_DRAFT_23, "quic"),
+        let (salt, labels) = match header.version {
+            [0, 0, 0, 1] => (SALT_1, LABELS_1),
+            [0x6b, 0x33, 0x43, 0xcf] => (SALT_2, LABELS_2),
+            [0xff, 0, 0, 0x1d..=0x22] => (SALT_DRAFT_29, LABELS_1),
+            [0xff, 0, 0, 0x17..=0x1c] | [0xfa, 0xce, 0xb0, _] => (SALT_DRAFT_23, LABELS_1),
             _ => return None,
         };
         let initial = Hkdf::<Sha256>::new(Some(&salt), header.target);
@@ -84,21 +89,19 @@ impl Keys {
         expand(&initial, "client in", &mut secret)?;
         let secret = Hkdf::<Sha256>::from_prk(&secret).ok()?;
         let (mut key, mut iv, mut mask) = ([0; 16], [0; 12], [0; 16]);
-        expand(&secret, &format!("{prefix} key"), &mut key)?;
-        expand(&secret, &format!("{prefix} iv"), &mut iv)?;
-        expand(&secret, &format!("{prefix} hp"), &mut mask)?;
+        let [of_key, of_iv, of_mask] = labels;
+        expand(&secret, of_key, &mut key)?;
+        expand(&secret, of_iv, &mut iv)?;
+        expand(&secret, of_mask, &mut mask)?;
         Some(Keys { packet: Aes128Gcm::new(&key.into()), iv, header: Aes128::new(&mask.into()) })
     }
 }
 
 /// HKDF-Expand-Label without a context (RFC 8446, section 7.1).
 fn expand(secret: &Hkdf<Sha256>, label: &str, out: &mut [u8]) -> Option<()> {
-    let mut info = (out.len() as u16).to_be_bytes().to_vec();
-    info.push(6 + label.len() as u8);
-    info.extend_from_slice(b"tls13 ");
-    info.extend_from_slice(label.as_bytes());
-    info.push(0);
-    secret.expand(&info, out).ok()
+    let [high, low] = (out.len() as u16).to_be_bytes();
+    let head = [high, low, 6 + label.len() as u8];
+    secret.expand_multi_info(&[&head, b"tls13 ", label.as_bytes(), &[0]], out).ok()
 }
 
 /// Takes the protection off (RFC 9001, sections 5.3 and 5.4); the tag proves that it was one.

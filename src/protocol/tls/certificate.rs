@@ -5,6 +5,7 @@ use crate::model::calendar::{date, days_since_1970};
 use crate::model::der::{Element, Elements, OCTETS, SEQUENCE, expect};
 use crate::protocol::Detection;
 use crate::protocol::bytes::{Cursor, plain_name};
+use std::borrow::Cow;
 
 /// What a certificate says.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -20,7 +21,7 @@ pub(in crate::protocol) struct Certificate {
     /// Seconds since 1970.
     until_seconds: i64,
     from_seconds: i64,
-    key: String,
+    key: Cow<'static, str>,
     weak: bool,
 }
 
@@ -31,14 +32,17 @@ const ALTERNATIVE_NAMES: &[u8] = &[0x55, 0x1d, 0x11];
 const RSA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 1];
 const DSA: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x38, 4, 1];
 const ELLIPTIC: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1];
-const CURVES: &[(&[u8], u32)] = &[
-    (&[0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 1], 192),
-    (&[0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7], 256),
-    (&[0x2b, 0x81, 4, 0, 0x21], 224),
-    (&[0x2b, 0x81, 4, 0, 0x22], 384),
-    (&[0x2b, 0x81, 4, 0, 0x23], 521),
-    (&[0x2b, 0x81, 4, 0, 0x0a], 256),
+const CURVES: &[(&[u8], u32, &str)] = &[
+    (&[0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 1], 192, "EC 192"),
+    (&[0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7], 256, "EC 256"),
+    (&[0x2b, 0x81, 4, 0, 0x21], 224, "EC 224"),
+    (&[0x2b, 0x81, 4, 0, 0x22], 384, "EC 384"),
+    (&[0x2b, 0x81, 4, 0, 0x23], 521, "EC 521"),
+    (&[0x2b, 0x81, 4, 0, 0x0a], 256, "EC 256"),
 ];
+/// Sizes that nearly all keys have.
+const USUAL: &[(u32, &str)] =
+    &[(2_048, "RSA 2048"), (4_096, "RSA 4096"), (1_024, "RSA 1024"), (3_072, "RSA 3072")];
 /// NIST SP 800-131A: fewer bits have been disallowed since 2014.
 const LEAST_RSA_BITS: u32 = 2_048;
 const LEAST_CURVE_BITS: u32 = 224;
@@ -62,35 +66,25 @@ pub(in crate::protocol) fn describe(detection: Detection, certificate: Certifica
     // Without a time nothing can have expired.
     let expired = (now > 0 && now > certificate.until_seconds).then(|| until.clone());
     let too_early = (now > 0 && now < certificate.from_seconds).then(|| from.clone());
-    let mut detection = detection
-        .with("certificate_subject", subject)
-        .with("certificate_issuer", issuer)
-        .with("certificate_from", from)
-        .with("certificate_until", until)
-        .with("certificate_key", key);
-    if !names.is_empty() {
-        detection = detection.with("certificate_names", names.join(","));
-    }
-    let further = [
-        ("certificate_spiffe", spiffe),
-        ("certificate_expired", expired),
-        ("certificate_not_yet_valid", too_early),
-        ("certificate_self_signed", itself),
-        ("certificate_weak_key", weak_key),
-    ];
-    for (name, value) in further {
-        detection.facts.extend(value.map(|value| (name, value.into())));
-    }
+    let names = (!names.is_empty()).then(|| names.join(","));
+    // In the order of their names.
     detection
+        .with_some("certificate_expired", expired)
+        .with("certificate_from", from)
+        .with("certificate_issuer", issuer)
+        .with("certificate_key", key)
+        .with_some("certificate_names", names)
+        .with_some("certificate_not_yet_valid", too_early)
+        .with_some("certificate_self_signed", itself)
+        .with_some("certificate_spiffe", spiffe)
+        .with("certificate_subject", subject)
+        .with("certificate_until", until)
+        .with_some("certificate_weak_key", weak_key)
 }
 
 /// Who a client says that it is.
 pub(in crate::protocol) fn describe_client(detection: Detection, certificate: Certificate) -> Detection {
-    let detection = detection.with("client_subject", certificate.subject);
-    match certificate.spiffe {
-        Some(identity) => detection.with("client_spiffe", identity),
-        None => detection,
-    }
+    detection.with_some("client_spiffe", certificate.spiffe).with("client_subject", certificate.subject)
 }
 
 /// Certificate ::= SEQUENCE { tbsCertificate, signatureAlgorithm, signature } (RFC 5280, section 4.1).
@@ -178,7 +172,7 @@ fn time(element: Element<'_>) -> Option<(i64, i64)> {
 }
 
 /// Kind and size of the key, and whether that is too little.
-fn public_key(element: Element<'_>) -> Option<(String, bool)> {
+fn public_key(element: Element<'_>) -> Option<(Cow<'static, str>, bool)> {
     let mut parts = element.inside();
     let mut algorithm = parts.next()?.inside();
     let kind = algorithm.next()?.body;
@@ -190,21 +184,23 @@ fn public_key(element: Element<'_>) -> Option<(String, bool)> {
             let bytes = u32::try_from(modulus.length.checked_sub(skipped)?).ok()?;
             bytes.checked_mul(8)?.checked_sub(first.leading_zeros())
         })?;
-        return Some((format!("RSA {bits}"), bits < LEAST_RSA_BITS));
+        let usual = USUAL.iter().find(|(size, _)| *size == bits);
+        let text = usual.map_or_else(|| format!("RSA {bits}").into(), |(_, text)| Cow::from(*text));
+        return Some((text, bits < LEAST_RSA_BITS));
     }
     if kind == ELLIPTIC {
         let curve = algorithm.next()?.body;
-        let bits = CURVES.iter().find(|(id, _)| *id == curve).map(|(_, bits)| *bits);
-        return Some(match bits {
-            Some(bits) => (format!("EC {bits}"), bits < LEAST_CURVE_BITS),
-            None => ("EC".to_owned(), false),
-        });
+        let known = CURVES.iter().find(|(id, ..)| *id == curve);
+        return Some(
+            known
+                .map_or(("EC".into(), false), |(_, bits, text)| (Cow::from(*text), *bits < LEAST_CURVE_BITS)),
+        );
     }
     Some(match kind {
-        DSA => ("DSA".to_owned(), true),
-        [0x2b, 0x65, 0x70] => ("Ed25519".to_owned(), false),
-        [0x2b, 0x65, 0x71] => ("Ed448".to_owned(), false),
-        _ => ("other".to_owned(), false),
+        DSA => ("DSA".into(), true),
+        [0x2b, 0x65, 0x70] => ("Ed25519".into(), false),
+        [0x2b, 0x65, 0x71] => ("Ed448".into(), false),
+        _ => ("other".into(), false),
     })
 }
 

@@ -92,16 +92,18 @@ pub(super) fn judge(client: &[u8], server: &[u8], time: u64) -> Option<Detection
     });
     let mut detection = Detection::new("tls", protection, why);
     detection.facts.reserve_exact(MOST_FACTS);
-    detection = describe_hellos(detection, client_hello.as_ref(), server_hello.as_ref(), Carrier::Stream);
-    detection = detection.with("client_certificate", shown.word());
     let certificate = |flight| messages(flight).find(|(kind, _)| *kind == CERTIFICATE);
+    let (client_hello, server_hello) = (client_hello.as_ref(), server_hello.as_ref());
+    // In the order of the names of facts, in which they are kept.
+    detection = describe_offer(detection, client_hello);
     if let Some(found) = certificate(&server_flight).and_then(|(_, body)| leaf(body)) {
         detection = describe(detection, found, time);
     }
+    detection = describe_cipher(detection, server_hello).with("client_certificate", shown.word());
     if let Some(found) = certificate(&client_flight).and_then(|(_, body)| leaf(body)) {
         detection = describe_client(detection, found);
     }
-    Some(detection)
+    Some(describe_rest(detection, client_hello, server_hello, Carrier::Stream))
 }
 
 /// What a verdict on a handshake rests on.
@@ -217,6 +219,9 @@ fn one_way(hello: &Hello, shown: ClientCertificate) -> &'static str {
 /// server that asked for a certificate and sends nothing behind its first flight but such a record,
 /// while the client still has things to say, did not take what it was shown (RFC 8446, section 6.2).
 fn ended_by_alert(hello: &Hello, shown: ClientCertificate, seen: &Handshake<'_>) -> bool {
+    if !matches!(shown, ClientCertificate::Declined | ClientCertificate::ShownByLength) {
+        return false;
+    }
     let finished = if hello.cipher == 0x1302 { 69 } else { 53 };
     let lengths = |records: &[Record<'_>]| -> Vec<usize> {
         records.iter().filter(|record| record.kind == DATA).map(|record| record.length).collect()
@@ -225,58 +230,64 @@ fn ended_by_alert(hello: &Hello, shown: ClientCertificate, seen: &Handshake<'_>)
     // The first flight is one record, or several of which the last is Finished.
     let flight = server.iter().position(|length| *length == finished).unwrap_or(0);
     let behind = server.get(flight + 1..).unwrap_or(&[]);
-    matches!(shown, ClientCertificate::Declined | ClientCertificate::ShownByLength)
-        && !behind.is_empty()
+    !behind.is_empty()
         && behind.iter().all(|length| *length == SEALED_ALERT)
         && client.last() != Some(&SEALED_ALERT)
 }
 
-/// Facts of the hellos, for every carrier of TLS.
+/// Facts of the hellos, for every carrier of TLS; in the order of their names.
 pub(super) fn describe_hellos(
+    detection: Detection,
+    client: Option<&Hello>,
+    server: Option<&Hello>,
+    carrier: Carrier,
+) -> Detection {
+    let detection = describe_cipher(describe_offer(detection, client), server);
+    describe_rest(detection, client, server, carrier)
+}
+
+/// Protocols that the client offers.
+fn describe_offer(detection: Detection, client: Option<&Hello>) -> Detection {
+    let offered = client.map_or(&[][..], |hello| hello.alpn.as_slice());
+    match offered {
+        [] => detection,
+        [one] => detection.with("alpn", one.clone()),
+        several => detection.with("alpn", several.join(",")),
+    }
+}
+
+/// The cipher that the server chose.
+fn describe_cipher(detection: Detection, server: Option<&Hello>) -> Detection {
+    detection.with_some("cipher", server.map(|hello| hello::cipher_name(hello.cipher)))
+}
+
+/// Everything behind cipher and certificates.
+fn describe_rest(
     mut detection: Detection,
     client: Option<&Hello>,
     server: Option<&Hello>,
     carrier: Carrier,
 ) -> Detection {
-    if let Some(version) = server.or(client).map(|hello| hello.version) {
-        detection = detection.with("version", version_name(version));
-    }
     if let Some(hello) = client {
-        if let Some(name) = &hello.server_name {
-            detection = detection.with("sni", name.clone());
-        }
-        if hello.hidden_name {
-            detection = detection.with("encrypted_client_hello", "offered");
-        }
-        if !hello.alpn.is_empty() {
-            detection = detection.with(
-                "alpn",
-                match hello.alpn.as_slice() {
-                    [one] => one.clone(),
-                    several => several.join(","),
-                },
-            );
-        }
-        detection = detection.with("ja4", fingerprint(hello, carrier));
-        if let Some(mesh) = mesh(hello) {
-            detection = detection.with("mesh", mesh);
-            if let Some(service) = hello.server_name.as_deref().and_then(istio_service) {
-                detection = detection.with("mesh_service", service);
-            }
-        }
+        let hidden = hello.hidden_name.then_some("offered");
+        let mesh = mesh(hello);
+        let name = hello.server_name.as_deref().filter(|_| mesh.is_some());
+        detection = detection
+            .with_some("encrypted_client_hello", hidden)
+            .with("ja4", fingerprint(hello, carrier))
+            .with_some("mesh", mesh)
+            .with_some("mesh_service", name.and_then(istio_service));
     }
-    if let Some(hello) = server {
-        detection = detection.with("cipher", hello::cipher_name(hello.cipher));
-        if let Some(weakness) = weakness(hello.cipher) {
-            detection = detection.with("weak_cipher", weakness);
-        }
-        let offered = client.map(|hello| hello.session.as_slice()).unwrap_or_default();
-        let echoed = hello.version <= 0x0303 && !offered.is_empty() && offered == hello.session;
-        if hello.resumed || echoed {
-            detection = detection.with("resumed", "yes");
-        }
-    }
+    let session = client.map_or(&[][..], |hello| hello.session.as_slice());
+    let resumed = server.is_some_and(|hello| {
+        let echoed = hello.version <= 0x0303 && !session.is_empty() && session == hello.session;
+        hello.resumed || echoed
+    });
     detection
+        .with_some("resumed", resumed.then_some("yes"))
+        .with_some("sni", client.and_then(|hello| hello.server_name.clone()))
+        .with_some("version", server.or(client).map(|hello| version_name(hello.version)))
+        .with_some("weak_cipher", server.and_then(|hello| weakness(hello.cipher)))
 }
 
 /// Names by which service meshes tell their own TLS from others.
