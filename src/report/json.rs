@@ -452,6 +452,10 @@ fn traffic_shape(traffic: &TrafficSet) -> Traffic {
     if is_all_ports(traffic) {
         return Traffic::All("all");
     }
+    // What has no ports is told where nothing else is.
+    if traffic.with_ports_only().is_empty() {
+        return whole_traffic(traffic);
+    }
     let ports = |protocol: Protocol| Ports {
         protocol: protocol.name().to_owned(),
         ports: traffic.ports(protocol).intervals().to_vec(),

@@ -157,9 +157,12 @@ pub(super) fn transport_name(flow: &Flow) -> Cow<'static, str> {
 
 /// Traffic for people and drawings: `all` where every port of TCP, UDP and SCTP is in it.
 pub(super) fn traffic_text(traffic: &TrafficSet) -> String {
+    let ports = traffic.with_ports_only();
     match is_all_ports(traffic) {
         true => "all".to_owned(),
-        false => traffic.with_ports_only().to_string(),
+        // What has no ports is told where nothing else is: `none` would be wrong.
+        false if ports.is_empty() => traffic.to_string(),
+        false => ports.to_string(),
     }
 }
 
@@ -267,6 +270,15 @@ pub(super) fn fingerprint(parts: &[&str]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_has_no_ports_is_told_where_nothing_else_is() {
+        let icmp = TrafficSet::portless(crate::model::IpProtocols::of(1));
+        let web = TrafficSet::port(crate::model::Protocol::Tcp, 80);
+        assert_eq!(traffic_text(&icmp), "ICMP");
+        assert_eq!(traffic_text(&icmp.union(&web)), "TCP 80");
+        assert_eq!(traffic_text(&TrafficSet::none()), "none");
+    }
 
     #[test]
     fn times_are_written_in_utc() {
