@@ -113,7 +113,8 @@ impl AllowedGraph {
             let rows = Rows { classes: &classes, tiers: &tiers, policies: &policies, rules: &rules };
             (rows.build(Direction::Ingress), rows.build(Direction::Egress))
         };
-        let gaps = gaps::of_addresses(&classes, &rules, &dataplane);
+        let mut gaps = gaps::of_addresses(&classes, &rules, &dataplane);
+        gaps.extend(gaps::of_labels(&policies, &rules, inventory));
         let open = decide(&[]);
         let declared =
             DeclaredPorts::build(inventory, &classes, &mesh, node_encryption(&dataplane).is_some());

@@ -1,12 +1,28 @@
-//! What the graph cannot know: addresses that nobody told, and nodes that reach their own pods.
+//! What the graph cannot know: addresses that nobody told, labels that controllers add, and nodes
+//! that reach their own pods.
 
-use super::build::{AllowedGraph, RuleInfo};
+use super::build::{AllowedGraph, PolicyInfo, RuleInfo};
 use super::classes::{Class, ClassId, Classes};
 use super::edge::Exemption;
-use crate::inventory::{Inventory, Network};
-use crate::model::{AddressRange, AddressSet, Bend, Gap};
-use crate::policy::{Dataplane, Peer};
-use std::collections::BTreeSet;
+use crate::inventory::{Inventory, NAME_LABEL, Network, Variant, Workload};
+use crate::model::{AddressRange, AddressSet, Bend, Gap, Origin, fact};
+use crate::policy::{Dataplane, Namespaces, Peer, Selection};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Labels that controllers add to the pods that they make, with the kinds that they do it for
+/// (`k8s.io/api/apps/v1`, `k8s.io/api/batch/v1`, Argo Rollouts). What a Job adds for its name is known.
+const ADDED: &[(&str, &[&str])] = &[
+    ("apps.kubernetes.io/pod-index", &["StatefulSet"]),
+    ("batch.kubernetes.io/controller-uid", &["CronJob", "Job"]),
+    ("batch.kubernetes.io/job-name", &["CronJob", "Job"]),
+    ("controller-revision-hash", &["DaemonSet", "StatefulSet"]),
+    ("controller-uid", &["CronJob", "Job"]),
+    ("job-name", &["CronJob", "Job"]),
+    ("pod-template-generation", &["DaemonSet"]),
+    ("pod-template-hash", &["Deployment"]),
+    ("rollouts-pod-template-hash", &["Rollout"]),
+    ("statefulset.kubernetes.io/pod-name", &["StatefulSet"]),
+];
 
 /// Blocks may cover endpoints whose addresses nobody told, where blocks match endpoints.
 pub(super) fn of_addresses(classes: &Classes, rules: &[RuleInfo], dataplane: &Dataplane) -> Vec<Gap> {
@@ -33,6 +49,100 @@ pub(super) fn of_addresses(classes: &Classes, rules: &[RuleInfo], dataplane: &Da
     };
     rules.iter().filter(may_cover_pods).map(gap).collect()
 }
+
+/// Selectors may ask for labels that the input does not tell: those that pods get from their
+/// controller, where only the template is there, and those of namespaces and service accounts whose
+/// objects are not there. They select otherwise in the cluster than here.
+pub(super) fn of_labels(policies: &[PolicyInfo], rules: &[RuleInfo], inventory: &Inventory) -> Vec<Gap> {
+    let unknown = Unknown::of(inventory);
+    let mut asked: BTreeSet<(&Origin, String)> = BTreeSet::new();
+    let mut ask = |selection: &Selection, origin| {
+        selection
+            .endpoints
+            .for_each_key(&mut |key| asked.extend(unknown.own(key).map(|what| (origin, what))));
+        if let Namespaces::Matching(selector) = &selection.namespaces {
+            let what = |key: &str| unknown.namespace(key);
+            selector.for_each_key(&mut |key| asked.extend(what(key).map(|what| (origin, what))));
+        }
+    };
+    for policy in policies {
+        policy.subjects.iter().for_each(|selection| ask(selection, &policy.origin));
+    }
+    for info in rules {
+        for peer in info.rule.peers.named().iter().chain(info.rule.own.named()) {
+            peer.for_each(&mut |part| {
+                if let Peer::Endpoints(selection) = part {
+                    ask(selection, &info.rule.origin);
+                }
+            });
+        }
+    }
+    let gap =
+        |(origin, what): (&Origin, String)| Gap { what, origin: origin.clone(), bends: Bend::MayAllowMore };
+    asked.into_iter().map(gap).collect()
+}
+
+/// Whose labels the input does not tell, with an example each.
+struct Unknown<'a> {
+    /// Kinds whose pods have a label, by that label.
+    added: BTreeMap<&'static str, &'a str>,
+    namespace: Option<&'a str>,
+    account: Option<(&'a str, &'a str)>,
+}
+
+impl<'a> Unknown<'a> {
+    fn of(inventory: &'a Inventory) -> Self {
+        let without = |key: &str, kinds: &[&str]| -> Option<&'a str> {
+            let lacks = |workload: &&Workload| {
+                kinds.contains(&&*workload.name.kind)
+                    && workload.variants.iter().any(|v| v.pods.is_empty() && !v.labels.contains_key(key))
+            };
+            inventory.workloads.iter().find(lacks).map(|workload| &*workload.name.kind)
+        };
+        let namespaces = inventory.workloads.iter().map(|workload| workload.name.namespace.as_str());
+        let untold =
+            |name: &&str| inventory.namespaces.get(*name).is_some_and(|known| known.origin.is_none());
+        let accounts = inventory.workloads.iter().flat_map(|workload| {
+            let own = |variant: &'a Variant| (workload.name.namespace.as_str(), &*variant.service_account);
+            workload.variants.iter().map(own)
+        });
+        let known: BTreeSet<(&str, &str)> =
+            inventory.service_accounts.keys().map(|(namespace, name)| (&**namespace, &**name)).collect();
+        Unknown {
+            added: ADDED.iter().filter_map(|(key, kinds)| Some((*key, without(key, kinds)?))).collect(),
+            namespace: namespaces.into_iter().find(untold),
+            account: accounts.into_iter().find(|account| !account.1.is_empty() && !known.contains(account)),
+        }
+    }
+
+    /// What is not known of a key among the labels and facts of pods.
+    fn own(&self, key: &str) -> Option<String> {
+        if let Some(label) = key.strip_prefix(fact::NAMESPACE_LABEL) {
+            return self.namespace(label);
+        }
+        if let Some(label) = key.strip_prefix(fact::ACCOUNT_LABEL) {
+            let (namespace, name) = self.account.filter(|_| !GIVEN.contains(&label))?;
+            return Some(format!(
+                "asks for the label {label} of service accounts, and there is no ServiceAccount {namespace}/{name}, for one, that tells it"
+            ));
+        }
+        let kind = self.added.get(key)?;
+        Some(format!(
+            "asks for the label {key}, which the pods of a {kind} get from their controller and the template does not have"
+        ))
+    }
+
+    /// The same of the labels of namespaces.
+    fn namespace(&self, label: &str) -> Option<String> {
+        let name = self.namespace.filter(|_| !GIVEN.contains(&label) && !label.starts_with('@'))?;
+        Some(format!(
+            "asks for the label {label} of namespaces, and there is no Namespace {name}, for one, that tells it"
+        ))
+    }
+}
+
+/// Labels that namespaces and service accounts have without being given them.
+const GIVEN: &[&str] = &[NAME_LABEL, "projectcalico.org/name"];
 
 /// Workloads on the host network reach the pods of their nodes whatever the policies say; the
 /// graph shows what policies allow, so this is said apart.

@@ -5,6 +5,7 @@
 use super::calico::{self, Profiles};
 use super::made;
 use super::proxy;
+use super::service::{self, Found};
 use super::workload::{Network, Variant};
 use super::{Inventory, NAME_LABEL, Namespace, Node as ClusterNode, Service, ServiceKind, ServicePort};
 use super::{ServiceEntry, container, doubts, group, istio, network, virtual_machine};
@@ -29,6 +30,9 @@ const TEMPLATES: &[(&str, &[&str])] = &[
     ("DeploymentConfig", &["spec", "template"]),
     ("Rollout", &["spec", "template"]),
 ];
+
+/// The labels by which pods of a Job carry its name (`k8s.io/api/batch/v1`).
+const JOB_NAME: [&str; 2] = ["batch.kubernetes.io/job-name", "job-name"];
 
 /// Builds the inventory; objects that cannot be read are problems, and the rest stands.
 pub fn read(documents: &[Document]) -> (Inventory, Vec<Problem>) {
@@ -63,7 +67,7 @@ enum Part {
     Workload(Owned),
     Service(Service),
     Entry(ServiceEntry),
-    Endpoints { namespace: String, service: String, addresses: BTreeSet<IpAddr> },
+    Endpoints { namespace: String, service: String, found: Found },
     Node(ClusterNode),
     ServiceAccount((String, String), Labels),
     Mentioned(String),
@@ -94,7 +98,7 @@ fn read_document(document: &Document) -> Result<Option<Part>, Problem> {
             },
         ),
         "Pod" if core => Part::Workload(pod(document)?),
-        "Service" if core => Part::Service(service(document)?),
+        "Service" if core => Part::Service(read_service(document)?),
         "Endpoints" if core => {
             endpoints(document, &["subsets"], |subset| subset.items_of("addresses").to_vec())
         }
@@ -240,9 +244,9 @@ fn template(document: &Document, path: &[&str]) -> Result<Owned, Problem> {
     let name = EndpointName {
         namespace: namespace_of(document),
         kind: document.origin.kind.to_string(),
-        name: document.origin.name.to_string(),
+        name: pod_name(document),
     };
-    let variant = match document.body.path(path) {
+    let mut variant = match document.body.path(path) {
         Some(template) if !template.is_null() && template.fields().is_empty() => {
             let hint = "a template has metadata with labels, and spec with containers";
             return Err(refuse(document, template.line, "template is no pod template".to_owned(), hint));
@@ -250,6 +254,10 @@ fn template(document: &Document, path: &[&str]) -> Result<Owned, Problem> {
         Some(template) => Some(variant(document, template)?),
         None => None,
     };
+    if name.kind == "Job" && !document.origin.name.is_empty() {
+        let named = |key: &&str| (key.to_string(), name.name.clone());
+        variant.iter_mut().for_each(|v| v.labels.extend(JOB_NAME.iter().map(named)));
+    }
     let owner = owner(document, &Labels::new());
     Ok(Owned { name, owner, variant, from_template: true, origin: document.origin.clone() })
 }
@@ -286,7 +294,7 @@ fn variant(document: &Document, object: &Node) -> Result<Variant, Problem> {
     })
 }
 
-fn service(document: &Document) -> Result<Service, Problem> {
+fn read_service(document: &Document) -> Result<Service, Problem> {
     let spec = document.body.get("spec");
     let text = |field: &str| spec.and_then(|s| s.text_of(field));
     let addresses = |field: &str| -> BTreeSet<IpAddr> {
@@ -371,12 +379,13 @@ pub(super) fn service_port(node: &Node) -> Option<ServicePort> {
 fn endpoints(document: &Document, path: &[&str], entries: impl Fn(&Node) -> Vec<Node>) -> Part {
     let label = document.body.path(&["metadata", "labels", "kubernetes.io/service-name"]);
     let service = label.and_then(Node::text).unwrap_or(&document.origin.name).to_owned();
-    let mut addresses = BTreeSet::new();
+    let mut found = Found { addresses: BTreeSet::new(), ports: service::endpoint_ports(&document.body) };
     for entry in document.body.path(path).map_or(&[][..], Node::items).iter().flat_map(entries) {
+        let addresses = &mut found.addresses;
         addresses.extend(entry.text_of("ip").and_then(|ip| ip.parse::<IpAddr>().ok()));
         addresses.extend(entry.items_of("addresses").iter().filter_map(|a| a.text()?.parse::<IpAddr>().ok()));
     }
-    Part::Endpoints { namespace: namespace_of(document), service, addresses }
+    Part::Endpoints { namespace: namespace_of(document), service, found }
 }
 
 fn node(document: &Document) -> Result<ClusterNode, Problem> {
@@ -396,7 +405,7 @@ struct Builder {
     owned: Vec<Owned>,
     profiles: Profiles,
     proxies: Vec<proxy::Found>,
-    endpoints: BTreeMap<(String, String), BTreeSet<IpAddr>>,
+    endpoints: BTreeMap<(String, String), Found>,
 }
 
 impl Builder {
@@ -406,8 +415,10 @@ impl Builder {
             Part::Workload(owned) => self.owned.push(owned),
             Part::Service(service) => self.inventory.services.push(service),
             Part::Entry(entry) => self.inventory.entries.push(entry),
-            Part::Endpoints { namespace, service, addresses } => {
-                self.endpoints.entry((namespace, service)).or_default().extend(addresses);
+            Part::Endpoints { namespace, service, found } => {
+                let known = self.endpoints.entry((namespace, service)).or_default();
+                known.addresses.extend(found.addresses);
+                known.ports.extend(found.ports);
             }
             Part::Node(node) => self.inventory.nodes.push(node),
             Part::ServiceAccount(account, labels) => {
@@ -465,7 +476,9 @@ impl Builder {
             groups.into_iter().filter_map(|(name, owned)| group::workload(name, owned)).collect();
         for service in &mut self.inventory.services {
             let key = (service.namespace.clone(), service.name.clone());
-            service.endpoints = self.endpoints.remove(&key).unwrap_or_default();
+            let found = self.endpoints.remove(&key).unwrap_or_default();
+            service.lead_to(&found.ports);
+            service.endpoints = found.addresses;
         }
         let namespaces: Vec<String> = self.inventory.services.iter().map(|s| s.namespace.clone()).collect();
         namespaces.iter().for_each(|namespace| self.mention(namespace));

@@ -94,16 +94,24 @@ impl Inventory {
     /// The variants behind a service, by workload and variant: those that its selector selects, or
     /// without one those whose addresses its endpoints list.
     pub fn backends<'a>(&'a self, service: &'a Service) -> impl Iterator<Item = (usize, usize)> + 'a {
-        let first = self.workloads.partition_point(|w| w.name.namespace < service.namespace);
-        let own = self.workloads[first..].iter().take_while(|w| w.name.namespace == service.namespace);
-        let behind = |variant: &Variant| match &service.selector {
+        let own = |w: &&Workload| w.name.namespace == service.namespace;
+        let everywhere = service.selector.is_none();
+        // Endpoints may list pods of any namespace; nodes stand for whatever runs on them, of which
+        // only that of the own namespace is meant.
+        let first = match everywhere {
+            true => 0,
+            false => self.workloads.partition_point(|w| w.name.namespace < service.namespace),
+        };
+        let candidates = self.workloads[first..].iter().take_while(move |w| everywhere || own(w));
+        let behind = move |workload: &Workload, variant: &Variant| match &service.selector {
             _ if variant.network == Network::Machine => false,
             Some(selector) => selector.matches(&variant.labels),
+            None if variant.network == Network::Host && !own(&workload) => false,
             None => !variant.addresses.is_disjoint(&service.endpoints),
         };
-        own.enumerate().flat_map(move |(offset, workload)| {
+        candidates.enumerate().flat_map(move |(offset, workload)| {
             let chosen = move |(number, variant): (usize, &Variant)| {
-                behind(variant).then_some((first + offset, number))
+                behind(workload, variant).then_some((first + offset, number))
             };
             workload.variants.iter().enumerate().filter_map(chosen)
         })

@@ -1,7 +1,7 @@
 //! Services and nodes: the other holders of addresses, and the ways in from outside.
 
 use super::Variant;
-use crate::model::{Labels, Origin, Protocol, Selector};
+use crate::model::{Labels, Node as Yaml, Origin, Protocol, Selector};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
@@ -108,6 +108,47 @@ pub struct Node {
     pub addresses: BTreeSet<IpAddr>,
     /// Where it stands.
     pub origin: Origin,
+}
+
+/// What Endpoints and EndpointSlices say of a service.
+#[derive(Default)]
+pub(super) struct Found {
+    pub addresses: BTreeSet<IpAddr>,
+    pub ports: BTreeSet<EndpointPort>,
+}
+
+/// A port of Endpoints (`subsets[].ports[]`) or of an EndpointSlice (`ports[]`): name, protocol, number.
+pub(super) type EndpointPort = (String, Protocol, u16);
+
+/// The ports that an object of either kind lists.
+pub(super) fn endpoint_ports(object: &Yaml) -> BTreeSet<EndpointPort> {
+    let lists = object.items_of("subsets").iter().chain([object]);
+    let one = |port: &Yaml| {
+        let number = port.get("port")?.int().and_then(|number| u16::try_from(number).ok())?;
+        let protocol = port.text_of("protocol").and_then(Protocol::from_name).unwrap_or(Protocol::Tcp);
+        Some((port.text_of("name").unwrap_or_default().to_owned(), protocol, number))
+    };
+    lists.flat_map(|list| list.items_of("ports")).filter_map(one).collect()
+}
+
+impl Service {
+    /// Without a selector a port leads where the endpoints' port of its name does, whatever its
+    /// `targetPort` says: that is how proxies on nodes join them.
+    pub(super) fn lead_to(&mut self, found: &BTreeSet<EndpointPort>) {
+        if self.selector.is_some() || found.is_empty() {
+            return;
+        }
+        let ports = std::mem::take(&mut self.ports);
+        for port in ports {
+            let own = |(name, protocol, _): &&EndpointPort| *name == port.name && *protocol == port.protocol;
+            let numbers: Vec<u16> = found.iter().filter(own).map(|(_, _, number)| *number).collect();
+            let there =
+                numbers.iter().map(|n| ServicePort { target: TargetPort::Number(*n), ..port.clone() });
+            let (there, none) = (there.collect::<Vec<_>>(), numbers.is_empty());
+            self.ports.extend(there);
+            self.ports.extend(none.then_some(port));
+        }
+    }
 }
 
 impl ServiceEntry {
