@@ -246,7 +246,7 @@ fn note(document: &Document, kinds: &KindsByName) -> Noted {
         Some(kind) => Noted {
             unknown_fields: fields::unknown_fields(kind, document),
             problem: misnamed(document),
-            gap: None,
+            gap: unread::retired(document),
         },
         None => {
             Noted { gap: stranger(document, namesakes).or_else(|| unread::gap(document)), ..Noted::default() }
