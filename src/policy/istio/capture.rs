@@ -13,6 +13,9 @@ use crate::model::{AddressRange, AddressSet, Document, PortSet, Requirement, Sel
 const TLS_MODE: &str = "security.istio.io/tlsMode";
 const TUNNEL: &str = "networking.istio.io/tunnel";
 const INTERCEPTION: &str = "sidecar.istio.io/interceptionMode";
+const INTERFACES: &str = "traffic.sidecar.istio.io/excludeInterfaces";
+/// The interface by which a pod is in the pod network.
+const POD_INTERFACE: &str = "eth0";
 const TEMPLATES: &str = "inject.istio.io/templates";
 /// The template of pods whose gRPC library does what a proxy would.
 const PROXYLESS: &str = "grpc-agent";
@@ -98,6 +101,13 @@ pub fn read(documents: &[Document], config: &MeshConfig) -> Capture {
     {
         capture.inbound.push((pods.clone(), PortSet::all()));
         capture.outbound.push(Bypass { pods, what: Past::All, why: ANNOTATED });
+    }
+    // `istio-iptables` lets what comes in or goes out by these interfaces past, in front of all else.
+    for (pods, value) in said(documents, INTERFACES, None) {
+        if value.split(',').any(|name| name.trim() == POD_INTERFACE) {
+            capture.inbound.push((pods.clone(), PortSet::all()));
+            capture.outbound.push(Bypass { pods, what: Past::All, why: ANNOTATED });
+        }
     }
     if users_of(documents).contains(PROXY_USER) {
         let pods = has(&format!("{}{PROXY_USER}", fact::USER));
