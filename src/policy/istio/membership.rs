@@ -17,6 +17,9 @@ const PROXY: &str = "istio-proxy";
 /// On pods of gateways that the Gateway API made.
 pub const GATEWAY_NAME: &str = "gateway.networking.k8s.io/gateway-name";
 const REDIRECTION: &str = "ambient.istio.io/redirection";
+const BYPASS: &str = "ambient.istio.io/bypass-inbound-capture";
+/// What Go's `strconv.ParseBool` takes for true.
+const TRUE: [&str; 6] = ["1", "T", "TRUE", "True", "t", "true"];
 const STATUS: &str = "sidecar.istio.io/status";
 /// Namespaces that the injector never touches (`inject/initializer.go`).
 const IGNORED: &[&str] = &["kube-system", "kube-public", "kube-node-lease", "local-path-storage"];
@@ -29,6 +32,8 @@ pub struct Members {
     pub sidecar: Selector,
     /// Through the proxy of the node.
     pub ambient: Selector,
+    /// Those of them whose proxy takes what comes by the tunnel alone: all else goes past it.
+    pub half: Selector,
     /// Gateways.
     pub gateway: Selector,
     /// Waypoints.
@@ -99,6 +104,7 @@ pub fn read(documents: &[Document], waypoints: &Waypoints) -> Members {
         return Members {
             sidecar: all([free, refused.negated(), is_not(&annotation(INJECT), "false")]),
             ambient: Selector::nothing(),
+            half: Selector::nothing(),
             gateway,
             waypoint,
             unclear: Selector::nothing(),
@@ -122,6 +128,10 @@ pub fn read(documents: &[Document], waypoints: &Waypoints) -> Members {
         all([free.clone(), enrolled, is_not(&annotation(REDIRECTION), "pending"), lacks(fact::MACHINE)]);
     let occurs = documents.iter().any(is_ambient) || !values_of(documents, REDIRECTION).is_empty();
     let ambient = if occurs { ambient } else { Selector::nothing() };
+    let half = match values_of(documents, BYPASS).iter().any(|value| TRUE.contains(&value.as_str())) {
+        true => all([ambient.clone(), one_of(&annotation(BYPASS), TRUE.map(str::to_owned).to_vec())]),
+        false => Selector::nothing(),
+    };
     let unread = all([
         Selector::equals(fact::NAMESPACE_KNOWN, "name"),
         running.negated(),
@@ -135,7 +145,7 @@ pub fn read(documents: &[Document], waypoints: &Waypoints) -> Members {
     let sidecar = Selector::any_of(vec![sidecar, assumed]);
     let served = documents.iter().any(|d| &*d.origin.kind == "Service");
     let known = if served { Known::Shown } else { Known::WithoutServices };
-    Members { sidecar, ambient, gateway, waypoint, unclear, known }
+    Members { sidecar, ambient, half, gateway, waypoint, unclear, known }
 }
 
 /// A machine outside of the cluster speaks mutual TLS where its label says so, or else where it has

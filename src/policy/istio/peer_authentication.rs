@@ -296,22 +296,33 @@ impl Place<'_> {
     }
 }
 
-fn ambient(members: &Members, place: &Place<'_>) -> Option<Acceptance> {
+fn ambient(members: &Members, place: &Place<'_>) -> Vec<Acceptance> {
     let plaintext = match place.in_ambient {
         Mode::Strict => Admission::Refused,
         Mode::Permissive | Mode::Disable => Admission::Admitted,
     };
-    let accepts = Accepts {
+    let whole = Accepts {
         plaintext,
         terminates: Some(Dialect::Hbone),
         advertises: Some(Dialect::Hbone),
         proxied: Admission::Admitted,
     };
-    (members.ambient != Selector::nothing()).then(|| Acceptance {
-        subjects: place.of(&members.ambient),
+    // Neither the mode nor authorization reaches what goes past the proxy.
+    let half = Accepts { plaintext: Admission::Admitted, proxied: Admission::Refused, ..whole };
+    let past = "an annotation lets what does not come by the tunnel past the proxy of the node";
+    let acceptance = |pods: &Selector, accepts, why: String, origin: Option<&Origin>| Acceptance {
+        subjects: place.of(pods),
         ports: place.ports.clone(),
         accepts,
-        why: place.why(place.in_ambient),
-        origin: place.origin.cloned(),
-    })
+        why,
+        origin: origin.cloned(),
+    };
+    let mut list = Vec::new();
+    if members.half != Selector::nothing() {
+        list.push(acceptance(&members.half, half, past.to_owned(), None));
+    }
+    if members.ambient != Selector::nothing() {
+        list.push(acceptance(&members.ambient, whole, place.why(place.in_ambient), place.origin));
+    }
+    list
 }
