@@ -113,10 +113,42 @@ pub fn read(documents: &[Document], config: &MeshConfig) -> Rules {
         rules.by_namespace.entry(rule.origin.namespace.to_string()).or_default().push(rule);
     }
     for list in rules.by_namespace.values_mut() {
-        let key = |rule: &DestinationRule| (rule.author, rule.created.clone(), rule.origin.name.clone());
+        // Where nobody knows which is older, the one that protects less is shown.
+        let weakness = |rule: &DestinationRule| rule.created.is_none().then(|| rule.weakest());
+        let key = |rule: &DestinationRule| {
+            (rule.author, rule.created.clone(), weakness(rule), rule.origin.name.clone())
+        };
         list.sort_by_key(key);
+        rules.gaps.extend(undated(list));
     }
     rules
+}
+
+/// Of rules for one host whose policies differ, the oldest one's counts ([`merged`]).
+fn undated(list: &[DestinationRule]) -> Vec<Gap> {
+    let mut by_host: BTreeMap<(&str, &[String]), Vec<&DestinationRule>> = BTreeMap::new();
+    let counts = |rule: &&DestinationRule| {
+        rule.author == Author::User && rule.clients.is_none() && rule.policy.is_some()
+    };
+    for rule in list.iter().filter(counts) {
+        by_host.entry((&rule.host, &rule.exported_to)).or_default().push(rule);
+    }
+    let several = by_host.into_iter().filter(|(_, rules)| {
+        rules.iter().any(|rule| rule.created.is_none()) && rules.iter().any(|r| r.policy != rules[0].policy)
+    });
+    let gap = |((host, _), rules): ((&str, _), Vec<&DestinationRule>)| {
+        let names: Vec<&str> = rules.iter().map(|rule| &*rule.origin.name).collect();
+        Gap {
+            what: format!(
+                "several DestinationRules are for {host} ({}): the policy of the oldest counts, and manifests do \
+                 not say which that is",
+                names.join(", ")
+            ),
+            origin: rules[0].origin.clone(),
+            bends: Bend::MayAllowLess,
+        }
+    };
+    several.map(gap).collect()
 }
 
 /// A rule for everybody that istiod makes of a policy.
@@ -242,6 +274,17 @@ pub struct Effective {
 }
 
 impl DestinationRule {
+    /// The least of what its policy asks for: plaintext, what both sides can, TLS of its own, the mesh's.
+    fn weakest(&self) -> u8 {
+        let of = |tls: Option<Tls>| match tls {
+            Some(Tls::Disable) => 0,
+            None => 1,
+            Some(Tls::Mesh) => 3,
+            Some(_) => 2,
+        };
+        self.policy.iter().flat_map(|p| p.ports.values().copied().chain([p.tls])).map(of).min().unwrap_or(1)
+    }
+
     /// What holds for a port, of the whole or of a subset (`MergeSubsetTrafficPolicy`): an entry for
     /// the port replaces what stands above it, even where it has no TLS.
     pub fn effective(&self, port: Option<u16>, subset: Option<&Subset>) -> Effective {
