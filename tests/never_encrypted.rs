@@ -1,28 +1,16 @@
 //! Nothing that whoever is on the way can read is called encrypted: clear streams joined at any byte,
 //! with the roles exchanged, behind TLS that ended, and bytes that mean nothing.
 
+#[path = "common/random.rs"]
+#[allow(dead_code, reason = "each test takes the kinds of numbers that it needs")]
+mod random;
 #[path = "common/streams.rs"]
 mod streams;
 
+use random::Random;
 use watertight::capture::{Handshake, StreamStart, Transport};
 use watertight::model::Protection;
 use watertight::protocol::{DETECTORS, Detection, Seen, judge};
-
-/// Numbers that look random and are the same in every run (splitmix64).
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, below: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ mixed >> 31) as usize % below
-    }
-
-    fn bytes(&mut self, count: usize) -> Vec<u8> {
-        (0..count).map(|_| self.roll(256) as u8).collect()
-    }
-}
 
 fn is_encrypted(detection: &Detection) -> bool {
     matches!(detection.protection, Protection::Encrypted(_))
@@ -113,12 +101,12 @@ fn clear_streams_behind_tls_that_ended_are_not_encrypted() {
 }
 
 /// One kind of bytes that mean nothing, of some length.
-type Nonsense = fn(&mut Dice, usize) -> Vec<u8>;
+type Nonsense = fn(&mut Random, usize) -> Vec<u8>;
 
 const NONSENSE: [(&str, Nonsense); 4] = [
-    ("random bytes", |dice, count| dice.bytes(count)),
-    ("text", |dice, count| (0..count).map(|_| b' ' + dice.roll(95) as u8).collect()),
-    ("small numbers", |dice, count| (0..count).map(|_| dice.roll(5) as u8).collect()),
+    ("random bytes", |dice, count| (0..count).map(|_| dice.next() as u8).collect()),
+    ("text", |dice, count| (0..count).map(|_| b' ' + dice.below(95) as u8).collect()),
+    ("small numbers", |dice, count| (0..count).map(|_| dice.below(5) as u8).collect()),
     ("lines", |dice, count| {
         let words = [
             &b"SSH-"[..],
@@ -136,7 +124,7 @@ const NONSENSE: [(&str, Nonsense); 4] = [
         ];
         let mut text = Vec::new();
         while text.len() < count {
-            text.extend_from_slice(words[dice.roll(words.len())]);
+            text.extend_from_slice(words[dice.below(words.len())]);
         }
         text
     }),
@@ -145,13 +133,13 @@ const NONSENSE: [(&str, Nonsense); 4] = [
 #[test]
 fn bytes_that_mean_nothing_are_not_encrypted_on_any_port() {
     let ports: Vec<u16> = DETECTORS.iter().flat_map(|detector| detector.ports()).copied().collect();
-    let mut dice = Dice(11);
+    let mut dice = Random(11);
     for round in 0..40_000 {
         let (kind, make) = NONSENSE[round % NONSENSE.len()];
-        let mut start = StreamStart { late: dice.roll(2) == 0, ..StreamStart::default() };
-        let transport = [Transport::Tcp, Transport::Udp][dice.roll(2)];
-        let side = |dice: &mut Dice| {
-            let lengths: Vec<u32> = (0..dice.roll(4)).map(|_| dice.roll(300) as u32).collect();
+        let mut start = StreamStart { late: dice.below(2) == 0, ..StreamStart::default() };
+        let transport = [Transport::Tcp, Transport::Udp][dice.below(2)];
+        let side = |dice: &mut Random| {
+            let lengths: Vec<u32> = (0..dice.below(4)).map(|_| dice.below(300) as u32).collect();
             (make(dice, lengths.iter().sum::<u32>() as usize), lengths)
         };
         let ((forward, sent), (backward, answered)) = (side(&mut dice), side(&mut dice));
@@ -164,7 +152,7 @@ fn bytes_that_mean_nothing_are_not_encrypted_on_any_port() {
         if transport == Transport::Udp {
             (start.forward_lengths, start.backward_lengths) = (sent, answered);
         }
-        let port = ports[dice.roll(ports.len())];
+        let port = ports[dice.below(ports.len())];
         let seen = Seen::new(transport, 40_000, port, &start);
         let handshake = if start.late { Handshake::FirstPacket } else { Handshake::Seen };
         let found = judge(&Seen { handshake, ..seen });

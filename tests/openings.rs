@@ -2,31 +2,15 @@
 //! what they find, and choosing them by first bytes against asking all of them.
 
 mod common;
+#[path = "common/random.rs"]
+#[allow(dead_code, reason = "each test takes the kinds of numbers that it needs")]
+mod random;
 #[path = "common/streams.rs"]
 mod streams;
 
+use random::Random;
 use watertight::capture::{self, Flow, FlowLimits, Handshake, StreamStart, Transport};
 use watertight::protocol::{DETECTORS, Detection, Probe, Seen, candidates, judge};
-
-/// Numbers that look random and are the same in every run (splitmix64).
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, below: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ mixed >> 31) as usize % below
-    }
-
-    fn byte(&mut self) -> u8 {
-        self.roll(256) as u8
-    }
-
-    fn of<'a, T>(&mut self, list: &'a [T]) -> &'a T {
-        &list[self.roll(list.len())]
-    }
-}
 
 /// The answers of all detectors that the transport can carry, in order.
 fn all(seen: &Seen<'_>) -> Vec<(&'static str, Probe)> {
@@ -111,26 +95,26 @@ fn random_bytes_are_judged_as_if_all_were_asked() {
         .filter(|c| c.start.forward.len() > 4)
         .collect();
     let ports: Vec<u16> = DETECTORS.iter().flat_map(|detector| detector.ports()).copied().collect();
-    let mut dice = Dice(5);
+    let mut dice = Random(5);
     let mut known = 0;
     for round in 0..30_000 {
         let mut start =
-            StreamStart { late: dice.roll(3) == 0, cut: dice.roll(4) == 0, ..StreamStart::default() };
-        let (a, b) = (dice.roll(cases.len()), dice.roll(cases.len()));
+            StreamStart { late: dice.below(3) == 0, cut: dice.below(4) == 0, ..StreamStart::default() };
+        let (a, b) = (dice.below(cases.len()), dice.below(cases.len()));
         let transport = cases[a].transport;
-        let same = if dice.roll(3) == 0 { b } else { a };
+        let same = if dice.below(3) == 0 { b } else { a };
         (start.forward, start.forward_lengths) =
             (cases[a].start.forward.clone(), cases[a].start.forward_lengths.clone());
         (start.backward, start.backward_lengths) =
             (cases[same].start.backward.clone(), cases[same].start.backward_lengths.clone());
         for bytes in [&mut start.forward, &mut start.backward] {
-            match dice.roll(6) {
-                0 => bytes.iter_mut().take(1).for_each(|byte| *byte = dice.byte()),
-                1 => bytes.iter_mut().take(4).for_each(|byte| *byte = dice.byte()),
-                2 => bytes.iter_mut().for_each(|byte| *byte = dice.byte()),
+            match dice.below(6) {
+                0 => bytes.iter_mut().take(1).for_each(|byte| *byte = dice.next() as u8),
+                1 => bytes.iter_mut().take(4).for_each(|byte| *byte = dice.next() as u8),
+                2 => bytes.iter_mut().for_each(|byte| *byte = dice.next() as u8),
                 3 if !bytes.is_empty() => {
-                    let at = dice.roll(bytes.len());
-                    bytes[at] ^= 1 << dice.roll(8);
+                    let at = dice.below(bytes.len());
+                    bytes[at] ^= 1 << dice.below(8);
                 }
                 _ => {}
             }
@@ -145,9 +129,9 @@ fn random_bytes_are_judged_as_if_all_were_asked() {
                 }
             }
         }
-        let port = if dice.roll(2) == 0 { cases[a].port } else { *dice.of(&ports) };
+        let port = if dice.below(2) == 0 { cases[a].port } else { dice.one_of(&ports) };
         let seen = Seen {
-            handshake: *dice.of(&[Handshake::Seen, Handshake::FirstPacket]),
+            handshake: dice.one_of(&[Handshake::Seen, Handshake::FirstPacket]),
             ..Seen::new(transport, 40_000, port, &start)
         };
         known += usize::from(check(&seen, &|| format!("round {round}, {}", cases[a].title)));

@@ -4,23 +4,17 @@
 //! lose a label or a field. After each step the kept analysis is compared with a new one.
 
 mod common;
+#[path = "common/random.rs"]
+#[allow(dead_code, reason = "each test takes the kinds of numbers that it needs")]
+mod random;
 
+use random::Random;
 use std::collections::BTreeMap;
 use watertight::analysis::{self, Contract, Standing};
 use watertight::contract::Date;
 use watertight::model::{Changes, Document, Node, ObjectKey, Value};
 use watertight::observed::Observed;
 use watertight::policy::{self, ENGINES};
-
-/// Numbers that are the same at every run.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) as usize % limit
-    }
-}
 
 type Objects = BTreeMap<ObjectKey, Document>;
 
@@ -51,7 +45,7 @@ fn from_nothing(documents: &[Document]) -> String {
 }
 
 /// One change of one object: it goes, comes, or is other than it was.
-fn step(all: &[Document], objects: &mut Objects, dice: &mut Dice, changes: &mut Changes) {
+fn step(all: &[Document], objects: &mut Objects, dice: &mut Random, changes: &mut Changes) {
     let document = &all[dice.below(all.len())];
     let key = ObjectKey::of(document);
     let before = objects.get(&key).cloned();
@@ -73,7 +67,7 @@ fn step(all: &[Document], objects: &mut Objects, dice: &mut Dice, changes: &mut 
 }
 
 /// Takes one field away somewhere inside of an object, or puts another text there; its names stay.
-fn spoil(node: &mut Node, dice: &mut Dice) {
+fn spoil(node: &mut Node, dice: &mut Random) {
     match &mut node.value {
         Value::Map(fields) => {
             let names = ["kind", "apiVersion", "name", "namespace"];
@@ -100,7 +94,7 @@ fn spoil(node: &mut Node, dice: &mut Dice) {
 
 #[test]
 fn what_is_kept_says_what_is_said_from_nothing() {
-    let mut dice = Dice(11);
+    let mut dice = Random(11);
     let (mut steps, mut failures) = (0, Vec::new());
     for (name, documents) in common::examples::all() {
         let mut objects: Objects = documents.iter().map(|d| (ObjectKey::of(d), d.clone())).collect();
