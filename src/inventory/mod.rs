@@ -95,7 +95,7 @@ impl Inventory {
     /// without one those whose addresses its endpoints list.
     pub fn backends<'a>(&'a self, service: &'a Service) -> impl Iterator<Item = (usize, usize)> + 'a {
         let own = |w: &&Workload| w.name.namespace == service.namespace;
-        let everywhere = service.selector.is_none();
+        let everywhere = service.selector.is_none() && !service.endpoints.is_empty();
         // Endpoints may list pods of any namespace; nodes stand for whatever runs on them, of which
         // only that of the own namespace is meant.
         let first = match everywhere {

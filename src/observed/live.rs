@@ -1,9 +1,9 @@
 //! Flows while they go on: verdicts as soon as there are any, finished flows, and from time to time
 //! all that are open. What becomes of them is left to who watches.
 
+use super::ObservedFlow;
 use super::witness::doubtful;
-use super::{FlowEnd, ObservedFlow, Transport};
-use crate::capture::{Audience, Counters, Flow, Judging, OpenFlow, StreamStart};
+use crate::capture::{Audience, Flow, Judging, OpenFlow};
 use crate::protocol::{self, Detection};
 use hashbrown::HashMap;
 use std::sync::Arc;
@@ -38,20 +38,8 @@ pub enum Wanted {
 /// An open flow as it stands.
 #[derive(Clone, Debug)]
 pub struct Glance {
-    /// Who opened it, as far as is known yet.
-    pub initiator: FlowEnd,
-    /// Who was called.
-    pub responder: FlowEnd,
-    /// The protocol above IP.
-    pub transport: Transport,
-    /// From the initiator.
-    pub forward: Counters,
-    /// From the responder.
-    pub backward: Counters,
-    /// Time of the first packet, in nanoseconds since 1970.
-    pub first: u64,
-    /// Time of the last packet.
-    pub last: u64,
+    /// The flow.
+    pub flow: OpenFlow,
     /// The verdict, if there is one yet.
     pub detection: Option<Arc<Detection>>,
 }
@@ -119,9 +107,8 @@ impl Audience for Follower<'_> {
         if self.wanted != Wanted::Glances {
             return;
         }
-        let OpenFlow { initiator, responder, transport, forward, backward, first, last, verdict } = *flow;
-        let detection = verdict.and_then(|number| self.verdicts.get(&number)).cloned();
-        self.open.push(Glance { initiator, responder, transport, forward, backward, first, last, detection });
+        let detection = flow.verdict.and_then(|number| self.verdicts.get(&number)).cloned();
+        self.open.push(Glance { flow: *flow, detection });
     }
 
     fn surveyed(&mut self) {
@@ -134,7 +121,5 @@ impl Audience for Follower<'_> {
 
 /// A flow as it stands, without its first bytes.
 fn head(flow: &Flow) -> Flow {
-    let StreamStart { late, cut, holes, responder_first, unread, .. } = flow.start;
-    let start = StreamStart { late, cut, holes, responder_first, unread, ..StreamStart::default() };
-    Flow { start, via: flow.via.clone(), seen: flow.seen.clone(), ..*flow }
+    Flow { start: flow.start.flags(), via: flow.via.clone(), seen: flow.seen.clone(), ..*flow }
 }

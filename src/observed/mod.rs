@@ -20,7 +20,7 @@ pub use packed::Brief;
 pub use stretch::{Stretch, WhyInside, leave_open};
 pub use witness::Witness;
 
-pub use crate::capture::{Answer, Counters, Flow, FlowEnd, Leg, Place, Seen, Transport};
+pub use crate::capture::{Answer, Counters, Flow, FlowEnd, Leg, OpenFlow, Place, Seen, Transport};
 use crate::inventory::{Inventory, Unsettled};
 use crate::model::{Protection, WhyUnknown};
 pub use crate::protocol::Detection;

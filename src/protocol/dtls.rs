@@ -38,7 +38,7 @@ fn probe(seen: &Seen<'_>) -> Option<Probe> {
     let (sent, answered) = (protected(&ahead), protected(&back));
     // A nonce that counts stands in front (RFC 6347, section 4.1.2), a tag or a MAC behind.
     let sealed = ahead.iter().chain(&back).filter(|record| record.epoch > 0);
-    let readable = is_readable(sealed.map(|record| middle(record.body, 8, 20)));
+    let readable = || is_readable(sealed.clone().map(|record| middle(record.body, 8, 20)));
     let (protection, why) = verdict(client.as_ref(), server.as_ref(), sent, answered, readable)?;
     let detection = Detection::new("dtls", protection, why);
     let mut detection = tls::describe_hellos(detection, client.as_ref(), server.as_ref(), Carrier::Datagram);
@@ -56,7 +56,7 @@ fn verdict(
     server: Option<&Hello>,
     sent: usize,
     answered: usize,
-    readable: bool,
+    readable: impl Fn() -> bool,
 ) -> Option<(Protection, &'static str)> {
     let encrypted = Protection::Encrypted(Encryption::Dtls);
     match (client, server) {
@@ -64,7 +64,7 @@ fn verdict(
             Some((Protection::Plaintext(Proof::NullCipher), "the agreed cipher does not encrypt"))
         }
         (_, Some(_)) => Some((encrypted, "handshake seen")),
-        _ if readable => {
+        _ if readable() => {
             let why = "records whose content can be read: their cipher does not encrypt";
             Some((Protection::Plaintext(Proof::NullCipher), why))
         }

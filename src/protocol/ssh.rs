@@ -44,10 +44,10 @@ fn other_answer() -> Detection {
 /// 4253, sections 6.3 and 7.1).
 fn agrees_on_none(client: &[u8], server: &[u8]) -> bool {
     let (Some(asked), Some(offered)) = (ciphers(client), ciphers(server)) else { return false };
-    let names = |list: &'_ [u8]| -> Vec<Vec<u8>> { list.split(|b| *b == b',').map(<[u8]>::to_vec).collect() };
+    let is_comma = |byte: &u8| *byte == b',';
     asked.iter().zip(offered).any(|(asked, offered)| {
-        let offered = names(offered);
-        names(asked).into_iter().find(|name| offered.contains(name)).is_some_and(|name| name == b"none")
+        let is_offered = |name: &&[u8]| offered.split(is_comma).any(|other| other == *name);
+        asked.split(is_comma).find(is_offered) == Some(b"none".as_slice())
     })
 }
 

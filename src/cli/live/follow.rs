@@ -243,7 +243,7 @@ impl<'a> Follow<'a> {
         let look = Look { order: typed.order, only: typed.only.clone(), size: terminal.size(), colour };
         let head = format!("{}, {} over", self.state(counters), self.finished);
         let name = |glance: &Glance| {
-            [glance.initiator.ip, glance.responder.ip]
+            [glance.flow.initiator.ip, glance.flow.responder.ip]
                 .map(|ip| report::party_name(&self.analysis, &self.directory.party(ip), ip))
         };
         terminal.show(&screen(&head, &self.open.1, &look, name));

@@ -55,13 +55,13 @@ pub fn screen(head: &str, open: &[Glance], look: &Look, name: impl Fn(&Glance) -
         }
     }
     let total = |glance: &Glance| match look.order {
-        Order::Bytes => glance.forward.bytes + glance.backward.bytes,
-        Order::Packets => glance.forward.packets + glance.backward.packets,
-        Order::Newest => glance.first,
+        Order::Bytes => glance.flow.forward.bytes + glance.flow.backward.bytes,
+        Order::Packets => glance.flow.forward.packets + glance.flow.backward.packets,
+        Order::Newest => glance.flow.first,
     };
     // Equal ones keep their places from screen to screen.
     shown.sort_by_key(|(glance, _)| {
-        (Reverse(total(glance)), glance.first, glance.initiator, glance.responder)
+        (Reverse(total(glance)), glance.flow.first, glance.flow.initiator, glance.flow.responder)
     });
     let (lines, columns) = look.size;
     let room = lines.saturating_sub(3);
@@ -92,8 +92,8 @@ pub fn screen(head: &str, open: &[Glance], look: &Look, name: impl Fn(&Glance) -
             service(glance),
             clip(protocol, 12)
         );
-        let bytes = glance.forward.bytes + glance.backward.bytes;
-        let packets = glance.forward.packets + glance.backward.packets;
+        let bytes = glance.flow.forward.bytes + glance.flow.backward.bytes;
+        let packets = glance.flow.forward.packets + glance.flow.backward.packets;
         let middle = format!("{protection:<10}");
         let after = format!(" {:>9} {:>8}", amount(bytes), amount(packets));
         let whole = format!("{before}{middle}{after}");
@@ -115,8 +115,8 @@ fn push(out: &mut String, line: &str, columns: usize) {
 /// `5432/tcp`.
 fn service(glance: &Glance) -> String {
     use crate::observed::Transport;
-    let port = glance.responder.port;
-    match glance.transport {
+    let port = glance.flow.responder.port;
+    match glance.flow.transport {
         Transport::Tcp => format!("{port}/tcp"),
         Transport::Udp => format!("{port}/udp"),
         Transport::Sctp => format!("{port}/sctp"),
@@ -166,7 +166,7 @@ fn amount(number: u64) -> String {
 mod tests {
     use super::*;
     use crate::model::{Encryption, Proof};
-    use crate::observed::{Counters, FlowEnd, Transport};
+    use crate::observed::{Counters, FlowEnd, OpenFlow, Transport};
     use crate::protocol::Detection;
     use std::sync::Arc;
 
@@ -175,7 +175,7 @@ mod tests {
         let detection = protection.map(|protection| {
             Arc::new(Detection { protocol: "tls", protection, why: "".into(), facts: vec![], names: vec![] })
         });
-        Glance {
+        let flow = OpenFlow {
             initiator: end(1, 40_000),
             responder: end(2, port),
             transport: Transport::Tcp,
@@ -183,8 +183,9 @@ mod tests {
             backward: Counters::default(),
             first,
             last: first,
-            detection,
-        }
+            verdict: None,
+        };
+        Glance { flow, detection }
     }
 
     fn flows() -> Vec<Glance> {

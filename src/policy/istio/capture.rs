@@ -95,19 +95,14 @@ pub fn read(documents: &[Document], config: &MeshConfig) -> Capture {
     let each = |key: &str, default: &Option<String>| {
         said(documents, &format!("traffic.sidecar.istio.io/{key}"), default.as_ref())
     };
-    for (pods, _) in said(documents, INTERCEPTION, defaults.interception.as_ref())
-        .into_iter()
-        .filter(|(_, value)| value == "NONE")
-    {
+    let intercepted = said(documents, INTERCEPTION, defaults.interception.as_ref());
+    let uncaptured = intercepted.into_iter().filter(|(_, value)| value == "NONE");
+    // `istio-iptables` lets what comes in or goes out by these interfaces past, in front of all else.
+    let is_excluded = |value: &str| value.split(',').any(|name| name.trim() == POD_INTERFACE);
+    let excluded = said(documents, INTERFACES, None).into_iter().filter(|(_, value)| is_excluded(value));
+    for (pods, _) in uncaptured.chain(excluded) {
         capture.inbound.push((pods.clone(), PortSet::all()));
         capture.outbound.push(Bypass { pods, what: Past::All, why: ANNOTATED });
-    }
-    // `istio-iptables` lets what comes in or goes out by these interfaces past, in front of all else.
-    for (pods, value) in said(documents, INTERFACES, None) {
-        if value.split(',').any(|name| name.trim() == POD_INTERFACE) {
-            capture.inbound.push((pods.clone(), PortSet::all()));
-            capture.outbound.push(Bypass { pods, what: Past::All, why: ANNOTATED });
-        }
     }
     if users_of(documents).contains(PROXY_USER) {
         let pods = has(&format!("{}{PROXY_USER}", fact::USER));
