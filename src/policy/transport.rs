@@ -403,10 +403,14 @@ pub fn meet(sends: Sends, accepts: Accepts) -> Meeting {
             };
             (protection, Admission::Admitted, dialect.wire_port())
         }
-        Sends::Always(Dialect::EnvoyMtls) if accepts.terminates == Some(Dialect::EnvoyOptional) => {
+        Sends::Always(Dialect::EnvoyMtls | Dialect::IstioMtls)
+            if accepts.terminates == Some(Dialect::EnvoyOptional) =>
+        {
             (MtlsPermissive, Admission::Admitted, None)
         }
-        Sends::Always(Dialect::EnvoyMtls) if accepts.terminates == Some(Dialect::EnvoyTls) => {
+        Sends::Always(Dialect::EnvoyMtls | Dialect::IstioMtls)
+            if accepts.terminates == Some(Dialect::EnvoyTls) =>
+        {
             (Tls, Admission::Refused, None)
         }
         // What an Envoy sends is TLS as any other: it goes on to an application that may well end it.

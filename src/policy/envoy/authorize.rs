@@ -55,6 +55,21 @@ impl Authorization {
         for part in parts(ground) {
             self.add_part(ground, &part);
         }
+        self.add_sources(ground);
+    }
+
+    /// Where chains name the sources that they are for, connections from elsewhere are closed.
+    fn add_sources(&mut self, ground: &Ground<'_, '_>) {
+        let all = ground.served.plain.iter().chain(&ground.served.tls);
+        let taken = all.fold(AddressSet::none(), |taken, (_, from)| taken.union(from));
+        let rest = AddressSet::all().difference(&taken);
+        if taken.is_empty() || rest.is_empty() {
+            return;
+        }
+        let origin = ground.view.at(&ground.listener.path, ground.listener.node);
+        let who = Peers::Among(vec![Peer::Addresses(rest)]);
+        let closed = Rule::new(Action::Deny, who, traffic(&ground.served.ports), origin.clone());
+        self.deny.push(policy(ground, vec![closed], origin));
     }
 
     fn add_part(&mut self, ground: &Ground<'_, '_>, part: &Part) {

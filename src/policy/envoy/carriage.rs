@@ -31,8 +31,10 @@ pub fn served(listener: &Listener<'_>) -> Vec<Served> {
         let own = listener.ports.intervals().iter().flat_map(|(first, last)| *first..=*last);
         return own.map(|port| of(single(port), port)).collect();
     }
-    let told: Vec<u16> = listener.ports_of_chains().into_iter().collect();
-    let rest = told.iter().fold(PortSet::all(), |rest, port| rest.difference(&single(*port)));
+    let brought = PortSet::all().difference(&listener.elsewhere);
+    let told = listener.ports_told_apart().into_iter();
+    let told: Vec<u16> = told.filter(|port| brought.contains(*port)).collect();
+    let rest = told.iter().fold(brought, |rest, port| rest.difference(&single(*port)));
     let first = rest.intervals().first().map(|(first, _)| *first);
     let others = first.map(|first| of(rest.clone(), first));
     told.into_iter().map(|port| of(single(port), port)).chain(others).collect()
@@ -46,18 +48,26 @@ pub fn acceptance(listener: &Listener<'_>, served: &Served, view: &View<'_>) -> 
         served.plain.iter().map(|(index, _)| *index).filter(|index| plain(*index)).collect();
     let ended: Vec<usize> =
         served.tls.iter().map(|(index, _)| *index).filter(|index| !plain(*index)).collect();
+    // TLS that is known by its first bytes and goes on as it is; where plaintext does too, that says it.
+    let passed: Vec<usize> = match clear.is_empty() {
+        true => served.tls.iter().map(|(index, _)| *index).filter(|index| plain(*index)).collect(),
+        false => Vec::new(),
+    };
     let terminates = ended
         .iter()
         .map(|index| dialect(asks(*index), wants_istio(listener, *index)))
+        .chain(passed.iter().map(|_| Dialect::EnvoyTls))
         .reduce(|one, other| if one == other { one } else { weaker(one, other) });
     let mut words: Vec<String> = Vec::new();
-    for index in clear.iter().chain(&ended) {
+    for index in clear.iter().chain(&ended).chain(&passed) {
         let chain = &listener.chains[*index];
+        let does = match asks(*index) {
+            Downstream::Plain if passed.contains(index) => "passes TLS on as it is",
+            asks => asks.words(),
+        };
         let word = match listener.chains.len() {
-            1 => asks(*index).words().to_owned(),
-            _ => {
-                format!("{} ({})", asks(*index).words(), chain.name().rsplit('.').next().unwrap_or_default())
-            }
+            1 => does.to_owned(),
+            _ => format!("{does} ({})", chain.short_name()),
         };
         if !words.contains(&word) {
             words.push(word);
@@ -84,6 +94,21 @@ pub fn acceptance(listener: &Listener<'_>, served: &Served, view: &View<'_>) -> 
     }
 }
 
+/// Ports that do not come to a listener to which everything is brought, by the annotations of the pod
+/// that its own metadata has.
+pub fn past(listener: &Listener<'_>, view: &View<'_>) -> Option<Acceptance> {
+    let node = proxy::bootstrap(view.document).and_then(|bootstrap| bootstrap.get("node"))?;
+    let annotations = node.path(&["metadata", "ANNOTATIONS"])?;
+    let kept = super::super::istio::kept(|key| Some(annotations.text_of(key)?.to_owned()));
+    (listener.redirected && !kept.is_empty()).then(|| Acceptance {
+        subjects: who::proxies([view.proxy.key.as_str()]),
+        ports: kept,
+        accepts: Accepts::BARE,
+        why: "an annotation keeps the port from the proxy".to_owned(),
+        origin: Some(view.at("node.metadata", annotations)),
+    })
+}
+
 /// Whether a chain is met only with one of the protocols that Istio's clients offer.
 fn wants_istio(listener: &Listener<'_>, index: usize) -> bool {
     let wanted = listener.chains[index].items("application_protocols");
@@ -101,10 +126,14 @@ fn dialect(asks: &Downstream, wants_istio: bool) -> Dialect {
     }
 }
 
-/// Where chains differ, somebody without a certificate gets through.
+/// What chains that differ come to: one that asks for a certificate of whoever comes, with Istio's own
+/// protocols or without, or somebody without a certificate gets through.
 fn weaker(one: Dialect, other: Dialect) -> Dialect {
     match (one, other) {
         (Dialect::EnvoyTls, Dialect::EnvoyTls) => Dialect::EnvoyTls,
+        (Dialect::IstioMtls | Dialect::EnvoyMtls, Dialect::IstioMtls | Dialect::EnvoyMtls) => {
+            Dialect::EnvoyMtls
+        }
         _ => Dialect::EnvoyOptional,
     }
 }

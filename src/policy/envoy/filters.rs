@@ -1,8 +1,8 @@
 //! The filters of a chain in their order: those that decide who gets through, the one that leads on,
 //! and those that nobody here can follow.
 
-use super::listener::Chain;
-use super::rbac::{self, Enforced, Filter, Layer, Place, Tls};
+use super::listener::{Chain, Listener};
+use super::rbac::{self, Addresses, Enforced, Filter, Layer, Place, Tls};
 use super::route::{self, Onward};
 use super::view::View;
 use super::who::Known;
@@ -108,10 +108,11 @@ fn part(filter: Typed<'_>) -> Option<&'static Part<'static>> {
 }
 
 /// Reads the filters of a chain.
-pub fn read<'a>(chain: &Chain<'a>, view: &View<'a>, known: &[Known]) -> Stack<'a> {
+pub fn read<'a>(listener: &Listener<'a>, chain: &Chain<'a>, view: &View<'a>, known: &[Known]) -> Stack<'a> {
     let mut stack = Stack::default();
     let tls = if chain.server.asks == super::tls::Downstream::Plain { Tls::None } else { Tls::Ended };
-    let place = Place { known, tls, layer: Layer::Network };
+    let addresses = if listener.believes_addresses() { Addresses::Told } else { Addresses::Seen };
+    let place = Place { known, tls, layer: Layer::Network, addresses };
     for (index, filter) in chain.node.items_of("filters").iter().enumerate() {
         let path = format!("{}.filters[{index}]", chain.path);
         let Some(config) = configured(filter, &path, view, &mut stack.gaps) else { continue };

@@ -24,8 +24,24 @@ pub struct Listener<'a> {
     pub udp: bool,
     /// Whether connections come here that were on their way to other ports (Istio's port 15006).
     pub redirected: bool,
+    /// Ports that others of the proxy's listeners take, though connections are brought here.
+    pub elsewhere: PortSet,
+    arrival: Arrival,
     /// Its filter chains; the default one is the last, where there is one.
     pub chains: Vec<Chain<'a>>,
+}
+
+/// How connections come to a listener, by what it says of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Arrival {
+    /// By its own socket.
+    Socket,
+    /// By its own socket, for what leaves by this proxy (`traffic_direction: OUTBOUND`).
+    SocketOut,
+    /// It has no socket: another listener hands them on by their destination.
+    Handed,
+    /// From this proxy's own side.
+    Inside,
 }
 
 /// A filter chain.
@@ -58,26 +74,59 @@ pub struct Arriving<'a> {
 type Score<'s, 'a> = dyn Fn(&Chain<'a>) -> Option<u32> + 's;
 
 impl<'a> Listener<'a> {
-    /// Reads a listener; `None` where it has no address that this proxy listens on.
-    pub fn read(path: &str, node: &'a Node, view: &View<'a>) -> Listener<'a> {
+    /// Reads the listeners of a proxy, and which of them get what comes from elsewhere.
+    pub fn all(view: &View<'a>) -> Vec<Listener<'a>> {
+        let mut all: Vec<Listener<'_>> =
+            view.listeners.iter().map(|(path, node)| Listener::read(path, node, view)).collect();
+        let captured = all.iter().any(|listener| listener.redirected);
+        let hands_on = all.iter().any(|listener| listener.redirected && hands_on(listener.node));
+        for listener in &mut all {
+            let reached = match listener.arrival {
+                Arrival::Socket => true,
+                // Gateways of Istio listen so too. Beside a capture nothing but the capture is reached.
+                Arrival::SocketOut => !captured,
+                Arrival::Handed => hands_on,
+                Arrival::Inside => false,
+            };
+            if !reached {
+                listener.ports = PortSet::none();
+            }
+        }
+        let own = all.iter().filter(|listener| !listener.redirected && !listener.udp);
+        let own = own.fold(PortSet::none(), |all, listener| all.union(&listener.ports));
+        for listener in all.iter_mut().filter(|listener| listener.redirected) {
+            listener.elsewhere = own.clone();
+        }
+        all
+    }
+
+    fn read(path: &str, node: &'a Node, view: &View<'a>) -> Listener<'a> {
         let more = node.items_of("additional_addresses").iter().filter_map(|more| more.get("address"));
         let addresses: Vec<&Node> = node.get("address").into_iter().chain(more).collect();
+        let restores = hands_on(node) || listener_filter(node, ORIGINAL_DESTINATION).is_some();
         let outbound = node.text_of("traffic_direction") == Some("OUTBOUND");
-        let redirected = ["use_original_dst", "hidden_envoy_deprecated_use_original_dst"]
-            .iter()
-            .any(|field| super::wire::truth(node, field));
-        let reachable = |text: &str| !is_loopback(text) && !outbound && proxy::is_bound(node);
+        let arrival = match (proxy::is_bound(node), outbound) {
+            (true, false) => Arrival::Socket,
+            (true, true) if restores => Arrival::Inside,
+            (true, true) => Arrival::SocketOut,
+            (false, false) => Arrival::Handed,
+            (false, true) => Arrival::Inside,
+        };
         let sockets = addresses.iter().filter_map(|address| proxy::socket(address));
-        let own = sockets.filter(|(text, _)| reachable(text)).map(|(_, port)| PortSet::range(port, port));
+        let own = sockets.filter(|(text, port)| !is_loopback(text) && *port > 0);
+        let own = own.map(|(_, port)| PortSet::range(port, port));
         let own = own.fold(PortSet::none(), |all, port| all.union(&port));
         let udp = addresses.first().and_then(|address| address.path(&["socket_address", "protocol"]));
+        let udp = udp.and_then(Node::text) == Some("UDP");
         let mut listener = Listener {
             path: path.to_owned(),
             node,
             name: name(node, &addresses),
+            redirected: restores && arrival == Arrival::Socket && !own.is_empty() && !udp,
             ports: own,
-            udp: udp.and_then(Node::text) == Some("UDP"),
-            redirected: redirected && !outbound,
+            udp,
+            elsewhere: PortSet::none(),
+            arrival,
             chains: Vec::new(),
         };
         for (index, chain) in node.items_of("filter_chains").iter().enumerate() {
@@ -96,24 +145,61 @@ impl<'a> Listener<'a> {
     /// Whether the transport protocol, the server name and the application protocol of connections to
     /// a port are found out: by a TLS inspector, which nothing adds (tried with Envoy 1.40).
     pub fn is_inspected(&self, port: u16) -> bool {
-        self.node.items_of("listener_filters").iter().any(|filter| {
-            let is_it = super::wire::typed(filter).kind.ends_with("TlsInspector")
-                || filter.text_of("name").is_some_and(|name| name.ends_with("tls_inspector"));
-            is_it && !filter.get("filter_disabled").is_some_and(|off| is_off(off, port))
-        })
+        self.looks(TLS_INSPECTOR, port)
     }
 
-    /// Chains that ask for what only a TLS inspector finds out.
-    pub fn asks_inspector(&self) -> impl Iterator<Item = &Chain<'a>> {
-        self.chains.iter().filter(|chain| {
+    /// Whether connections to a port that bring requests in the clear are known by it.
+    fn tells_requests(&self, port: u16) -> bool {
+        self.looks(HTTP_INSPECTOR, port)
+    }
+
+    fn looks(&self, filter: FilterName, port: u16) -> bool {
+        let on = |filter: &Node| !filter.get("filter_disabled").is_some_and(|off| is_off(off, port));
+        listener_filter(self.node, filter).is_some_and(on)
+    }
+
+    /// Whether the address that a client comes from is told by whoever connects (PROXY protocol).
+    pub fn believes_addresses(&self) -> bool {
+        listener_filter(self.node, PROXY_PROTOCOL).is_some()
+    }
+
+    /// Filters that look at connections first and of which nothing is known.
+    pub fn unknown_filters(&self) -> impl Iterator<Item = &'a str> {
+        let filters = self.node.items_of("listener_filters").iter();
+        let name = |filter: &'a Node| {
+            let kind = super::wire::typed(filter).kind;
+            let own = filter.text_of("name").unwrap_or(kind);
+            let known =
+                LISTENER_FILTERS.iter().any(|(type_, name)| kind.ends_with(type_) || own.ends_with(name));
+            (!known).then_some(own)
+        };
+        filters.filter_map(name)
+    }
+
+    /// Whether it listens on a port that is given by name.
+    pub fn has_named_port(&self) -> bool {
+        let more = self.node.items_of("additional_addresses").iter().filter_map(|more| more.get("address"));
+        let mut all = self.node.get("address").into_iter().chain(more);
+        all.any(|address| address.path(&["socket_address", "named_port"]).is_some_and(|node| !node.is_null()))
+    }
+
+    /// Chains that ask on a port for what only an inspector finds out, and none does.
+    pub fn never_met(&self, port: u16) -> impl Iterator<Item = &Chain<'a>> {
+        let (tls, requests) = (self.is_inspected(port), self.tells_requests(port));
+        self.chains.iter().filter(move |chain| {
             let transport = chain.criteria("transport_protocol").and_then(Node::text) == Some("tls");
-            transport || ["server_names", "application_protocols"].iter().any(|field| chain.has_items(field))
+            let of_tls = transport || chain.has_items("server_names");
+            !tls && (of_tls || (chain.has_items("application_protocols") && !requests))
         })
     }
 
-    /// The ports by which chains tell connections apart.
-    pub fn ports_of_chains(&self) -> BTreeSet<u16> {
-        self.chains.iter().filter_map(Chain::destination_port).collect()
+    /// The ports by which chains tell connections apart, and those that inspectors are told to leave.
+    pub fn ports_told_apart(&self) -> BTreeSet<u16> {
+        let mut ports: BTreeSet<u16> = self.chains.iter().filter_map(Chain::destination_port).collect();
+        for off in self.node.items_of("listener_filters").iter().filter_map(|f| f.get("filter_disabled")) {
+            ports_of(off, &mut ports);
+        }
+        ports
     }
 
     /// All chains that connections to a port can meet, with where they come from: in the clear, or
@@ -126,7 +212,14 @@ impl<'a> Listener<'a> {
         let is_tls = transport == "tls" && self.is_inspected(destination);
         let none: BTreeSet<Option<&str>> = [None].into();
         let names = if is_tls { texts("server_names") } else { none.clone() };
-        let protocols = if is_tls { texts("application_protocols") } else { none };
+        let protocols = match is_tls {
+            true => texts("application_protocols"),
+            false if transport == "raw_buffer" && self.tells_requests(destination) => {
+                let of_requests = |name: &Option<&str>| name.is_none_or(|name| OF_REQUESTS.contains(&name));
+                texts("application_protocols").into_iter().filter(of_requests).collect()
+            }
+            false => none,
+        };
         let transport = if is_tls { "tls" } else { "raw_buffer" };
         let mut all: Vec<(usize, AddressSet)> = Vec::new();
         for name in &names {
@@ -171,7 +264,8 @@ impl<'a> Listener<'a> {
             let best = left.iter().filter_map(|index| score(&self.chains[*index])).max();
             left.retain(|index| best.is_some() && score(&self.chains[*index]) == best);
         }
-        let mut met = by_source(&left, |index| self.chains[index].sources());
+        let told = self.believes_addresses();
+        let mut met = by_source(&left, |index| self.chains[index].sources(told));
         if let Some(default) = self.chains.iter().position(|chain| chain.default) {
             let taken = met.iter().fold(AddressSet::none(), |all, (_, from)| all.union(from));
             met.push((default, AddressSet::all().difference(&taken)));
@@ -179,6 +273,42 @@ impl<'a> Listener<'a> {
         met.retain(|(_, from)| !from.is_empty());
         met
     }
+}
+
+/// A filter that looks at connections before a chain is chosen: the end of its type, and of the name
+/// that it has by custom.
+type FilterName = (&'static str, &'static str);
+
+const TLS_INSPECTOR: FilterName = ("TlsInspector", "tls_inspector");
+const HTTP_INSPECTOR: FilterName = ("HttpInspector", "http_inspector");
+const ORIGINAL_DESTINATION: FilterName = ("OriginalDst", "original_dst");
+const PROXY_PROTOCOL: FilterName = ("ProxyProtocol", "proxy_protocol");
+/// All that are known; those behind the first four change nothing of who gets through.
+const LISTENER_FILTERS: &[FilterName] = &[
+    TLS_INSPECTOR,
+    HTTP_INSPECTOR,
+    ORIGINAL_DESTINATION,
+    PROXY_PROTOCOL,
+    ("OriginalSrc", "original_src"),
+    ("LocalRateLimit", "local_ratelimit"),
+    ("ConnectAuthority", "connect_authority"),
+    ("DnsFilterConfig", "dns_filter"),
+];
+/// What the HTTP inspector calls requests in the clear (`http_inspector.cc`).
+const OF_REQUESTS: &[&str] = &["http/1.0", "http/1.1", "h2c"];
+
+fn listener_filter(listener: &Node, (kind, name): FilterName) -> Option<&Node> {
+    listener.items_of("listener_filters").iter().find(|filter| {
+        super::wire::typed(filter).kind.ends_with(kind)
+            || filter.text_of("name").is_some_and(|own| own.ends_with(name))
+    })
+}
+
+/// Whether a listener hands connections on to the one that listens where they were on their way to.
+fn hands_on(listener: &Node) -> bool {
+    ["use_original_dst", "hidden_envoy_deprecated_use_original_dst"]
+        .iter()
+        .any(|field| super::wire::truth(listener, field))
 }
 
 /// `ListenerFilterChainMatchPredicate`, as far as it is about ports; what is not leaves the filter on.
@@ -195,6 +325,26 @@ fn is_off(predicate: &Node, port: u16) -> bool {
             (number("start")..number("end")).contains(&i64::from(port))
         }
         _ => false,
+    }
+}
+
+/// More ports than this in one range are looked at by its ends.
+const MOST_PORTS: i64 = 64;
+
+/// The ports that a predicate names.
+fn ports_of(predicate: &Node, found: &mut BTreeSet<u16>) {
+    for (field, value) in predicate.fields() {
+        match &**field {
+            "or_match" | "and_match" => value.items_of("rules").iter().for_each(|one| ports_of(one, found)),
+            "not_match" => ports_of(value, found),
+            "destination_port_range" => {
+                let number = |field: &str| value.get(field).and_then(Node::int).unwrap_or(0);
+                let (start, end) = (number("start"), number("end"));
+                let last = (end - 1).min(start.saturating_add(MOST_PORTS));
+                found.extend((start..=last).chain([end - 1, end]).filter_map(|n| u16::try_from(n).ok()));
+            }
+            _ => {}
+        }
     }
 }
 
@@ -263,10 +413,13 @@ impl<'a> Chain<'a> {
         wanted.iter().filter_map(Node::text).filter_map(fits).max()
     }
 
-    /// The prefixes of sources that it is for; `None` for all.
-    fn sources(&self) -> Option<Vec<crate::model::AddressRange>> {
-        let fields = ["direct_source_prefix_ranges", "source_prefix_ranges"];
-        let field = fields.into_iter().find(|field| self.has_items(field))?;
+    /// The prefixes of sources that it is for; `None` for all, and where whoever connects tells its own.
+    fn sources(&self, told: bool) -> Option<Vec<crate::model::AddressRange>> {
+        let fields: &[&str] = match told {
+            true => &["direct_source_prefix_ranges"],
+            false => &["direct_source_prefix_ranges", "source_prefix_ranges"],
+        };
+        let field = fields.iter().find(|field| self.has_items(field))?;
         Some(self.items(field).iter().filter_map(block).collect())
     }
 
@@ -276,7 +429,13 @@ impl<'a> Chain<'a> {
         fields.into_iter().filter(|field| self.criteria(field).is_some()).collect()
     }
 
-    /// Its name, where it has one.
+    /// Its name, or where it has none its place in the listener.
+    pub fn short_name(&self) -> &str {
+        let name = self.name();
+        if name == self.path { name.rsplit('.').next().unwrap_or_default() } else { name }
+    }
+
+    /// Its name, or its place in the document.
     pub fn name(&self) -> &str {
         self.node.text_of("name").filter(|name| !name.is_empty()).unwrap_or(&self.path)
     }

@@ -13,7 +13,7 @@ use super::listener::Listener;
 use super::said;
 use super::view::View;
 use super::who::{self, Known};
-use crate::model::{Document, Protocol, TrafficSet};
+use crate::model::{Document, PortSet, Protocol, TrafficSet};
 use std::collections::BTreeSet;
 
 /// One proxy with everything that was read of it.
@@ -39,6 +39,12 @@ pub fn lower(documents: &[Document]) -> Lowered {
     let known = known(&views);
     let read: Vec<Read<'_>> =
         views.into_iter().map(|view| read(view, &directory, &known, &mut lowered.gaps)).collect();
+    // Annotations of Istio's pods say what does not come to their proxies, or leave by them.
+    let captured = read.iter().filter(|one| one.listeners.iter().any(|listener| listener.redirected));
+    let captured = captured.filter(|one| carriage::is_of_istio(&one.view));
+    if let Some(pods) = who::any_proxy(captured.map(|one| one.view.proxy.key.as_str())) {
+        lowered.transport = super::super::istio::past_proxies(documents, &pods);
+    }
     let mut authorization = Authorization::default();
     let mut reachable = Vec::new();
     for one in &read {
@@ -64,11 +70,13 @@ fn read<'a>(
     known: &[Known],
     gaps: &mut Vec<crate::model::Gap>,
 ) -> Read<'a> {
-    let listeners: Vec<Listener<'_>> =
-        view.listeners.iter().map(|(path, node)| Listener::read(path, node, &view)).collect();
+    let listeners = Listener::all(&view);
     let stacks: Vec<Vec<Stack<'_>>> = listeners
         .iter()
-        .map(|listener| listener.chains.iter().map(|chain| filters::read(chain, &view, known)).collect())
+        .map(|listener| {
+            let chains = listener.chains.iter();
+            chains.map(|chain| filters::read(listener, chain, &view, known)).collect()
+        })
         .collect();
     let ways =
         view.clusters.iter().flat_map(|(path, node)| cluster::ways(&view, directory, path, node, gaps));
@@ -99,10 +107,17 @@ fn add(one: &Read<'_>, known: &[Known], lowered: &mut Lowered, authorization: &m
     let Read { view, listeners, stacks, ways } = one;
     lowered.transport.members.push(carriage::membership(view));
     lowered.transport.accepts.extend(carriage::administration(view));
-    for (listener, stacks) in listeners.iter().zip(stacks).filter(|(listener, _)| !listener.udp) {
+    // What a listener has of its own does not come to the one that takes the rest.
+    let (last, first): (Vec<_>, Vec<_>) = listeners
+        .iter()
+        .zip(stacks)
+        .filter(|(listener, _)| !listener.udp)
+        .partition(|(listener, _)| listener.redirected);
+    for (listener, stacks) in first.into_iter().chain(last) {
         if listener.ports.is_empty() {
             continue;
         }
+        lowered.transport.accepts.extend(carriage::past(listener, view));
         for served in carriage::served(listener) {
             lowered.transport.accepts.push(carriage::acceptance(listener, &served, view));
             authorization.add(&Ground { view, listener, stacks, served: &served, known });
@@ -130,7 +145,9 @@ fn listened(one: &Read<'_>) -> Policy {
     let mut traffic = TrafficSet::none();
     for listener in listeners {
         let protocol = if listener.udp { Protocol::Udp } else { Protocol::Tcp };
-        traffic = traffic.union(&TrafficSet::of(protocol, listener.ports.clone()));
+        // What is brought to a listener comes to every port.
+        let ports = if listener.redirected { PortSet::all() } else { listener.ports.clone() };
+        traffic = traffic.union(&TrafficSet::of(protocol, ports));
     }
     if let Some(admin) = carriage::administration(view) {
         traffic = traffic.union(&TrafficSet::of(Protocol::Tcp, admin.ports));

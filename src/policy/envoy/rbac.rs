@@ -67,6 +67,17 @@ pub struct Place<'a> {
     pub tls: Tls,
     /// Whether there are requests.
     pub layer: Layer,
+    /// Who says where connections come from.
+    pub addresses: Addresses,
+}
+
+/// Who says where connections come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Addresses {
+    /// The network.
+    Seen,
+    /// Whoever connects, by a PROXY header.
+    Told,
 }
 
 /// Whether connections come with TLS that ends here.
@@ -256,7 +267,13 @@ fn principal(node: &Node, place: Place<'_>) -> Who {
         "or_ids" => all("ids").fold(Who::nobody(), Who::or),
         "not_id" => principal(value, place).negated(),
         "authenticated" => authenticated(value, place),
-        "source_ip" | "direct_remote_ip" => addresses(value),
+        "direct_remote_ip" => addresses(value),
+        "source_ip" | "remote_ip" if place.addresses == Addresses::Told => {
+            let words = value.text_of("address_prefix").unwrap_or_default();
+            let what = format!("the client's address, which a PROXY header may tell, is in {words}");
+            Who::narrowed(Condition::Other(what))
+        }
+        "source_ip" => addresses(value),
         // Of a connection it is the same; a request may carry another one in a header.
         "remote_ip" if place.layer == Layer::Network => addresses(value),
         "remote_ip" => {

@@ -47,14 +47,35 @@ fn dynamic(one: &Read<'_>, gaps: &mut Vec<Gap>) {
 fn sockets(one: &Read<'_>, gaps: &mut Vec<Gap>) {
     let view = &one.view;
     let mut proves = false;
+    for listener in one.listeners.iter().filter(|listener| listener.has_named_port()) {
+        let what = format!(
+            "listener {} listens on a port that is given by name, which nothing here resolves: it is not shown",
+            listener.name
+        );
+        say(what, view.at(&listener.path, listener.node), Bend::MayAllowMore, gaps);
+    }
     for listener in one.listeners.iter().filter(|listener| !listener.ports.is_empty()) {
         if listener.udp {
             let what = format!("listener {} is for UDP: what it carries is not judged", listener.name);
             say(what, view.at(&listener.path, listener.node), Bend::MayMissTraffic, gaps);
         }
+        if has(listener.node, "filter_chain_matcher") {
+            let what = format!(
+                "which filter chain connections to listener {} meet is decided by a filter_chain_matcher, which \
+                 is not read: each chain is taken to be met",
+                listener.name
+            );
+            say(what, view.at(&listener.path, listener.node), Bend::MayAllowLess, gaps);
+        }
+        for name in listener.unknown_filters() {
+            let what = format!(
+                "the listener filter {name:?} is not known: it may refuse connections, or change what is known \
+                 of them"
+            );
+            say(what, view.at(&listener.path, listener.node), Bend::MayAllowMore, gaps);
+        }
         let any = listener.ports.intervals().first().map_or(0, |(first, _)| *first);
-        for chain in listener.asks_inspector().filter(|_| !listener.redirected && !listener.is_inspected(any))
-        {
+        for chain in listener.never_met(any).filter(|_| !listener.redirected) {
             let what = format!(
                 "filter chain {} asks for what a TLS inspector finds out, and none is listed: Envoy 1.40 never \
                  meets it, old versions add one",

@@ -112,16 +112,17 @@ pub fn endpoints(selector: &Selector) -> Vec<Selection> {
 
 /// The endpoints of proxies.
 pub fn proxies<'a>(keys: impl IntoIterator<Item = &'a str>) -> Vec<Selection> {
+    any_proxy(keys).map_or_else(Vec::new, |selector| endpoints(&selector))
+}
+
+/// Whoever has one of these proxies; `None` where there is none.
+pub fn any_proxy<'a>(keys: impl IntoIterator<Item = &'a str>) -> Option<Selector> {
     let one =
         |key: &str| Selector { requirements: vec![Requirement::Exists(format!("{}{key}", fact::PROXY))] };
     let mut choices: Vec<Selector> = keys.into_iter().map(one).collect();
-    match (choices.len(), choices.pop()) {
-        (_, None) => Vec::new(),
-        (1, Some(only)) => endpoints(&only),
-        (_, Some(last)) => {
-            choices.push(last);
-            endpoints(&Selector::any_of(choices))
-        }
+    match choices.len() {
+        0 | 1 => choices.pop(),
+        _ => Some(Selector::any_of(choices)),
     }
 }
 

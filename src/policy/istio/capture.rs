@@ -14,6 +14,8 @@ const TLS_MODE: &str = "security.istio.io/tlsMode";
 const TUNNEL: &str = "networking.istio.io/tunnel";
 const INTERCEPTION: &str = "sidecar.istio.io/interceptionMode";
 const INTERFACES: &str = "traffic.sidecar.istio.io/excludeInterfaces";
+const INCLUDED_INBOUND: &str = "traffic.sidecar.istio.io/includeInboundPorts";
+const EXCLUDED_INBOUND: &str = "traffic.sidecar.istio.io/excludeInboundPorts";
 /// The interface by which a pod is in the pod network.
 const POD_INTERFACE: &str = "eth0";
 const TEMPLATES: &str = "inject.istio.io/templates";
@@ -56,6 +58,7 @@ enum Past {
 }
 
 const ANNOTATED: &str = "an annotation lets it past the proxy of the client";
+const KEPT: &str = "an annotation keeps the port from the proxy";
 const AS_PROXY: &str =
     "the client runs as user 1337, whose traffic is taken for the proxy's own and let past it";
 /// The user that the proxy runs as (`istio-iptables`, IST0144).
@@ -95,6 +98,7 @@ pub fn read(documents: &[Document], config: &MeshConfig) -> Capture {
     let each = |key: &str, default: &Option<String>| {
         said(documents, &format!("traffic.sidecar.istio.io/{key}"), default.as_ref())
     };
+    let inbound = |key: &str, default: &Option<String>| said(documents, key, default.as_ref());
     let intercepted = said(documents, INTERCEPTION, defaults.interception.as_ref());
     let uncaptured = intercepted.into_iter().filter(|(_, value)| value == "NONE");
     // `istio-iptables` lets what comes in or goes out by these interfaces past, in front of all else.
@@ -108,11 +112,11 @@ pub fn read(documents: &[Document], config: &MeshConfig) -> Capture {
         let pods = has(&format!("{}{PROXY_USER}", fact::USER));
         capture.outbound.push(Bypass { pods, what: Past::All, why: AS_PROXY });
     }
-    let included = each("includeInboundPorts", &defaults.included_inbound);
+    let included = inbound(INCLUDED_INBOUND, &defaults.included_inbound);
     for (pods, value) in included.into_iter().filter(|(_, value)| value.trim() != "*") {
         capture.inbound.push((pods, ports(&value).complement()));
     }
-    for (pods, value) in each("excludeInboundPorts", &defaults.excluded_inbound) {
+    for (pods, value) in inbound(EXCLUDED_INBOUND, &defaults.excluded_inbound) {
         capture.inbound.push((pods, ports(&value)));
     }
     let mtls = Dialect::IstioMtls;
@@ -163,6 +167,15 @@ pub fn read(documents: &[Document], config: &MeshConfig) -> Capture {
     }
     capture.kinds.push(Kind::new(Selector::everything(), Some(mtls), mtls));
     capture
+}
+
+/// The inbound ports that annotations of one pod keep from its proxy.
+pub fn kept(annotation: impl Fn(&str) -> Option<String>) -> PortSet {
+    let excluded = annotation(EXCLUDED_INBOUND).map_or_else(PortSet::none, |value| ports(&value));
+    match annotation(INCLUDED_INBOUND).filter(|value| value.trim() != "*") {
+        Some(value) => excluded.union(&ports(&value).complement()),
+        None => excluded,
+    }
 }
 
 /// `80, 443,9000-9010`; `*` is every port, and what is no port is left out.
@@ -254,7 +267,7 @@ impl Capture {
                     subjects: place.of(&all([own.clone(), annotated.clone()])),
                     ports,
                     accepts: Accepts { advertises: told, ..Accepts::BARE },
-                    why: "an annotation keeps the port from the proxy".to_owned(),
+                    why: KEPT.to_owned(),
                     origin: None,
                 });
             }
@@ -269,11 +282,23 @@ impl Capture {
         list
     }
 
+    /// What comes to pods past their proxy.
+    pub fn unseen(&self, sidecars: &Selector) -> Vec<Acceptance> {
+        let one = |(annotated, ports): &(Selector, PortSet)| Acceptance {
+            subjects: vec![pods(Namespaces::any(), all([sidecars.clone(), annotated.clone()]))],
+            ports: ports.clone(),
+            accepts: Accepts::BARE,
+            why: KEPT.to_owned(),
+            origin: None,
+        };
+        self.inbound.iter().filter(|(_, ports)| !ports.is_empty()).map(one).collect()
+    }
+
     /// What leaves pods past their proxy.
-    pub fn bypasses(&self, members: &Members) -> Vec<Sending> {
+    pub fn bypasses(&self, sidecars: &Selector) -> Vec<Sending> {
         let mut list = Vec::new();
         for Bypass { pods: own, what, why } in &self.outbound {
-            let subjects = vec![pods(Namespaces::any(), all([members.sidecar.clone(), own.clone()]))];
+            let subjects = vec![pods(Namespaces::any(), all([sidecars.clone(), own.clone()]))];
             let mut add = |to| {
                 let (subjects, why, ports) = (subjects.clone(), (*why).to_owned(), PortSet::all());
                 list.push(Sending { subjects, to, ports, sends: Sends::AsIs, why, origin: None });

@@ -44,7 +44,7 @@ impl Clients<'_> {
     /// All sendings, in the order in which they are asked, and what could not be known.
     pub fn sendings(&self, documents: &[Document]) -> (Vec<Sending>, Vec<Gap>) {
         let mut gaps = Vec::new();
-        let mut list = self.capture.bypasses(self.members);
+        let mut list = self.capture.bypasses(&self.members.sidecar);
         list.extend(self.waypoints.sendings(self.members));
         let hosts = called::read(documents, self.config);
         for host in &hosts {

@@ -26,6 +26,7 @@ mod waypoint;
 use super::kubernetes::refusal;
 use super::{Dataplane, Engine, Kind, Lowered, Transport};
 use crate::model::{Bend, Document, Gap, Node, Origin, Problem, Requirement, Selector, Value};
+pub use capture::kept;
 use membership::{Known, Members};
 use mesh_config::MeshConfig;
 pub use mesh_config::{Settings as MeshSettings, settings as mesh_settings};
@@ -96,6 +97,14 @@ impl Engine for Istio {
         gaps.dedup();
         Lowered { tiers, transport, gaps, problems }
     }
+}
+
+/// What comes to these sidecars, and leaves them, past them: annotations of their pods say so, whatever
+/// the configuration of the proxy itself is.
+pub fn past_proxies(documents: &[Document], sidecars: &Selector) -> Transport {
+    let capture = capture::read(documents, &mesh_config::read(documents));
+    let (accepts, sends) = (capture.unseen(sidecars), capture.bypasses(sidecars));
+    Transport { accepts, sends, ..Transport::default() }
 }
 
 /// Whether a document is one of the mesh, of this kind.
