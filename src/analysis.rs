@@ -150,6 +150,7 @@ fn joined(
     let graph = AllowedGraph::build_again(&inventory, rules.tiers, rules.transport, dataplane, kept);
     let exposures = exposure::find(&inventory, &graph, entries, again);
     let mut gaps = rules.gaps;
+    gaps.extend(inventory::without_template(documents, &inventory));
     problems.iter_mut().for_each(|problem| find_column(problem, documents));
     for head in documents.iter().filter_map(SnapshotHead::of) {
         match head {

@@ -37,6 +37,16 @@ pub(super) struct Reference<'a> {
     pub line: u32,
 }
 
+/// Aliases may name each other.
+const MOST_ALIASES: u8 = 4;
+
+/// The name and the namespace of a service, by the name that it has in the DNS of a cluster.
+fn of_cluster(name: &str) -> Option<(&str, &str)> {
+    let mut parts = name.trim_end_matches('.').split('.');
+    let (service, namespace) = (parts.next()?, parts.next()?);
+    (parts.next() == Some("svc")).then_some((service, namespace))
+}
+
 impl<'a> Context<'a> {
     pub fn new(
         documents: &'a [Document],
@@ -82,8 +92,12 @@ impl<'a> Context<'a> {
     }
 
     /// Keeps an entry point, or the reason why it leads nowhere. An alias of an outside name leads
-    /// to no workload, which is no mistake.
+    /// to no workload, which is no mistake; one of a name of the cluster leads to that service.
     pub fn lead(&mut self, draft: Draft, to: &Reference<'_>) {
+        self.lead_on(draft, to, MOST_ALIASES);
+    }
+
+    fn lead_on(&mut self, draft: Draft, to: &Reference<'_>, aliases: u8) {
         let Draft { kind, name, hosts, paths, controller, tls, mut chain } = draft;
         let own = chain.last().cloned();
         let here = |rule: &str| own.as_ref().map(|origin| origin.at(rule, to.line));
@@ -93,7 +107,14 @@ impl<'a> Context<'a> {
             return self.dead_end(&name, WhyDead::MissingService, what, place);
         };
         if service.kind == ServiceKind::ExternalName {
-            return;
+            let meant = service.external_name.as_deref().and_then(of_cluster).filter(|_| aliases > 0);
+            let Some((name_there, namespace)) = meant else { return };
+            chain.push(service.origin.clone());
+            let draft = Draft { kind, name, hosts, paths, controller, tls, chain };
+            let port = self.port_of_alias(service, &to.port, (namespace, name_there));
+            let line = service.origin.line;
+            let to = Reference { namespace, service: name_there, port, protocol: to.protocol, line };
+            return self.lead_on(draft, &to, aliases - 1);
         }
         let mut port = to.port.clone();
         if !self.has_port(service, to) {
@@ -115,6 +136,20 @@ impl<'a> Context<'a> {
         chain.push(service.origin.clone());
         let backend = Backend::Service { service: index, port, protocol: to.protocol };
         self.push(EntryPoint { kind, name, hosts, paths, controller, tls, backend, chain });
+    }
+
+    /// The port that a connection by way of an alias asks for: a number, since names of DNS have no
+    /// ports. Without a virtual address in between it is that of the container.
+    fn port_of_alias(&self, alias: &Service, asked: &PortChoice, there: (&str, &str)) -> PortChoice {
+        let number = match asked {
+            PortChoice::Name(name) => alias.ports.iter().find(|p| p.name == *name).map(|p| p.port),
+            PortChoice::Number(number) | PortChoice::Target(TargetPort::Number(number)) => Some(*number),
+            PortChoice::All | PortChoice::Target(TargetPort::Named(_)) => None,
+        };
+        let Some(number) = number else { return PortChoice::All };
+        let headless =
+            self.service(there.0, there.1).is_some_and(|(_, service)| service.kind == ServiceKind::Headless);
+        if headless { PortChoice::Target(TargetPort::Number(number)) } else { PortChoice::Number(number) }
     }
 
     fn service(&self, namespace: &str, name: &str) -> Option<(usize, &'a Service)> {

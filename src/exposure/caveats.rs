@@ -1,19 +1,37 @@
-//! What a closed exposure rests on that the input does not prove; said as gaps, once for each object.
+//! What a closed exposure rests on that the input does not prove, and what is open on a node without
+//! being declared; said as gaps, once for each object.
 
 use super::{Access, EntryKind, Exposure};
 use crate::graph::AllowedGraph;
-use crate::inventory::{Inventory, TrafficPolicy};
+use crate::inventory::{Inventory, Network, TrafficPolicy, Variant};
 use crate::model::{Bend, Gap};
 use std::collections::BTreeSet;
 
 /// The assumptions behind what is called closed.
 pub(super) fn of(inventory: &Inventory, graph: &AllowedGraph, all: &[Exposure]) -> Vec<Gap> {
-    if !graph.dataplane.local_node_exempt {
-        return Vec::new();
+    let mut gaps = undeclared(inventory);
+    if graph.dataplane.local_node_exempt {
+        let closed = all.iter().filter(|exposure| matches!(exposure.access, Access::Closed(_)));
+        gaps.extend(closed.filter_map(|exposure| gap(inventory, exposure)));
     }
-    let closed = all.iter().filter(|exposure| matches!(exposure.access, Access::Closed(_)));
-    let gaps: BTreeSet<Gap> = closed.filter_map(|exposure| gap(inventory, exposure)).collect();
     gaps.into_iter().collect()
+}
+
+/// Pods on the network of their node whose ports nobody declares: whatever they listen on is open.
+fn undeclared(inventory: &Inventory) -> BTreeSet<Gap> {
+    let hidden = |variant: &Variant| {
+        variant.network == Network::Host && variant.ports.is_empty() && variant.proxies.is_empty()
+    };
+    let workloads = inventory.workloads.iter().filter(|workload| workload.variants.iter().any(hidden));
+    let gap = |workload: &crate::inventory::Workload| {
+        Gap {
+        what: "is on the network of its node and declares no port: whatever it listens on is reached from outside"
+            .to_owned(),
+        origin: workload.origin.clone(),
+        bends: Bend::MayAllowMore,
+    }
+    };
+    workloads.map(gap).collect()
 }
 
 fn gap(inventory: &Inventory, exposure: &Exposure) -> Option<Gap> {

@@ -115,6 +115,7 @@ impl AllowedGraph {
         };
         let mut gaps = gaps::of_addresses(&classes, &rules, &dataplane);
         gaps.extend(gaps::of_labels(&policies, &rules, inventory));
+        gaps.extend(gaps::of_services(&rules, inventory));
         let open = decide(&[]);
         let declared =
             DeclaredPorts::build(inventory, &classes, &mesh, node_encryption(&dataplane).is_some());

@@ -4,9 +4,9 @@
 use super::build::{AllowedGraph, PolicyInfo, RuleInfo};
 use super::classes::{Class, ClassId, Classes};
 use super::edge::Exemption;
-use crate::inventory::{Inventory, NAME_LABEL, Network, Variant, Workload};
+use crate::inventory::{Inventory, NAME_LABEL, Network, Service, Variant, Workload};
 use crate::model::{AddressRange, AddressSet, Bend, Gap, Origin, fact};
-use crate::policy::{Dataplane, Namespaces, Peer, Selection};
+use crate::policy::{Action, Dataplane, Namespaces, Peer, Selection, ServiceChoice, Services};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Labels that controllers add to the pods that they make, with the kinds that they do it for
@@ -80,6 +80,44 @@ pub(super) fn of_labels(policies: &[PolicyInfo], rules: &[RuleInfo], inventory: 
     let gap =
         |(origin, what): (&Origin, String)| Gap { what, origin: origin.clone(), bends: Bend::MayAllowMore };
     asked.into_iter().map(gap).collect()
+}
+
+/// Rules may be about services that the input does not have; whoever is behind them is not known.
+pub(super) fn of_services(rules: &[RuleInfo], inventory: &Inventory) -> Vec<Gap> {
+    let mut gaps = BTreeSet::new();
+    for RuleInfo { rule, .. } in rules {
+        let bends = if rule.action == Action::Deny { Bend::MayAllowLess } else { Bend::MayAllowMore };
+        for peer in rule.peers.named().iter().chain(rule.own.named()) {
+            peer.for_each(&mut |part| {
+                let Peer::Backends(services) = part else { return };
+                if let Some(what) = missing(services, inventory) {
+                    gaps.insert(Gap { what, origin: rule.origin.clone(), bends });
+                }
+            });
+        }
+    }
+    gaps.into_iter().collect()
+}
+
+/// The services that are meant, in words, where the input has none of them.
+fn missing(services: &Services, inventory: &Inventory) -> Option<String> {
+    let lives = |namespace: &String| services.namespace.as_ref().is_none_or(|own| own == namespace);
+    let place = services.namespace.as_ref().map_or_else(String::new, |name| format!(" in {name}"));
+    let own = |test: &dyn Fn(&Service) -> bool| {
+        inventory.services.iter().filter(|service| lives(&service.namespace)).any(test)
+    };
+    match &services.chosen {
+        ServiceChoice::Named(name) => (!own(&|service| service.name == *name))
+            .then(|| format!("no service {name}{place} was read: whom the rule means by it is not known")),
+        ServiceChoice::Labelled(selector) => {
+            (!own(&|service| selector.matches(&service.labels))).then(|| {
+                format!(
+                    "no service with these labels{place} was read: whom the rule means by it is not known"
+                )
+            })
+        }
+        ServiceChoice::Entry(_) => None,
+    }
 }
 
 /// Whose labels the input does not tell, with an example each.

@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 /// Where the pod template stands in each kind that has one.
-const TEMPLATES: &[(&str, &[&str])] = &[
+pub(super) const TEMPLATES: &[(&str, &[&str])] = &[
     ("Deployment", &["spec", "template"]),
     ("ReplicaSet", &["spec", "template"]),
     ("StatefulSet", &["spec", "template"]),
@@ -134,7 +134,7 @@ fn read_document(document: &Document) -> Result<Option<Part>, Problem> {
     Ok(Some(part))
 }
 
-fn is_workload_group(api_version: &str) -> bool {
+pub(super) fn is_workload_group(api_version: &str) -> bool {
     api_version == "v1"
         || ["apps/", "batch/", "extensions/", "apps.openshift.io/", "argoproj.io/"]
             .iter()

@@ -4,6 +4,7 @@ use super::build::refuse;
 use super::workload::ContainerPort;
 use crate::model::{Document, Node, Problem, Protocol};
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 /// `securityContext.runAsUser`, of the pod or of a container, which counts before it.
 pub(super) fn users(spec: &Node) -> BTreeSet<u32> {
@@ -16,6 +17,12 @@ pub(super) fn users(spec: &Node) -> BTreeSet<u32> {
     let all = ["containers", "initContainers"].iter().flat_map(|list| spec.items_of(list));
     let own = all.filter(|container| !container.text_of("name").is_some_and(|name| PROXIES.contains(&name)));
     own.filter_map(|container| user(container).or_else(|| user(spec))).collect()
+}
+
+/// Whether a host port is open on an address of the node that nobody else reaches.
+fn only_the_node(port: &Node) -> bool {
+    let address = port.text_of("hostIP").and_then(|text| text.parse::<IpAddr>().ok());
+    address.is_some_and(|address| address.is_loopback())
 }
 
 /// `ports[]` of a container.
@@ -37,6 +44,6 @@ pub(super) fn port(document: &Document, port: &Node) -> Result<Option<ContainerP
             .get("hostPort")
             .and_then(Node::int)
             .and_then(|n| u16::try_from(n).ok())
-            .filter(|n| *n > 0),
+            .filter(|n| *n > 0 && !only_the_node(port)),
     }))
 }

@@ -16,6 +16,7 @@ mod series;
 mod service;
 mod tenancy;
 mod virtual_machine;
+mod without_template;
 mod workload;
 
 pub use build::read;
@@ -24,6 +25,7 @@ pub use renew::{Renewed, renew};
 pub use series::{Merged, merged};
 pub use service::{Node, Service, ServiceEntry, ServiceKind, ServicePort, TargetPort, TrafficPolicy};
 pub use tenancy::{Held, PodName, Tenancy, Unsettled};
+pub use without_template::without_template;
 pub use workload::{ContainerPort, Network, Variant, Workload};
 
 use crate::model::api_kind::of;

@@ -1,10 +1,10 @@
 //! The least that proxies ask of TLS: versions and ciphers that configuration names.
 //!
 //! Istio: `meshMTLS` and `tlsDefaults` of MeshConfig, `tls` of the servers of a Gateway and of the
-//! listeners of a Sidecar. Consul: `tls` of Mesh.
+//! listeners of a Sidecar. Consul: `tls` of Mesh. Envoy: `tls_params` of the listeners of a proxy.
 
 use super::istio::{MeshSettings, mesh_settings};
-use crate::model::{Document, Node, Origin};
+use crate::model::{Document, Node, Origin, Value, proxy};
 
 /// What one place asks for.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -98,6 +98,12 @@ pub fn read(documents: &[Document]) -> Vec<TlsFloor> {
                 floors.extend(of_items(document, place));
             }
         }
+        if proxy::is_one(document) {
+            for listener in proxy::listeners(document) {
+                let name = listener.text_of("name").unwrap_or("without a name");
+                of_listener(document, listener, name, &mut floors);
+            }
+        }
         if &*document.origin.kind == "Mesh" && document.api_version.starts_with("consul.hashicorp.com/") {
             for direction in ["incoming", "outgoing"] {
                 let path = ["spec", "tls", direction];
@@ -108,6 +114,25 @@ pub fn read(documents: &[Document]) -> Vec<TlsFloor> {
         }
     }
     floors
+}
+
+/// The TLS contexts of a listener, in whichever sockets they are wrapped.
+fn of_listener(document: &Document, node: &Node, name: &str, floors: &mut Vec<TlsFloor>) {
+    match &node.value {
+        Value::List(items) => items.iter().for_each(|item| of_listener(document, item, name, floors)),
+        Value::Map(fields) => {
+            for (field, value) in fields {
+                if &**field == "tls_params" {
+                    let fields = ("tls_minimum_protocol_version", "cipher_suites");
+                    let of = format!("its listener {name}");
+                    floors.extend(floor(document, value, fields, of, "common_tls_context.tls_params"));
+                } else {
+                    of_listener(document, value, name, floors);
+                }
+            }
+        }
+        _ => {}
+    }
 }
 
 fn of_items(document: &Document, place: &Place) -> Vec<TlsFloor> {
