@@ -6,6 +6,7 @@
 
 mod absent;
 mod caveats;
+pub mod change;
 mod judge;
 
 use crate::entry::{Backend, Entries, EntryPoint, PortChoice, Presence};

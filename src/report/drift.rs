@@ -123,7 +123,8 @@ impl Drift<'_> {
             format!("{n} {} {how}", if *n == 1 { one } else { many })
         };
         let said: Vec<String> = parts.iter().filter(|(n, ..)| *n > 0).map(words).collect();
-        match said.is_empty() && diff.pairs.is_empty() && diff.isolation.is_empty() {
+        let same = said.is_empty() && diff.pairs.is_empty() && diff.isolation.is_empty();
+        match same && self.comparison.ways_in().is_empty() && diff.encryption.is_none() {
             true => "No drift: what is live has the effect that was declared".to_owned(),
             false if said.is_empty() => "The effect differs".to_owned(),
             false => said.join(", "),

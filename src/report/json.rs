@@ -114,7 +114,7 @@ pub(super) struct Because<'a> {
 }
 
 #[derive(Serialize)]
-struct ExposureShape<'a> {
+pub(super) struct ExposureShape<'a> {
     entry: String,
     kind: &'static str,
     controller: ControllerShape<'a>,
@@ -312,7 +312,7 @@ pub(super) fn because_shape(origin: &Origin) -> Because<'_> {
     Because { kind, namespace, name, rule, file, line: *line }
 }
 
-fn exposure_shape<'a>(analysis: &Analysis, exposure: &'a Exposure) -> ExposureShape<'a> {
+pub(super) fn exposure_shape<'a>(analysis: &Analysis, exposure: &'a Exposure) -> ExposureShape<'a> {
     let name = |workload: usize| analysis.inventory.workloads[workload].name.to_string();
     ExposureShape {
         entry: exposure.entry.to_string(),

@@ -28,7 +28,7 @@ pub(in crate::report) fn write(comparison: &Comparison<'_>, out: &mut dyn Write)
     }
     writeln!(out, "digraph watertight {{\n  rankdir=LR; fontname=\"Helvetica\"; labelloc=t;")?;
     let note = if fold { " (folded to namespaces)" } else { "" };
-    writeln!(out, "  label=\"{}{note}\";", escape(&super::headline(&comparison.diff)))?;
+    writeln!(out, "  label=\"{}{note}\";", escape(&super::headline(comparison)))?;
     writeln!(
         out,
         "  node [shape=box style=\"rounded,filled\" fillcolor=white fontname=\"Helvetica\" fontsize=11];"

@@ -1,10 +1,15 @@
 //! `diff` for programs: `watertight/diff/v1`.
 
-use super::{Comparison, KINDS, OtherConditions, cause_code, end_names, isolation_severity, parts, word};
+use super::{
+    Comparison, KINDS, OtherConditions, cause_code, end_names, isolation_severity, parts, ways_in, word,
+};
 use crate::check::replay::Replayed;
+use crate::exposure::change::WayChange;
 use crate::graph::diff::{Cause, Isolated, IsolationChange, PairChange, PolicyChange, Presence, Same};
 use crate::model::EndpointName;
-use crate::report::json::{Because, GapShape, Traffic, because_shape, gap_shape, whole_traffic};
+use crate::report::json::{
+    Because, ExposureShape, GapShape, Traffic, because_shape, exposure_shape, gap_shape, whole_traffic,
+};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -18,6 +23,7 @@ struct Shape<'a> {
     isolation: Vec<IsolationShape<'a>>,
     conditions: Vec<ConditionsShape<'a>>,
     node_encryption: Option<[Option<&'static str>; 2]>,
+    ways_in: Vec<WayShape<'a>>,
     policies: Vec<PolicyShape<'a>>,
     workloads: Workloads,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -56,6 +62,16 @@ struct IsolationShape<'a> {
     isolated: bool,
     severity: &'static str,
     causes: Vec<CauseShape<'a>>,
+}
+
+#[derive(Serialize)]
+struct WayShape<'a> {
+    kind: &'static str,
+    severity: &'static str,
+    entry: String,
+    workload: String,
+    old: Vec<ExposureShape<'a>>,
+    new: Vec<ExposureShape<'a>>,
 }
 
 #[derive(Serialize)]
@@ -106,6 +122,10 @@ struct FlowShape<'a> {
 struct Gaps<'a> {
     old: Vec<GapShape<'a>>,
     new: Vec<GapShape<'a>>,
+    /// Those of the new version that the old one does not have.
+    appeared: Vec<GapShape<'a>>,
+    /// Those of the old version that the new one does not have.
+    gone: Vec<GapShape<'a>>,
 }
 
 pub(in crate::report) fn write(comparison: &Comparison<'_>, out: &mut dyn Write) -> io::Result<()> {
@@ -113,6 +133,10 @@ pub(in crate::report) fn write(comparison: &Comparison<'_>, out: &mut dyn Write)
     let mut summary: BTreeMap<&'static str, usize> = KINDS.iter().map(|(_, word, _)| (*word, 0)).collect();
     diff.pairs.iter().for_each(|pair| *summary.entry(word(pair.kind)).or_default() += 1);
     let conditions = comparison.other_conditions();
+    let (ways, gaps) = (comparison.ways_in(), comparison.gap_changes());
+    for (how, word, _) in ways_in::WORDS {
+        summary.insert(word, ways.iter().filter(|change| change.how == *how).count());
+    }
     let shape = Shape {
         conditions: conditions.iter().map(conditions_shape).collect(),
         schema: "watertight/diff/v1",
@@ -120,6 +144,7 @@ pub(in crate::report) fn write(comparison: &Comparison<'_>, out: &mut dyn Write)
         summary,
         changes: diff.pairs.iter().map(|pair| pair_shape(comparison, pair)).collect(),
         isolation: diff.isolation.iter().map(isolation_shape).collect(),
+        ways_in: ways.iter().map(|change| way_shape(comparison, change)).collect(),
         node_encryption: diff.encryption.map(|both| both.map(|state| state.map(|e| e.by.name()))),
         policies: diff.policies.iter().map(|change| policy_shape(comparison, change)).collect(),
         workloads: Workloads { added: names(&diff.appeared), removed: names(&diff.vanished) },
@@ -132,6 +157,8 @@ pub(in crate::report) fn write(comparison: &Comparison<'_>, out: &mut dyn Write)
         gaps: Gaps {
             old: comparison.old.gaps.iter().map(gap_shape).collect(),
             new: comparison.new.gaps.iter().map(gap_shape).collect(),
+            appeared: gaps.new.iter().map(|gap| gap_shape(gap)).collect(),
+            gone: gaps.gone.iter().map(|gap| gap_shape(gap)).collect(),
         },
     };
     serde_json::to_writer(&mut *out, &shape)?;
@@ -148,6 +175,17 @@ fn conditions_shape(other: &OtherConditions) -> ConditionsShape<'_> {
         old: because_shape(old),
         new: because_shape(new),
         only_where: [only_where_old, only_where_new],
+    }
+}
+
+fn way_shape<'a>(comparison: &Comparison<'a>, change: &WayChange<'a>) -> WayShape<'a> {
+    WayShape {
+        kind: ways_in::word(change.how),
+        severity: ways_in::severity(comparison, change).word(),
+        entry: change.entry.to_string(),
+        workload: change.workload.to_string(),
+        old: change.old.iter().map(|one| exposure_shape(comparison.old, one)).collect(),
+        new: change.new.iter().map(|one| exposure_shape(comparison.new, one)).collect(),
     }
 }
 

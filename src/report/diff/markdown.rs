@@ -1,14 +1,15 @@
 //! `diff` for a comment on a pull request.
 
-use super::{Comparison, by_kind, cause_text, end_text, headline, isolation_text, traffic_text};
+use super::{Comparison, by_kind, cause_text, end_text, headline, isolation_text, traffic_text, ways_in};
 use crate::graph::diff::Cause;
-use crate::report::names::origin_text;
+use crate::report::names::{bend_word, origin_text};
 use std::io::{self, Write};
 
 pub(in crate::report) fn write(comparison: &Comparison<'_>, out: &mut dyn Write) -> io::Result<()> {
     let diff = &comparison.diff;
-    writeln!(out, "### watertight: {}", headline(diff))?;
-    if !diff.pairs.is_empty() || !diff.isolation.is_empty() {
+    writeln!(out, "### watertight: {}", headline(comparison))?;
+    let ways = comparison.ways_in();
+    if !diff.pairs.is_empty() || !diff.isolation.is_empty() || !ways.is_empty() {
         writeln!(out, "\n| severity | change | from | to | traffic | why |\n|---|---|---|---|---|---|")?;
     }
     for change in &diff.isolation {
@@ -21,6 +22,13 @@ pub(in crate::report) fn write(comparison: &Comparison<'_>, out: &mut dyn Write)
             let (severity, traffic) = (comparison.severity(pair).word(), cell(&traffic_text(pair)));
             writeln!(out, "| {severity} | {word} | `{from}` | `{to}` | {traffic} | {} |", why(&pair.causes))?;
         }
+    }
+    for change in &ways {
+        let (severity, word) = (ways_in::severity(comparison, change).word(), ways_in::word(change.how));
+        let told = cell(&ways_in::lines(comparison, change).join("; "));
+        let places: Vec<String> = ways_in::places(change).into_iter().map(origin_text).collect();
+        let (workload, places) = (change.workload, cell(&places.join("; ")));
+        writeln!(out, "| {severity} | {word} | outside | `{workload}` | {told} | {places} |")?;
     }
     for other in comparison.other_conditions() {
         let ((_, before), (new, after)) = (&other.old, &other.new);
@@ -57,6 +65,15 @@ pub(in crate::report) fn write(comparison: &Comparison<'_>, out: &mut dyn Write)
             "\n{} observed flows were judged by both versions, {} could not be.",
             replay.judged, replay.unjudged
         )?;
+    }
+    let changed = comparison.gap_changes();
+    for (title, gaps) in [("New gaps", &changed.new), ("Gaps that are gone", &changed.gone)] {
+        if !gaps.is_empty() {
+            writeln!(out, "\n{title}:\n")?;
+        }
+        for gap in gaps {
+            writeln!(out, "- {} ({}): {}", gap.what, bend_word(gap.bends), origin_text(&gap.origin))?;
+        }
     }
     let (old, new) = (comparison.old.gaps.len(), comparison.new.gaps.len());
     match old + new {

@@ -3,10 +3,12 @@
 //! How bad a change is stands in one table here, so that every format and the exit code agree.
 
 mod dot;
+mod gap_changes;
 mod json;
 mod markdown;
 mod sarif;
 mod text;
+mod ways_in;
 
 pub(super) use dot::write as write_dot;
 pub(super) use json::write as write_json;
@@ -206,7 +208,9 @@ impl Comparison<'_> {
         let pairs = self.diff.pairs.iter().map(|pair| self.severity(pair));
         let isolation = self.diff.isolation.iter().map(isolation_severity);
         let breaks = self.replay.iter().flat_map(|replay| &replay.breaks).map(|_| Severity::High);
-        pairs.chain(isolation).chain(breaks).chain(conditions).chain(encryption_severity(&self.diff)).max()
+        let ways = self.ways_in().into_iter().map(|change| ways_in::severity(self, &change));
+        let all = pairs.chain(isolation).chain(breaks).chain(conditions).chain(ways);
+        all.chain(encryption_severity(&self.diff)).max()
     }
 }
 
@@ -218,8 +222,9 @@ fn by_kind(diff: &Diff) -> impl Iterator<Item = (&'static str, Vec<&PairChange>)
     })
 }
 
-/// `2 opens, 1 closes`, or that nothing changes.
-fn headline(diff: &Diff) -> String {
+/// `2 opens, 1 closes`, or that nothing changes, as far as both versions are known.
+fn headline(comparison: &Comparison<'_>) -> String {
+    let diff = &comparison.diff;
     let mut parts: Vec<String> = by_kind(diff).map(|(word, of)| format!("{} {word}", of.len())).collect();
     let count = |now| diff.isolation.iter().filter(|change| change.now == now).count();
     for (now, word) in [(Isolated::No, "loses isolation"), (Isolated::Yes, "gains isolation")] {
@@ -227,10 +232,28 @@ fn headline(diff: &Diff) -> String {
             parts.push(format!("{} {word}", count(now)));
         }
     }
-    match parts.is_empty() {
-        true => "Nothing changes in who may talk to whom".to_owned(),
-        false => parts.join(", "),
+    let ways = comparison.ways_in();
+    for (how, word, _) in ways_in::WORDS {
+        let count = ways.iter().filter(|change| change.how == *how).count();
+        parts.extend((count > 0).then(|| format!("{count} {word}")));
     }
+    let others = [
+        (comparison.other_conditions().len(), "passes under other conditions"),
+        (usize::from(diff.encryption.is_some()), "change of encryption between nodes"),
+    ];
+    parts
+        .extend(others.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")));
+    let gaps = comparison.gap_changes();
+    match (parts.is_empty(), gaps.new.len()) {
+        (true, 0) => "Nothing changes in who may talk to whom".to_owned(),
+        (true, new) => format!("Nothing that is known changes in who may talk to whom, {}", new_gaps(new)),
+        (false, 0) => parts.join(", "),
+        (false, new) => format!("{}, {}", parts.join(", "), new_gaps(new)),
+    }
+}
+
+fn new_gaps(count: usize) -> String {
+    format!("{count} new {}", if count == 1 { "gap" } else { "gaps" })
 }
 
 /// The names of an end.

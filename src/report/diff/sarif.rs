@@ -1,12 +1,12 @@
 //! `diff` as SARIF 2.1.0: a rule for each kind of change, at the file and line of its cause.
 
 use super::{
-    Comparison, KINDS, cause_text, end_text, isolation_severity, isolation_text, traffic_text, word,
+    Comparison, KINDS, cause_text, end_text, isolation_severity, isolation_text, traffic_text, ways_in, word,
 };
 use crate::check::Severity;
 use crate::graph::diff::{Cause, Isolated, What};
 use crate::model::Origin;
-use crate::report::names::fingerprint;
+use crate::report::names::{bend_word, fingerprint};
 use crate::report::sarif::{level, place};
 use serde_json::{Value, json};
 use std::io::{self, Write};
@@ -20,8 +20,12 @@ pub(in crate::report) fn write(comparison: &Comparison<'_>, out: &mut dyn Write)
         ("node-encryption", "Encryption between nodes is no longer the same."),
         ("flow-breaks", "A connection that was observed would be denied."),
     ];
+    let ways = ways_in::WORDS.iter().map(|(_, word, summary)| (*word, *summary));
+    let gaps = [("new-gap", "Something is not known of the new version that was known of the old one.")];
     let rules: Vec<Value> = kinds
         .chain(isolation)
+        .chain(ways)
+        .chain(gaps)
         .map(|(id, text)| json!({"id": format!("diff-{id}"), "shortDescription": {"text": text}}))
         .collect();
     let driver = json!({
@@ -57,6 +61,19 @@ fn results(comparison: &Comparison<'_>) -> Vec<Value> {
     if let (Some(severity), Some(text)) = (super::encryption_severity(diff), super::encryption_text(diff)) {
         all.push(result("node-encryption", severity, "cluster", &text, &[], fallback));
     }
+    for change in comparison.ways_in() {
+        let subject = ways_in::subject(&change);
+        let text = format!("{subject}: {}", ways_in::lines(comparison, &change).join("; "));
+        let severity = ways_in::severity(comparison, &change);
+        let places = ways_in::places(&change);
+        all.push(placed(ways_in::word(change.how), severity, &subject, &format!("{text}."), &places));
+    }
+    for gap in comparison.gap_changes().new {
+        let origin = &gap.origin;
+        let subject = format!("{}/{}/{} {}", origin.namespace, origin.kind, origin.name, gap.what);
+        let text = format!("{} ({}).", gap.what, bend_word(gap.bends));
+        all.push(placed("new-gap", Severity::Low, &subject, &text, &[origin]));
+    }
     for other in comparison.other_conditions() {
         let ((old, before), (new, after)) = (other.old, other.new);
         let subject = format!("{}/{}/{} {}", new.namespace, new.kind, new.name, new.rule);
@@ -89,6 +106,10 @@ fn result(
     if places.is_empty() {
         places.extend(fallback);
     }
+    placed(id, severity, subject, &text, &places)
+}
+
+fn placed(id: &str, severity: Severity, subject: &str, text: &str, places: &[&Origin]) -> Value {
     let location = |origin: &&Origin| {
         json!({
             "physicalLocation": {

@@ -1,15 +1,18 @@
 //! `diff` for people.
 
-use super::{Comparison, by_kind, cause_text, end_text, headline, isolation_text, traffic_text};
+use super::{Comparison, by_kind, cause_text, end_text, headline, isolation_text, traffic_text, ways_in};
 use crate::check::replay::Replayed;
 use crate::graph::diff::{Cause, Presence};
 use crate::model::EndpointName;
-use crate::report::names::{origin_text, place_text};
+use crate::report::names::{bend_word, origin_text, place_text};
 use std::io::{self, Write};
+
+/// More gaps than this are counted.
+const MOST_GAPS: usize = 20;
 
 pub(in crate::report) fn write(comparison: &Comparison<'_>, out: &mut dyn Write) -> io::Result<()> {
     let diff = &comparison.diff;
-    writeln!(out, "{}", headline(diff))?;
+    writeln!(out, "{}", headline(comparison))?;
     if let (Some(severity), Some(text)) = (super::encryption_severity(diff), super::encryption_text(diff)) {
         writeln!(out, "\n{}: {text}", severity.word())?;
     }
@@ -37,6 +40,7 @@ pub(in crate::report) fn write(comparison: &Comparison<'_>, out: &mut dyn Write)
             causes(&pair.causes, out)?;
         }
     }
+    ways_in(comparison, out)?;
     for other in comparison.other_conditions() {
         let ((old, before), (new, after)) = (&other.old, &other.new);
         writeln!(out, "\nmedium: {} passes under other conditions", origin_text(new))?;
@@ -87,7 +91,37 @@ fn flows(comparison: &Comparison<'_>, out: &mut dyn Write) -> io::Result<()> {
     )
 }
 
+fn ways_in(comparison: &Comparison<'_>, out: &mut dyn Write) -> io::Result<()> {
+    let all = comparison.ways_in();
+    if !all.is_empty() {
+        writeln!(out, "\nWAYS IN FROM OUTSIDE ({})", all.len())?;
+    }
+    for change in &all {
+        let (severity, word) = (ways_in::severity(comparison, change).word(), ways_in::word(change.how));
+        writeln!(out, "\n  {severity}: {word}: {}", ways_in::subject(change))?;
+        for line in ways_in::lines(comparison, change) {
+            writeln!(out, "    {line}")?;
+        }
+        for origin in ways_in::places(change) {
+            writeln!(out, "    because: {}", origin_text(origin))?;
+        }
+    }
+    Ok(())
+}
+
 fn gaps(comparison: &Comparison<'_>, out: &mut dyn Write) -> io::Result<()> {
+    let changed = comparison.gap_changes();
+    for (title, gaps) in [("NEW GAPS", &changed.new), ("GAPS THAT ARE GONE", &changed.gone)] {
+        if !gaps.is_empty() {
+            writeln!(out, "\n{title} ({})\n", gaps.len())?;
+        }
+        for gap in gaps.iter().take(MOST_GAPS) {
+            writeln!(out, "  {} [{}]\n    {}", gap.what, bend_word(gap.bends), origin_text(&gap.origin))?;
+        }
+        if gaps.len() > MOST_GAPS {
+            writeln!(out, "  and {} more; `watertight check` lists them", gaps.len() - MOST_GAPS)?;
+        }
+    }
     match (comparison.old.gaps.len(), comparison.new.gaps.len()) {
         (0, 0) => Ok(()),
         (old, new) => writeln!(
