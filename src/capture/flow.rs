@@ -121,7 +121,8 @@ pub struct Place {
 
 /// The numbers with which a TCP connection was opened; address translation leaves them alone.
 ///
-/// UDP has none: there, a number stands for the first datagram of each side and its IP identification.
+/// UDP has none: there, a number stands for the first datagram of each side and its IP identification,
+/// and is odd where there was one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Opening {
     /// Initial sequence number of the initiator (UDP: a fingerprint).
@@ -130,6 +131,14 @@ pub struct Opening {
     pub responder: Option<u32>,
     /// Time stamp option of the SYN (RFC 7323); 0 where there was none.
     pub timestamp: u32,
+}
+
+impl Opening {
+    /// Whether a datagram among the first of both sides had an identification of its own: alike in
+    /// that, too, they are one datagram, and not two with the same words.
+    pub fn identifies(&self) -> bool {
+        (self.initiator | self.responder.unwrap_or(0)) & 1 != 0
+    }
 }
 
 /// One face of a connection that address translation shows twice.

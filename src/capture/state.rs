@@ -437,13 +437,14 @@ impl State {
         self.packets[0].saturating_add(self.packets[1]) >= LONG
     }
 
-    /// The first datagram of a side stands for it: address translation does not change it.
+    /// The first datagram of a side stands for it: address translation does not change it. The
+    /// lowest bit says whether it had an identification, which no other datagram shares so soon.
     fn note_datagram(&mut self, packet: &Arrival<'_>) {
         let side = packet.key.side;
         if self.sequence(side).is_none() && packet.payload.len() >= FINGERPRINTED {
             let sample =
                 fold(sample(packet.payload) ^ u64::from(packet.id), packet.payload.len() as u64 | 1 << 40);
-            self.initial_sequence[side.index()] = sample as u32;
+            self.initial_sequence[side.index()] = sample as u32 & !1 | u32::from(packet.id != 0);
             self.marks.set(Marks::SEQUENCE_KNOWN[side.index()]);
         }
     }

@@ -4,15 +4,18 @@
 //! The evidence for TCP is the initiator's initial sequence number, equal on both legs, and either
 //! the responder's, or the time stamp of the SYN, equal as well, within a second. For UDP it is
 //! the first datagram of both sides, equal to the byte and to the IP identification, within a
-//! tenth of a second, between ends of which the translation left one alone, or the port.
+//! tenth of a second, between ends of which the translation left one alone, or the port. Who asks
+//! two servers the same from one socket, without an identification, looks alike: then the ends
+//! must also be such as a translation leads from one to the other.
 //! A connection that a proxy ends and opens anew is two, and stays two.
 
 use super::flows::{Flows, Spot};
 use super::{Brief, ObservedFlow, Party, Transport};
-use crate::capture::{Flow, Leg};
+use crate::capture::{Answer, Flow, Leg};
 use hashbrown::HashMap;
 use rayon::prelude::*;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 /// How far apart the first packets of two legs may be, in nanoseconds.
 const TCP_WINDOW: u64 = 1_000_000_000;
@@ -31,7 +34,8 @@ pub fn join(mut flows: Flows) -> Flows {
     for members in candidates(&times) {
         let spot = |member: &u32| times[*member as usize].spot;
         let legs: Vec<Brief> = members.iter().map(|member| flows.bare(spot(member))).collect();
-        for group in groups(&legs) {
+        let whole = |member: usize| flows.get(spot(&members[member]));
+        for group in groups(&legs, |one, other| leads_to(&whole(one), &whole(other))) {
             let group: Vec<u32> = group.into_iter().map(|member| members[member]).collect();
             joined.extend(one(group.iter().map(|member| flows.get(spot(member))).collect()));
             left_out.extend(group);
@@ -154,16 +158,22 @@ impl Marks {
     }
 }
 
-/// Which of some flows, in the order of time, are legs of one connection, where there are several.
-fn groups(legs: &[Brief]) -> Vec<Vec<usize>> {
+/// Which of some flows, in the order of time, are legs of one connection, where there are several;
+/// `leads_to` is asked where bytes alone prove nothing.
+fn groups(legs: &[Brief], leads_to: impl Fn(usize, usize) -> bool) -> Vec<Vec<usize>> {
     let mut group: Vec<usize> = (0..legs.len()).collect();
     for (position, later) in legs.iter().enumerate() {
         // What began earlier than that is no leg of this one, nor is anything before it.
         let near = |earlier: &usize| later.first.saturating_sub(legs[*earlier].first) <= TCP_WINDOW;
+        let are_one = |earlier: usize| match alike(&legs[earlier], later) {
+            Alike::No => false,
+            Alike::Proven => true,
+            Alike::InWords => leads_to(earlier, position),
+        };
         let partner = (0..position)
             .rev()
             .take_while(near)
-            .find(|earlier| are_legs(&legs[*earlier], later) && !same_ends(&legs[group[*earlier]], later));
+            .find(|earlier| are_one(*earlier) && !same_ends(&legs[group[*earlier]], later));
         if let Some(earlier) = partner {
             group[position] = group[earlier];
         }
@@ -175,22 +185,49 @@ fn groups(legs: &[Brief]) -> Vec<Vec<usize>> {
     joined.into_values().filter(|members| members.len() > 1).collect()
 }
 
-/// Whether two flows, which were opened with the same number, are one connection.
-fn are_legs(earlier: &Brief, later: &Brief) -> bool {
-    let (Some(one), Some(other)) = (earlier.opening, later.opening) else { return false };
+/// Whether two flows are one connection.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Alike {
+    No,
+    /// The same words were said, and nothing tells the packets from others.
+    InWords,
+    Proven,
+}
+
+/// How alike two flows are that were opened with the same number.
+fn alike(earlier: &Brief, later: &Brief) -> Alike {
+    let (Some(one), Some(other)) = (earlier.opening, later.opening) else { return Alike::No };
     let apart = later.first.saturating_sub(earlier.first);
     if same_ends(earlier, later) {
-        return false;
+        return Alike::No;
     }
-    match (earlier.transport, one.responder, other.responder) {
+    let proven = match (earlier.transport, one.responder, other.responder) {
         (Transport::Tcp, Some(a), Some(b)) => a == b && apart <= TCP_WINDOW,
         (Transport::Tcp, ..) => one.timestamp != 0 && one.timestamp == other.timestamp && apart <= TCP_WINDOW,
         (Transport::Udp, Some(a), Some(b)) => {
             let one_end_alone = earlier.initiator == later.initiator
                 || (earlier.responder == later.responder && earlier.initiator.port == later.initiator.port);
+            if a == b && one_end_alone && apart <= UDP_WINDOW && !one.identifies() {
+                return Alike::InWords;
+            }
             a == b && one_end_alone && apart <= UDP_WINDOW
         }
         _ => false,
+    };
+    if proven { Alike::Proven } else { Alike::No }
+}
+
+/// Whether a translation may lead from the ends of one flow to those of another: from a service to
+/// a pod behind it, from a pod to its node. What is known of nobody proves nothing.
+fn leads_to(one: &ObservedFlow, other: &ObservedFlow) -> bool {
+    let runs = |party: &Party| matches!(party, Party::Endpoint { .. } | Party::Shared(_));
+    let node = |party: &Party| matches!(party, Party::Node(_) | Party::Shared(_));
+    let either = |a: bool, b: bool| a != b;
+    match one.flow.initiator == other.flow.initiator {
+        true => [(&one.responder, &other.responder), (&other.responder, &one.responder)]
+            .iter()
+            .any(|(a, b)| matches!(a, Party::Service(_)) && runs(b)),
+        false => either(node(&one.initiator), node(&other.initiator)),
     }
 }
 
@@ -199,7 +236,8 @@ fn same_ends(one: &Brief, other: &Brief) -> bool {
 }
 
 /// One flow of its legs, which come in the order of time: from who opened the first to who was
-/// called by the last. Packets are those of the leg that was seen best.
+/// called by the last. Packets are those of the leg that saw most of them, in each direction; what
+/// could be read on one leg can be read.
 fn one(legs: Vec<ObservedFlow>) -> Option<ObservedFlow> {
     if legs.len() == 1 {
         return legs.into_iter().next();
@@ -207,30 +245,64 @@ fn one(legs: Vec<ObservedFlow>) -> Option<ObservedFlow> {
     let packets = |seen: &ObservedFlow| seen.flow.forward.packets + seen.flow.backward.packets;
     let faces: Vec<Leg> =
         legs.iter().map(|s| Leg { initiator: s.flow.initiator, responder: s.flow.responder }).collect();
-    // A service or a node stands for somebody else, where another leg names who that is.
-    let stands_in = |party: &Party| matches!(party, Party::Service(_) | Party::Node(_));
-    let opener = legs.iter().find(|seen| !stands_in(&seen.initiator)).unwrap_or(legs.first()?);
-    let called = legs.iter().rev().find(|seen| !stands_in(&seen.responder)).unwrap_or(legs.last()?);
-    let (initiator, responder) = (opener.initiator.clone(), called.responder.clone());
-    let ends = (opener.flow.initiator, called.flow.responder);
-    let (first, last) = (legs.iter().map(|s| s.flow.first).min()?, legs.iter().map(|s| s.flow.last).max()?);
+    let callers: BTreeSet<IpAddr> = faces.iter().map(|leg| leg.initiator.ip).collect();
+    let called: BTreeSet<IpAddr> = faces.iter().map(|leg| leg.responder.ip).collect();
+    // Who is called on one leg and calls on another passes on; what was met at one moment, or by
+    // clocks that differ, has no order of its own.
+    let first = |s: &&ObservedFlow| (stand_in(&s.initiator), called.contains(&s.flow.initiator.ip));
+    let last = |s: &&ObservedFlow| (stand_in(&s.responder), callers.contains(&s.flow.responder.ip));
+    let opener = legs.iter().min_by_key(first)?;
+    let target = legs.iter().rev().min_by_key(last)?;
+    let (initiator, responder) = (opener.initiator.clone(), target.responder.clone());
+    let ends = (opener.flow.initiator, target.flow.responder);
+    let (begin, end) = (legs.iter().map(|s| s.flow.first).min()?, legs.iter().map(|s| s.flow.last).max()?);
     // What was on the wire at one place was on the wire.
     let stretch = legs.iter().map(|seen| seen.stretch).min()?;
     let copies: u64 = legs.iter().map(|seen| seen.flow.seen.copies()).sum();
-    let mut best = legs.into_iter().rev().max_by_key(packets)?;
+    let answer = legs.iter().map(|seen| seen.flow.seen.answer).min_by_key(weight)?;
+    let forward = legs.iter().map(|seen| seen.flow.forward).max_by_key(|counters| counters.packets)?;
+    let backward = legs.iter().map(|seen| seen.flow.backward).max_by_key(|counters| counters.packets)?;
+    let there: Vec<ObservedFlow> = legs.into_iter().rev().filter(|seen| seen.stretch == stretch).collect();
+    let readable = there.iter().find(|seen| seen.in_the_clear()).map(|seen| seen.detection.clone());
+    let mut best = there.into_iter().max_by_key(packets)?;
+    if !best.in_the_clear() {
+        best.detection = readable.unwrap_or(best.detection);
+    }
     (best.flow.initiator, best.flow.responder) = ends;
-    (best.initiator, best.responder, best.stretch) = (initiator, responder, stretch);
-    (best.flow.first, best.flow.last) = (first, last);
+    (best.initiator, best.responder) = (initiator, responder);
+    (best.flow.first, best.flow.last) = (begin, end);
+    (best.flow.forward, best.flow.backward, best.flow.seen.answer) = (forward, backward, answer);
     let more = best.flow.seen.more.get_or_insert_default();
     (more.copies, more.legs) = (copies, faces);
     Some(best)
+}
+
+/// Whether an end stands for somebody else, where another leg names who that is: a service for what
+/// is behind it, and less surely a node, or what runs on its network, for whom it passes on.
+fn stand_in(party: &Party) -> u8 {
+    match party {
+        Party::Endpoint { .. } => 0,
+        Party::Outside | Party::Unknown | Party::Unsettled(_) | Party::Group => 1,
+        Party::Shared(_) | Party::Node(_) => 1,
+        Party::Service(_) => 2,
+    }
+}
+
+/// The surest of several answers comes first.
+fn weight(answer: &Answer) -> u8 {
+    match answer {
+        Answer::Payload => 0,
+        Answer::Refusal => 1,
+        Answer::Silence => 2,
+        Answer::Unknown => 3,
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::capture::{Counters, Flow, FlowEnd, Handshake, Opening, Seen, StreamStart};
-    use crate::model::{Protection, WhyUnknown};
+    use crate::model::{Proof, Protection, WhyUnknown};
     use crate::protocol::Detection;
     use std::sync::Arc;
 
@@ -306,6 +378,66 @@ mod tests {
         assert_eq!(joined(legs), [("192.168.1.5:4000".to_owned(), "10.1.0.7:8080".to_owned(), 3)]);
     }
 
+    /// What one flow of some legs came to.
+    fn only(legs: Vec<ObservedFlow>) -> ObservedFlow {
+        let mut all: Vec<ObservedFlow> = join(legs.into()).iter().collect();
+        assert_eq!(all.len(), 1, "they are one");
+        all.remove(0)
+    }
+
+    fn named(mut seen: ObservedFlow, initiator: Party, responder: Party) -> ObservedFlow {
+        (seen.initiator, seen.responder) = (initiator, responder);
+        seen
+    }
+
+    #[test]
+    fn legs_without_an_order_in_time_are_told_by_who_passes_on() {
+        let opening = opened(77, Some(88), 5);
+        let entry = |first| flow(("203.0.113.5:4000", "192.168.1.10:30080"), Transport::Tcp, opening, first);
+        let inner = |first| flow(("192.168.1.10:4000", "10.1.0.7:8080"), Transport::Tcp, opening, first);
+        let pod = Party::Endpoint { workload: 1, variant: 0 };
+        let host = || Party::Shared(vec![7]);
+        // At one moment, by a clock that is late, and as it was; without names and with them.
+        for (outer, behind) in [(100, 100), (100, 40), (100, 140)] {
+            let wanted = [("203.0.113.5:4000".to_owned(), "10.1.0.7:8080".to_owned(), 2)];
+            assert_eq!(joined(vec![entry(outer), inner(behind)]), wanted);
+            let known = vec![
+                named(entry(outer), Party::Outside, host()),
+                named(inner(behind), host(), pod.clone()),
+            ];
+            let one = only(known);
+            assert_eq!((one.initiator, one.responder), (Party::Outside, pod.clone()));
+        }
+        // A pod that calls itself through a service is not its node.
+        let itself = vec![
+            named(
+                flow(("10.1.0.7:4000", "10.96.0.9:80"), Transport::Tcp, opening, 100),
+                pod.clone(),
+                Party::Service(0),
+            ),
+            named(inner(100), host(), pod.clone()),
+        ];
+        let one = only(itself);
+        assert_eq!((one.initiator, one.responder), (pod.clone(), pod));
+    }
+
+    #[test]
+    fn what_could_be_read_on_one_leg_can_be_read() {
+        let opening = opened(7, Some(8), 0);
+        let mut clear = flow(("10.0.0.1:4000", "10.96.0.9:80"), Transport::Tcp, opening, 0);
+        Arc::make_mut(&mut clear.detection).protection = Protection::Plaintext(Proof::Grammar);
+        clear.flow.backward.packets = 9;
+        clear.flow.seen.answer = Answer::Payload;
+        let mut blurred = flow(("10.0.0.1:4000", "10.1.0.7:80"), Transport::Tcp, opening, 10);
+        blurred.flow.forward.packets = 40;
+        blurred.flow.backward.packets = 0;
+        blurred.flow.seen.answer = Answer::Silence;
+        let one = only(vec![clear, blurred]);
+        assert!(one.in_the_clear());
+        assert_eq!((one.flow.forward.packets, one.flow.backward.packets), (40, 9));
+        assert_eq!(one.flow.seen.answer, Answer::Payload);
+    }
+
     #[test]
     fn one_equal_number_is_not_evidence_enough() {
         let two = |one, other, apart| {
@@ -330,5 +462,28 @@ mod tests {
         let another = || flow(("10.0.0.2:6666", "10.1.0.3:53"), Transport::Udp, query, 20);
         assert_eq!(joined(vec![service(), pod()]).len(), 1);
         assert_eq!(joined(vec![pod(), another()]).len(), 2);
+    }
+
+    #[test]
+    fn one_question_to_two_servers_is_two_flows() {
+        // Even numbers: no datagram had an identification.
+        let query = opened(2, Some(4), 0);
+        let to = |server, party| {
+            let asked = flow(("10.0.0.1:5353", server), Transport::Udp, query, 0);
+            named(asked, Party::Endpoint { workload: 0, variant: 0 }, party)
+        };
+        let pod = || to("10.1.0.3:53", Party::Endpoint { workload: 1, variant: 0 });
+        let service = || to("10.96.0.10:53", Party::Service(0));
+        assert_eq!(joined(vec![to("1.1.1.1:53", Party::Outside), to("8.8.8.8:53", Party::Outside)]).len(), 2);
+        assert_eq!(joined(vec![service(), to("8.8.8.8:53", Party::Outside)]).len(), 2);
+        assert_eq!(joined(vec![pod(), to("10.1.0.4:53", Party::Shared(vec![3]))]).len(), 2);
+        assert_eq!(joined(vec![service(), pod()]).len(), 1);
+        let by = |client, party| {
+            named(flow((client, "10.1.0.3:53"), Transport::Udp, query, 0), party, Party::Unknown)
+        };
+        let pod = || by("10.0.0.1:123", Party::Endpoint { workload: 0, variant: 0 });
+        let node = |ip| by(ip, Party::Shared(vec![1]));
+        assert_eq!(joined(vec![pod(), node("192.168.1.1:123")]).len(), 1);
+        assert_eq!(joined(vec![node("192.168.1.1:123"), node("192.168.1.2:123")]).len(), 2);
     }
 }
