@@ -344,6 +344,9 @@ pub struct Followed {
 /// Names the ends of flows and joins those that are legs of one connection.
 pub fn attributed(mut flows: Vec<ObservedFlow>, directory: &Directory<'_>) -> Vec<ObservedFlow> {
     for seen in &mut flows {
+        if directory.is_turned(&seen.flow) {
+            seen.flow = seen.flow.clone().turned();
+        }
         (seen.initiator, seen.responder) = observed::attribute(directory, &seen.flow);
     }
     observed::join_few(flows)

@@ -148,6 +148,8 @@ pub struct Leg {
     pub initiator: FlowEnd,
     /// Who was called, on this side of the translation.
     pub responder: FlowEnd,
+    /// Time of the first packet on this side, in nanoseconds since 1970.
+    pub first: u64,
 }
 
 /// Who takes flows.
@@ -256,7 +258,8 @@ pub enum Handshake {
     Seen,
     /// Only the answer to it was seen (SYN-ACK).
     AnswerSeen,
-    /// No handshake: the side with the lower, well-known port is taken for the responder.
+    /// No handshake: the side with the lower, well-known port, or the one that is declared to be
+    /// called, is taken for the responder.
     GuessedByPort,
     /// No handshake and no port to go by: the first packet's sender is taken for the initiator.
     FirstPacket,
@@ -305,6 +308,32 @@ impl StreamStart {
 }
 
 impl Flow {
+    /// Whether it may have been opened by the other side: neither its opening was seen, nor has its
+    /// responder a port that clients never have.
+    pub fn may_be_turned(&self) -> bool {
+        match self.handshake {
+            Handshake::Seen | Handshake::AnswerSeen => false,
+            Handshake::GuessedByPort => self.responder.port >= 1_024,
+            Handshake::FirstPacket => true,
+        }
+    }
+
+    /// The flow with its ends the other way round, for who knows better than the guess.
+    pub fn turned(mut self) -> Flow {
+        std::mem::swap(&mut self.initiator, &mut self.responder);
+        std::mem::swap(&mut self.forward, &mut self.backward);
+        let start = &mut self.start;
+        let spoken = !start.forward.is_empty() || !start.backward.is_empty();
+        start.responder_first = spoken && !start.responder_first;
+        std::mem::swap(&mut start.forward, &mut start.backward);
+        std::mem::swap(&mut start.forward_lengths, &mut start.backward_lengths);
+        let turn =
+            |one: Opening| Some(Opening { initiator: one.responder?, responder: Some(one.initiator), ..one });
+        self.seen.opening = self.seen.opening.and_then(turn);
+        self.handshake = Handshake::GuessedByPort;
+        self
+    }
+
     /// The flow without its first bytes, which go no further than the detectors.
     pub fn without_payload(mut self) -> Flow {
         self.start = self.start.flags();

@@ -3,7 +3,7 @@
 //! Its page, which is run as a test, says why it matters and what to do.
 
 use super::mesh_seen::tunnelled;
-use super::shared::{destinations, paths, policy_name, protocol_of};
+use super::shared::{destinations, paths, policy_name, protocol_of, turned_paths};
 use super::{Evidence, Finding, check};
 use crate::graph::{Action, Direction, RuleInfo};
 use crate::model::{Protocol, TrafficSet};
@@ -24,6 +24,9 @@ fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
     for seen in evidence.observed.flows.iter() {
         let Some(protocol) = protocol_of(&seen) else { continue };
         let inside = tunnelled(evidence, &seen);
+        // Whoever opened it, one of both rules was used.
+        let turned = turned_paths(evidence, &seen);
+        used.extend(turned.into_iter().map(|(from, to, port)| (from, to, protocol, port)));
         for (from, to, port) in paths(evidence, &seen) {
             tunnels.extend(inside.clone().map(|traffic| (from, to, traffic)));
             used.insert((from, to, protocol, port));

@@ -3,7 +3,7 @@
 
 use super::Evidence;
 use super::mesh_ground::is_member;
-use super::shared::{fact, paths};
+use super::shared::{fact, paths, turned_paths};
 use crate::graph::{Acceptance, Admission, ClassId, Dialect, Leg, MeshMode, PeerId};
 use crate::model::{ExpectedProtection, Protection, Protocol, TrafficSet};
 use crate::observed::{ObservedFlow, Stretch, Transport};
@@ -74,18 +74,20 @@ impl<'e, 'a> Promises<'e, 'a> {
     }
 
     /// What is promised for a flow on the wire on which a mesh has a say. A flow that may have been
-    /// one of several counts only where the promise is the same for all of them.
+    /// one of several, or have been opened by the other side, counts only where the promise is the
+    /// same for all of them.
     pub fn promise(&mut self, seen: &ObservedFlow) -> Option<Promise<'a>> {
         if seen.flow.transport != Transport::Tcp || seen.stretch != Stretch::Wire {
             return None;
         }
         let paths = paths(self.evidence, seen);
         let (from, to, port) = paths.first().copied()?;
-        for key in &paths {
+        let all = [paths, turned_paths(self.evidence, seen)].concat();
+        for key in &all {
             self.known.entry(*key).or_insert_with(|| outlook(self.evidence, *key));
         }
         let outlook = &self.known[&(from, to, port)];
-        let one_voice = paths.iter().all(|path| self.known[path].is_like(outlook));
+        let one_voice = all.iter().all(|path| self.known[path].is_like(outlook));
         let has_say = outlook.accepts.is_some() || outlook.client.is_some();
         let counts = has_say && one_voice && self.evidence.graph.class(to).is_some();
         counts.then(|| Promise { from, port, outlook: outlook.clone() })

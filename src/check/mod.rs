@@ -31,6 +31,7 @@ mod mtls_conflict;
 mod mtls_disabled;
 mod namespace_without_default_deny;
 mod network_policy_blocks_mesh;
+mod node_tunnels;
 mod observed_but_denied;
 mod one_sided_allow;
 mod outside_mesh;

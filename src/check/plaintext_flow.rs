@@ -4,6 +4,7 @@
 
 use super::mesh_ground::is_member;
 use super::mesh_seen::infrastructure;
+use super::node_tunnels::{Beside, NodeTunnels};
 use super::shared::{by_subject, is_ours, paths};
 use super::{Evidence, Finding, Severity, check};
 use crate::model::{Proof, Protection};
@@ -15,6 +16,7 @@ check! {
 }
 
 fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
+    let tunnels = NodeTunnels::of(evidence);
     let flows = evidence.observed.flows.iter().filter(|seen| is_ours(seen) && leaks(seen));
     by_subject(evidence, flows, |seen, subject, because| {
         let detection = &seen.detection;
@@ -32,6 +34,14 @@ fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
             finding.message.push_str(&format!(" That is by design: {what}."));
         }
         finding.detail = format!("{} {}", seen.detection.protocol, seen.flow.responder.port);
+        if let Some(beside) = tunnels.beside(evidence, seen) {
+            finding.message.push_str(&format!(" {}.", beside.words()));
+            if matches!(beside, Beside::Encrypted(_)) {
+                finding.severity = Severity::Low;
+                // Flows that nothing encrypted are another finding.
+                finding.detail.push_str(" at a pod");
+            }
+        }
         finding
     })
 }

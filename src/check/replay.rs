@@ -51,8 +51,8 @@ pub fn replay(old: &Version<'_>, new: &Version<'_>, observed: &Observed) -> Repl
     for seen in wire {
         let flow = &seen.flow;
         let [before, after] = [0, 1].map(|version: usize| {
-            let ends = [flow.initiator.ip, flow.responder.ip]
-                .map(|ip| end(&directories, version, [old, new], (ip, flow)));
+            let ends = [Role::Calls, Role::IsCalled]
+                .map(|role| end(&directories, version, [old, new], (role, flow)));
             let version = [old, new][version];
             judge(version, &seen, &ends)
         });
@@ -91,19 +91,34 @@ enum Judged {
     Denied,
 }
 
-/// Who held an address in a version while a flow went on; pods keep their names when their
-/// addresses are only known to the other one.
+/// Which end of a flow.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Calls,
+    IsCalled,
+}
+
+/// Who stood behind an end in a version while a flow went on.
+fn party(directory: &Directory<'_>, role: Role, flow: &Flow) -> Party {
+    match role {
+        Role::Calls => directory.party_during(flow.initiator.ip, flow),
+        Role::IsCalled => directory.party_called(flow),
+    }
+}
+
+/// The same; pods keep their names when their addresses are only known to the other version.
 fn end(
     directories: &[Directory; 2],
     version: usize,
     versions: [&Version<'_>; 2],
-    (ip, flow): (IpAddr, &Flow),
+    (role, flow): (Role, &Flow),
 ) -> (Party, IpAddr) {
-    let own = directories[version].party_during(ip, flow);
+    let ip = if role == Role::Calls { flow.initiator.ip } else { flow.responder.ip };
+    let own = party(&directories[version], role, flow);
     if !matches!(own, Party::Unknown | Party::Outside) {
         return (own, ip);
     }
-    let other = directories[1 - version].party_during(ip, flow);
+    let other = party(&directories[1 - version], role, flow);
     let workloads = &versions[version].inventory.workloads;
     let same = |index: &usize| {
         let name = &versions[1 - version].inventory.workloads[*index].name;
@@ -189,7 +204,7 @@ fn peers(version: &Version<'_>, (party, ip): &(Party, IpAddr)) -> Option<Vec<u32
 fn behind_service(version: &Version<'_>, index: usize, flow: &Flow) -> Vec<(u32, TrafficSet)> {
     let inventory: &Inventory = version.inventory;
     let service = &inventory.services[index];
-    let ports = || service.ports.iter().filter(|port| port.port == flow.responder.port);
+    let ports = || service.called(flow.responder.ip, flow.responder.port);
     backends(inventory, service)
         .flat_map(|(workload, variant)| {
             let pod = &inventory.workloads[workload].variants[variant];
@@ -213,9 +228,9 @@ fn traffic(flow: &Flow, port: u16) -> TrafficSet {
 
 /// Names by the version that knows more, the new one first.
 fn names(directories: &[Directory; 2], versions: [&Version<'_>; 2], flow: &Flow) -> [String; 3] {
-    let name = |ip: IpAddr| {
+    let name = |role: Role, ip: IpAddr| {
         let named = [1, 0].map(|version: usize| {
-            directories[version].party_during(ip, flow).name(versions[version].inventory, ip)
+            party(&directories[version], role, flow).name(versions[version].inventory, ip)
         });
         let known = named.iter().find(|name| **name != ip.to_string());
         known.unwrap_or(&named[0]).clone()
@@ -227,5 +242,5 @@ fn names(directories: &[Directory; 2], versions: [&Version<'_>; 2], flow: &Flow)
         Transport::Icmp => "ICMP".to_owned(),
         Transport::Other(number) => format!("IP{number}"),
     };
-    [name(flow.initiator.ip), name(flow.responder.ip), what]
+    [name(Role::Calls, flow.initiator.ip), name(Role::IsCalled, flow.responder.ip), what]
 }

@@ -5,7 +5,7 @@ use super::{Evidence, Finding};
 use crate::graph::{
     Action, AllowedGraph, ClassId, Direction, Member, Peer, Peers, PolicyInfo, Rule, RuleInfo,
 };
-use crate::inventory::{Inventory, Service};
+use crate::inventory::{Inventory, Service, ServicePort};
 use crate::model::{AddressSet, Origin, Protocol};
 use crate::observed::{NamedBy, ObservedFlow, Party, Stretch, Transport};
 use std::collections::BTreeMap;
@@ -102,29 +102,36 @@ pub(super) fn protocol_of(seen: &ObservedFlow) -> Option<Protocol> {
 
 /// A flow as the graph knows it: source, target and port at the target, several where an address
 /// stands for several; none where an end is not known or both are outside. An address outside is
-/// its atom, and as a target also whoever rules mean by a name that DNS answers gave it.
+/// its atom, and as a target also whoever rules mean by a name that DNS answers gave it. A service
+/// is the workloads behind it, and addresses that its endpoints list and no workload has.
 pub(super) fn paths(evidence: &Evidence<'_>, seen: &ObservedFlow) -> Vec<(u32, u32, u16)> {
     let port = seen.flow.responder.port;
     // What was met inside a pod has the ends of a connection that was judged before it got there.
     if seen.stretch != Stretch::Wire {
         return Vec::new();
     }
-    if seen.initiator == Party::Outside && seen.responder == Party::Outside {
+    if [&seen.initiator, &seen.responder].iter().all(|p| matches!(p, Party::Outside | Party::Unknown)) {
         return Vec::new();
     }
     let sources = peers(evidence, &seen.initiator, seen.flow.initiator.ip);
     let targets: Vec<(u32, u16)> = match &seen.responder {
         Party::Service(index) => {
             let service = &evidence.inventory.services[*index];
-            let ports =
-                || service.ports.iter().filter(|p| p.port == port && Some(p.protocol) == protocol_of(seen));
-            backends(evidence.inventory, service)
+            let called = || service.called(seen.flow.responder.ip, port);
+            let ports = || called().filter(|p| Some(p.protocol) == protocol_of(seen));
+            let mut targets: Vec<(u32, u16)> = backends(evidence.inventory, service)
                 .flat_map(|(workload, variant)| {
                     let pod = &evidence.inventory.workloads[workload].variants[variant];
                     let class = evidence.graph.class_of(workload, variant);
                     ports().flat_map(move |p| p.targets(pod)).map(move |target| (class, target))
                 })
-                .collect()
+                .collect();
+            if targets.is_empty() && service.selector.is_none() {
+                let numbers: Vec<u16> = ports().filter_map(ServicePort::number).collect();
+                let atoms = service.endpoints.iter().map(|ip| evidence.graph.atom_of(*ip));
+                targets.extend(atoms.flat_map(|atom| numbers.iter().map(move |number| (atom, *number))));
+            }
+            targets
         }
         party => {
             let mut targets = peers(evidence, party, seen.flow.responder.ip);
@@ -146,10 +153,23 @@ fn named(evidence: &Evidence<'_>, address: IpAddr) -> Vec<u32> {
 fn peers(evidence: &Evidence<'_>, party: &Party, address: IpAddr) -> Vec<u32> {
     match party {
         Party::Outside => vec![evidence.graph.atom_of(address)],
+        // What the contract has a name for is no pod that somebody forgot to read.
+        Party::Unknown if is_named(evidence, address) => vec![evidence.graph.atom_of(address)],
         Party::Endpoint { workload, variant } => vec![evidence.graph.class_of(*workload, *variant)],
         Party::Shared(all) => all.iter().flat_map(|w| evidence.graph.classes_of(*w)).copied().collect(),
         _ => Vec::new(),
     }
+}
+
+/// Whether the contract names an address, as part of a network or of a segment.
+pub(super) fn is_named(evidence: &Evidence<'_>, address: IpAddr) -> bool {
+    evidence.segments.of_address(address) != evidence.segments.outside()
+}
+
+/// A flow as [`paths`] tells it if its direction, which nothing but the order of packets told, is the
+/// other one; none where it is known better.
+pub(super) fn turned_paths(evidence: &Evidence<'_>, seen: &ObservedFlow) -> Vec<(u32, u32, u16)> {
+    seen.turned().map(|turned| paths(evidence, &turned)).unwrap_or_default()
 }
 
 /// `initiator -> responder`, by name or address.
@@ -165,14 +185,14 @@ pub(super) fn flow_ends(evidence: &Evidence<'_>, seen: &ObservedFlow) -> (String
 }
 
 /// Whether a flow touches something of the cluster, is between two single ends, and left its pod.
+/// Two pods of one workload are two ends.
 pub(super) fn is_ours(seen: &ObservedFlow) -> bool {
     let ours = |party: &Party| {
         let known = matches!(party, Party::Endpoint { .. } | Party::Shared(_) | Party::Service(_));
         known || matches!(party, Party::Node(_) | Party::Unsettled(_))
     };
     let group = [&seen.initiator, &seen.responder].contains(&&Party::Group);
-    // For one reason, two are not known: that makes them not the same.
-    let one = seen.initiator == seen.responder && !matches!(seen.initiator, Party::Unsettled(_));
+    let one = seen.flow.initiator.ip == seen.flow.responder.ip;
     seen.stretch == Stretch::Wire && !group && !one && (ours(&seen.initiator) || ours(&seen.responder))
 }
 

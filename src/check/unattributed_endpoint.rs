@@ -2,6 +2,7 @@
 //!
 //! Its page, which is run as a test, says why it matters and what to do.
 
+use super::shared::is_named;
 use super::{Evidence, Finding, check};
 use crate::inventory::Unsettled;
 use crate::observed::{ObservedFlow, Party, Stretch};
@@ -18,6 +19,7 @@ fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
     for seen in evidence.observed.flows.iter().filter(|seen| !inside(seen)) {
         for (party, end) in [(&seen.initiator, seen.flow.initiator), (&seen.responder, seen.flow.responder)] {
             let why = match party {
+                Party::Unknown if is_named(evidence, end.ip) => continue,
                 Party::Unknown => None,
                 Party::Unsettled(why) => Some(*why),
                 _ => continue,
@@ -32,9 +34,11 @@ fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
         let (message, fix) = match reasons.is_empty() {
             true => (
                 format!(
-                    "{count} flows have this end, and no pod, service or node that was read holds the address."
+                    "{count} flows have this end, and no pod, service or node that was read holds the address; \
+                     no policy is judged by them."
                 ),
-                "Read the objects that hold it: nodes, and pods with their status.",
+                "Read the objects that hold it: nodes, and pods with their status. If it is outside of the \
+                 cluster, give it a name under `networks` of the contract.",
             ),
             false => (
                 format!(

@@ -4,7 +4,7 @@
 
 use super::ground::segments_of_flow;
 use super::mesh_seen::tunnelled;
-use super::shared::{flow_subject, paths, protocol_of};
+use super::shared::{flow_subject, paths, protocol_of, turned_paths};
 use super::{Evidence, Finding, check};
 use crate::contract::SegmentId;
 use crate::graph::{Class, Direction};
@@ -23,6 +23,13 @@ fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
         let Some(protocol) = protocol_of(&seen) else { continue };
         // Of a tunnel, the port that it leads to is not known, and with it what governs it.
         if tunnelled(evidence, &seen).is_some() {
+            continue;
+        }
+        // If it was opened by the other side, that side's receiver is who has to be governed.
+        let governed = |(_, to, _): &(u32, u32, u16)| {
+            evidence.graph.class(*to).is_none() || evidence.graph.row(*to, Direction::Ingress).is_governed()
+        };
+        if turned_paths(evidence, &seen).iter().any(governed) {
             continue;
         }
         for (from, to, port) in paths(evidence, &seen) {

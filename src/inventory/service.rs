@@ -132,6 +132,16 @@ pub(super) fn endpoint_ports(object: &Yaml) -> BTreeSet<EndpointPort> {
 }
 
 impl Service {
+    /// The ports that a call to an address leads to: at its own addresses those of its own number, and
+    /// wherever else it is reached, on nodes, those of the nodes' number.
+    pub fn called(&self, address: IpAddr, port: u16) -> impl Iterator<Item = &ServicePort> {
+        let inside = self.cluster_ips.contains(&address);
+        let own = inside || self.external_ips.contains(&address);
+        let fits =
+            move |one: &&ServicePort| (own && one.port == port) || (!inside && one.node_port == Some(port));
+        self.ports.iter().filter(fits)
+    }
+
     /// Without a selector a port leads where the endpoints' port of its name does, whatever its
     /// `targetPort` says: that is how proxies on nodes join them.
     pub(super) fn lead_to(&mut self, found: &BTreeSet<EndpointPort>) {

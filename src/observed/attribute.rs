@@ -1,6 +1,7 @@
 //! Addresses → parties, by one look-up table made from the inventory.
 
-use super::{Flow, Party, Transport};
+use super::doors::Doors;
+use super::{Flow, FlowEnd, Party, Transport};
 use crate::inventory::{Held, Inventory, Network, PodName, Tenancy};
 use crate::model::Instant;
 use hashbrown::HashMap;
@@ -14,6 +15,7 @@ pub struct Directory<'a> {
     /// Each party once, by its number.
     parties: Arc<[Party]>,
     tenancy: &'a Tenancy,
+    doors: Doors<'a>,
     /// Where pods stand in the inventory.
     pods: HashMap<PodName, (usize, usize)>,
 }
@@ -82,16 +84,51 @@ impl<'a> Directory<'a> {
             }
             numbers.insert(address, number);
         }
-        Directory { numbers, parties: parties.into(), tenancy: &inventory.tenancy, pods }
+        let doors = Doors::of(inventory);
+        Directory { numbers, parties: parties.into(), tenancy: &inventory.tenancy, doors, pods }
     }
 
     /// Who held the address while a flow went on.
     ///
     /// A connection of TCP stays with whom it began: nobody else can go on with it.
     pub fn party_during(&self, address: IpAddr, flow: &Flow) -> Party {
-        match self.holder_during(address, flow) {
+        self.named(self.holder_during(address, flow))
+    }
+
+    /// Who was called by a flow: of an address that leads to several, by the port.
+    pub fn party_called(&self, flow: &Flow) -> Party {
+        self.named(self.holder_called(flow))
+    }
+
+    fn named(&self, holder: Holder) -> Party {
+        match holder {
             Holder::Numbered(number) => self.parties[number as usize].clone(),
             Holder::Told(party) => party,
+        }
+    }
+
+    /// Whether a flow whose opening was not seen goes the other way than was guessed: of its ends
+    /// only the initiator's is one that was declared to be called.
+    pub fn is_turned(&self, flow: &Flow) -> bool {
+        !self.numbers.is_empty() && flow.may_be_turned() && {
+            let listens = |end: FlowEnd| self.doors.listens(end, flow.transport);
+            listens(flow.initiator) && !listens(flow.responder)
+        }
+    }
+
+    /// Who was called, by a number where the directory has one.
+    pub(super) fn holder_called(&self, flow: &Flow) -> Holder {
+        match self.holder_during(flow.responder.ip, flow) {
+            Holder::Numbered(number) => {
+                let behind = |service| self.doors.behind(flow.responder, flow.transport, service);
+                let behind = match &self.parties[number as usize] {
+                    Party::Service(service) => behind(Some(*service)),
+                    Party::Node(_) | Party::Shared(_) => behind(None),
+                    _ => None,
+                };
+                behind.map_or(Holder::Numbered(number), Holder::Told)
+            }
+            told => told,
         }
     }
 
@@ -154,7 +191,7 @@ impl<'a> Directory<'a> {
 
 /// Names both ends of a flow.
 pub fn attribute(directory: &Directory<'_>, flow: &Flow) -> (Party, Party) {
-    (directory.party_during(flow.initiator.ip, flow), directory.party_during(flow.responder.ip, flow))
+    (directory.party_during(flow.initiator.ip, flow), directory.party_called(flow))
 }
 
 fn variants(inventory: &Inventory) -> impl Iterator<Item = (usize, usize, &crate::inventory::Variant)> {

@@ -243,8 +243,8 @@ fn one(legs: Vec<ObservedFlow>) -> Option<ObservedFlow> {
         return legs.into_iter().next();
     }
     let packets = |seen: &ObservedFlow| seen.flow.forward.packets + seen.flow.backward.packets;
-    let faces: Vec<Leg> =
-        legs.iter().map(|s| Leg { initiator: s.flow.initiator, responder: s.flow.responder }).collect();
+    let face = |flow: &Flow| Leg { initiator: flow.initiator, responder: flow.responder, first: flow.first };
+    let faces: Vec<Leg> = legs.iter().map(|seen| face(&seen.flow)).collect();
     let callers: BTreeSet<IpAddr> = faces.iter().map(|leg| leg.initiator.ip).collect();
     let called: BTreeSet<IpAddr> = faces.iter().map(|leg| leg.responder.ip).collect();
     // Who is called on one leg and calls on another passes on; what was met at one moment, or by
@@ -401,10 +401,8 @@ mod tests {
         for (outer, behind) in [(100, 100), (100, 40), (100, 140)] {
             let wanted = [("203.0.113.5:4000".to_owned(), "10.1.0.7:8080".to_owned(), 2)];
             assert_eq!(joined(vec![entry(outer), inner(behind)]), wanted);
-            let known = vec![
-                named(entry(outer), Party::Outside, host()),
-                named(inner(behind), host(), pod.clone()),
-            ];
+            let known =
+                vec![named(entry(outer), Party::Outside, host()), named(inner(behind), host(), pod.clone())];
             let one = only(known);
             assert_eq!((one.initiator, one.responder), (Party::Outside, pod.clone()));
         }

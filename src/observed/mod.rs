@@ -3,6 +3,7 @@
 //! Services are followed to their backends; what cannot be attributed is kept and says so.
 
 mod attribute;
+mod doors;
 mod flows;
 mod legs;
 mod live;
@@ -20,7 +21,9 @@ pub use packed::Brief;
 pub use stretch::{Stretch, WhyInside, leave_open};
 pub use witness::Witness;
 
-pub use crate::capture::{Answer, Counters, Flow, FlowEnd, Leg, OpenFlow, Place, Seen, Transport};
+pub use crate::capture::{
+    Answer, Counters, Flow, FlowEnd, Handshake, Leg, OpenFlow, Opening, Place, Seen, StreamStart, Transport,
+};
 use crate::inventory::{Inventory, Unsettled};
 use crate::model::{Protection, WhyUnknown};
 pub use crate::protocol::Detection;
@@ -60,6 +63,15 @@ impl ObservedFlow {
     /// Whether readable bytes were on the wire.
     pub fn in_the_clear(&self) -> bool {
         self.detection.protection.is_plaintext()
+    }
+
+    /// The flow as it is where its direction, which rests on nothing but who was heard first, is the
+    /// other one; `None` where the direction is known better.
+    pub fn turned(&self) -> Option<ObservedFlow> {
+        let mut turned = (self.flow.handshake == Handshake::FirstPacket).then(|| self.clone())?;
+        turned.flow = turned.flow.turned();
+        (turned.initiator, turned.responder) = (self.responder.clone(), self.initiator.clone());
+        Some(turned)
     }
 
     /// Whether the server turned the connection away, as far as the wire shows it.

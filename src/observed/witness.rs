@@ -120,7 +120,10 @@ impl Audience for Witness<'_> {
     }
 
     fn judge(&mut self, flow: &Flow) -> u32 {
-        self.number(protocol::detect(flow))
+        match self.directory.is_turned(flow) {
+            true => self.number(protocol::detect(&flow.clone().turned())),
+            false => self.number(protocol::detect(flow)),
+        }
     }
 
     fn finished(&mut self, flow: Flow, verdict: Option<u32>) {
@@ -135,8 +138,9 @@ impl Audience for Witness<'_> {
             number = self.inside(number, why);
         }
         // The first bytes were looked at; payload goes no further than this.
-        let ends = [flow.initiator.ip, flow.responder.ip];
-        let ends = ends.map(|address| self.directory.holder_during(address, &flow));
+        let flow = if self.directory.is_turned(&flow) { flow.turned() } else { flow };
+        let ends =
+            [self.directory.holder_during(flow.initiator.ip, &flow), self.directory.holder_called(&flow)];
         self.spots.push(self.part.add(flow, number, ends));
     }
 }

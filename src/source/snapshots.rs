@@ -24,7 +24,24 @@ pub fn read_snapshots(paths: &[PathBuf]) -> (Vec<Snapshot>, Vec<Problem>) {
         problems.push(problem(&named, "no snapshots here", HINT));
     }
     snapshots.sort_by(|a, b| (a.head.taken_at, &a.head.origin).cmp(&(b.head.taken_at, &b.head.origin)));
+    of_one_cluster(&mut snapshots, &mut problems);
     (snapshots, problems)
+}
+
+/// Addresses mean something in one cluster: snapshots of others than the first are left out.
+fn of_one_cluster(snapshots: &mut Vec<Snapshot>, problems: &mut Vec<Problem>) {
+    let mut named = snapshots.iter().map(|snapshot| &snapshot.head.cluster);
+    let Some(first) = named.find(|name| !name.is_empty()).cloned() else { return };
+    let fits = |name: &str| name.is_empty() || name == first;
+    for head in snapshots.iter().map(|snapshot| &snapshot.head).filter(|head| !fits(&head.cluster)) {
+        problems.push(Problem {
+            origin: head.origin.clone(),
+            message: format!("a snapshot of the cluster {}, beside some of {first}", head.cluster),
+            hint: "one series is of one cluster; look at the captures of each cluster on their own"
+                .to_owned(),
+        });
+    }
+    snapshots.retain(|snapshot| fits(&snapshot.head.cluster));
 }
 
 const HINT: &str =
@@ -69,6 +86,24 @@ mod tests {
         assert_eq!(snapshot.head.reads, ["Pod", "Node"]);
         assert_eq!(snapshot.head.gaps().len(), 1);
         assert!(snapshot.head.gaps()[0].what.contains("Node"));
+    }
+
+    #[test]
+    fn snapshots_of_another_cluster_are_left_out_and_said() {
+        let at = |minute: u32, cluster: &str| {
+            let head = format!(
+                "apiVersion: watertight.dev/v1\nkind: Snapshot\ntakenAt: 2026-11-25T16:{minute:02}:00Z\n{cluster}"
+            );
+            read(&head).0.expect("a snapshot")
+        };
+        let mut all =
+            vec![at(1, "cluster: east\n"), at(2, "cluster: west\n"), at(3, ""), at(4, "cluster: east\n")];
+        let mut problems = Vec::new();
+        of_one_cluster(&mut all, &mut problems);
+        let names: Vec<&str> = all.iter().map(|snapshot| snapshot.head.cluster.as_str()).collect();
+        assert_eq!(names, ["east", "", "east"]);
+        assert_eq!(problems.len(), 1);
+        assert!(problems[0].message.contains("west") && problems[0].message.contains("east"));
     }
 
     #[test]

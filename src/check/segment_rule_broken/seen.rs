@@ -2,6 +2,7 @@
 
 use super::super::ground::segments_of_flow;
 use super::super::mesh_seen::tunnelled;
+use super::super::node_tunnels::{Beside, NodeTunnels};
 use super::super::shared::{flow_subject, is_ours, paths, protocol_of, with_counts};
 use super::{Evidence, Finding, SegmentRuleBroken, pair, severity, words};
 use crate::contract::{Protect, Rule, SegmentId};
@@ -12,12 +13,13 @@ use std::collections::BTreeMap;
 /// One finding for each pair, rule and way of breaking it, with a flow as its witness.
 pub(super) fn of(evidence: &Evidence<'_>) -> Vec<Finding> {
     let mut found: BTreeMap<(String, String), (Finding, usize)> = BTreeMap::new();
+    let tunnels = NodeTunnels::of(evidence);
     for seen in evidence.observed.flows.iter().filter(is_ours) {
         let (sources, targets) = segments_of_flow(evidence, &seen);
         let pairs: Vec<(SegmentId, SegmentId)> =
             sources.iter().flat_map(|from| targets.iter().map(move |to| (*from, *to))).collect();
         let Some(first) = pairs.first() else { continue };
-        let breaks = |pair: &(SegmentId, SegmentId)| broken(evidence, &seen, *pair);
+        let breaks = |pair: &(SegmentId, SegmentId)| broken(evidence, &tunnels, &seen, *pair);
         // Where an address may be one of several, all of them must agree.
         if !pairs.iter().all(|pair| !breaks(pair).is_empty()) {
             continue;
@@ -41,6 +43,7 @@ enum How {
 
 fn broken(
     evidence: &Evidence<'_>,
+    tunnels: &NodeTunnels,
     seen: &ObservedFlow,
     (from, to): (SegmentId, SegmentId),
 ) -> Vec<(usize, How)> {
@@ -54,6 +57,10 @@ fn broken(
             if answered {
                 broken.push((number, How::Forbidden));
             }
+            continue;
+        }
+        let by_nodes = || matches!(tunnels.beside(evidence, seen), Some(Beside::Encrypted(_)));
+        if rule.protect == Protect::Encrypted && by_nodes() {
             continue;
         }
         broken.extend(lack(rule, seen).map(|what| (number, How::Unprotected(what))));

@@ -174,6 +174,10 @@ impl<'a> Follow<'a> {
     }
 
     fn keep(&mut self, seen: ObservedFlow) {
+        // Its legs may have been kept before anybody knew that they are legs.
+        for leg in seen.flow.seen.legs() {
+            self.kept.remove(&(leg.initiator, leg.responder, seen.flow.transport, leg.first));
+        }
         let known = self.kept.contains_key(&key(&seen));
         let new_kind = self.reviews() && self.kinds.insert(kind(&seen));
         if !known && !new_kind && self.kept.len() >= MOST_KEPT {
@@ -299,4 +303,59 @@ pub fn losses(counters: &LiveCounters) -> BTreeMap<String, u64> {
     let lost = counts.into_iter().filter(|(_, count)| *count > 0).map(|(what, n)| (what.to_owned(), n));
     let gone = counters.gone().into_iter().map(|name| (format!("interfaces that went away: {name}"), 1));
     lost.chain(gone).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use crate::model::{Protection, WhyUnknown};
+    use crate::observed::{Counters, Detection, Flow, Handshake, Opening, Seen, StreamStart};
+    use crate::policy::{Dataplane, DataplaneKind};
+    use std::sync::Arc;
+
+    /// A leg of one connection.
+    fn leg(ends: [([u8; 4], u16); 2], first: u64) -> ObservedFlow {
+        let [initiator, responder] = ends.map(|(ip, port)| FlowEnd { ip: ip.into(), port });
+        let some = Counters { packets: 2, bytes: 200 };
+        let opening = Some(Opening { initiator: 7, responder: Some(8), timestamp: 0 });
+        let flow = Flow {
+            initiator,
+            responder,
+            transport: Transport::Tcp,
+            handshake: Handshake::Seen,
+            forward: some,
+            backward: some,
+            first,
+            last: first + 5,
+            start: StreamStart::default(),
+            via: Vec::new(),
+            evicted: false,
+            seen: Seen { opening, ..Seen::default() },
+        };
+        let protection = Protection::Unknown(WhyUnknown::NoMatch);
+        let detection =
+            Detection { protocol: "unknown", protection, why: "test".into(), facts: vec![], names: vec![] };
+        (flow, Arc::new(detection)).into()
+    }
+
+    #[test]
+    fn legs_that_were_judged_at_different_times_are_one_flow_in_the_end() {
+        let analysis = analysis::declared(&[], Dataplane::new(DataplaneKind::Kubernetes));
+        let inventory = analysis.inventory.clone();
+        let directory = Directory::new(&inventory);
+        let out = Box::new(std::io::sink());
+        let mut follow = Follow::new(analysis, directory, "test".into(), Manner::CheckAtTheEnd, out, None);
+        let outer = || leg([([203, 0, 113, 5], 4_000), ([192, 168, 1, 10], 30_080)], 100);
+        let inner = || leg([([192, 168, 1, 10], 4_000), ([10, 1, 0, 7], 8_080)], 120);
+        let inbox = |judged, finished| Inbox { judged, finished, ..Inbox::default() };
+        follow.take(inbox(vec![outer()], vec![])).expect("nothing is written");
+        follow.take(inbox(vec![inner()], vec![])).expect("nothing is written");
+        follow.take(inbox(vec![], vec![outer()])).expect("nothing is written");
+        follow.take(inbox(vec![], vec![inner()])).expect("nothing is written");
+        let analysis = follow.end(analysis::Followed::default()).expect("nothing is written");
+        let flows: Vec<ObservedFlow> = analysis.observed.flows.iter().collect();
+        let ends = |seen: &ObservedFlow| (seen.flow.initiator.ip.to_string(), seen.flow.responder.port);
+        assert_eq!(flows.iter().map(ends).collect::<Vec<_>>(), [("203.0.113.5".to_owned(), 8_080)]);
+    }
 }

@@ -1,0 +1,104 @@
+//! What nodes are to encrypt between them, beside the tunnels of theirs that were seen.
+//!
+//! At the interface of a pod everything is as the pod sent it; encryption between nodes comes behind
+//! that. Whether a capture was taken there or on the wire is not told by a flow alone: a tunnel
+//! between the two nodes at the same time is evidence that it is encrypted on its way.
+
+use super::Evidence;
+use crate::graph::{WhyExpected, expected};
+use crate::model::{Encryption, Protection};
+use crate::observed::{Flow, ObservedFlow, Party, Stored};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+/// How far apart a flow and a tunnel may be and still be at one time, in nanoseconds.
+const SLACK: u64 = 1_000_000_000;
+
+/// Two addresses, the lower one first.
+type Pair = (IpAddr, IpAddr);
+
+/// Encrypted tunnels that were seen, by their ends, with the times at which they were.
+pub(super) struct NodeTunnels(BTreeMap<Pair, Vec<(u64, u64)>>);
+
+/// What becomes of a flow between nodes that was met in the clear.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Beside {
+    /// Configuration has it encrypted, and so it was seen between these two nodes, by the name.
+    Encrypted(&'static str),
+    /// Configuration has it encrypted, by the name, and nothing of that was seen.
+    Promised(&'static str),
+}
+
+impl NodeTunnels {
+    /// Collects the tunnels.
+    pub fn of(evidence: &Evidence<'_>) -> NodeTunnels {
+        let mut seen: BTreeMap<Pair, Vec<(u64, u64)>> = BTreeMap::new();
+        let opaque = [Encryption::WireGuard, Encryption::Ipsec].map(Protection::Encrypted);
+        let mut add = |ends: Pair, first: u64, last: u64| seen.entry(ends).or_default().push((first, last));
+        for stored in evidence.observed.flows.stored_with(|d| opaque.contains(&d.protection)) {
+            match stored {
+                Stored::Shared(kept) => {
+                    let flow = kept.flow;
+                    add(pair(flow.initiator.ip, flow.responder.ip), flow.first, flow.last);
+                }
+                Stored::Whole(seen) => {
+                    let Flow { initiator, responder, first, last, .. } = seen.flow;
+                    add(pair(initiator.ip, responder.ip), first, last);
+                }
+            }
+        }
+        NodeTunnels(seen)
+    }
+
+    /// What nodes do to a flow between two pods; `None` where they are not known to encrypt it all.
+    pub fn beside(&self, evidence: &Evidence<'_>, seen: &ObservedFlow) -> Option<Beside> {
+        let (Party::Endpoint { workload: from, .. }, Party::Endpoint { workload: to, .. }) =
+            (&seen.initiator, &seen.responder)
+        else {
+            return None;
+        };
+        let workloads = &evidence.inventory.workloads;
+        let (from, to) = (&workloads[*from], &workloads[*to]);
+        let WhyExpected::BetweenNodes(by) = expected(&evidence.graph.dataplane, Some(from), Some(to)).why
+        else {
+            return None;
+        };
+        let nodes = |party: &Party| -> Vec<IpAddr> {
+            let Party::Endpoint { workload, variant } = party else { return Vec::new() };
+            let names: &BTreeSet<String> = &workloads[*workload].variants[*variant].nodes;
+            let own = evidence.inventory.nodes.iter().filter(|node| names.contains(&node.name));
+            own.flat_map(|node| node.addresses.iter().copied()).collect()
+        };
+        let (here, there) = (nodes(&seen.initiator), nodes(&seen.responder));
+        let mut pairs = here.iter().flat_map(|a| there.iter().map(move |b| pair(*a, *b)));
+        let Flow { first, last, .. } = seen.flow;
+        let at_once = |(begin, end): &(u64, u64)| {
+            begin.saturating_sub(SLACK) <= last && first <= end.saturating_add(SLACK)
+        };
+        let tunnelled = pairs.any(|ends| self.0.get(&ends).is_some_and(|times| times.iter().any(at_once)));
+        // What is in another tunnel has left its pod.
+        Some(match tunnelled && seen.flow.via.is_empty() {
+            true => Beside::Encrypted(by.name()),
+            false => Beside::Promised(by.name()),
+        })
+    }
+}
+
+impl Beside {
+    /// A sentence on it.
+    pub fn words(&self) -> String {
+        match self {
+            Beside::Encrypted(by) => format!(
+                "{by} of the nodes encrypts it on its way between them, and was seen to run: this was met at a pod"
+            ),
+            Beside::Promised(by) => format!(
+                "{by} of the nodes should encrypt it on its way between them, and was not seen around it: either \
+                 this was met at a pod, or it is not encrypted"
+            ),
+        }
+    }
+}
+
+fn pair(one: IpAddr, other: IpAddr) -> Pair {
+    (one.min(other), one.max(other))
+}
