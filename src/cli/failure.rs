@@ -1,6 +1,8 @@
 //! What stops a command: a kind, a message and a hint.
 
+use super::say::say;
 use crate::model::Problem;
+use crate::source;
 use std::io;
 
 /// Why a command could not be done.
@@ -44,7 +46,7 @@ impl From<io::Error> for Failure {
             io::ErrorKind::Unsupported => FailureKind::Usage,
             _ => FailureKind::Io,
         };
-        Failure { kind, message: error.to_string(), hint: String::new() }
+        Failure { kind, message: error.to_string(), hint: source::hint_of(&error).to_owned() }
     }
 }
 
@@ -54,8 +56,8 @@ pub fn print_problem(problem: &Problem) {
 }
 
 fn print(message: &str, hint: &str) {
-    eprintln!("error: {message}");
+    say!("error: {message}");
     if !hint.is_empty() {
-        eprintln!("  hint: {hint}");
+        say!("  hint: {hint}");
     }
 }

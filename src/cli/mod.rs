@@ -5,6 +5,7 @@ mod commands;
 mod ends;
 mod failure;
 mod live;
+mod say;
 mod settings;
 
 pub use failure::{Failure, FailureKind};

@@ -241,3 +241,15 @@ pub fn duration(text: &str) -> Option<Duration> {
     };
     digits.parse::<u64>().ok()?.checked_mul(unit).map(Duration::from_secs)
 }
+
+/// Whether the terminal obeys escape sequences, as all do that say what they are, but dumb ones.
+#[expect(clippy::disallowed_methods, reason = "terminals are described in the environment")]
+pub fn can_draw() -> bool {
+    std::env::var("TERM").is_ok_and(|term| !term.is_empty() && term != "dumb")
+}
+
+/// Whether somebody set `NO_COLOR` (no-color.org): to anything but nothing.
+#[expect(clippy::disallowed_methods, reason = "it is a wish in the environment")]
+pub fn colours_are_unwanted() -> bool {
+    std::env::var("NO_COLOR").is_ok_and(|wish| !wish.is_empty())
+}

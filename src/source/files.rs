@@ -90,7 +90,7 @@ pub fn open_capture(path: &Path) -> Result<Box<dyn Read + Send>, Problem> {
         "-" => unpack(Box::new(io::stdin())),
         _ => open(path).and_then(|file| unpack(Box::new(file))),
     };
-    opened.map_err(|error| problem(&name, &format!("cannot read: {error}"), "is the path right?"))
+    opened.map_err(|error| problem(&name, &format!("cannot read: {error}"), hint_of(&error)))
 }
 
 fn find(path: &Path, wanted: fn(&Path) -> bool, files: &mut Vec<PathBuf>, problems: &mut Vec<Problem>) {
@@ -105,7 +105,8 @@ fn find(path: &Path, wanted: fn(&Path) -> bool, files: &mut Vec<PathBuf>, proble
             }
             Ok(_) => {}
             Err(error) => {
-                problems.push(problem(&path.display().to_string(), &error.to_string(), ""));
+                let hint = error.io_error().map_or("do links lead in a circle?", hint_of);
+                problems.push(problem(&path.display().to_string(), &error.to_string(), hint));
             }
         }
     }
@@ -144,7 +145,7 @@ pub(super) fn read_file(path: &Path) -> Reading {
     }
     .and_then(|reader| reader.take(LARGEST_MANIFEST).read_to_end(&mut bytes));
     if let Err(error) = read {
-        return failed(format!("cannot read: {error}"), "is the path right?");
+        return failed(format!("cannot read: {error}"), hint_of(&error));
     }
     if bytes.len() as u64 == LARGEST_MANIFEST {
         return failed("more than 2 GiB of manifests in one file".to_owned(), "split the file");
@@ -175,7 +176,7 @@ pub(super) fn read_text(path: &Path) -> Result<String, Problem> {
         .and_then(|file| unpack(Box::new(file)))
         .and_then(|reader| reader.take(LARGEST_CONTRACT).read_to_end(&mut bytes));
     match read {
-        Err(error) => Err(failed(format!("cannot read: {error}"), "is the path right?")),
+        Err(error) => Err(failed(format!("cannot read: {error}"), hint_of(&error))),
         Ok(count) if count as u64 == LARGEST_CONTRACT => {
             Err(failed("this is too large for a contract".to_owned(), "is it the right file?"))
         }
@@ -200,6 +201,42 @@ fn unpack(reader: Box<dyn Read + Send>) -> io::Result<Box<dyn Read + Send>> {
         [0x28, 0xb5, 0x2f, 0xfd] => Box::new(zstd::stream::read::Decoder::new(whole)?),
         _ => Box::new(whole),
     })
+}
+
+/// What would help where a file, a folder or a pipe cannot be used.
+pub fn hint_of(error: &io::Error) -> &'static str {
+    /// Too many open files of this process, and of all (Linux, errno-base.h).
+    const TOO_MANY: [i32; 2] = [24, 23];
+    match error.kind() {
+        _ if error.raw_os_error().is_some_and(|number| TOO_MANY.contains(&number)) => {
+            "`ulimit -n` says how many files may be open at once; give fewer at a time"
+        }
+        io::ErrorKind::NotFound => "is the path right?",
+        io::ErrorKind::PermissionDenied => {
+            "whoever runs this may not; a capture gives its privileges up before, and --user says as whom it goes on"
+        }
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+            "make room, or write somewhere else"
+        }
+        io::ErrorKind::ReadOnlyFilesystem => "write somewhere else",
+        io::ErrorKind::IsADirectory => "this is a folder; a file is wanted",
+        io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => "this is a file; a folder is wanted",
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => {
+            "is the file whole, and packed as its first bytes say?"
+        }
+        _ => "is the path right, and the device behind it well?",
+    }
+}
+
+/// Those of the paths that lead nowhere: known before anything is read.
+#[expect(clippy::disallowed_methods, reason = "this room is where files are looked at")]
+pub fn absent(paths: &[PathBuf]) -> Vec<Problem> {
+    let named = paths.iter().filter(|path| path.as_os_str() != "-");
+    let missing = named.filter_map(|path| {
+        let error = std::fs::metadata(path).err().filter(|error| error.kind() == io::ErrorKind::NotFound)?;
+        Some(problem(&path.display().to_string(), &format!("cannot read: {error}"), hint_of(&error)))
+    });
+    missing.collect()
 }
 
 /// A problem of a file as a whole.

@@ -10,7 +10,7 @@ mod snapshots;
 mod yaml;
 
 pub use contract::{CONTRACT, ContractFile, read_contract};
-pub use files::{Reading, find_captures, open_capture, problem, read_manifests};
+pub use files::{Reading, absent, find_captures, hint_of, open_capture, problem, read_manifests};
 pub use live::{Live, LiveCounters, LiveOptions, Stop, open_live};
 pub use memory::{peak_memory_bytes, small_pages};
 pub use privileges::{Account, GoesOn, account, give_up_privileges};

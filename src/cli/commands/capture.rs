@@ -3,8 +3,10 @@
 use super::{Session, need_input};
 use crate::analysis::{self, Analysis};
 use crate::cli::args::{CaptureLive, Color, Common, Sort};
+use crate::cli::failure::print_problem;
 use crate::cli::live::{self, Colour, Desk, Follow, Manner, Order, Records, Rotation};
 use crate::cli::live::{Terminal, Typed, Typing, read_keys};
+use crate::cli::say::say;
 use crate::cli::{Failure, settings};
 use crate::model::Problem;
 use crate::observed::{Directory, Wanted};
@@ -12,6 +14,7 @@ use crate::policy::Dataplane;
 use crate::report::{self, View, ViewKind};
 use crate::source::{self, GoesOn, Live, LiveCounters};
 use std::io::{self, BufWriter, IsTerminal, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -34,6 +37,15 @@ pub(super) fn run(session: &mut Session, args: &CaptureLive) -> Result<ExitCode,
     if args.reviews() && args.snapshot.is_empty() {
         need_input(&session.common, &args.all_manifests())?;
     }
+    let config = session.common.config.clone();
+    // What is not there is known before anything is opened, not after hours.
+    let named: Vec<PathBuf> =
+        args.all_manifests().into_iter().chain(args.snapshot.iter().cloned()).chain(config).collect();
+    let absent = source::absent(&named);
+    if let Some((last, others)) = absent.split_last() {
+        others.iter().for_each(print_problem);
+        return Err(refused(last.clone()));
+    }
     let account = source::account(args.user.as_deref()).map_err(refused)?;
     // Interfaces first, while that is permitted; all else is read without privileges.
     let mut live = source::open_live(&settings::live(args)?).map_err(refused)?;
@@ -51,42 +63,56 @@ pub(super) fn run(session: &mut Session, args: &CaptureLive) -> Result<ExitCode,
         // By itself, standard output is written to with every line.
         _ => Box::new(BufWriter::new(io::stdout())),
     };
+    let told = !matches!(manner, Manner::List | Manner::CheckAtTheEnd) || matches!(show, Show::Table(..));
+    // What was told as it came, or shown as a table, is not told again.
+    let rest = &targets[usize::from(told)..];
+    rest.iter().filter_map(|target| target.file.as_deref()).try_for_each(super::can_write)?;
     live.begin().map_err(refused)?;
     if !session.common.quiet {
-        eprintln!("capturing on {}; SIGINT or SIGTERM ends it", args.interface.join(", "));
+        say!("capturing on {}; SIGINT or SIGTERM ends it", args.interface.join(", "));
     }
     match left {
-        GoesOn::StillRoot if !session.common.quiet => eprintln!("note: {left}"),
-        _ if session.common.verbose => eprintln!("privileges: {left}"),
+        GoesOn::StillRoot if !session.common.quiet => say!("note: {left}"),
+        _ if session.common.verbose => say!("privileges: {left}"),
         GoesOn::AsBefore | GoesOn::As(_) | GoesOn::StillRoot => {}
     }
-    // What was told as it came, or shown as a table, is not told again.
-    let told = !matches!(manner, Manner::List | Manner::CheckAtTheEnd) || matches!(show, Show::Table(..));
     // The analysis learns names as flows come, who holds which address does not change.
     let inventory = declared.inventory.clone();
     let follow = Follow::new(declared, Directory::new(&inventory), name.clone(), manner, out, files);
-    let mut analysis = session.timed("capture", || watch(live, name, follow, show))?;
+    let (mut analysis, all_told) = session.timed("capture", || watch(live, name, follow, show))?;
     analysis.observed.oddities.extend(live::losses(&counters));
     say_counters(session, &counters);
-    let rest = &targets[usize::from(told)..];
+    let gone = counters.gone().into_iter().map(|name| {
+        let hint = "what was captured until then is told; what it carried after that was not seen";
+        source::problem(name, "the interface went away before the capture ended", hint)
+    });
+    session.report_problems(&gone.collect::<Vec<_>>());
     if !args.reviews() {
         session.write_to(rest, &View::Flows(&analysis))?;
-        return Ok(session.exit_code(&analysis));
+        return all_told.map(|()| session.exit_code(&analysis));
     }
     let observed = std::mem::take(&mut analysis.observed);
     let analysis = session.timed("check", || analysis::reviewed(analysis, observed));
     session.write_to(rest, &View::Review(&analysis))?;
     if manner == Manner::CheckText && !session.common.quiet {
-        eprintln!("{}", report::headline(&analysis));
+        say!("{}", report::headline(&analysis));
     }
-    Ok(session.exit_code(&analysis))
+    all_told.map(|()| session.exit_code(&analysis))
 }
 
 /// Who exists and what is permitted; nobody and nothing without manifests.
 fn declared(session: &mut Session, args: &CaptureLive) -> Result<Analysis, Failure> {
     let manifests = args.all_manifests();
     if !manifests.is_empty() || !args.snapshot.is_empty() || session.common.cluster {
-        return session.declared_in(&manifests, &args.snapshot);
+        let declared = session.declared_in(&manifests, &args.snapshot)?;
+        let nothing = declared.inventory.namespaces.is_empty() && declared.policy_count() == 0;
+        return match session.broken && nothing {
+            false => Ok(declared),
+            true => Err(Failure::usage(
+                "nothing is captured: there is nothing to hold it against",
+                "the errors above say why; without --check, --manifests and --snapshot flows are listed",
+            )),
+        };
     }
     let dataplane = settings::dataplane(&session.common.engine)?.unwrap_or_else(Dataplane::kubernetes);
     session.under_contract(analysis::declared(&[], dataplane), &[])
@@ -119,8 +145,9 @@ enum Show {
 fn show(common: &Common, args: &CaptureLive, manner: Manner) -> Show {
     let plain = common.format.as_deref().unwrap_or("text") == "text" && common.output.is_none();
     let lists = matches!(manner, Manner::List | Manner::FilesOnly);
-    if plain && lists && io::stdout().is_terminal() {
+    if plain && lists && io::stdout().is_terminal() && settings::can_draw() {
         let colour = match common.color {
+            Color::Auto if settings::colours_are_unwanted() => Colour::Plain,
             Color::Never => Colour::Plain,
             Color::Auto | Color::Always => Colour::Coloured,
         };
@@ -139,7 +166,12 @@ fn show(common: &Common, args: &CaptureLive, manner: Manner) -> Show {
 }
 
 /// Reads in one thread and tells in this one, until the capture ends.
-fn watch(live: Live, name: String, mut follow: Follow<'_>, show: Show) -> Result<Analysis, Failure> {
+///
+/// What could not be told comes back beside what is known: files and reports do without it.
+///
+/// # Errors
+/// The interfaces gave no capture.
+fn watch(live: Live, name: String, mut follow: Follow<'_>, show: Show) -> Result<Known, Failure> {
     let wanted = match show {
         Show::Table(..) => Wanted::Glances,
         Show::Progress | Show::Nothing if follow.reviews() => Wanted::Verdicts,
@@ -162,20 +194,24 @@ fn watch(live: Live, name: String, mut follow: Follow<'_>, show: Show) -> Result
         if terminal.as_ref().is_some_and(Terminal::has_keys) {
             scope.spawn(|| read_keys(&typed, || over.load(Ordering::Relaxed)));
         }
-        let mut told = Ok(());
+        let (mut told, mut shown) = (Ok(()), typed.lock().unwrap_or_else(PoisonError::into_inner).clone());
         while told.is_ok() && !reader.is_finished() {
             desk.ask(now());
             let asked = Instant::now();
             while asked.elapsed() < SECOND && !reader.is_finished() {
                 thread::sleep(GLANCE);
+                let now = typed.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                if now.end {
+                    stop.now();
+                }
+                if let Some(terminal) = terminal.as_ref().filter(|_| now != shown) {
+                    follow.draw(terminal, &now, colour, &counters);
+                    shown = now;
+                }
             }
             told = follow.take(desk.fetch());
-            let typed = typed.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            if typed.end {
-                stop.now();
-            }
             match &terminal {
-                Some(terminal) => follow.draw(terminal, &typed, colour, &counters),
+                Some(terminal) => follow.draw(terminal, &shown, colour, &counters),
                 None if tells_progress => follow.progress(&counters),
                 None => {}
             }
@@ -186,14 +222,21 @@ fn watch(live: Live, name: String, mut follow: Follow<'_>, show: Show) -> Result
             Ok(result) => result,
             Err(panic) => std::panic::resume_unwind(panic),
         };
-        told?;
+        // Who gave the screen to the table gets it back before anything is written.
+        drop(terminal);
         if let Some((name, error)) = errors.into_iter().next() {
-            return Err(Failure::usage(format!("{name}: {error}"), ""));
+            return Err(Failure::usage(format!("{name}: {error}"), "is the interface still there?"));
         }
-        follow.take(desk.fetch())?;
-        follow.end(followed)
+        if told.is_err() {
+            follow.mute();
+        }
+        let (analysis, rest) = follow.end(desk.fetch(), followed);
+        Ok((analysis, told.and(rest)))
     })
 }
+
+/// What is known in the end, and whether all of it could be told.
+type Known = (Analysis, Result<(), Failure>);
 
 /// Nanoseconds since 1970: the clock by which packets are stamped.
 #[expect(clippy::disallowed_methods, reason = "a live capture goes by the clock")]
@@ -205,7 +248,7 @@ fn now() -> u64 {
 fn say_counters(session: &Session, counters: &LiveCounters) {
     if !session.common.quiet {
         let (received, dropped) = (counters.received(), counters.dropped());
-        eprintln!(
+        say!(
             "{received} packets received, {dropped} dropped by the kernel, {} by the interface",
             counters.interface_dropped()
         );

@@ -3,6 +3,7 @@
 use super::Session;
 use crate::analysis;
 use crate::cli::Failure;
+use crate::cli::say::say;
 use crate::cluster::{self, Live, Progress, Target};
 use crate::model::{Gap, Problem};
 use crate::source::Reading;
@@ -35,12 +36,12 @@ pub(super) fn read(session: &mut Session) -> Result<Live, Failure> {
     bar.finish_and_clear();
     let again = again.into_inner().unwrap_or_default();
     if session.common.verbose {
-        again.iter().for_each(|what| eprintln!("asked again: {what}"));
+        again.iter().for_each(|what| say!("asked again: {what}"));
     }
     let live = live.map_err(failure)?;
     if session.common.verbose {
         let (kinds, objects) = (live.reads.len(), live.documents.len());
-        eprintln!("read {objects} objects of {kinds} kinds from {} ({})", live.name, live.version);
+        say!("read {objects} objects of {kinds} kinds from {} ({})", live.name, live.version);
     }
     Ok(live)
 }

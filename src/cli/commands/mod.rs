@@ -16,6 +16,7 @@ mod watch;
 use super::Failure;
 use super::args::{Args, Command, Common, Timings};
 use super::failure::print_problem;
+use super::say::say;
 use super::settings::{self, Drawing, Target};
 use crate::analysis::{self, Analysis, Tenancy};
 use crate::contract::{self, Contract};
@@ -191,11 +192,11 @@ impl Session {
         analysis.gaps.sort();
         self.report_problems(&analysis.problems);
         if analysis.inventory.workloads.is_empty() {
-            eprintln!("warning: no workloads were found, so there is nobody who could talk");
+            say!("warning: no workloads were found, so there is nobody who could talk");
         }
         if self.common.verbose {
             let (files, bytes, skipped) = (reading.files, reading.bytes, reading.skipped);
-            eprintln!("read {files} files, {bytes} bytes; {skipped} documents are no Kubernetes objects");
+            say!("read {files} files, {bytes} bytes; {skipped} documents are no Kubernetes objects");
         }
         analysis
     }
@@ -217,7 +218,7 @@ impl Session {
             Ok(None) => Ok((Contract::default(), Vec::new())),
             Ok(Some(file)) => {
                 if self.common.verbose {
-                    eprintln!("the contract is {}", file.name);
+                    say!("the contract is {}", file.name);
                 }
                 let known = settings::known_to_contracts();
                 Ok(contract::read(&file.name, &file.text, &file.root, &known))
@@ -301,14 +302,14 @@ impl Session {
             None => {}
             Some(Timings::Text) => {
                 for (name, time) in &self.stages {
-                    eprintln!("{name:<10} {:>9.3} s", time.as_secs_f64());
+                    say!("{name:<10} {:>9.3} s", time.as_secs_f64());
                 }
-                eprintln!("{:<10} {:>9} MiB", "memory", peak >> 20);
+                say!("{:<10} {:>9} MiB", "memory", peak >> 20);
             }
             Some(Timings::Json) => {
                 let stage = |(name, time): &(&str, Duration)| serde_json::json!({"name": name, "seconds": time.as_secs_f64()});
                 let stages: Vec<_> = self.stages.iter().map(stage).collect();
-                eprintln!("{}", serde_json::json!({"stages": stages, "peak_memory_bytes": peak}));
+                say!("{}", serde_json::json!({"stages": stages, "peak_memory_bytes": peak}));
             }
         }
     }
@@ -352,9 +353,21 @@ fn write_target(target: &Target, view: &View<'_>) -> Result<(), Failure> {
 
 #[expect(clippy::disallowed_methods, reason = "reports are written where the user says")]
 fn create(path: &Path) -> Result<std::fs::File, Failure> {
-    std::fs::File::create(path).map_err(|error| {
-        Failure::usage(format!("cannot write {}: {error}", path.display()), "does the folder exist?")
-    })
+    std::fs::File::create(path).map_err(|error| cannot_write(path, &error))
+}
+
+/// Whether a report can be written there later; what is there now stays until then.
+fn can_write(path: &Path) -> Result<(), Failure> {
+    let opened = std::fs::OpenOptions::new().append(true).create(true).open(path);
+    opened.map(drop).map_err(|error| cannot_write(path, &error))
+}
+
+fn cannot_write(path: &Path, error: &io::Error) -> Failure {
+    let hint = match error.kind() {
+        io::ErrorKind::NotFound => "does the folder exist?",
+        _ => source::hint_of(error),
+    };
+    Failure::usage(format!("cannot write {}: {error}", path.display()), hint)
 }
 
 /// Graphviz, where it is installed.

@@ -4,6 +4,7 @@ use super::{Session, live};
 use crate::analysis;
 use crate::cli::Failure;
 use crate::cli::args::Snapshot;
+use crate::cli::say::say;
 use crate::cli::settings::now;
 use crate::cluster::{self, Form};
 use std::io::{self, BufWriter, Write};
@@ -32,7 +33,7 @@ pub(super) fn run(session: &mut Session, args: &Snapshot) -> Result<ExitCode, Fa
         }
     }
     for gap in live.gaps() {
-        eprintln!("warning: {}", gap.what);
+        say!("warning: {}", gap.what);
     }
     Ok(match session.common.strict && !live.refused.is_empty() {
         true => ExitCode::from(1),

@@ -8,6 +8,7 @@ use super::terminal::{Terminal, Typed};
 use crate::analysis::{self, Analysis};
 use crate::check::Outcome;
 use crate::cli::Failure;
+use crate::cli::say::say;
 use crate::observed::{Directory, FlowEnd, Glance, Observed, ObservedFlow, Party, Transport};
 use crate::report;
 use crate::source::LiveCounters;
@@ -17,6 +18,8 @@ use std::time::{Duration, Instant};
 
 /// Flows that are kept for the review and the last list; beyond, only those of a new kind.
 const MOST_KEPT: usize = 200_000;
+/// The same for the review, flows of a new kind among them.
+const MOST_REVIEWED: usize = 2 * MOST_KEPT;
 /// How often a line says how it goes, where there is no table.
 const PROGRESS: Duration = Duration::from_secs(10);
 /// Checks on what has not been seen: nobody knows before the end.
@@ -62,6 +65,8 @@ pub struct Follow<'a> {
     said: Instant,
     finished: u64,
     beyond: u64,
+    /// The same for flows that no other that was kept is like.
+    unlike: u64,
     lost: u64,
     fresh: bool,
 }
@@ -93,6 +98,7 @@ impl<'a> Follow<'a> {
             said: now,
             finished: 0,
             beyond: 0,
+            unlike: 0,
             lost: 0,
             fresh: true,
         }
@@ -114,40 +120,63 @@ impl<'a> Follow<'a> {
         let new: hashbrown::HashSet<Key> = finished.iter().map(key).collect();
         let mut all = std::mem::take(&mut self.waiting);
         all.extend(finished);
+        // Where one cannot be told, the others still go into files and the review.
+        let mut told = Ok(());
         for seen in analysis::attributed(all, &self.directory) {
             match new.contains(&key(&seen)) && seen.flow.seen.legs().is_empty() {
                 true => self.waiting.push(seen),
-                false => self.over(seen)?,
+                false => told = told.and(self.over(seen)),
             }
         }
-        self.tell()?;
-        self.out.flush()?;
-        self.files.as_mut().map_or(Ok(()), Records::flush)
+        self.flush_records();
+        told.and_then(|()| self.tell()).and_then(|()| Ok(self.out.flush()?))
     }
 
-    /// Tells what is left; what was kept comes back.
-    ///
-    /// # Errors
-    /// Something could not be written.
-    pub fn end(mut self, followed: analysis::Followed) -> Result<Analysis, Failure> {
-        for seen in std::mem::take(&mut self.waiting) {
-            self.over(seen)?;
+    /// Nobody takes what is told any more: the rest goes to files and reports alone.
+    pub fn mute(&mut self) {
+        self.out = Box::new(std::io::sink());
+    }
+
+    fn flush_records(&mut self) {
+        let Some(files) = &mut self.files else { return };
+        files.flush();
+        if let Some(trouble) = files.trouble() {
+            trouble.print();
+            say!("  the capture goes on, and records are written as soon as that is possible");
         }
+    }
+
+    /// Takes what came last, and tells what is left; what was kept comes back, and what stopped that.
+    pub fn end(mut self, inbox: Inbox, followed: analysis::Followed) -> (Analysis, Result<(), Failure>) {
+        let mut told = self.take(inbox);
+        if told.is_err() {
+            self.mute();
+        }
+        for seen in std::mem::take(&mut self.waiting) {
+            told = told.and(self.over(seen));
+        }
+        self.flush_records();
+        let missing = self.files.as_ref().map_or(0, Records::missing);
         self.analysis.observed.copies = followed.copies;
         self.analysis.observed.oddities = followed.oddities;
         let counts = [
             ("flows that were not kept: too many, and of a kind that others show", self.beyond),
+            ("flows that were not reviewed: too many, and of kinds that no others show", self.unlike),
             ("flows that were lost: too many at once", self.lost),
+            ("records that could not be written", missing),
         ];
         for (what, count) in counts.into_iter().filter(|(_, count)| *count > 0) {
             self.analysis.observed.oddities.insert(what.to_owned(), count);
         }
         self.fresh = true;
         self.settle();
-        self.tell_all()?;
-        self.out.flush()?;
-        self.files.as_mut().map_or(Ok(()), Records::flush)?;
-        Ok(self.analysis)
+        told = told.and(self.tell_all()).and_then(|()| Ok(self.out.flush()?));
+        let unwritten = (missing > 0).then(|| {
+            let hint =
+                "the error above says why; standard output and reports have them, where they were asked for";
+            Failure::usage(format!("{missing} records could not be written"), hint)
+        });
+        (self.analysis, told.and(unwritten.map_or(Ok(()), Err)))
     }
 
     /// Whether flows are reviewed, also those that go on.
@@ -158,19 +187,23 @@ impl<'a> Follow<'a> {
     /// A flow is over, and no leg of it is missing any more.
     fn over(&mut self, seen: ObservedFlow) -> Result<(), Failure> {
         self.finished += 1;
+        let mut written = Ok(());
         analysis::learn(&mut self.analysis.observed.names, &seen, &self.directory);
         if self.manner == Manner::Records || self.files.is_some() {
             let mut line = Vec::with_capacity(1_024);
             report::flow_record(&self.analysis, &seen, &mut line)?;
-            if self.manner == Manner::Records {
-                self.out.write_all(&line)?;
+            if let Some(files) = &mut self.files {
+                files.write(&line);
             }
-            self.files.as_mut().map_or(Ok(()), |files| files.write(&line))?;
+            if self.manner == Manner::Records {
+                // The file comes first: it is not lost where nobody reads.
+                written = self.out.write_all(&line);
+            }
         }
         if !matches!(self.manner, Manner::Records | Manner::FilesOnly) {
             self.keep(seen);
         }
-        Ok(())
+        Ok(written?)
     }
 
     fn keep(&mut self, seen: ObservedFlow) {
@@ -179,10 +212,21 @@ impl<'a> Follow<'a> {
             self.kept.remove(&(leg.initiator, leg.responder, seen.flow.transport, leg.first));
         }
         let known = self.kept.contains_key(&key(&seen));
-        let new_kind = self.reviews() && self.kinds.insert(kind(&seen));
-        if !known && !new_kind && self.kept.len() >= MOST_KEPT {
-            self.beyond += 1;
-            return;
+        if !known && self.kept.len() >= MOST_KEPT {
+            // A flood from made-up addresses is all of new kinds.
+            let is_full = self.kept.len() >= MOST_REVIEWED;
+            let is_new = self.reviews() && !self.kinds.contains(&kind(&seen));
+            match (is_new, is_full) {
+                (true, false) => {}
+                (true, true) => self.unlike += 1,
+                (false, _) => self.beyond += 1,
+            }
+            if !is_new || is_full {
+                return;
+            }
+        }
+        if self.reviews() {
+            self.kinds.insert(kind(&seen));
         }
         self.fresh = true;
         self.kept.insert(key(&seen), seen);
@@ -258,13 +302,14 @@ impl<'a> Follow<'a> {
         if self.said.elapsed() >= PROGRESS {
             self.said = Instant::now();
             let (open, over) = (self.open.0, self.finished);
-            eprintln!("{}, {open} flows open, {over} over", self.state(counters));
+            say!("{}, {open} flows open, {over} over", self.state(counters));
         }
     }
 
     fn state(&self, counters: &LiveCounters) -> String {
         let lost = counters.dropped() + counters.interface_dropped();
-        format!("{} s, {} packets, {lost} dropped", self.begun.elapsed().as_secs(), counters.received())
+        let gone: String = counters.gone().iter().map(|name| format!(", {name} is gone")).collect();
+        format!("{} s, {} packets, {lost} dropped{gone}", self.begun.elapsed().as_secs(), counters.received())
     }
 }
 
@@ -353,9 +398,27 @@ mod tests {
         follow.take(inbox(vec![inner()], vec![])).expect("nothing is written");
         follow.take(inbox(vec![], vec![outer()])).expect("nothing is written");
         follow.take(inbox(vec![], vec![inner()])).expect("nothing is written");
-        let analysis = follow.end(analysis::Followed::default()).expect("nothing is written");
+        let (analysis, told) = follow.end(Inbox::default(), analysis::Followed::default());
+        told.expect("nothing is written");
         let flows: Vec<ObservedFlow> = analysis.observed.flows.iter().collect();
         let ends = |seen: &ObservedFlow| (seen.flow.initiator.ip.to_string(), seen.flow.responder.port);
         assert_eq!(flows.iter().map(ends).collect::<Vec<_>>(), [("203.0.113.5".to_owned(), 8_080)]);
+    }
+
+    #[test]
+    fn a_flood_from_made_up_addresses_is_kept_up_to_a_bound_and_counted_beyond() {
+        let analysis = analysis::declared(&[], Dataplane::new(DataplaneKind::Kubernetes));
+        let inventory = analysis.inventory.clone();
+        let directory = Directory::new(&inventory);
+        let out = Box::new(std::io::sink());
+        let mut follow = Follow::new(analysis, directory, "test".into(), Manner::CheckAtTheEnd, out, None);
+        let from = |number: u32, port| leg([(number.to_be_bytes(), port), ([10, 1, 0, 7], 80)], 100);
+        for number in 0..MOST_REVIEWED as u32 + 10 {
+            follow.keep(from(number, 4_000));
+        }
+        // One that is like another, once there is no room, and one that is known already.
+        follow.keep(from(3, 4_001));
+        follow.keep(from(3, 4_000));
+        assert_eq!((follow.kept.len(), follow.unlike, follow.beyond), (MOST_REVIEWED, 10, 1));
     }
 }

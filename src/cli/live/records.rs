@@ -4,8 +4,9 @@
 
 use crate::cli::Failure;
 use crate::cli::settings;
+use crate::source;
 use std::fs::{File, OpenOptions};
-use std::io::{BufWriter, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -39,6 +40,9 @@ impl Rotation {
 }
 
 /// A folder of records.
+///
+/// What cannot be written waits and is tried again, so that a disk that is full for a while costs
+/// nothing; the capture goes on.
 #[derive(Debug)]
 pub struct Records {
     folder: PathBuf,
@@ -46,14 +50,37 @@ pub struct Records {
     keep: Option<usize>,
     current: Option<Current>,
     number: u32,
+    /// Whole lines that are not in a file yet.
+    waiting: Vec<u8>,
+    /// How many lines those are.
+    lines: u64,
+    /// Lines for which there was no room.
+    lost: u64,
+    trouble: Trouble,
 }
 
 #[derive(Debug)]
 struct Current {
-    out: BufWriter<File>,
+    file: File,
+    path: PathBuf,
+    /// Bytes of whole lines in the file.
     bytes: u64,
     begun: Instant,
 }
+
+/// Whether records can be written.
+#[derive(Debug)]
+enum Trouble {
+    None,
+    /// They cannot, and nobody was told yet.
+    Fresh(Failure),
+    Told,
+}
+
+/// Bytes that are written together.
+const TOGETHER: usize = 64 << 10;
+/// Bytes that wait while nothing can be written.
+const MOST_WAITING: usize = 16 << 20;
 
 const PREFIX: &str = "flows-";
 const ENDING: &str = ".jsonl";
@@ -66,58 +93,117 @@ impl Records {
     #[expect(clippy::disallowed_methods, reason = "records are written where the user says")]
     pub fn new(folder: &Path, rotation: Rotation, keep: Option<usize>) -> Result<Records, Failure> {
         std::fs::create_dir_all(folder).map_err(|error| cannot(folder, &error))?;
-        let mut records = Records { folder: folder.to_owned(), rotation, keep, current: None, number: 0 };
+        let mut records = Records {
+            folder: folder.to_owned(),
+            rotation,
+            keep,
+            current: None,
+            number: 0,
+            waiting: Vec::new(),
+            lines: 0,
+            lost: 0,
+            trouble: Trouble::None,
+        };
         // Whether it can be written to is known before hours of work depend on it.
         records.rotate()?;
         Ok(records)
     }
 
-    /// Writes a line, which ends in a newline.
-    ///
-    /// # Errors
-    /// The disk is full, or the folder went away.
-    pub fn write(&mut self, line: &[u8]) -> Result<(), Failure> {
-        let full = match (&self.current, self.rotation) {
-            (None, _) => true,
-            (Some(current), Rotation::Bytes(most)) => {
-                current.bytes > 0 && current.bytes + line.len() as u64 > most
-            }
-            (Some(current), Rotation::Age(most)) => current.bytes > 0 && current.begun.elapsed() >= most,
-        };
+    /// Takes a line, which ends in a newline.
+    pub fn write(&mut self, line: &[u8]) {
+        let waiting = self.waiting.len() as u64;
+        let full = self.current.as_ref().is_some_and(|current| match self.rotation {
+            _ if current.bytes + waiting == 0 => false,
+            Rotation::Bytes(most) => current.bytes + waiting + line.len() as u64 > most,
+            Rotation::Age(most) => current.begun.elapsed() >= most,
+        });
         if full {
+            self.flush();
+            // What still waits goes into the old file or the next one, whichever takes it.
+            let rotated = if self.waiting.is_empty() { self.rotate() } else { Ok(()) };
+            self.note(rotated);
+        }
+        if self.waiting.len() + line.len() > MOST_WAITING {
+            self.lost += self.lines;
+            self.lines = 0;
+            self.waiting.clear();
+        }
+        self.waiting.extend_from_slice(line);
+        self.lines += 1;
+        if self.waiting.len() >= TOGETHER && matches!(self.trouble, Trouble::None) {
+            self.flush();
+        }
+    }
+
+    /// Puts what waits on its way to the disk; what cannot be written waits for the next time.
+    pub fn flush(&mut self) {
+        if self.waiting.is_empty() {
+            return;
+        }
+        let written = self.put();
+        if written.is_ok() {
+            self.waiting.clear();
+            self.lines = 0;
+        }
+        self.note(written);
+    }
+
+    /// Why records cannot be written, where that is new.
+    pub fn trouble(&mut self) -> Option<Failure> {
+        match std::mem::replace(&mut self.trouble, Trouble::Told) {
+            Trouble::Fresh(failure) => Some(failure),
+            other => {
+                self.trouble = other;
+                None
+            }
+        }
+    }
+
+    /// Records that are in no file: those that wait, and those for which there was no room.
+    pub fn missing(&self) -> u64 {
+        self.lines + self.lost
+    }
+
+    fn note(&mut self, result: Result<(), Failure>) {
+        match (result, &self.trouble) {
+            (Ok(()), _) => self.trouble = Trouble::None,
+            (Err(failure), Trouble::None) => self.trouble = Trouble::Fresh(failure),
+            (Err(_), Trouble::Fresh(_) | Trouble::Told) => {}
+        }
+    }
+
+    /// Writes what waits. Half of it is none of it: only whole lines stay in a file.
+    fn put(&mut self) -> Result<(), Failure> {
+        // Somebody took the file away, or its folder: what is written to it would be nowhere.
+        let is_there = self.current.as_ref().is_some_and(|current| current.path.exists());
+        if !is_there {
+            self.current = None;
             self.rotate()?;
         }
-        if let Some(current) = &mut self.current {
-            current.bytes += line.len() as u64;
-            current.out.write_all(line).map_err(|error| cannot(&self.folder, &error))?;
+        let Some(current) = &mut self.current else { return Ok(()) };
+        if let Err(error) = current.file.write_all(&self.waiting) {
+            // Where even that fails, the next run of whoever reads finds a line that is cut.
+            current.file.set_len(current.bytes).unwrap_or_default();
+            return Err(cannot(&current.path, &error));
         }
+        current.bytes += self.waiting.len() as u64;
         Ok(())
     }
 
-    /// What was written is on its way to the disk.
-    ///
-    /// # Errors
-    /// The disk is full.
-    pub fn flush(&mut self) -> Result<(), Failure> {
-        let flushed = self.current.as_mut().map_or(Ok(()), |current| current.out.flush());
-        flushed.map_err(|error| cannot(&self.folder, &error))
-    }
-
     fn rotate(&mut self) -> Result<(), Failure> {
-        self.flush()?;
         self.number += 1;
         let (path, file) = loop {
             let name = format!("{PREFIX}{}-{:06}{ENDING}", stamp(), self.number);
             let path = self.folder.join(name);
-            match OpenOptions::new().write(true).create_new(true).open(&path) {
+            match OpenOptions::new().append(true).create_new(true).open(&path) {
                 Ok(file) => break (path, file),
                 // Another run began within the same second.
                 Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => self.number += 1,
                 Err(error) => return Err(cannot(&path, &error)),
             }
         };
-        self.current = Some(Current { out: BufWriter::new(file), bytes: 0, begun: Instant::now() });
         self.remove_oldest(&path);
+        self.current = Some(Current { file, path, bytes: 0, begun: Instant::now() });
         Ok(())
     }
 
@@ -141,8 +227,7 @@ impl Records {
 }
 
 fn cannot(path: &Path, error: &std::io::Error) -> Failure {
-    let hint = "privileges are given up before: the folder must belong to whom the capture goes on as";
-    Failure::usage(format!("cannot write records to {}: {error}", path.display()), hint)
+    Failure::usage(format!("cannot write records to {}: {error}", path.display()), source::hint_of(error))
 }
 
 /// `20261125T160000Z-000001`.
@@ -186,14 +271,61 @@ mod tests {
         std::fs::write(folder.path().join("flows-notes.jsonl"), "mine").expect("written");
         let mut records = Records::new(folder.path(), Rotation::Bytes(20), Some(2)).expect("records");
         for number in 0..8 {
-            records.write(format!("{{\"n\":{number}}}\n").as_bytes()).expect("written");
+            records.write(format!("{{\"n\":{number}}}\n").as_bytes());
         }
-        records.flush().expect("flushed");
+        records.flush();
+        assert!(records.trouble().is_none() && records.missing() == 0);
         let mut names: Vec<PathBuf> =
             std::fs::read_dir(folder.path()).expect("files").map(|e| e.expect("a file").path()).collect();
         names.sort();
         let texts: Vec<String> =
             names.iter().map(|path| std::fs::read_to_string(path).expect("text")).collect();
         assert_eq!(texts, ["{\"n\":4}\n{\"n\":5}\n", "{\"n\":6}\n{\"n\":7}\n", "mine"]);
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "the test takes away what was written")]
+    fn what_cannot_be_written_waits_and_is_told_once() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let inside = folder.path().join("records");
+        let mut records = Records::new(&inside, Rotation::Bytes(1 << 20), None).expect("records");
+        let text = |folder: &Path| -> String {
+            let files = std::fs::read_dir(folder).expect("files").map(|entry| entry.expect("a file").path());
+            let mut files: Vec<PathBuf> = files.collect();
+            files.sort();
+            files.iter().map(|path| std::fs::read_to_string(path).expect("text")).collect()
+        };
+        records.write(b"1\n");
+        records.flush();
+        assert_eq!(text(&inside), "1\n");
+        // The folder becomes a file: nothing can be written.
+        std::fs::remove_dir_all(&inside).expect("removed");
+        std::fs::write(&inside, "in the way").expect("written");
+        for line in [b"2\n", b"3\n"] {
+            records.write(line);
+            records.flush();
+        }
+        let told = records.trouble().expect("trouble");
+        assert!(told.message.contains("cannot write records") && !told.hint.is_empty(), "{told:?}");
+        assert!(records.trouble().is_none() && records.missing() == 2);
+        std::fs::remove_file(&inside).expect("removed");
+        std::fs::create_dir(&inside).expect("made");
+        records.flush();
+        assert_eq!((text(&inside).as_str(), records.missing()), ("2\n3\n", 0));
+    }
+
+    #[test]
+    fn a_disk_that_stays_full_costs_a_bounded_memory_and_is_counted() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut records = Records::new(folder.path(), Rotation::Bytes(u64::MAX), None).expect("records");
+        // Not even an empty file fits a path that is none.
+        records.current = None;
+        records.folder = folder.path().join("none");
+        let line = vec![b'x'; 1 << 20];
+        for _ in 0..20 {
+            records.write(&line);
+        }
+        assert!(records.waiting.len() <= MOST_WAITING && records.missing() == 20);
+        assert!(records.trouble().is_some());
     }
 }

@@ -64,52 +64,98 @@ pub fn screen(head: &str, open: &[Glance], look: &Look, name: impl Fn(&Glance) -
         (Reverse(total(glance)), glance.flow.first, glance.flow.initiator, glance.flow.responder)
     });
     let (lines, columns) = look.size;
-    let room = lines.saturating_sub(3);
+    // The cursor stands below the last line: without room for it, the screen would scroll.
+    let mut left = lines.saturating_sub(1).max(1);
     let mut out = String::new();
+    let mut print = |line: &str| {
+        if left > 0 {
+            left -= 1;
+            out.push_str(line);
+            out.push_str("\x1b[K\r\n");
+        }
+    };
     let filtered = match look.only.as_str() {
         "" => String::new(),
         only => format!(", {} with {only:?}", shown.len()),
     };
     let word = ["bytes", "packets", "newest"][look.order as usize];
-    push(&mut out, &format!("{head}, {} open{filtered}, by {word}", open.len()), columns);
-    let ends = columns.saturating_sub(62).max(20);
-    let (left, right) = (ends / 2, ends - ends / 2);
-    push(
-        &mut out,
-        &format!(
-            "{:<left$} {:<right$} {:<10} {:<12} {:<10} {:>9} {:>8}",
-            "FROM", "TO", "PORT", "PROTOCOL", "PROTECTION", "BYTES", "PACKETS"
-        ),
-        columns,
-    );
-    for (glance, names) in shown.into_iter().take(room) {
+    print(&cut(&format!("{head}, {} open{filtered}, by {word}", open.len()), columns));
+    let shape = Shape::of(columns);
+    let titles = ["FROM", "TO", "PORT", "PROTOCOL", "PROTECTION", "BYTES", "PACKETS"];
+    print(&cut(&shape.line(titles.map(str::to_owned)).concat(), columns));
+    for (glance, names) in shown.into_iter().take(lines.saturating_sub(3)) {
         let [from, to] = names.unwrap_or_else(|| name(glance));
         let [protocol, protection] = verdict(glance);
-        let before = format!(
-            "{:<left$} {:<right$} {:<10} {:<12} ",
-            clip(&from, left),
-            clip(&to, right),
-            service(glance),
-            clip(protocol, 12)
-        );
         let bytes = glance.flow.forward.bytes + glance.flow.backward.bytes;
         let packets = glance.flow.forward.packets + glance.flow.backward.packets;
-        let middle = format!("{protection:<10}");
-        let after = format!(" {:>9} {:>8}", amount(bytes), amount(packets));
-        let whole = format!("{before}{middle}{after}");
+        let amounts = [amount(bytes), amount(packets)];
+        let [bytes, packets] = amounts;
+        let columns_of =
+            [from, to, service(glance), protocol.to_owned(), protection.to_owned(), bytes, packets];
+        let [before, middle, after] = shape.line(columns_of);
+        let fits = before.chars().count() + middle.chars().count() + after.chars().count() <= columns;
         match (look.colour, colour(glance)) {
-            (Colour::Coloured, Some(code)) if whole.chars().count() <= columns => {
-                out.push_str(&format!("{before}\x1b[{code}m{middle}\x1b[0m{after}\x1b[K\r\n"));
+            (Colour::Coloured, Some(code)) if fits => {
+                print(&format!("{before}\x1b[{code}m{middle}\x1b[0m{after}"));
             }
-            _ => push(&mut out, &whole, columns),
+            _ => print(&cut(&format!("{before}{middle}{after}"), columns)),
         }
     }
     out
 }
 
-fn push(out: &mut String, line: &str, columns: usize) {
-    out.extend(line.chars().take(columns));
-    out.push_str("\x1b[K\r\n");
+/// What a line has room for: the protection comes before the amounts.
+struct Shape {
+    from: usize,
+    to: usize,
+    protocol: Shown,
+    bytes: Shown,
+    packets: Shown,
+}
+
+/// Whether a column is there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shown {
+    Yes,
+    No,
+}
+
+impl Shape {
+    fn of(columns: usize) -> Shape {
+        /// Both ends, when they are short.
+        const ENDS: usize = 20;
+        // The port, the protection, and what is between columns.
+        let mut taken = 10 + 10 + 3;
+        let mut column = |width: usize| {
+            let fits = taken + width + ENDS <= columns;
+            taken += if fits { width } else { 0 };
+            if fits { Shown::Yes } else { Shown::No }
+        };
+        let (protocol, bytes, packets) = (column(13), column(10), column(9));
+        let ends = columns.saturating_sub(taken).max(2);
+        Shape { from: ends / 2, to: ends - ends / 2, protocol, bytes, packets }
+    }
+
+    /// What stands before the protection, the protection, and what stands behind it.
+    fn line(&self, columns: [String; 7]) -> [String; 3] {
+        let [from, to, port, protocol, protection, bytes, packets] = columns;
+        let (left, right) = (self.from, self.to);
+        let mut before = format!("{:<left$} {:<right$} {port:<10} ", clip(&from, left), clip(&to, right));
+        if self.protocol == Shown::Yes {
+            before.push_str(&format!("{:<12} ", clip(&protocol, 12)));
+        }
+        let mut after = String::new();
+        for (column, text, width) in [(self.bytes, bytes, 9), (self.packets, packets, 8)] {
+            if column == Shown::Yes {
+                after.push_str(&format!(" {text:>width$}"));
+            }
+        }
+        [before, format!("{protection:<10}"), after]
+    }
+}
+
+fn cut(line: &str, columns: usize) -> String {
+    line.chars().take(columns).collect()
 }
 
 /// `5432/tcp`.
@@ -225,6 +271,27 @@ mod tests {
         let lines: Vec<&str> = text.trim_end().split("\r\n").collect();
         assert!(lines.len() < 4, "{text}");
         assert!(lines.iter().all(|line| line.trim_end_matches("\x1b[K").chars().count() <= 30), "{text}");
+        for (lines, columns) in [(0, 0), (1, 1), (2, 10), (3, 43), (5, 200)] {
+            let tiny = Look { size: (lines, columns), colour: Colour::Coloured, ..look(Order::Bytes, "") };
+            let text = screen("head", &flows(), &tiny, |_| ["a".into(), "b".into()]);
+            assert!(text.matches("\r\n").count() < lines.max(2), "{lines} lines: {text:?}");
+        }
+    }
+
+    #[test]
+    fn the_protection_is_shown_before_the_amounts_are() {
+        let shown = |columns| {
+            let narrow = Look { size: (24, columns), ..look(Order::Bytes, "") };
+            let text = screen("head", &flows(), &narrow, |_| ["shop/Deployment/web".into(), "api".into()]);
+            text.split("\r\n").nth(1).expect("titles").to_owned()
+        };
+        for (columns, last) in
+            [(120, "PACKETS"), (75, "PACKETS"), (74, "BYTES"), (56, "PROTECTION"), (43, "PROTECTION")]
+        {
+            let titles = shown(columns);
+            assert!(titles.trim_end_matches("\x1b[K").trim_end().ends_with(last), "{columns}: {titles:?}");
+        }
+        assert!(shown(56).contains("PROTOCOL") && !shown(43).contains("PROTOCOL"));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::io::{IsTerminal, Read, Write, stdin, stdout};
 use std::sync::{Mutex, PoisonError};
 
 /// What was typed so far.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Typed {
     /// The order that was chosen last.
     pub order: Order,

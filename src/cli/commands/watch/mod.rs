@@ -10,6 +10,7 @@ mod state;
 use super::{Session, live};
 use crate::analysis::{self, Standing};
 use crate::cli::args::Watch;
+use crate::cli::say::say;
 use crate::cli::{Failure, settings};
 use crate::cluster::{self, Event as Heard};
 use crate::report::event::{Change, Event, Said};
@@ -48,7 +49,7 @@ pub(super) fn run(session: &mut Session, args: &Watch) -> Result<ExitCode, Failu
     let page = Shared::default();
     if let Some(address) = &args.listen {
         let bound = serve::serve(address, &page)?;
-        eprintln!("metrics are on http://{bound}/metrics");
+        say!("metrics are on http://{bound}/metrics");
     }
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
@@ -187,7 +188,7 @@ impl Watcher<'_> {
         metrics.count(self.said.items());
         self.standing.tidy();
         if self.session.common.verbose {
-            eprintln!("judged {} objects in {:.1} ms", metrics.objects, took.as_secs_f64() * 1_000.0);
+            say!("judged {} objects in {:.1} ms", metrics.objects, took.as_secs_f64() * 1_000.0);
         }
         Ok(())
     }

@@ -5,17 +5,23 @@
 //! The end comes with a time, a number of packets, or a signal; what was captured until then is
 //! handed over, and what the kernel dropped is known afterwards.
 
+mod format;
+mod order;
+mod signals;
+
 use super::{problem, small_pages};
 use crate::model::Problem;
-use pcap::{Active, Capture, Device};
+use format::{pcap_header, pcapng_header};
+use order::{BLOCK, Order, SETTLED};
+use pcap::{Active, Capture, Device, Linktype};
 use std::io::{self, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// How long what is left in the buffer is taken after the end.
-const LAST_CALL: Duration = Duration::from_millis(250);
+/// How long what is left in the buffer is taken after the end, at the most.
+const LAST_CALL: Duration = Duration::from_millis(400);
 /// Bytes that may come in a millisecond: ten gigabits a second.
 const FAST: u64 = 1_250_000;
 /// The least and the most milliseconds to sleep where no packet waits.
@@ -104,11 +110,11 @@ pub struct Live {
     duration: Option<Duration>,
     pending: Vec<u8>,
     at: usize,
-    /// Packets of several interfaces that wait to be put in order: time, interface, wire length, bytes.
-    waiting: Vec<(u64, u32, u32, Vec<u8>)>,
+    /// Packets of several interfaces that wait for earlier ones.
+    order: Order,
     end: Option<Instant>,
-    /// Set once the end has come: until then, what waits in the buffer is still taken.
-    last_call: Option<Instant>,
+    /// When the end came: what was captured until then is still taken.
+    ended: Option<Instant>,
     left: u64,
     asked: Option<Instant>,
     /// How long to sleep where no packet waits.
@@ -120,6 +126,8 @@ pub struct Live {
 struct Handle {
     capture: Capture<Active>,
     open: bool,
+    /// What the kernel counted the last time, in numbers that begin again at 2^32.
+    counted: [u32; 3],
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -134,11 +142,6 @@ enum Format {
 /// # Errors
 /// The interface that is not there, may not be opened, or the filter that is none.
 pub fn open_live(options: &LiveOptions) -> Result<Live, Problem> {
-    let stop = Stop::default();
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-        signal_hook::flag::register(signal, stop.0.clone())
-            .map_err(|error| problem("capture", &format!("no signals: {error}"), ""))?;
-    }
     let handles = options.interfaces.iter().map(|name| open(name, options)).collect::<Result<Vec<_>, _>>()?;
     let links: Vec<u32> = handles.iter().map(|handle| handle.capture.get_datalink().0 as u32).collect();
     let (format, pending) = match links.as_slice() {
@@ -148,40 +151,57 @@ pub fn open_live(options: &LiveOptions) -> Result<Live, Problem> {
     let counters = options.interfaces.iter();
     let counters = counters.map(|name| Counters { interface: name.clone(), ..Counters::default() });
     Ok(Live {
+        order: Order::new(handles.len()),
         handles,
         format,
         filter: options.filter.clone(),
         duration: options.duration,
         pending,
         at: 0,
-        waiting: Vec::new(),
         end: None,
-        last_call: None,
+        ended: None,
         left: options.count.unwrap_or(u64::MAX),
         asked: None,
         pause: pause(options.buffer_mib),
-        stop,
+        stop: Stop::default(),
         counters: LiveCounters(Arc::new(counters.collect())),
     })
 }
 
 fn open(name: &str, options: &LiveOptions) -> Result<Handle, Problem> {
-    let failed = |error: pcap::Error, hint: &str| problem(name, &error.to_string(), hint);
+    let failed = |error: pcap::Error, hint: &str| problem(name, &said(&error), hint);
     let inactive =
         Capture::from_device(name).map_err(|error| failed(error, "`ip link` lists the interfaces"))?;
     let mut capture = inactive
         .snaplen(i32::try_from(options.snaplen).unwrap_or(i32::MAX))
         .buffer_size(i32::try_from(u64::from(options.buffer_mib) << 20).unwrap_or(i32::MAX))
         .promisc(false)
-        .timeout(100)
+        .timeout(BLOCK.as_millis() as i32)
         .open()
-        .map_err(|error| failed(error, &hint()))?;
+        .map_err(|error| {
+            let hint = hint(name, &said(&error));
+            failed(error, &hint)
+        })?;
+    if capture.get_datalink() == Linktype::LINUX_SLL {
+        // The second version names the interface of each packet, so that what several of them show
+        // is counted once; a library without it (before 1.10) keeps to the first.
+        capture.set_datalink(Linktype::LINUX_SLL2).unwrap_or_default();
+    }
     let wrong = "filters are written as in pcap-filter(7): `tcp port 5432`";
     capture.filter(&options.filter, true).map_err(|error| failed(error, wrong))?;
-    capture.filter(NOTHING, true).map_err(|error| failed(error, ""))?;
+    let refused = "the kernel takes no filter: is this a container that forbids it?";
+    capture.filter(NOTHING, true).map_err(|error| failed(error, refused))?;
     // With a timeout alone, a silent interface is waited for without end.
-    let capture = capture.setnonblock().map_err(|error| failed(error, ""))?;
-    Ok(Handle { capture, open: true })
+    let capture = capture.setnonblock().map_err(|error| failed(error, refused))?;
+    Ok(Handle { capture, open: true, counted: [0; 3] })
+}
+
+/// What libpcap says, without its name in front.
+fn said(error: &pcap::Error) -> String {
+    match error {
+        pcap::Error::PcapError(text) => text.clone(),
+        other => other.to_string(),
+    }
 }
 
 /// How long to sleep where no packet waits. Who sleeps for longer finds more at once, and wakes up
@@ -192,50 +212,17 @@ fn pause(buffer_mib: u32) -> Duration {
     Duration::from_millis(((u64::from(buffer_mib) << 20) / 2 / FAST).clamp(least, most))
 }
 
-/// Which interfaces there are, and what it takes to open them.
-fn hint() -> String {
-    let names: Vec<String> =
-        Device::list().unwrap_or_default().into_iter().map(|device| device.name).collect();
-    let known = if names.is_empty() { String::new() } else { format!("; there are {}", names.join(", ")) };
-    format!("capturing needs CAP_NET_RAW (root, or setcap cap_net_raw+ep on the program){known}")
-}
-
-/// The header of a pcap file in the byte order of this machine's readers: little endian.
-fn pcap_header(link_type: u32, snaplen: u32) -> Vec<u8> {
-    let mut bytes = vec![0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0];
-    bytes.extend(snaplen.to_le_bytes());
-    bytes.extend(link_type.to_le_bytes());
-    bytes
-}
-
-/// A section and its interfaces (draft-ietf-opsawg-pcapng sections 4.1 and 4.2), little endian.
-fn pcapng_header(links: &[u32], names: &[String], snaplen: u32) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    let section = [0x1a2b_3c4d_u32.to_le_bytes(), [1, 0, 0, 0], [0xff; 4], [0xff; 4]].concat();
-    block(&mut bytes, 0x0a0d_0d0a, &[&section]);
-    for (link, name) in links.iter().zip(names) {
-        let fixed = [(link & 0xffff).to_le_bytes(), snaplen.to_le_bytes()].concat();
-        let length = (name.len() as u16).to_le_bytes();
-        let option = [&[2, 0], &length[..], name.as_bytes(), &vec![0; padding(name.len())]].concat();
-        block(&mut bytes, 1, &[&fixed, &option, &[0; 4]]);
+/// What would help to open an interface: bringing it up, naming one that is there, or privileges.
+fn hint(name: &str, said: &str) -> String {
+    // What libpcap lists besides shows no packets of a network.
+    const OTHERS: [&str; 5] = ["bluetooth", "dbus", "nfqueue", "usbmon", "rdma"];
+    let all = Device::list().unwrap_or_default().into_iter().map(|device| device.name);
+    let names: Vec<String> = all.filter(|name| !OTHERS.iter().any(|other| name.starts_with(other))).collect();
+    match names.iter().any(|known| known == name) {
+        true if said.contains("not up") => format!("`ip link set {name} up` brings it up"),
+        false if !names.is_empty() => format!("there are {}", names.join(", ")),
+        _ => "capturing needs CAP_NET_RAW: root, or setcap cap_net_raw+ep on the program".to_owned(),
     }
-    bytes
-}
-
-/// A block of pcapng: type, length, content, padding, length again.
-fn block(out: &mut Vec<u8>, kind: u32, parts: &[&[u8]]) {
-    let content: usize = parts.iter().map(|part| part.len()).sum();
-    let length = ((content + padding(content) + 12) as u32).to_le_bytes();
-    out.extend(kind.to_le_bytes());
-    out.extend(length);
-    parts.iter().for_each(|part| out.extend_from_slice(part));
-    out.extend(&[0; 3][..padding(content)]);
-    out.extend(length);
-}
-
-/// Bytes up to the next multiple of four.
-fn padding(length: usize) -> usize {
-    length.next_multiple_of(4) - length
 }
 
 impl Live {
@@ -249,17 +236,21 @@ impl Live {
         self.stop.clone()
     }
 
-    /// From now on packets are wanted, and the time runs.
+    /// From now on packets are wanted, the time runs, and SIGINT, SIGTERM and SIGHUP end the capture
+    /// instead of the process; before, there is nothing that could be lost.
     ///
     /// # Errors
-    /// The filter cannot be set.
+    /// The filter cannot be set, or signals cannot be taken.
     pub fn begin(&mut self) -> Result<(), Problem> {
+        signals::end(self.stop.clone())?;
         for (handle, counters) in self.handles.iter_mut().zip(self.counters.0.iter()) {
             let set = handle.capture.filter(&self.filter, true);
-            set.map_err(|error| problem(&counters.interface, &error.to_string(), ""))?;
+            let hint = "the filter was taken a moment ago: is the interface still there?";
+            set.map_err(|error| problem(&counters.interface, &said(&error), hint))?;
         }
         small_pages();
-        self.end = self.duration.map(|duration| Instant::now() + duration);
+        // A time beyond what clocks count never comes.
+        self.end = self.duration.and_then(|duration| Instant::now().checked_add(duration));
         Ok(())
     }
 
@@ -271,20 +262,24 @@ impl Live {
     fn fill(&mut self, room: &mut Room<'_>) -> io::Result<()> {
         let mut silent = Duration::ZERO;
         while !room.is_full && !self.is_over() {
-            match (self.take_turns(room), self.last_call) {
-                (0, Some(_)) => self.left = 0,
+            match (self.take_turns(room), self.ended) {
+                // Only now what came just before the end has left the kernel's last block.
+                (0, Some(ended)) if ended.elapsed() >= SETTLED => self.left = 0,
                 (0, None) if room.filled > 0 || !self.pending.is_empty() => break,
                 (0, None) if silent >= SILENCE => {
                     self.count();
                     return Err(io::ErrorKind::WouldBlock.into());
                 }
-                (0, None) => {
+                (0, _) => {
                     thread::sleep(self.pause);
                     silent += self.pause;
                 }
                 _ => {}
             }
             self.count();
+        }
+        if !room.is_full {
+            self.hand_over_the_rest(room);
         }
         self.count();
         Ok(())
@@ -293,19 +288,32 @@ impl Live {
     /// Takes some packets of each interface; how many came.
     fn take_turns(&mut self, room: &mut Room<'_>) -> usize {
         let mut came = 0;
+        // Asked before the interfaces are: what is stamped later may not have come.
+        let settled = (self.format == Format::Pcapng).then(settled);
         for number in 0..self.handles.len() {
-            came += self.take(number, room);
+            let some = self.take(number, room);
+            came += some;
+            if let Some(settled) = settled.filter(|_| some == 0) {
+                self.order.settled(number, settled);
+            }
         }
-        // Interfaces take turns, packets come in the order of time.
-        self.waiting.sort_by_key(|(micros, ..)| *micros);
-        for (micros, interface, length, bytes) in self.waiting.drain(..) {
-            let captured = bytes.len() as u32;
-            let words = [interface, (micros >> 32) as u32, micros as u32, captured, length];
-            let head: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
-            block(&mut self.pending, 6, &[&head, &bytes]);
+        while let Some(packet) = self.order.next() {
+            format::packet(&mut self.pending, packet.interface, packet.micros, packet.length, &packet.bytes);
         }
         room.is_full |= self.pending.len() >= room.bytes.len();
         came
+    }
+
+    /// Once it is over, nothing waits for earlier packets any more.
+    fn hand_over_the_rest(&mut self, room: &mut Room<'_>) {
+        if self.order.is_empty() || !self.is_over() {
+            return;
+        }
+        (0..self.handles.len()).for_each(|number| self.order.close(number));
+        while let Some(packet) = self.order.next() {
+            format::packet(&mut self.pending, packet.interface, packet.micros, packet.length, &packet.bytes);
+        }
+        room.is_full |= self.pending.len() >= room.bytes.len();
     }
 
     fn take(&mut self, number: usize, room: &mut Room<'_>) -> usize {
@@ -323,7 +331,7 @@ impl Live {
                         }
                         Format::Pcapng => {
                             let micros = head.ts.tv_sec as u64 * 1_000_000 + head.ts.tv_usec as u64;
-                            self.waiting.push((micros, number as u32, head.len, packet.data.to_vec()));
+                            self.order.put(number, micros, head.len, packet.data);
                         }
                     }
                     self.left -= 1;
@@ -333,6 +341,7 @@ impl Live {
                 // The interface went away: what was captured until then stands.
                 Err(_) => {
                     handle.open = false;
+                    self.order.close(number);
                     self.counters.0[number].gone.store(true, Ordering::Relaxed);
                 }
             }
@@ -344,28 +353,38 @@ impl Live {
     fn count(&mut self) {
         let now = Instant::now();
         let recent = self.asked.is_some_and(|asked| now.duration_since(asked) < STATISTICS);
-        if recent && self.left > 0 && self.last_call.is_none() {
+        if recent && self.left > 0 && self.ended.is_none() {
             return;
         }
         self.asked = Some(now);
         for (handle, counters) in self.handles.iter_mut().zip(self.counters.0.iter()) {
-            if let Ok(stats) = handle.capture.stats() {
-                counters.received.store(u64::from(stats.received), Ordering::Relaxed);
-                counters.dropped.store(u64::from(stats.dropped), Ordering::Relaxed);
-                counters.interface_dropped.store(u64::from(stats.if_dropped), Ordering::Relaxed);
+            let Ok(stats) = handle.capture.stats() else { continue };
+            let now = [stats.received, stats.dropped, stats.if_dropped];
+            let totals = [&counters.received, &counters.dropped, &counters.interface_dropped];
+            for ((total, now), before) in totals.into_iter().zip(now).zip(handle.counted) {
+                total.fetch_add(u64::from(now.wrapping_sub(before)), Ordering::Relaxed);
             }
+            handle.counted = now;
         }
     }
 
     fn is_over(&mut self) -> bool {
         let ended =
             || self.stop.0.load(Ordering::Relaxed) || self.end.is_some_and(|end| Instant::now() >= end);
-        if self.last_call.is_none() && ended() {
-            self.last_call = Some(Instant::now() + LAST_CALL);
+        if self.ended.is_none() && ended() {
+            self.ended = Some(Instant::now());
         }
         let nobody = self.handles.iter().all(|handle| !handle.open);
-        self.left == 0 || nobody || self.last_call.is_some_and(|last| Instant::now() >= last)
+        self.left == 0 || nobody || self.ended.is_some_and(|ended| ended.elapsed() >= LAST_CALL)
     }
+}
+
+/// What was captured before this is here, where an interface has nothing to give: microseconds
+/// since 1970, by the clock that stamps packets.
+#[expect(clippy::disallowed_methods, reason = "a live capture goes by the clock")]
+fn settled() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    since.saturating_sub(SETTLED).as_micros() as u64
 }
 
 impl Read for Live {
@@ -446,26 +465,5 @@ mod tests {
         let (first, second): (Vec<u32>, Vec<u32>) = (words(&bytes[..16]), words(&pending[..16]));
         assert_eq!((first, &bytes[16..19]), (vec![1, 2, 3, 4], &b"abc"[..]));
         assert_eq!((second, &pending[16..]), (vec![5, 6, 6, 6], &b"abcdef"[..]));
-    }
-
-    #[test]
-    fn several_interfaces_make_blocks_that_say_their_length_on_both_sides() {
-        let names = ["eth0".to_owned(), "wg0".to_owned()];
-        let mut file = pcapng_header(&[1, 101], &names, 2_048);
-        block(&mut file, 6, &[&[7; 20], &[9; 31]]);
-        let word = |at: usize| u32::from_le_bytes(file[at..at + 4].try_into().expect("four bytes"));
-        let (mut at, mut kinds, mut links) = (0, Vec::new(), Vec::new());
-        while at < file.len() {
-            let length = word(at + 4) as usize;
-            assert!(length.is_multiple_of(4) && word(at + length - 4) as usize == length, "at {at}");
-            kinds.push(word(at));
-            if word(at) == 1 {
-                // The link type, then the name as option 2.
-                links.push((word(at + 8), file[at + 16], file[at + 18]));
-            }
-            at += length;
-        }
-        assert_eq!(kinds, [0x0a0d_0d0a, 1, 1, 6]);
-        assert_eq!(links, [(1, 2, 4), (101, 2, 3)]);
     }
 }
