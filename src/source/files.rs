@@ -3,6 +3,7 @@
 use super::{envoy, yaml};
 use crate::model::{Document, Origin, Problem, proxy};
 use rayon::prelude::*;
+use std::collections::BTreeMap;
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -93,23 +94,50 @@ pub fn open_capture(path: &Path) -> Result<Box<dyn Read + Send>, Problem> {
     opened.map_err(|error| problem(&name, &format!("cannot read: {error}"), hint_of(&error)))
 }
 
+/// Links are followed: a policy behind one counts. What several names in a folder lead to, as in a
+/// mounted ConfigMap, is read once, under the shortest of them.
 fn find(path: &Path, wanted: fn(&Path) -> bool, files: &mut Vec<PathBuf>, problems: &mut Vec<Problem>) {
     if !path.is_dir() {
         files.push(path.to_owned());
         return;
     }
-    for entry in walkdir::WalkDir::new(path).sort_by_file_name() {
+    let mut found: BTreeMap<PathBuf, PathBuf> = BTreeMap::new();
+    for entry in walkdir::WalkDir::new(path).follow_links(true).sort_by_file_name() {
         match entry {
             Ok(entry) if entry.file_type().is_file() && wanted(entry.path()) => {
-                files.push(entry.into_path());
+                let name = entry.into_path();
+                let rank = |name: &Path| (name.components().count(), name.to_owned());
+                let known = found.entry(real(&name)).or_insert_with(|| name.clone());
+                if rank(&name) < rank(known) {
+                    *known = name;
+                }
             }
             Ok(_) => {}
+            Err(error) if leads_to_nothing_wanted(&error, wanted) => {}
             Err(error) => {
-                let hint = error.io_error().map_or("do links lead in a circle?", hint_of);
+                let hint = error.io_error().map_or("", hint_of);
                 problems.push(problem(&path.display().to_string(), &error.to_string(), hint));
             }
         }
     }
+    let mut found: Vec<PathBuf> = found.into_values().collect();
+    found.sort();
+    files.extend(found);
+}
+
+/// The file that a name leads to; the name itself where that cannot be told.
+fn real(name: &Path) -> PathBuf {
+    name.canonicalize().unwrap_or_else(|_| name.to_owned())
+}
+
+/// A link to a folder that it lies in hides nothing, nor does one to nowhere whose name is of no
+/// file that is read.
+fn leads_to_nothing_wanted(error: &walkdir::Error, wanted: fn(&Path) -> bool) -> bool {
+    let dangles = || {
+        let link = error.path().filter(|path| path.is_symlink());
+        link.is_some_and(|link| !link.exists() && !wanted(link))
+    };
+    error.loop_ancestor().is_some() || dangles()
 }
 
 fn is_manifest(path: &Path) -> bool {
@@ -253,4 +281,37 @@ pub fn problem(file: &str, message: &str, hint: &str) -> Problem {
         rule: none,
     };
     Problem { origin, message: message.to_owned(), hint: hint.to_owned() }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "the test makes a folder of links")]
+    fn links_in_folders_are_followed_and_each_file_is_read_once() {
+        let root = tempfile::tempdir().expect("a folder");
+        let at = |name: &str| root.path().join(name);
+        // A mounted ConfigMap, and a link that leads out of the folder.
+        std::fs::create_dir_all(at("mounted/..2026_11_26")).expect("made");
+        std::fs::create_dir(at("elsewhere")).expect("made");
+        for name in ["mounted/..2026_11_26/policy.yaml", "elsewhere/other.yaml"] {
+            std::fs::write(at(name), "kind: Namespace").expect("written");
+        }
+        let links = [
+            ("..2026_11_26", "mounted/..data"),
+            ("..data/policy.yaml", "mounted/policy.yaml"),
+            ("../elsewhere/other.yaml", "mounted/linked.yaml"),
+            ("../mounted", "mounted/circle"),
+            ("nowhere", "mounted/tool"),
+            ("nowhere.yaml", "mounted/lost.yaml"),
+        ];
+        links.iter().for_each(|(target, name)| symlink(target, at(name)).expect("linked"));
+        let mut problems = Vec::new();
+        let found = find_manifests(&[at("mounted")], &mut problems);
+        assert_eq!(found, [at("mounted/linked.yaml"), at("mounted/policy.yaml")]);
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert!(problems[0].message.contains("lost.yaml"), "{problems:?}");
+    }
 }
