@@ -13,6 +13,9 @@ use super::key::Side;
 use super::packet::Tcp;
 use super::place::PlaceId;
 
+/// The bits that tell a packet from others of its flow; below them there is room for its hops left.
+pub(super) const IDENTITY: u32 = 0xffff_ff00;
+
 /// How far apart two captures of one packet may be, in nanoseconds.
 pub(super) const WINDOW: u64 = 100_000_000;
 /// Packets of one flow that are remembered.
@@ -107,7 +110,7 @@ pub(super) fn identity(id: u16, missing: u32, tcp: Option<&Tcp>, payload: &[u8])
         }
         None => sample(payload),
     };
-    (fold(common ^ 0xa076_1d64_78bd_642f, own ^ 0xe703_7ed1_a0b4_28db) >> 16) as u32
+    (fold(common ^ 0xa076_1d64_78bd_642f, own ^ 0xe703_7ed1_a0b4_28db) >> 16) as u32 & IDENTITY
 }
 
 /// The first and last bytes of a payload, mixed.

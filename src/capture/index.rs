@@ -3,10 +3,12 @@
 //! It can be asked ahead of time for where a flow probably is, so that the memory of many packets'
 //! flows is fetched at once.
 
-/// Entries of a new index; a power of two.
+/// Entries of a new index.
 const SMALLEST: usize = 1 << 10;
 
-/// Each entry holds a hash above a slot number; zero is no entry.
+/// Each entry holds a hash above a slot number; zero is no entry. Homes lie in the order of hashes,
+/// so that any number of entries will do, and memory grows by halves: doubling it, where there are
+/// hundreds of thousands of flows, takes as much as all their first bytes.
 #[derive(Debug)]
 pub(super) struct Index {
     entries: Vec<u64>,
@@ -37,7 +39,7 @@ impl Index {
 
     /// Adds a flow that is not in the index.
     pub(super) fn insert(&mut self, hash: u32, slot: u32) {
-        if (self.used + 1) * 8 > self.entries.len() * 5 {
+        if (self.used + 1) * 4 > self.entries.len() * 3 {
             self.grow();
         }
         self.used += 1;
@@ -47,17 +49,15 @@ impl Index {
     /// Removes the flow in a slot; those behind it move up, so that no gap hides them.
     pub(super) fn remove(&mut self, hash: u32, number: u32) {
         let Some(mut hole) = self.position(hash, |slot| slot == number) else { return };
-        let mask = self.entries.len() - 1;
         let mut at = hole;
         loop {
-            at = (at + 1) & mask;
+            at = self.behind(at);
             let entry = self.entries[at];
             if entry == 0 {
                 break;
             }
-            let home = self.home((entry >> 32) as u32);
             // It may move if its home is not behind the hole.
-            if (at.wrapping_sub(home) & mask) >= (at.wrapping_sub(hole) & mask) {
+            if self.steps(self.home((entry >> 32) as u32), at) >= self.steps(hole, at) {
                 self.entries[hole] = entry;
                 hole = at;
             }
@@ -72,12 +72,22 @@ impl Index {
 
     #[inline]
     fn home(&self, hash: u32) -> usize {
-        hash as usize & (self.entries.len() - 1)
+        ((u64::from(hash) * self.entries.len() as u64) >> 32) as usize
+    }
+
+    /// The place that follows, in a ring.
+    #[inline]
+    fn behind(&self, at: usize) -> usize {
+        if at + 1 == self.entries.len() { 0 } else { at + 1 }
+    }
+
+    /// Steps from one place to another.
+    fn steps(&self, from: usize, to: usize) -> usize {
+        if to >= from { to - from } else { to + self.entries.len() - from }
     }
 
     #[inline]
     fn position(&self, hash: u32, is_it: impl Fn(u32) -> bool) -> Option<usize> {
-        let mask = self.entries.len() - 1;
         let mut at = self.home(hash);
         loop {
             let entry = self.entries[at];
@@ -87,21 +97,20 @@ impl Index {
             if (entry >> 32) as u32 == hash && is_it(slot(entry)) {
                 return Some(at);
             }
-            at = (at + 1) & mask;
+            at = self.behind(at);
         }
     }
 
     fn put(&mut self, entry: u64) {
-        let mask = self.entries.len() - 1;
         let mut at = self.home((entry >> 32) as u32);
         while self.entries[at] != 0 {
-            at = (at + 1) & mask;
+            at = self.behind(at);
         }
         self.entries[at] = entry;
     }
 
     fn grow(&mut self) {
-        let larger = vec![0; self.entries.len() * 2];
+        let larger = vec![0; self.entries.len() / 2 * 3];
         let old = std::mem::replace(&mut self.entries, larger);
         old.into_iter().filter(|entry| *entry != 0).for_each(|entry| self.put(entry));
     }
@@ -126,8 +135,8 @@ mod tests {
             random ^= random << 13;
             random ^= random >> 7;
             random ^= random << 17;
-            // Few lower halves: many flows share a home.
-            let hash = random as u32 & 0x0fff;
+            // Few hashes, half of them near the end of the ring: many flows share a home.
+            let hash = random as u32 & 0x0fff | if random >> 20 & 1 == 0 { 0xffff_f000 } else { 0 };
             if random >> 60 < 9 {
                 index.insert(hash, round);
                 model.insert(round, hash);

@@ -40,6 +40,8 @@ pub(super) const SLICES: usize = 16;
 
 /// In `rest`: the ends are IPv6.
 const IS_6: u64 = 1 << 8;
+/// What `rest` says besides ports, which are its upper half: version and IP protocol.
+pub(super) const KIND: u64 = 0x1ff;
 
 /// Which end sent a packet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

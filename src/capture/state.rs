@@ -1,7 +1,7 @@
 //! One flow in the making: counters, handshake, first bytes, and where it was met.
 
 use super::Handshake;
-use super::copies::{Copies, Point, Sighting, fold, sample};
+use super::copies::{Copies, IDENTITY, Point, Sighting, fold, sample};
 use super::head::Arrival;
 use super::key::Side;
 use super::marks::Marks;
@@ -32,8 +32,6 @@ pub(super) const COLD_COST: usize = size_of::<Cold>() + 64;
 pub(super) struct State {
     /// IPv4: both addresses. IPv6: the number of the pair in the table.
     pub(super) ends: u64,
-    /// Ports, version, protocol: the rest of the key.
-    pub(super) rest: u64,
     pub(super) first: u64,
     pub(super) last: u64,
     pub(super) bytes: [u64; 2],
@@ -42,15 +40,16 @@ pub(super) struct State {
     pub(super) initial_sequence: [u32; 2],
     /// The end of the highest segment at the first place.
     pub(super) highest: [u32; 2],
-    /// The latest packet of each direction, by what its copies have in common.
+    /// The latest packet of each direction: what its copies have in common, and its hops left.
     recent: [u32; 2],
     /// Time stamp option of the SYN.
     pub(super) timestamp: u32,
+    /// Both ports, of the lower end first.
+    ports: u32,
+    /// With version and protocol, the rest of the key.
     pub(super) marks: Marks,
     /// The usual place of each direction.
     pub(super) place: [PlaceId; 2],
-    /// Hops that the latest packet of each direction had left.
-    hops: [u8; 2],
     /// Where the first bytes are kept; where judged, what the audience made of them.
     pub(super) cold: u32,
     /// Where the rest is kept that few flows have; 0 for none.
@@ -58,7 +57,7 @@ pub(super) struct State {
 }
 
 // It is what bounds how many flows fit into memory.
-const _: () = assert!(size_of::<State>() <= 104);
+const _: () = assert!(size_of::<State>() <= 96);
 
 /// What only flows have whose first bytes are still wanted.
 #[derive(Debug, Default)]
@@ -93,11 +92,10 @@ pub(super) enum Kept {
 
 impl State {
     pub(super) fn new(ends: u64, packet: &Arrival<'_>) -> State {
-        let mut marks = Marks::default();
+        let mut marks = Marks::of(packet.key.rest);
         marks.set(Marks::IN_USE | if packet.key.side == Side::Low { Marks::FIRST_SENDER_LOW } else { 0 });
         State {
             ends,
-            rest: packet.key.rest,
             first: packet.nanos,
             last: packet.nanos,
             bytes: [0; 2],
@@ -106,9 +104,9 @@ impl State {
             highest: [0; 2],
             recent: [0; 2],
             timestamp: packet.timestamp,
+            ports: (packet.key.rest >> 32) as u32,
             marks,
             place: [NO_PLACE; 2],
-            hops: [0; 2],
             cold: 0,
             elsewhere: 0,
         }
@@ -126,8 +124,14 @@ impl State {
         self.ends ^ self.bytes[0] ^ u64::from(self.elsewhere)
     }
 
+    /// The key without its addresses.
+    #[inline]
+    pub(super) fn rest(&self) -> u64 {
+        u64::from(self.ports) << 32 | self.marks.kind()
+    }
+
     pub(super) fn protocol(&self) -> u8 {
-        self.rest as u8
+        self.marks.kind() as u8
     }
 
     /// Whether both sides said their last, or one broke off.
@@ -202,9 +206,12 @@ impl State {
         let (side, place, identity) = (packet.key.side, packet.place, packet.identity);
         let index = side.index();
         let usual = self.place[index];
-        let sent_again = self.recent[index] != identity || self.hops[index] == packet.hops || packet.id == 0;
+        let latest = identity | u32::from(packet.hops);
+        let differs = self.recent[index] ^ latest;
+        // Another packet, or the same with as many hops left.
+        let sent_again = differs & IDENTITY != 0 || differs == 0 || packet.id == 0;
         if self.elsewhere == 0 && (usual == place || usual == NO_PLACE) && sent_again {
-            (self.place[index], self.recent[index], self.hops[index]) = (place, identity, packet.hops);
+            (self.place[index], self.recent[index]) = (place, latest);
             if let Some(end) = segment_end(packet) {
                 self.raise(side, end);
             }
@@ -269,8 +276,9 @@ impl State {
             for side in [Side::High, Side::Low] {
                 let index = side.index();
                 if self.place[index] != NO_PLACE {
-                    let point = Point { place: self.place[index], hops: self.hops[index] };
-                    elsewhere.copies.remember(self.recent[index], side, point, self.last);
+                    let (identity, hops) = (self.recent[index] & IDENTITY, self.recent[index] as u8);
+                    let point = Point { place: self.place[index], hops };
+                    elsewhere.copies.remember(identity, side, point, self.last);
                 }
             }
         }

@@ -17,7 +17,7 @@ use std::collections::VecDeque;
 /// How much the table may hold.
 #[derive(Clone, Copy, Debug)]
 pub struct FlowLimits {
-    /// Flows at a time; the longest idle ones make room. One costs about 110 bytes.
+    /// Flows at a time; the longest idle ones make room. One costs about 110 bytes, with its place in the index.
     pub flows: usize,
     /// First payload bytes kept of each direction.
     pub stream_bytes: usize,
@@ -267,7 +267,7 @@ impl FlowTable {
 
     #[inline]
     fn is_of(&self, state: &State, packet: &Arrival<'_>) -> bool {
-        state.rest == packet.key.rest
+        state.rest() == packet.key.rest
             && match packet.pair {
                 None => state.ends == packet.key.ends,
                 Some(pair) => self.pairs.get(state.ends as u32) == Some(pair),
@@ -281,9 +281,9 @@ impl FlowTable {
 
     /// The whole key of a flow.
     fn key(&self, state: &State) -> Key {
-        let short = Key::unpacked(state.ends, state.rest);
+        let short = Key::unpacked(state.ends, state.rest());
         match self.pairs.get(state.ends as u32) {
-            Some((low, high)) if short.is_v6() => Key { low: *low, high: *high, rest: state.rest },
+            Some((low, high)) if short.is_v6() => Key { low: *low, high: *high, rest: state.rest() },
             _ => short,
         }
     }

@@ -29,13 +29,25 @@ pub struct Flows {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Spot(u64);
 
-const PART: u32 = 48;
+const PART: u32 = 47;
 /// The part that means a whole flow.
 const WHOLE: u64 = 0xffff;
+/// A bit that says nothing of where a flow stands.
+const MARK: u64 = 1 << 63;
 
 impl Spot {
     fn parts(self) -> (u64, usize) {
-        (self.0 >> PART, (self.0 & ((1 << PART) - 1)) as usize)
+        ((self.0 & !MARK) >> PART, (self.0 & ((1 << PART) - 1)) as usize)
+    }
+
+    /// The same place, with a mark for who sorts places, or without.
+    pub(super) fn with_mark(self, mark: bool) -> Spot {
+        Spot(if mark { self.0 | MARK } else { self.0 & !MARK })
+    }
+
+    /// Whether it has the mark.
+    pub(super) fn is_marked(self) -> bool {
+        self.0 & MARK != 0
     }
 }
 
@@ -86,6 +98,8 @@ impl SharedNumber {
 #[derive(Debug, Default)]
 pub(super) struct Part {
     chunks: Vec<Vec<u8>>,
+    /// How many flows stand in them.
+    pub(super) flows: usize,
     verdicts: Vec<Arc<Detection>>,
     arounds: Vec<Around>,
     known: HashMap<Around, u32>,
@@ -117,8 +131,8 @@ impl Part {
         &self.verdicts
     }
 
-    /// Packs a flow and tells where it stands in this part.
-    pub(super) fn add(&mut self, mut flow: Flow, verdict: u32, ends: [Holder; 2]) -> u64 {
+    /// Packs a flow.
+    pub(super) fn add(&mut self, mut flow: Flow, verdict: u32, ends: [Holder; 2]) {
         let parties = ends.map(|end| self.party(end));
         let around = self.around(&mut flow);
         let room = |chunk: &Vec<u8>| chunk.len() + LONGEST <= CHUNK;
@@ -126,11 +140,15 @@ impl Part {
             // The first chunk grows: most captures are small.
             self.chunks.push(if self.chunks.is_empty() { Vec::new() } else { Vec::with_capacity(CHUNK) });
         }
-        let number = self.chunks.len() - 1;
-        let chunk = &mut self.chunks[number];
-        let at = (number * CHUNK + chunk.len()) as u64;
+        let Some(chunk) = self.chunks.last_mut() else { return };
         packed::pack(chunk, &Brief::of(&flow), verdict, parties, around);
-        at
+        self.flows += 1;
+    }
+
+    /// Where each flow stands, in the order in which they were added.
+    fn places(&self) -> impl Iterator<Item = usize> {
+        let chunks = self.chunks.iter().enumerate();
+        chunks.flat_map(|(number, chunk)| packed::places(chunk).map(move |at| number * CHUNK + at))
     }
 
     /// A number for a party: even for those of the directory, odd for others.
@@ -202,12 +220,13 @@ impl Part {
 }
 
 impl Flows {
-    /// The flows of several workers in no order yet; `spots` are the places in each part.
-    pub(super) fn of(parts: Vec<(Part, Vec<u64>)>, parties: Arc<[Party]>) -> Flows {
+    /// The flows of several workers, each in the order in which it ended them.
+    pub(super) fn of(parts: Vec<Part>, parties: Arc<[Party]>) -> Flows {
         let mut flows = Flows { parties, ..Flows::default() };
-        for (number, (mut part, spots)) in parts.into_iter().enumerate() {
+        flows.order.reserve_exact(parts.iter().map(|part| part.flows).sum());
+        for (number, mut part) in parts.into_iter().enumerate() {
             (part.known, part.told_numbers) = (HashMap::new(), HashMap::new());
-            flows.order.extend(spots.into_iter().map(|at| Spot((number as u64) << PART | at)));
+            flows.order.extend(part.places().map(|at| Spot((number as u64) << PART | at as u64)));
             flows.parts.push(Arc::new(part));
         }
         flows
@@ -302,9 +321,9 @@ impl Flows {
         Spot(WHOLE << PART | (self.whole.len() - 1) as u64)
     }
 
-    /// Where the flows stand, in their order.
-    pub(super) fn spots(&self) -> &[Spot] {
-        &self.order
+    /// Where the flows stand, in their order, which is to be made anew: until then there are none.
+    pub(super) fn take_order(&mut self) -> Vec<Spot> {
+        std::mem::take(&mut self.order)
     }
 
     /// Puts flows into another order, or leaves some out.

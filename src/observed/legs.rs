@@ -10,6 +10,7 @@
 //! A connection that a proxy ends and opens anew is two, and stays two.
 
 use super::flows::{Flows, Spot};
+use super::packed::Beginning;
 use super::{Brief, ObservedFlow, Party, Transport};
 use crate::capture::{Answer, Flow, Leg};
 use hashbrown::HashMap;
@@ -26,12 +27,18 @@ const PLACE: u32 = 31;
 
 /// Puts flows into the order of time and joins those that are legs of one connection.
 pub fn join(mut flows: Flows) -> Flows {
-    let mut times: Vec<Begun> = flows.spots().par_iter().map(|spot| Begun::of(&flows, *spot)).collect();
+    // Nearly all numbers stand alone: only those that share a mark with another are looked at.
+    let mut marks = Marks::of_size(flows.len());
+    let spots = flows.take_order();
+    spots.iter().filter_map(|spot| Opened::of(&flows, *spot)).for_each(|opened| marks.set(opened));
+    let begun = |spot: &Spot| Begun::of(&flows, *spot, &marks);
+    let mut times: Vec<Begun> = spots.par_iter().map(begun).collect();
+    drop(spots);
     times.par_sort_unstable_by_key(|begun| begun.first);
     settle(&flows, &mut times);
     let mut joined = Vec::new();
     let mut left_out = Vec::new();
-    for members in candidates(&times) {
+    for members in candidates(&flows, &times) {
         let spot = |member: &u32| times[*member as usize].spot;
         let legs: Vec<Brief> = members.iter().map(|member| flows.bare(spot(member))).collect();
         let whole = |member: usize| flows.get(spot(&members[member]));
@@ -48,13 +55,13 @@ pub fn join(mut flows: Flows) -> Flows {
         times.retain(|_| left_out.next_if_eq(&at.next().unwrap_or(u32::MAX)).is_none());
         for flow in joined {
             let spot = flows.whole(flow);
-            times.push(Begun::of(&flows, spot));
+            times.push(Begun { first: flows.glance(spot).first, spot });
         }
         // Two runs in order, nearly, which a stable sort takes as they are.
         times.sort_by_key(|begun| begun.first);
         settle(&flows, &mut times);
     }
-    flows.reorder(times.into_iter().map(|begun| begun.spot).collect());
+    flows.reorder(times.into_iter().map(|begun| begun.spot.with_mark(false)).collect());
     flows
 }
 
@@ -77,13 +84,12 @@ pub fn join_few(flows: Vec<ObservedFlow>) -> Vec<ObservedFlow> {
     all
 }
 
-/// When a flow began, and with which number.
+/// When a flow began. There are as many at a time as there are flows, so that this is short.
 #[derive(Clone, Copy, Debug)]
 struct Begun {
     first: u64,
+    /// Marked where another flow may have been opened with the same number.
     spot: Spot,
-    /// None where nothing joins such flows.
-    opened: Option<Opened>,
 }
 
 /// The number of an opening, with a bit for its transport in front.
@@ -94,14 +100,26 @@ struct Opened(u64);
 const DATAGRAM: u64 = 1 << 32;
 
 impl Begun {
-    fn of(flows: &Flows, spot: Spot) -> Begun {
+    fn of(flows: &Flows, spot: Spot, marks: &Marks) -> Begun {
         let seen = flows.glance(spot);
-        let opened = match seen.transport {
-            Transport::Tcp => seen.opened.map(|number| Opened(u64::from(number))),
-            Transport::Udp => seen.opened.map(|number| Opened(DATAGRAM | u64::from(number))),
-            Transport::Sctp | Transport::Icmp | Transport::Other(_) => None,
+        let shared = Opened::in_short(&seen).is_some_and(|opened| marks.is_shared(opened));
+        Begun { first: seen.first, spot: spot.with_mark(shared) }
+    }
+}
+
+impl Opened {
+    fn of(flows: &Flows, spot: Spot) -> Option<Opened> {
+        Opened::in_short(&flows.glance(spot))
+    }
+
+    /// None where nothing joins such flows.
+    fn in_short(seen: &Beginning) -> Option<Opened> {
+        let bit = match seen.transport {
+            Transport::Tcp => 0,
+            Transport::Udp => DATAGRAM,
+            Transport::Sctp | Transport::Icmp | Transport::Other(_) => return None,
         };
-        Begun { first: seen.first, spot, opened }
+        seen.opened.map(|number| Opened(bit | u64::from(number)))
     }
 }
 
@@ -112,15 +130,12 @@ fn settle(flows: &Flows, times: &mut [Begun]) {
 }
 
 /// Flows that were opened with the same number, in the order of time, where there are several.
-fn candidates(times: &[Begun]) -> Vec<Vec<u32>> {
-    // Nearly all numbers stand alone: only those that share a mark with another are sorted.
-    let mut marks = Marks::of_size(times.len());
-    times.iter().filter_map(|begun| begun.opened).for_each(|opened| marks.set(opened));
-    let shared = times.iter().enumerate().filter_map(|(at, begun)| {
-        let opened = begun.opened.filter(|opened| marks.is_shared(*opened))?;
-        Some(opened.0 << PLACE | at as u64 & ((1 << PLACE) - 1))
+fn candidates(flows: &Flows, times: &[Begun]) -> Vec<Vec<u32>> {
+    let shared = times.iter().enumerate().filter(|(_, begun)| begun.spot.is_marked());
+    let numbered = shared.filter_map(|(at, begun)| {
+        Some(Opened::of(flows, begun.spot)?.0 << PLACE | at as u64 & ((1 << PLACE) - 1))
     });
-    let mut all: Vec<u64> = shared.collect();
+    let mut all: Vec<u64> = numbered.collect();
     all.sort_unstable();
     let same = all.chunk_by(|one, other| one >> PLACE == other >> PLACE).filter(|group| group.len() > 1);
     same.map(|group| group.iter().map(|word| (word & ((1 << PLACE) - 1)) as u32).collect()).collect()

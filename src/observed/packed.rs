@@ -2,7 +2,8 @@
 //! report. Numbers take as many bytes as they need (LEB128); what many flows share, verdicts,
 //! parties and encapsulations, is a number.
 //!
-//! What is written here is read here and nowhere else: no length stands in front of anything.
+//! What is written here is read here and nowhere else. In front of each flow stands how many bytes
+//! it takes, so that all of a list are found without a word on where they stand.
 
 use crate::capture::{
     Answer, Counters, Flow, FlowEnd, Handshake, Medium, Opening, Seen, SeenMore, StreamStart, Transport,
@@ -81,6 +82,8 @@ const HANDSHAKE: u32 = 13;
 
 /// The longest record: two IPv6 ends and the longest numbers everywhere.
 pub(super) const LONGEST: usize = 192;
+// Its length is told in a byte.
+const _: () = assert!(LONGEST <= u8::MAX as usize);
 
 const HANDSHAKES: [Handshake; 4] =
     [Handshake::Seen, Handshake::AnswerSeen, Handshake::GuessedByPort, Handshake::FirstPacket];
@@ -169,7 +172,7 @@ impl Brief {
 
 /// Appends a flow.
 pub(super) fn pack(out: &mut Vec<u8>, flow: &Brief, verdict: u32, parties: [u32; 2], around: u32) {
-    let mut bytes = Writer { bytes: [0; LONGEST], end: 0 };
+    let mut bytes = Writer { bytes: [0; LONGEST], end: 1 };
     let around_it = if around != 0 { AROUND } else { 0 };
     bytes.put((flow.told.facts | around_it).to_le_bytes());
     bytes.put([flow.told.met]);
@@ -204,7 +207,15 @@ pub(super) fn pack(out: &mut Vec<u8>, flow: &Brief, verdict: u32, parties: [u32;
             bytes.number(value);
         }
     }
+    bytes.bytes[0] = bytes.end as u8;
     out.extend_from_slice(&bytes.bytes[..bytes.end]);
+}
+
+/// Where each flow of a list begins.
+pub(super) fn places(list: &[u8]) -> impl Iterator<Item = usize> {
+    let length = |at: usize| list.get(at).map(|length| usize::from(*length)).filter(|length| *length > 0);
+    std::iter::successors(Some(0), move |at| Some(at + length(*at)?))
+        .take_while(move |at| length(*at).is_some())
 }
 
 /// Reads what [`pack`] wrote at the beginning of these bytes.
@@ -335,7 +346,7 @@ impl Reader<'_> {
 
     #[inline]
     fn head(&mut self) -> Head {
-        let [low, high, met, kind, number, first @ ..] = self.take::<13>();
+        let [_length, low, high, met, kind, number, first @ ..] = self.take::<14>();
         Head {
             facts: u16::from_le_bytes([low, high]),
             met,
@@ -412,10 +423,12 @@ mod tests {
                     }),
                 },
             };
-            let mut bytes = vec![1, 2, 3];
-            pack(&mut bytes, &Brief::of(&flow), verdict, parties, around);
-            prop_assert!(bytes.len() <= LONGEST);
-            let (found, seen) = (unpack(&bytes[3..]), glance(&bytes[3..]));
+            let mut list = Vec::new();
+            (0..3).for_each(|_| pack(&mut list, &Brief::of(&flow), verdict, parties, around));
+            prop_assert!(list.len() <= 3 * LONGEST && list.len() % 3 == 0);
+            let length = list.len() / 3;
+            prop_assert_eq!(places(&list).collect::<Vec<_>>(), [0, length, 2 * length]);
+            let (found, seen) = (unpack(&list[length..]), glance(&list[length..]));
             prop_assert_eq!((seen.first, seen.transport), (flow.first, flow.transport));
             prop_assert_eq!(seen.verdict, verdict);
             prop_assert_eq!(seen.opened, flow.seen.opening.map(|opening| opening.initiator));

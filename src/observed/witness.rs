@@ -15,7 +15,6 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub struct Witness<'a> {
     part: Part,
-    spots: Vec<u64>,
     directory: &'a Directory<'a>,
     known: HashTable<u32>,
     /// Verdicts that say that a flow was met inside of a pod, by those that do not.
@@ -28,7 +27,6 @@ impl<'a> Witness<'a> {
     pub fn new(directory: &'a Directory<'a>) -> Witness<'a> {
         Witness {
             part: Part::default(),
-            spots: Vec::new(),
             directory,
             known: HashTable::new(),
             inside: HashMap::new(),
@@ -39,8 +37,7 @@ impl<'a> Witness<'a> {
     /// Everything that several witnesses of one directory saw, in no particular order.
     pub fn flows(witnesses: Vec<Witness<'_>>) -> Flows {
         let parties = witnesses.first().map(|witness| witness.directory.parties()).unwrap_or_default();
-        let parts = witnesses.into_iter().map(|witness| (witness.part, witness.spots));
-        Flows::of(parts.collect(), parties)
+        Flows::of(witnesses.into_iter().map(|witness| witness.part).collect(), parties)
     }
 
     fn number(&mut self, mut detection: Detection) -> u32 {
@@ -141,7 +138,7 @@ impl Audience for Witness<'_> {
         let flow = if self.directory.is_turned(&flow) { flow.turned() } else { flow };
         let ends =
             [self.directory.holder_during(flow.initiator.ip, &flow), self.directory.holder_called(&flow)];
-        self.spots.push(self.part.add(flow, number, ends));
+        self.part.add(flow, number, ends);
     }
 }
 
