@@ -71,7 +71,9 @@ impl Lab {
     /// The same with variables of the environment.
     pub fn capture_as(&self, more: &[&str], environment: &[(&str, &str)]) -> Child {
         let interface = format!("{}a", self.name);
-        let child = Command::new(env!("CARGO_BIN_EXE_watertight"))
+        // Who runs the tests may have turned hang-ups off, which programs inherit.
+        let child = Command::new("env")
+            .args(["--default-signal=HUP", env!("CARGO_BIN_EXE_watertight")])
             .args(["capture", "-i", &interface, "-f", "json", "--fail-on", "never"])
             .args(more)
             .env_remove("SUDO_UID")
