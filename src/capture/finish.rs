@@ -1,9 +1,10 @@
 //! From the state of a flow to the record of it: who opened it, its first bytes, its places.
 
+use super::cold::Cold;
 use super::key::{Key, Side};
 use super::marks::Marks;
 use super::place::{NO_PLACE, PlaceId, Places};
-use super::state::{Cold, Elsewhere, State};
+use super::state::{Elsewhere, State};
 use super::stream::Room;
 use super::{
     Answer, Counters, Flow, FlowEnd, Handshake, OpenFlow, Opening, Place, Seen, SeenMore, StreamStart,

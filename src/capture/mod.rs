@@ -4,6 +4,7 @@
 
 mod block;
 mod buffers;
+mod cold;
 mod container;
 mod copies;
 mod decode;

@@ -1,6 +1,7 @@
 //! One flow in the making: counters, handshake, first bytes, and where it was met.
 
 use super::Handshake;
+use super::cold::Cold;
 use super::copies::{Copies, IDENTITY, Point, Sighting, fold, sample};
 use super::head::Arrival;
 use super::key::Side;
@@ -23,9 +24,6 @@ const MOST_PLACES: usize = 16;
 const LONG: u32 = 64;
 /// Shorter datagrams are alike too easily to stand for a flow: a DNS header has as many bytes.
 const FINGERPRINTED: usize = 12;
-/// What a flow with first bytes costs besides them.
-pub(super) const COLD_COST: usize = size_of::<Cold>() + 64;
-
 /// One flow in as few bytes as it takes, for there are hundreds of thousands; arrays of two are
 /// indexed by [`Side`].
 #[derive(Debug, Default)]
@@ -58,14 +56,6 @@ pub(super) struct State {
 
 // It is what bounds how many flows fit into memory.
 const _: () = assert!(size_of::<State>() <= 96);
-
-/// What only flows have whose first bytes are still wanted.
-#[derive(Debug, Default)]
-pub(super) struct Cold {
-    pub(super) streams: [Stream; 2],
-    /// Tells this use of the slot from earlier ones.
-    pub(super) serial: u32,
-}
 
 /// What only flows have that were met at several places, or that are very long.
 #[derive(Debug, Default)]
@@ -478,19 +468,6 @@ impl State {
     /// What the audience said, where it was asked before the end.
     pub(super) fn verdict(&self) -> Option<u32> {
         self.marks.has(Marks::JUDGED).then_some(self.cold)
-    }
-}
-
-impl Cold {
-    /// Reads from all of its memory.
-    #[inline]
-    pub(super) fn touch(&self) -> u64 {
-        self.streams[0].touch() ^ self.streams[1].touch()
-    }
-
-    /// Bytes of memory that this costs.
-    pub(super) fn cost(&self) -> usize {
-        COLD_COST + self.streams.iter().map(Stream::held).sum::<usize>()
     }
 }
 

@@ -2,6 +2,7 @@
 //! shown enough of itself.
 
 use super::buffers::{Buffers, MOST_IDLE};
+use super::cold::{COLD_COST, Cold};
 use super::copies::Sighting;
 use super::finish::Around;
 use super::flow::{Audience, Judging, StreamStart};
@@ -10,7 +11,7 @@ use super::index::Index;
 use super::key::{Key, Pair, SLICES, Seed, ShortKey};
 use super::place::{NO_PLACE, Places};
 use super::pool::{Chunks, Pool};
-use super::state::{COLD_COST, Cold, Elsewhere, Kept, State};
+use super::state::{Elsewhere, Kept, State};
 use super::stream::Room;
 use std::collections::VecDeque;
 

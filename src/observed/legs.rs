@@ -10,7 +10,7 @@
 //! A connection that a proxy ends and opens anew is two, and stays two.
 
 use super::flows::{Flows, Spot};
-use super::packed::Beginning;
+use super::opened::{Marks, Opened};
 use super::{Brief, ObservedFlow, Party, Transport};
 use crate::capture::{Answer, Flow, Leg};
 use hashbrown::HashMap;
@@ -92,34 +92,11 @@ struct Begun {
     spot: Spot,
 }
 
-/// The number of an opening, with a bit for its transport in front.
-#[derive(Clone, Copy, Debug)]
-struct Opened(u64);
-
-/// The bit of datagrams.
-const DATAGRAM: u64 = 1 << 32;
-
 impl Begun {
     fn of(flows: &Flows, spot: Spot, marks: &Marks) -> Begun {
         let seen = flows.glance(spot);
         let shared = Opened::in_short(&seen).is_some_and(|opened| marks.is_shared(opened));
         Begun { first: seen.first, spot: spot.with_mark(shared) }
-    }
-}
-
-impl Opened {
-    fn of(flows: &Flows, spot: Spot) -> Option<Opened> {
-        Opened::in_short(&flows.glance(spot))
-    }
-
-    /// None where nothing joins such flows.
-    fn in_short(seen: &Beginning) -> Option<Opened> {
-        let bit = match seen.transport {
-            Transport::Tcp => 0,
-            Transport::Udp => DATAGRAM,
-            Transport::Sctp | Transport::Icmp | Transport::Other(_) => return None,
-        };
-        seen.opened.map(|number| Opened(bit | u64::from(number)))
     }
 }
 
@@ -139,38 +116,6 @@ fn candidates(flows: &Flows, times: &[Begun]) -> Vec<Vec<u32>> {
     all.sort_unstable();
     let same = all.chunk_by(|one, other| one >> PLACE == other >> PLACE).filter(|group| group.len() > 1);
     same.map(|group| group.iter().map(|word| (word & ((1 << PLACE) - 1)) as u32).collect()).collect()
-}
-
-/// Which numbers were met, and which may have been met twice: two bits for each mark.
-struct Marks {
-    bits: Vec<u64>,
-    /// Bits of a hash that do not count.
-    shift: u32,
-}
-
-impl Marks {
-    /// Eight marks for each flow, so that few share one by chance.
-    fn of_size(flows: usize) -> Marks {
-        let marks = (flows * 8).next_power_of_two().max(32);
-        Marks { bits: vec![0; marks / 32], shift: 64 - marks.trailing_zeros() }
-    }
-
-    /// The word and the bit of a number.
-    fn place(&self, opened: Opened) -> (usize, u32) {
-        let mark = opened.0.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> self.shift;
-        ((mark >> 5) as usize, (mark & 31) as u32 * 2)
-    }
-
-    fn set(&mut self, opened: Opened) {
-        let (word, bit) = self.place(opened);
-        let known = self.bits[word] >> bit & 1;
-        self.bits[word] |= (1 | known << 1) << bit;
-    }
-
-    fn is_shared(&self, opened: Opened) -> bool {
-        let (word, bit) = self.place(opened);
-        self.bits[word] >> bit & 2 != 0
-    }
 }
 
 /// Which of some flows, in the order of time, are legs of one connection, where there are several;

@@ -8,6 +8,7 @@ mod flows;
 mod legs;
 mod live;
 mod names;
+mod opened;
 mod packed;
 mod stretch;
 mod witness;
