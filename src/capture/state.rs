@@ -24,6 +24,7 @@ const MOST_PLACES: usize = 16;
 const LONG: u32 = 64;
 /// Shorter datagrams are alike too easily to stand for a flow: a DNS header has as many bytes.
 const FINGERPRINTED: usize = 12;
+
 /// One flow in as few bytes as it takes, for there are hundreds of thousands; arrays of two are
 /// indexed by [`Side`].
 #[derive(Debug, Default)]

@@ -18,7 +18,8 @@ use std::collections::VecDeque;
 /// How much the table may hold.
 #[derive(Clone, Copy, Debug)]
 pub struct FlowLimits {
-    /// Flows at a time; the longest idle ones make room. One costs about 110 bytes, with its place in the index.
+    /// Flows at a time; the longest idle ones make room. One costs about 110 bytes, with its place in
+    /// the index.
     pub flows: usize,
     /// First payload bytes kept of each direction.
     pub stream_bytes: usize,

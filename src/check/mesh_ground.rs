@@ -8,10 +8,16 @@ use crate::model::Origin;
 /// Clients that are looked at for one server; beyond them a check may miss some.
 const CLIENTS: usize = 256;
 
+/// Whether an endpoint takes part in a mesh, as far as that is known for certain.
+pub(super) fn takes_part(graph: &AllowedGraph, class: ClassId) -> bool {
+    let within = |mode| !matches!(mode, MeshMode::Outside | MeshMode::Unclear);
+    graph.membership(class).is_some_and(|member| within(member.mode))
+}
+
 /// Whether an endpoint has a proxy that carries its traffic, as far as that is known for certain.
 pub(super) fn is_member(graph: &AllowedGraph, class: ClassId) -> bool {
-    let carried = |mode| !matches!(mode, MeshMode::Outside | MeshMode::Unclear | MeshMode::IstioGateway);
-    graph.membership(class).is_some_and(|member| carried(member.mode))
+    let is_gateway = |mode| matches!(mode, MeshMode::IstioGateway);
+    takes_part(graph, class) && !graph.membership(class).is_some_and(|member| is_gateway(member.mode))
 }
 
 /// A finding for each workload for which `look` finds an acceptance.

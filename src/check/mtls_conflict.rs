@@ -2,10 +2,9 @@
 //!
 //! Its page, which is run as a test, says why it matters and what to do.
 
-use super::mesh_ground::edges_to;
+use super::mesh_ground::{edges_to, takes_part};
 use super::shared::alike;
 use super::{Evidence, Finding, check};
-use crate::graph::{ClassId, MeshMode};
 use crate::model::{PortSet, Protocol, TrafficSet};
 
 check! {
@@ -21,7 +20,7 @@ fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
         let served =
             TrafficSet::of(Protocol::Tcp, served.fold(PortSet::none(), |all, port| all.union(&port)));
         // Whom a strict server keeps out is no conflict: that is what it is strict for.
-        let mut clients = edges_to(evidence, number).filter(|(from, _)| is_in_a_mesh(evidence, *from));
+        let mut clients = edges_to(evidence, number).filter(|(from, _)| takes_part(graph, *from));
         let cut = clients.find_map(|(from, edge)| {
             let refused = edge.mesh?.refused.intersection(&served);
             (!refused.is_empty()).then_some((from, refused))
@@ -41,10 +40,4 @@ fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
         findings.push(finding);
     }
     findings
-}
-
-/// Whether an endpoint takes part in a mesh, as far as that is known for certain.
-fn is_in_a_mesh(evidence: &Evidence<'_>, class: ClassId) -> bool {
-    let member = evidence.graph.membership(class);
-    member.is_some_and(|member| !matches!(member.mode, MeshMode::Outside | MeshMode::Unclear))
 }

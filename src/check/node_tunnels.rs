@@ -7,7 +7,8 @@
 use super::Evidence;
 use crate::graph::{WhyExpected, expected};
 use crate::model::{Encryption, Protection};
-use crate::observed::{Flow, ObservedFlow, Party, Stored};
+use crate::observed::{Brief, Flow, ObservedFlow, Party, Stored};
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
@@ -18,7 +19,13 @@ const SLACK: u64 = 1_000_000_000;
 type Pair = (IpAddr, IpAddr);
 
 /// Encrypted tunnels that were seen, by their ends, with the times at which they were.
-pub(super) struct NodeTunnels(BTreeMap<Pair, Vec<(u64, u64)>>);
+type Seen = BTreeMap<Pair, Vec<(u64, u64)>>;
+
+/// The tunnels of nodes, which are looked for where configuration has nodes encrypt.
+pub(super) struct NodeTunnels<'e, 'a> {
+    evidence: &'e Evidence<'a>,
+    seen: OnceCell<Seen>,
+}
 
 /// What becomes of a flow between nodes that was met in the clear.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,29 +36,15 @@ pub(super) enum Beside {
     Promised(&'static str),
 }
 
-impl NodeTunnels {
-    /// Collects the tunnels.
-    pub fn of(evidence: &Evidence<'_>) -> NodeTunnels {
-        let mut seen: BTreeMap<Pair, Vec<(u64, u64)>> = BTreeMap::new();
-        let opaque = [Encryption::WireGuard, Encryption::Ipsec].map(Protection::Encrypted);
-        let mut add = |ends: Pair, first: u64, last: u64| seen.entry(ends).or_default().push((first, last));
-        for stored in evidence.observed.flows.stored_with(|d| opaque.contains(&d.protection)) {
-            match stored {
-                Stored::Shared(kept) => {
-                    let flow = kept.flow;
-                    add(pair(flow.initiator.ip, flow.responder.ip), flow.first, flow.last);
-                }
-                Stored::Whole(seen) => {
-                    let Flow { initiator, responder, first, last, .. } = seen.flow;
-                    add(pair(initiator.ip, responder.ip), first, last);
-                }
-            }
-        }
-        NodeTunnels(seen)
+impl<'e, 'a> NodeTunnels<'e, 'a> {
+    /// Nothing was looked for yet.
+    pub fn of(evidence: &'e Evidence<'a>) -> NodeTunnels<'e, 'a> {
+        NodeTunnels { evidence, seen: OnceCell::new() }
     }
 
     /// What nodes do to a flow between two pods; `None` where they are not known to encrypt it all.
-    pub fn beside(&self, evidence: &Evidence<'_>, seen: &ObservedFlow) -> Option<Beside> {
+    pub fn beside(&self, seen: &ObservedFlow) -> Option<Beside> {
+        let evidence = self.evidence;
         let (Party::Endpoint { workload: from, .. }, Party::Endpoint { workload: to, .. }) =
             (&seen.initiator, &seen.responder)
         else {
@@ -75,13 +68,29 @@ impl NodeTunnels {
         let at_once = |(begin, end): &(u64, u64)| {
             begin.saturating_sub(SLACK) <= last && first <= end.saturating_add(SLACK)
         };
-        let tunnelled = pairs.any(|ends| self.0.get(&ends).is_some_and(|times| times.iter().any(at_once)));
+        let tunnels = self.seen.get_or_init(|| tunnels(evidence));
+        let tunnelled = pairs.any(|ends| tunnels.get(&ends).is_some_and(|times| times.iter().any(at_once)));
         // What is in another tunnel has left its pod.
         Some(match tunnelled && seen.flow.via.is_empty() {
             true => Beside::Encrypted(by.name()),
             false => Beside::Promised(by.name()),
         })
     }
+}
+
+/// Collects the tunnels.
+fn tunnels(evidence: &Evidence<'_>) -> Seen {
+    let mut seen = Seen::new();
+    let opaque = [Encryption::WireGuard, Encryption::Ipsec].map(Protection::Encrypted);
+    for stored in evidence.observed.flows.stored_with(|d| opaque.contains(&d.protection)) {
+        let flow = match stored {
+            Stored::Shared(kept) => kept.flow,
+            Stored::Whole(whole) => Brief::of(&whole.flow),
+        };
+        let ends = pair(flow.initiator.ip, flow.responder.ip);
+        seen.entry(ends).or_default().push((flow.first, flow.last));
+    }
+    seen
 }
 
 impl Beside {

@@ -34,7 +34,7 @@ fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
             finding.message.push_str(&format!(" That is by design: {what}."));
         }
         finding.detail = format!("{} {}", seen.detection.protocol, seen.flow.responder.port);
-        if let Some(beside) = tunnels.beside(evidence, seen) {
+        if let Some(beside) = tunnels.beside(seen) {
             finding.message.push_str(&format!(" {}.", beside.words()));
             if matches!(beside, Beside::Encrypted(_)) {
                 finding.severity = Severity::Low;

@@ -7,7 +7,7 @@ use crate::graph::{
 };
 use crate::inventory::{Inventory, Service, ServicePort};
 use crate::model::{AddressSet, Origin, Protocol};
-use crate::observed::{NamedBy, ObservedFlow, Party, Stretch, Transport};
+use crate::observed::{self, NamedBy, ObservedFlow, Party, Stretch};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -92,12 +92,7 @@ pub(super) fn backends<'a>(
 
 /// The protocol of a flow, where it has ports.
 pub(super) fn protocol_of(seen: &ObservedFlow) -> Option<Protocol> {
-    match seen.flow.transport {
-        Transport::Tcp => Some(Protocol::Tcp),
-        Transport::Udp => Some(Protocol::Udp),
-        Transport::Sctp => Some(Protocol::Sctp),
-        Transport::Icmp | Transport::Other(_) => None,
-    }
+    observed::protocol_of(seen.flow.transport)
 }
 
 /// A flow as the graph knows it: source, target and port at the target, several where an address

@@ -23,13 +23,12 @@ fn undeclared(inventory: &Inventory) -> BTreeSet<Gap> {
         variant.network == Network::Host && variant.ports.is_empty() && variant.proxies.is_empty()
     };
     let workloads = inventory.workloads.iter().filter(|workload| workload.variants.iter().any(hidden));
-    let gap = |workload: &crate::inventory::Workload| {
-        Gap {
-        what: "is on the network of its node and declares no port: whatever it listens on is reached from outside"
+    let gap = |workload: &crate::inventory::Workload| Gap {
+        what: "is on the network of its node and declares no port: whatever it listens on is reached from \
+               outside"
             .to_owned(),
         origin: workload.origin.clone(),
         bends: Bend::MayAllowMore,
-    }
     };
     workloads.map(gap).collect()
 }

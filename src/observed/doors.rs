@@ -2,7 +2,7 @@
 //! declare. An address may lead to several services, and a node's to those behind its ports and to
 //! what runs on its network; the port tells which.
 
-use super::{FlowEnd, Party, Transport};
+use super::{FlowEnd, Party, Transport, protocol_of};
 use crate::inventory::{Inventory, Network};
 use crate::model::Protocol;
 use hashbrown::{HashMap, HashSet};
@@ -45,7 +45,7 @@ impl<'a> Doors<'a> {
     /// Who is called at an end that a service or a node has; `holder` is the service that the address
     /// alone tells. `None` where what the address tells stands.
     pub(super) fn behind(&self, end: FlowEnd, transport: Transport, holder: Option<usize>) -> Option<Party> {
-        let protocol = protocol(transport)?;
+        let protocol = protocol_of(transport)?;
         let virtual_only = |service: usize| self.inventory.services[service].cluster_ips.contains(&end.ip);
         match self.own.get(&(end.ip, protocol, end.port)) {
             None if holder.is_some_and(virtual_only) => None,
@@ -56,7 +56,7 @@ impl<'a> Doors<'a> {
 
     /// Whether somebody is declared to be called at an end.
     pub(super) fn listens(&self, end: FlowEnd, transport: Transport) -> bool {
-        let Some(protocol) = protocol(transport) else { return false };
+        let Some(protocol) = protocol_of(transport) else { return false };
         let door = (end.ip, protocol, end.port);
         self.own.contains_key(&door) || self.declared.get_or_init(|| declared(self.inventory)).contains(&door)
     }
@@ -106,13 +106,4 @@ fn declared(inventory: &Inventory) -> HashSet<(IpAddr, Protocol, u16)> {
         all.extend(node_ports().map(|(protocol, port)| (*address, protocol, port)));
     }
     all
-}
-
-fn protocol(transport: Transport) -> Option<Protocol> {
-    match transport {
-        Transport::Tcp => Some(Protocol::Tcp),
-        Transport::Udp => Some(Protocol::Udp),
-        Transport::Sctp => Some(Protocol::Sctp),
-        Transport::Icmp | Transport::Other(_) => None,
-    }
 }

@@ -26,7 +26,7 @@ pub use crate::capture::{
     Answer, Counters, Flow, FlowEnd, Handshake, Leg, OpenFlow, Opening, Place, Seen, StreamStart, Transport,
 };
 use crate::inventory::{Inventory, Unsettled};
-use crate::model::{Protection, WhyUnknown};
+use crate::model::{Protection, Protocol, WhyUnknown};
 pub use crate::protocol::Detection;
 use std::sync::Arc;
 
@@ -58,6 +58,16 @@ pub struct ObservedFlow {
     pub responder: Party,
     /// Where on its way it was met.
     pub stretch: Stretch,
+}
+
+/// The protocol of ports, where a transport has them.
+pub fn protocol_of(transport: Transport) -> Option<Protocol> {
+    match transport {
+        Transport::Tcp => Some(Protocol::Tcp),
+        Transport::Udp => Some(Protocol::Udp),
+        Transport::Sctp => Some(Protocol::Sctp),
+        Transport::Icmp | Transport::Other(_) => None,
+    }
 }
 
 impl ObservedFlow {

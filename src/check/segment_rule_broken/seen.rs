@@ -43,7 +43,7 @@ enum How {
 
 fn broken(
     evidence: &Evidence<'_>,
-    tunnels: &NodeTunnels,
+    tunnels: &NodeTunnels<'_, '_>,
     seen: &ObservedFlow,
     (from, to): (SegmentId, SegmentId),
 ) -> Vec<(usize, How)> {
@@ -59,7 +59,7 @@ fn broken(
             }
             continue;
         }
-        let by_nodes = || matches!(tunnels.beside(evidence, seen), Some(Beside::Encrypted(_)));
+        let by_nodes = || matches!(tunnels.beside(seen), Some(Beside::Encrypted(_)));
         if rule.protect == Protect::Encrypted && by_nodes() {
             continue;
         }
