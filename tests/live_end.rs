@@ -30,12 +30,25 @@ macro_rules! lab {
     };
 }
 
-/// Sends so many datagrams to a port of the other end, each from a port of its own where that is asked.
+/// Sends so many datagrams of one flow to a port of the other end.
 fn send(octet: u8, count: usize) {
-    let socket = UdpSocket::bind("0.0.0.0:0").expect("a socket");
-    for _ in 0..count {
-        socket.send_to(b"hello", format!("10.199.{octet}.2:9")).expect("sent");
-    }
+    let socket = socket();
+    (0..count).for_each(|_| send_through(&socket, octet));
+}
+
+/// Sends one datagram of each of so many flows: no socket is closed before the last one has sent,
+/// because the system gives the port of a closed one out again.
+fn send_flows(octet: u8, count: usize) {
+    let sockets: Vec<UdpSocket> = (0..count).map(|_| socket()).collect();
+    sockets.iter().for_each(|socket| send_through(socket, octet));
+}
+
+fn socket() -> UdpSocket {
+    UdpSocket::bind("0.0.0.0:0").expect("a socket")
+}
+
+fn send_through(socket: &UdpSocket, octet: u8) {
+    socket.send_to(b"hello", format!("10.199.{octet}.2:9")).expect("sent");
 }
 
 fn signal(child: &Child, signal: &str) {
@@ -160,7 +173,7 @@ fn a_disk_that_is_full_takes_nothing_from_the_rest() {
         return;
     }
     let child = lab.capture(&["--write-records", &disk, "--filter", "udp port 9"]);
-    (0..100).for_each(|_| send(25, 1));
+    send_flows(25, 100);
     let output = interrupt(child, "-TERM");
     let (told, said) = (text(&output.stdout), text(&output.stderr));
     let written = records(&disk);
@@ -187,7 +200,7 @@ fn records_go_on_where_nobody_reads_standard_output() {
     let named = folder.path().display().to_string();
     let mut child = lab.capture(&["--write-records", &named, "--filter", "udp port 9"]);
     drop(child.stdout.take());
-    (0..40).for_each(|_| send(26, 1));
+    send_flows(26, 40);
     let output = interrupt(child, "-TERM");
     assert!(output.status.success(), "{}", text(&output.stderr));
     assert_eq!(records(&named).len(), 40);
@@ -256,7 +269,7 @@ fn a_second_signal_does_not_wait_for_who_does_not_read() {
     let mut child = lab.capture(&["--filter", "udp port 9"]);
     let mut kept = BufReader::with_capacity(16, child.stdout.take().expect("a pipe"));
     // More than a pipe holds.
-    (0..400).for_each(|_| send(30, 1));
+    send_flows(30, 400);
     sleep(Duration::from_millis(300));
     signal(&child, "-INT");
     sleep(Duration::from_millis(1_500));
