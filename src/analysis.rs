@@ -3,7 +3,7 @@
 pub mod drift;
 mod standing;
 
-use crate::capture::{self, CaptureError, FlowLimits};
+use crate::capture::{self, CaptureError, CaptureSummary, FlowLimits};
 use crate::check::replay::{Replay, replay};
 use crate::check::{self, Evidence, Excepted, Finding};
 use crate::contract::{self, Date, Knowledge, PlacedController, Setting, Subject};
@@ -16,7 +16,7 @@ use crate::inventory;
 pub use crate::inventory::{Inventory, Tenancy, Workload, merged};
 use crate::model::{Document, Gap, Origin, Problem, SnapshotHead, WantedKind};
 use crate::observed::{
-    self, Call, Directory, Follower, Names, Observed, ObservedFlow, Party, Watch, Witness,
+    self, Call, CaptureRead, Directory, Follower, Names, Observed, ObservedFlow, Party, Watch, Witness,
 };
 use crate::policy::{self, Dataplane, DataplaneKind, RuleSet};
 pub use standing::Standing;
@@ -263,6 +263,7 @@ pub fn reviewed(mut analysis: Analysis, mut observed: Observed) -> Analysis {
     analysis.excepted = outcome.excepted;
     analysis.off = outcome.off;
     analysis.gaps.extend(outcome.gaps);
+    analysis.gaps.extend(observed::gaps(&observed));
     analysis.gaps.sort();
     analysis.observed = observed;
     analysis
@@ -304,11 +305,16 @@ pub fn observe(
     let flows = observed::join(Witness::flows(witnesses));
     let learned = Names::of_flows(&flows, |address| is_nameless(&directory, address));
     let bad: BTreeSet<usize> = errors.iter().map(|(number, _)| *number).collect();
-    let good = names.iter().enumerate().filter(|(number, _)| !bad.contains(number));
+    let good = names.iter().enumerate().filter(|(number, _)| !bad.contains(number)).map(|(_, name)| name);
+    let captures = good.zip(summary.inputs).map(|(name, input)| CaptureRead {
+        name: name.clone(),
+        packets: input.packets,
+        losses: input.losses,
+    });
     let observed = Observed {
         flows,
         names: learned,
-        captures: good.map(|(_, name)| name.clone()).collect(),
+        captures: captures.collect(),
         copies: summary.copies,
         oddities: summary.oddities,
     };
@@ -329,12 +335,15 @@ pub fn follow(
     let mut follower = Follower::new(watch);
     let (summary, errors) = capture::read_in_parallel(inputs, limits, std::slice::from_mut(&mut follower));
     let errors = errors.into_iter().map(|(number, error)| (names[number].clone(), error)).collect();
-    (Followed { copies: summary.copies, oddities: summary.oddities }, errors)
+    let CaptureSummary { packets, copies, oddities, .. } = summary;
+    (Followed { packets, copies, oddities }, errors)
 }
 
 /// What is known of captures besides their flows.
 #[derive(Clone, Debug, Default)]
 pub struct Followed {
+    /// Packets read.
+    pub packets: u64,
     /// Packets that were met again at another place and not counted twice.
     pub copies: u64,
     /// Malformed or surprising bytes, counted.

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use watertight::capture::{Answer, Counters, Flow, FlowEnd, Handshake, Seen, StreamStart, Transport};
 use watertight::check::{self, CHECKS, Evidence};
 use watertight::model::{Encryption, Proof, Protection, WhyUnknown};
-use watertight::observed::{Directory, Observed, ObservedFlow, attribute};
+use watertight::observed::{CaptureRead, Directory, Observed, ObservedFlow, attribute};
 use watertight::protocol::Detection;
 
 fn blocks(page: &str) -> BTreeMap<&str, &str> {
@@ -98,7 +98,10 @@ fn every_page_shows_what_its_check_finds() {
         let mut analysis = analysis;
         analysis.notes.elsewhere = others;
         let directory = Directory::new(&analysis.inventory);
-        let mut observed = Observed { captures: vec!["page".to_owned()], ..Observed::default() };
+        let mut observed = Observed {
+            captures: vec![CaptureRead { name: "page".to_owned(), packets: 1, ..CaptureRead::default() }],
+            ..Observed::default()
+        };
         for line in blocks.get("flows").unwrap_or(&"").lines().filter(|line| !line.is_empty()) {
             let (flow, detection) = flow(line);
             let (initiator, responder) = attribute(&directory, &flow);

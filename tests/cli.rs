@@ -128,10 +128,36 @@ fn a_truncated_capture_keeps_its_flows_and_says_so() {
     let folder = folder(&[("cut.pcap", &whole[..whole.len() - 7]), ("odd.pcap", &[1, 2, 3, 4, 5])]);
     let output = run(&["flows", &text(&folder.path().join("cut.pcap"))]);
     let flows = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(flows.contains("postgresql") && flows.contains("ends inside a record"), "{flows}");
+    assert!(flows.contains("postgresql") && output.status.success(), "{flows}");
+    assert!(said(&output).contains("cut.pcap: 1 x the file ends inside a record"), "{}", said(&output));
     let output = run(&["flows", &text(&folder.path().join("odd.pcap"))]);
     assert_eq!(output.status.code(), Some(2));
     assert!(said(&output).contains("not a capture"), "{}", said(&output));
+}
+
+#[test]
+fn what_captures_do_not_show_is_not_known() {
+    let whole = std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/shop/capture.pcap"))
+        .expect("a capture");
+    let files =
+        [("cut.pcap", &whole[..whole.len() - 7]), ("empty.pcap", &whole[..24]), ("good.pcap", &whole)];
+    let folder = folder(&files);
+    let [cut, empty, good] = files.map(|(name, _)| text(&folder.path().join(name)));
+    let manifests = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/shop");
+    let output = run(&["check", "-f", "json", manifests, "--capture", &cut, &empty, &good]);
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let gaps = report["gaps"].as_array().expect("gaps");
+    let of = |file: &str| gaps.iter().filter(|gap| gap["file"] == file).collect::<Vec<_>>();
+    assert_eq!((of(&cut).len(), of(&empty).len(), of(&good).len()), (1, 1, 0), "{gaps:?}");
+    assert_eq!(
+        (&of(&cut)[0]["bends"], &of(&empty)[0]["bends"]),
+        (&"may-miss-traffic".into(), &"may-miss-traffic".into())
+    );
+    assert_eq!(of(&empty)[0]["what"], "no packet is in this capture");
+    // Who puts manifests behind captures is told what became of them.
+    let output = run(&["check", "--capture", &good, manifests]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(said(&output).contains("before it"), "{}", said(&output));
 }
 
 #[test]

@@ -246,6 +246,35 @@ fn nobody_is_accused_by_the_order_of_packets_alone() {
 }
 
 #[test]
+fn a_rule_counts_as_used_whoever_was_heard_first() {
+    let allows = closed("api").replace(
+        "policyTypes: [Ingress]",
+        "policyTypes: [Ingress], ingress: [{from: [{podSelector: {matchLabels: {app: web}}}], ports: [{port: 60000}]}]",
+    );
+    let unused = |tape| seen(&(cluster() + &allows), "", tape, &["allowed-but-unused"]).1;
+    assert_eq!(unused(Tape::default().answer(0, WEB, (API, 60_000))), [] as [&str; 0]);
+    let other = Tape::default().call(0, WEB, (API, 50_051));
+    assert_eq!(unused(other), ["allowed-but-unused shop/NetworkPolicy/api"]);
+}
+
+#[test]
+fn a_mesh_promises_nothing_for_who_was_heard_first() {
+    let strict = "---\napiVersion: security.istio.io/v1\nkind: PeerAuthentication\n\
+                  metadata: {name: default, namespace: shop}\nspec: {mtls: {mode: STRICT}}\n";
+    let meshed = cluster()
+        .replace("labels: {app: api}", "labels: {app: api}, annotations: {sidecar.istio.io/status: \"{}\"}");
+    // Both ends are declared, so that the ports do not say who called.
+    let both = meshed
+        + strict
+        + &service("api", "10.96.0.9", "selector: {app: api}, ports: [{port: 80, targetPort: 60000}]")
+        + &service("web", "10.96.0.8", "selector: {app: web}, ports: [{port: 80, targetPort: 45000}]");
+    let found = |tape| seen(&both, "", tape, &["expected-mtls-seen-plaintext"]).1;
+    let expected = ["expected-mtls-seen-plaintext shop/Pod/web -> shop/Pod/api"];
+    assert_eq!(found(Tape::default().call(0, WEB, (API, 60_000))), expected);
+    assert_eq!(found(Tape::default().answer(0, WEB, (API, 60_000))), [] as [&str; 0]);
+}
+
+#[test]
 fn an_address_that_the_contract_names_is_outside_and_known() {
     let manifests = cluster() + &closed("api");
     let checks = ["observed-but-denied", "unattributed-endpoint"];

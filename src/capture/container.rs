@@ -21,8 +21,19 @@ pub struct CaptureSummary {
     pub bytes: u64,
     /// Packets that were met again at another place and not counted twice.
     pub copies: u64,
-    /// Malformed or surprising bytes, and packets of kinds that make no flow, counted.
+    /// Packets that are malformed or of kinds that make no flow, counted.
     pub oddities: BTreeMap<String, u64>,
+    /// Each input that is a capture, in their order.
+    pub inputs: Vec<InputSummary>,
+}
+
+/// What was in one input.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct InputSummary {
+    /// Packets read.
+    pub packets: u64,
+    /// What is damaged, cut off, or was dropped before it got there, counted.
+    pub losses: BTreeMap<String, u64>,
 }
 
 /// The input is no capture at all, or cannot be read.
@@ -82,7 +93,7 @@ pub fn read_captures<R: Read>(
         decoder.decode(&mut block);
         worker.take(&block);
     }
-    worker::summary(reader.oddities(), vec![decoder.counts], &[worker.finish()])
+    worker::summary(reader.summaries(), vec![decoder.counts], &[worker.finish()])
 }
 
 #[cfg(test)]
@@ -140,6 +151,6 @@ mod tests {
         let input = Input::open(interface).expect("a capture");
         let summary = read_captures(vec![input], FlowLimits::default(), &mut Asks(&handed_out));
         assert_eq!((summary.packets, handed_out.get()), (1, 1));
-        assert!(summary.oddities.is_empty(), "{:?}", summary.oddities);
+        assert!(summary.oddities.is_empty() && summary.inputs[0].losses.is_empty(), "{summary:?}");
     }
 }

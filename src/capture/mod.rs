@@ -34,11 +34,12 @@ mod tunnel;
 mod window;
 mod worker;
 
-pub use container::{CaptureError, CaptureSummary, read_capture, read_captures};
+pub use container::{CaptureError, CaptureSummary, InputSummary, read_capture, read_captures};
 pub use flow::{
     Answer, Audience, Counters, Flow, FlowEnd, Handshake, Judging, Leg, Medium, OpenFlow, Opening, Place,
     Seen, SeenMore, StreamStart, Transport,
 };
+pub use packet::NOT_IP;
 pub use reader::Input;
 pub use shard::read_in_parallel;
 pub use table::FlowLimits;

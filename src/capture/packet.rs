@@ -132,12 +132,16 @@ pub(super) enum Oddity {
     LinkEncrypted,
 }
 
+/// How packets of ARP, of spanning trees and of discovery are counted, which carry nothing of
+/// endpoints.
+pub const NOT_IP: &str = "packets that are not IP";
+
 impl Oddity {
     pub(super) fn text(self, link_type: u32) -> String {
         match self {
             Oddity::LinkType => format!("packets of link type {link_type}, which is not read"),
             Oddity::Truncated => "packets that end inside their headers".to_owned(),
-            Oddity::NotIp => "packets that are not IP".to_owned(),
+            Oddity::NotIp => NOT_IP.to_owned(),
             Oddity::Malformed => "packets with malformed headers".to_owned(),
             Oddity::TooDeep => format!("packets with more than {DEEPEST} layers"),
             Oddity::LinkEncrypted => "packets that are encrypted below IP".to_owned(),

@@ -3,6 +3,9 @@
 use super::window::{Interface, LARGEST_RECORD, Oddities, Record, Window};
 use std::io::{self, Read};
 
+/// No tool writes longer packets: the largest snaplen of libpcap.
+const LONGEST_LIKELY: usize = 262_144;
+
 /// What the magic number says.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Header {
@@ -40,9 +43,9 @@ impl Header {
     fn plausible(&self, bytes: &[u8]) -> bool {
         let (fraction, captured, original) = (self.u32(bytes, 4), self.u32(bytes, 8), self.u32(bytes, 12));
         u64::from(fraction) * self.nanos_per_tick < 1_000_000_000
-            && captured as usize <= 262_144
+            && captured as usize <= LONGEST_LIKELY
             && captured <= original
-            && original <= 262_144
+            && original as usize <= LONGEST_LIKELY
             && captured > 0
     }
 }
@@ -97,7 +100,7 @@ impl Reader {
             let Some(record) = ready.get(at..).and_then(|rest| rest.first_chunk::<16>()) else { break };
             let (seconds, fraction) = (word(record, 0), word(record, 4));
             let (from, captured) = (at + record_header, word(record, 8) as usize);
-            if captured > LARGEST_RECORD || from + captured > ready.len() {
+            if captured > LONGEST_LIKELY || from + captured > ready.len() {
                 break;
             }
             each(u64::from(seconds) * 1_000_000_000 + u64::from(fraction) * nanos_per_tick, from, captured);
@@ -118,14 +121,18 @@ impl Reader {
             let captured = header.u32(record, 8) as usize;
             let seconds = u64::from(header.u32(record, 0));
             let fraction = u64::from(header.u32(record, 4));
-            if captured > LARGEST_RECORD {
-                if !resync(window, header, oddities)? {
-                    return Ok(None);
-                }
-                continue;
-            }
-            if window.peek(header.record_header + captured)?.is_none() {
-                break;
+            let (plausible, length) = (header.plausible(record), header.record_header + captured);
+            let sound = match captured {
+                0..=LONGEST_LIKELY => window.peek(length)?.is_some(),
+                // A damaged length would swallow what comes after it.
+                ..=LARGEST_RECORD => chained(window, header, length)?,
+                _ => false,
+            };
+            match (sound, plausible) {
+                (true, _) => {}
+                (false, true) => break,
+                (false, false) if resync(window, header, oddities)? => continue,
+                (false, false) => return Ok(None),
             }
             let nanos = seconds * 1_000_000_000 + fraction * header.nanos_per_tick;
             window.skip(header.record_header);
@@ -152,14 +159,18 @@ fn resync(window: &mut Window<impl Read>, header: Header, oddities: &mut Odditie
         if !header.plausible(first) {
             continue;
         }
-        let next = header.record_header + header.u32(first, 8) as usize;
-        let chained = match window.peek(next + header.record_header)? {
-            Some(bytes) => header.plausible(&bytes[next..]),
-            None => window.rest() == next,
-        };
-        if chained {
+        let length = header.record_header + header.u32(first, 8) as usize;
+        if chained(window, header, length)? {
             oddities.many("bytes skipped after a damaged record", skipped);
             return Ok(true);
         }
     }
+}
+
+/// Whether behind a record of this length another begins, or the file ends.
+fn chained(window: &mut Window<impl Read>, header: Header, length: usize) -> io::Result<bool> {
+    Ok(match window.peek(length + header.record_header)? {
+        Some(bytes) => header.plausible(&bytes[length..]),
+        None => window.rest() == length,
+    })
 }

@@ -6,6 +6,11 @@ use std::io::{self, Read};
 
 /// The type of a section header, the same in both byte orders.
 pub(super) const SECTION: [u8; 4] = [0x0a, 0x0d, 0x0d, 0x0a];
+/// Types of blocks that writers make: interfaces, packets, names, statistics, journals, secrets,
+/// custom ones.
+const KINDS: [u32; 10] = [1, 2, 3, 4, 5, 6, 9, 10, 0xbad, 0x4000_0bad];
+/// No writer makes longer blocks of these types.
+const LONGEST_LIKELY: usize = 1 << 20;
 
 /// What an interface description says of its packets.
 #[derive(Clone, Copy, Debug)]
@@ -70,16 +75,27 @@ impl Reader {
                     [0x4d, 0x3c, 0x2b, 0x1a] => self.section = Section::default(),
                     _ => {
                         oddities.odd("a section without its byte-order mark");
-                        return Ok(None);
+                        if !self.resync(window, oddities)? {
+                            return Ok(None);
+                        }
+                        continue;
                     }
                 }
             }
-            let length = self.section.u32(head, 4) as usize;
+            let (length, likely) = (self.section.u32(head, 4) as usize, self.is_likely(head));
             if length < 12 || !length.is_multiple_of(4) || length > LARGEST_RECORD {
-                oddities.odd("a damaged block; the rest was not read");
-                return Ok(None);
+                if !self.resync(window, oddities)? {
+                    return Ok(None);
+                }
+                continue;
             }
-            let Some(block) = window.peek(length)? else { break };
+            let Some(block) = window.peek(length)? else {
+                // What would swallow the rest of the file is rather a damaged length than a long block.
+                if !likely && self.resync(window, oddities)? {
+                    continue;
+                }
+                break;
+            };
             let found = self.read(block, oddities);
             let all = window.skip(length);
             if let Some(mut record) = found {
@@ -91,6 +107,47 @@ impl Reader {
             oddities.odd("the file ends inside a block");
         }
         Ok(None)
+    }
+
+    /// Whether these twelve bytes begin a block as writers make them.
+    fn is_likely(&self, head: &[u8]) -> bool {
+        let (kind, length) = (self.section.u32(head, 0), self.section.u32(head, 4) as usize);
+        head.starts_with(&SECTION)
+            || KINDS.contains(&kind) && (12..=LONGEST_LIKELY).contains(&length) && length.is_multiple_of(4)
+    }
+
+    /// Looks for the next place where a likely block has the same length at both of its ends, or a
+    /// section begins.
+    #[cold]
+    fn resync(&self, window: &mut Window<impl Read>, oddities: &mut Oddities) -> io::Result<bool> {
+        let mut skipped = 0;
+        let found = loop {
+            window.skip(1);
+            skipped += 1;
+            let Some(head) = window.peek(12)? else {
+                skipped += window.rest() as u64;
+                window.skip(window.rest());
+                break false;
+            };
+            if !self.is_likely(head) {
+                continue;
+            }
+            if head.starts_with(&SECTION) {
+                match head[8..12] {
+                    [0x1a, 0x2b, 0x3c, 0x4d] | [0x4d, 0x3c, 0x2b, 0x1a] => break true,
+                    _ => continue,
+                }
+            }
+            let length = self.section.u32(head, 4) as usize;
+            if window
+                .peek(length)?
+                .is_some_and(|block| self.section.u32(block, length - 4) as usize == length)
+            {
+                break true;
+            }
+        };
+        oddities.many("bytes skipped after a damaged block", skipped);
+        Ok(found)
     }
 
     /// Reads a block of at least twelve bytes; a packet's bytes are counted from its beginning.

@@ -4,11 +4,12 @@
 //! What a file format looks like is left to `pcap` and `pcapng`.
 
 use super::block::{Block, Captured, MOST_PACKETS, Origin};
-use super::container::CaptureError;
+use super::container::{CaptureError, InputSummary};
 use super::window::{BUFFER, Oddities, Record, Window};
 use super::{pcap, pcapng};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::collections::binary_heap::PeekMut;
 use std::fmt;
 use std::io::{self, Read};
 
@@ -16,6 +17,7 @@ use std::io::{self, Read};
 pub struct Input<R> {
     window: Window<R>,
     format: Format,
+    packets: u64,
     oddities: Oddities,
     state: State,
 }
@@ -50,7 +52,7 @@ impl<R: Read> Input<R> {
             (None, pcapng::SECTION) => Format::Pcapng(pcapng::Reader::default()),
             _ => return Err(CaptureError::NotACapture),
         };
-        Ok(Input { window, format, oddities, state: State::Read })
+        Ok(Input { window, format, packets: 0, oddities, state: State::Read })
     }
 
     /// Whether the next packet can be had without reading from the input.
@@ -154,34 +156,44 @@ impl<R: Read> Reader<R> {
             self.advance(number);
         }
         while block.has_room() && block.bytes.len() < BUFFER {
-            let Some(Reverse((_, number))) = self.order.pop() else { return };
-            let input = &self.inputs[number];
+            let Some(mut earliest) = self.order.peek_mut() else { return };
+            let Reverse((_, number)) = *earliest;
+            let input = &mut self.inputs[number];
             if let Some(record) = self.heads[number].take() {
+                input.packets += 1;
                 block.add(number as u16, &record, input.window.bytes(&record.bytes));
             }
             if !input.is_ready() {
+                PeekMut::pop(earliest);
                 self.waiting.push(number);
                 return;
             }
-            self.advance(number);
+            self.heads[number] = input.next();
+            // Where captures follow each other, the same one is the earliest again.
+            match &self.heads[number] {
+                Some(next) => *earliest = Reverse((next.nanos, number)),
+                None => {
+                    input.window.release();
+                    PeekMut::pop(earliest);
+                }
+            }
         }
     }
 
     /// Looks at the next packet of an input.
     fn advance(&mut self, number: usize) {
         self.heads[number] = self.inputs[number].next();
-        if let Some(next) = &self.heads[number] {
-            self.order.push(Reverse((next.nanos, number)));
+        match &self.heads[number] {
+            Some(next) => self.order.push(Reverse((next.nanos, number))),
+            None => self.inputs[number].window.release(),
         }
     }
 
-    /// What was odd in the files.
-    pub(super) fn oddities(&self) -> Oddities {
-        let mut all = Oddities::default();
-        for input in &self.inputs {
-            input.oddities.0.iter().for_each(|(what, count)| all.many(what, *count));
-        }
-        all
+    /// What was in each of the files.
+    pub(super) fn summaries(&self) -> Vec<InputSummary> {
+        let summary =
+            |input: &Input<R>| InputSummary { packets: input.packets, losses: input.oddities.0.clone() };
+        self.inputs.iter().map(summary).collect()
     }
 }
 
@@ -198,6 +210,7 @@ fn stream<R: Read>(input: &mut Input<R>, block: &mut Block) {
     let from = first.bytes.start;
     block.push(0, &first);
     input.walk(0, block);
+    input.packets += block.records.len() as u64;
     let moved = input.window.hand_over(from, &mut block.bytes) as u32;
     if moved > 0 {
         block.records.iter_mut().for_each(|record| record.start -= moved);

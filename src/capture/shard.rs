@@ -52,8 +52,8 @@ pub fn read_in_parallel<A: Audience + Send>(
         });
         results.unzip()
     });
-    let oddities = desk.state().reader.as_ref().map(|reader| reader.oddities()).unwrap_or_default();
-    (worker::summary(oddities, counts, &told), errors)
+    let inputs = desk.state().reader.as_ref().map(|reader| reader.summaries()).unwrap_or_default();
+    (worker::summary(inputs, counts, &told), errors)
 }
 
 fn opened<R: Read>(inputs: Vec<R>) -> (Vec<Input<R>>, Vec<(usize, CaptureError)>) {

@@ -7,6 +7,8 @@ use std::ops::Range;
 
 /// A read buffer of this size was measured to be about twice as fast as a memory map.
 pub(super) const BUFFER: usize = 256 * 1024;
+/// The first packet is looked at in so much; where many captures are merged, most wait then.
+const FIRST: usize = 4 * 1024;
 /// No packet is larger; a length above this is damage.
 pub(super) const LARGEST_RECORD: usize = 16 << 20;
 
@@ -38,7 +40,7 @@ pub(super) struct Interface {
 
 impl<R: Read> Window<R> {
     pub(super) fn new(input: R) -> Self {
-        Window { input, buffer: vec![0; BUFFER], start: 0, end: 0 }
+        Window { input, buffer: Vec::new(), start: 0, end: 0 }
     }
 
     /// The next `count` bytes without taking them; `None` where the input ends before.
@@ -98,6 +100,11 @@ impl<R: Read> Window<R> {
         self.start
     }
 
+    /// Gives the memory back, at the end of the input.
+    pub(super) fn release(&mut self) {
+        (self.buffer, self.start, self.end) = (Vec::new(), 0, 0);
+    }
+
     /// Bytes that are left when the input has ended before a record.
     pub(super) fn rest(&self) -> usize {
         self.end - self.start
@@ -108,8 +115,9 @@ impl<R: Read> Window<R> {
         self.buffer.copy_within(self.start..self.end, 0);
         self.end -= self.start;
         self.start = 0;
-        if self.buffer.len() < count {
-            self.buffer.resize(count, 0);
+        let wanted = count.max(if self.buffer.is_empty() { FIRST } else { BUFFER });
+        if self.buffer.len() < wanted {
+            self.buffer.resize(wanted, 0);
         }
         while self.end < count {
             match self.input.read(&mut self.buffer[self.end..]) {

@@ -4,7 +4,7 @@
 //! All workers put all fragments together, for only the whole tells whose flow it is.
 
 use super::block::{Anew, Block};
-use super::container::CaptureSummary;
+use super::container::{CaptureSummary, InputSummary};
 use super::decode::{Counts, decode, each_of_frame, position};
 use super::flow::Audience;
 use super::fragment::{Datagram, Fragments};
@@ -206,8 +206,9 @@ impl<'a> Worker<'a> {
 }
 
 /// What everybody knows in the end, together; of fragments all workers know the same.
-pub(super) fn summary(mut oddities: Oddities, counts: Vec<Counts>, told: &[Told]) -> CaptureSummary {
-    let mut summary = CaptureSummary::default();
+pub(super) fn summary(inputs: Vec<InputSummary>, counts: Vec<Counts>, told: &[Told]) -> CaptureSummary {
+    let mut summary = CaptureSummary { inputs, ..CaptureSummary::default() };
+    let mut oddities = Oddities::default();
     for counts in counts {
         summary.packets += counts.packets;
         summary.bytes += counts.bytes;

@@ -7,6 +7,7 @@ mod doors;
 mod flows;
 mod legs;
 mod live;
+mod losses;
 mod names;
 mod opened;
 mod packed;
@@ -17,6 +18,7 @@ pub use attribute::{Directory, attribute};
 pub use flows::{Around, Flows, Kept, SharedNumber, Stored};
 pub use legs::{join, join_few};
 pub use live::{Follower, Glance, Wanted, Watch};
+pub use losses::{CaptureRead, NOT_KEPT, NOT_WRITTEN, gaps};
 pub use names::{Call, NamedBy, Names};
 pub use packed::Brief;
 pub use stretch::{Stretch, WhyInside, leave_open};
@@ -35,13 +37,13 @@ use std::sync::Arc;
 pub struct Observed {
     /// Flows in the order of time.
     pub flows: Flows,
-    /// Captures that were read, by name; empty where none was given.
-    pub captures: Vec<String>,
+    /// Captures that were read; empty where none was given.
+    pub captures: Vec<CaptureRead>,
     /// Packets that were met again at another place and not counted twice.
     pub copies: u64,
     /// Names that flows gave to addresses outside.
     pub names: Names,
-    /// Malformed or surprising bytes, counted.
+    /// Packets that are malformed or make no flow, and what was given up, counted.
     pub oddities: std::collections::BTreeMap<String, u64>,
 }
 

@@ -229,7 +229,7 @@ fn places(line: &mut Line, analysis: &Analysis, places: &[Place]) {
     for place in places {
         line.word(before);
         line.put(b"{\"capture\":");
-        line.text(analysis.observed.captures.get(place.input).map_or("", String::as_str));
+        line.text(analysis.observed.captures.get(place.input).map_or("", |capture| capture.name.as_str()));
         line.put(b",\"interface\":");
         line.number(u64::from(place.interface));
         line.put(b",\"via\":[");

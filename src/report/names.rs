@@ -182,6 +182,9 @@ pub(super) fn place_text(origin: &Origin) -> String {
 pub(super) fn origin_text(origin: &Origin) -> String {
     let rule = if origin.rule.is_empty() { String::new() } else { format!(" {}", origin.rule) };
     let place = place_text(origin);
+    if origin.kind.is_empty() {
+        return format!("{place}{rule}");
+    }
     match origin.namespace.is_empty() {
         true => format!("{place} {} {}{rule}", origin.kind, origin.name),
         false => format!("{place} {} {}/{}{rule}", origin.kind, origin.namespace, origin.name),

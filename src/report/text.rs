@@ -159,8 +159,12 @@ pub(super) fn read(analysis: &Analysis) -> String {
     match analysis.observed.captures.len() {
         0 => format!("{declared}\nNo capture was given: nothing is said about what is on the wire."),
         n => {
-            let mut lines =
-                format!("{declared}\nRead {n} captures with {} flows.", analysis.observed.flows.len());
+            let packets: u64 = analysis.observed.captures.iter().map(|capture| capture.packets).sum();
+            let mut lines = format!(
+                "{declared}\nRead {n} {} with {packets} packets, {} flows.",
+                if n == 1 { "capture" } else { "captures" },
+                analysis.observed.flows.len()
+            );
             for (oddity, count) in &analysis.observed.oddities {
                 lines.push_str(&format!("\n  {count} x {oddity}"));
             }

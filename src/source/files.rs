@@ -63,40 +63,14 @@ pub(super) fn find_manifests(paths: &[PathBuf], problems: &mut Vec<Problem>) -> 
     files
 }
 
-/// The captures at the given paths: files as they are named, in folders those that end in `.pcap`,
-/// `.pcapng`, `.cap` or `.dmp`, rotated (`.pcap0`, `.pcap.1`) or packed (`.gz`, `.zst`) too.
-pub fn find_captures(paths: &[PathBuf]) -> (Vec<PathBuf>, Vec<Problem>) {
-    let mut files = Vec::new();
-    let mut problems = Vec::new();
-    for path in paths {
-        let before = files.len();
-        find(path, is_capture, &mut files, &mut problems);
-        if files.len() == before && path.is_dir() {
-            let hint = "captures end in .pcap, .pcapng, .cap or .dmp (.gz and .zst are unpacked)";
-            problems.push(problem(&path.display().to_string(), "no captures here", hint));
-        }
-    }
-    let mut known = std::collections::BTreeSet::new();
-    files.retain(|file| known.insert(file.clone()));
-    (files, problems)
-}
-
-/// Opens a capture for streaming; gzip and zstd are unpacked on the way.
-///
-/// # Errors
-/// The file that cannot be opened.
-pub fn open_capture(path: &Path) -> Result<Box<dyn Read + Send>, Problem> {
-    let name = path.display().to_string();
-    let opened: io::Result<Box<dyn Read + Send>> = match name.as_str() {
-        "-" => unpack(Box::new(io::stdin())),
-        _ => open(path).and_then(|file| unpack(Box::new(file))),
-    };
-    opened.map_err(|error| problem(&name, &format!("cannot read: {error}"), hint_of(&error)))
-}
-
 /// Links are followed: a policy behind one counts. What several names in a folder lead to, as in a
 /// mounted ConfigMap, is read once, under the shortest of them.
-fn find(path: &Path, wanted: fn(&Path) -> bool, files: &mut Vec<PathBuf>, problems: &mut Vec<Problem>) {
+pub(super) fn find(
+    path: &Path,
+    wanted: fn(&Path) -> bool,
+    files: &mut Vec<PathBuf>,
+    problems: &mut Vec<Problem>,
+) {
     if !path.is_dir() {
         files.push(path.to_owned());
         return;
@@ -145,15 +119,8 @@ fn is_manifest(path: &Path) -> bool {
     [".yaml", ".yml", ".json"].iter().any(|ending| plain.ends_with(ending))
 }
 
-/// Rotation puts numbers behind the ending.
-fn is_capture(path: &Path) -> bool {
-    let plain = plain_name(path);
-    let unnumbered = plain.trim_end_matches(|c: char| c.is_ascii_digit()).trim_end_matches('.');
-    [".pcap", ".pcapng", ".cap", ".dmp"].iter().any(|ending| unnumbered.ends_with(ending))
-}
-
 /// The lower-case name of a file without the ending that says how it is packed.
-fn plain_name(path: &Path) -> String {
+pub(super) fn plain_name(path: &Path) -> String {
     let name = path.file_name().map(|n| n.to_string_lossy().to_lowercase()).unwrap_or_default();
     name.strip_suffix(".gz").or_else(|| name.strip_suffix(".zst")).unwrap_or(&name).to_owned()
 }
@@ -215,11 +182,11 @@ pub(super) fn read_text(path: &Path) -> Result<String, Problem> {
 }
 
 #[expect(clippy::disallowed_methods, reason = "this room is where files are opened")]
-fn open(path: &Path) -> io::Result<std::fs::File> {
+pub(super) fn open(path: &Path) -> io::Result<std::fs::File> {
     std::fs::File::open(path)
 }
 
-fn unpack(reader: Box<dyn Read + Send>) -> io::Result<Box<dyn Read + Send>> {
+pub(super) fn unpack(reader: Box<dyn Read + Send>) -> io::Result<Box<dyn Read + Send>> {
     let mut reader = reader;
     let mut magic = Vec::with_capacity(4);
     reader.by_ref().take(4).read_to_end(&mut magic)?;

@@ -1,5 +1,6 @@
 //! The only room that touches files, standard input and interfaces. Out come documents, bytes and problems.
 
+mod captures;
 mod contract;
 mod envoy;
 mod files;
@@ -9,8 +10,9 @@ mod privileges;
 mod snapshots;
 mod yaml;
 
+pub use captures::{OpenCapture, find_captures, open_captures};
 pub use contract::{CONTRACT, ContractFile, read_contract};
-pub use files::{Reading, absent, find_captures, hint_of, open_capture, problem, read_manifests};
+pub use files::{Reading, absent, hint_of, problem, read_manifests};
 pub use live::{Live, LiveCounters, LiveOptions, Stop, open_live};
 pub use memory::{peak_memory_bytes, small_pages};
 pub use privileges::{Account, GoesOn, account, give_up_privileges};

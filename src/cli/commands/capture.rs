@@ -35,7 +35,7 @@ pub(super) fn run(session: &mut Session, args: &CaptureLive) -> Result<ExitCode,
         Failure::usage(message, "100MB, 64KiB, 5m, 1h")
     })?;
     if args.reviews() && args.snapshot.is_empty() {
-        need_input(&session.common, &args.all_manifests())?;
+        need_input(&session.common, &args.all_manifests(), &[])?;
     }
     let config = session.common.config.clone();
     // What is not there is known before anything is opened, not after hours.
@@ -80,7 +80,9 @@ pub(super) fn run(session: &mut Session, args: &CaptureLive) -> Result<ExitCode,
     let inventory = declared.inventory.clone();
     let follow = Follow::new(declared, Directory::new(&inventory), name.clone(), manner, out, files);
     let (mut analysis, all_told) = session.timed("capture", || watch(live, name, follow, show))?;
-    analysis.observed.oddities.extend(live::losses(&counters));
+    for capture in &mut analysis.observed.captures {
+        capture.losses = live::losses(&counters);
+    }
     say_counters(session, &counters);
     let gone = counters.gone().into_iter().map(|name| {
         let hint = "what was captured until then is told; what it carried after that was not seen";

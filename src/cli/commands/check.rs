@@ -11,7 +11,7 @@ use std::process::ExitCode;
 pub(super) fn run(session: &mut Session, args: &Check) -> Result<ExitCode, Failure> {
     settings::targets_for(&session.common, ViewKind::Review)?;
     if args.snapshot.is_empty() {
-        need_input(&session.common, &args.paths)?;
+        need_input(&session.common, &args.paths, &args.capture)?;
     }
     let declared = match args.portability {
         false => session.declared_in(&args.paths, &args.snapshot)?,

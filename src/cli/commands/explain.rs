@@ -16,7 +16,7 @@ pub(super) fn run(session: &mut Session, args: &Explain) -> Result<ExitCode, Fai
     let asked = args.rest.first().and_then(|text| ends::traffic(text));
     let paths: Vec<PathBuf> =
         args.rest.iter().skip(usize::from(asked.is_some())).map(PathBuf::from).collect();
-    need_input(&session.common, &paths)?;
+    need_input(&session.common, &paths, &[])?;
     let analysis = session.declared(&paths)?;
     let (from, to) = (ends::end(&analysis, &args.from)?, ends::end(&analysis, &args.to)?);
     let asked = asked.unwrap_or_else(TrafficSet::all);

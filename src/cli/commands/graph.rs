@@ -10,7 +10,7 @@ use std::process::ExitCode;
 pub(super) fn run(session: &mut Session, args: &Graph) -> Result<ExitCode, Failure> {
     let kind = if matches!(args.what, What::Potential) { ViewKind::Potential } else { ViewKind::Graph };
     settings::targets_for(&session.common, kind)?;
-    need_input(&session.common, &args.paths)?;
+    need_input(&session.common, &args.paths, &args.capture)?;
     if matches!(args.what, What::Observed | What::Overlay) && args.capture.is_empty() {
         return Err(Failure::usage("this needs a capture", "add --capture FILE"));
     }

@@ -237,13 +237,12 @@ impl Session {
         source::small_pages();
         let bar = self.progress("reading packets");
         let (files, mut problems) = source::find_captures(captures);
-        let mut inputs: Vec<analysis::NamedCapture<'_>> = Vec::new();
-        for file in files {
-            match source::open_capture(&file) {
-                Ok(input) => inputs.push((file.display().to_string(), Box::new(bar.wrap_read(input)))),
-                Err(problem) => problems.push(problem),
-            }
-        }
+        let (opened, closed) = source::open_captures(files);
+        problems.extend(closed);
+        let named = |(file, input): source::OpenCapture| -> analysis::NamedCapture<'_> {
+            (file.display().to_string(), Box::new(bar.wrap_read(input)))
+        };
+        let inputs = opened.into_iter().map(named).collect();
         let workers = rayon::current_num_threads().min(MOST_WORKERS);
         let (observed, errors) =
             self.timed("capture", || analysis::observe(inputs, &analysis.inventory, workers));
@@ -252,6 +251,11 @@ impl Session {
             source::problem(&name, &error.to_string(), "captures are pcap or pcapng, gzip or zstd too")
         }));
         self.report_problems(&problems);
+        if !self.common.quiet {
+            for capture in &observed.captures {
+                capture.unseen().for_each(|what| say!("note: {}: {what}", capture.name));
+            }
+        }
         observed
     }
 
@@ -315,13 +319,18 @@ impl Session {
     }
 }
 
-/// Manifests must be named, or the cluster, and not both; nothing is guessed.
-fn need_input(common: &Common, paths: &[PathBuf]) -> Result<(), Failure> {
+/// Manifests must be named, or the cluster, and not both; nothing is guessed. Who names captures
+/// may have put manifests behind them.
+fn need_input(common: &Common, paths: &[PathBuf], captures: &[PathBuf]) -> Result<(), Failure> {
     match (paths.is_empty(), common.cluster) {
         (false, false) | (true, true) => Ok(()),
         (false, true) => Err(Failure::usage(
             "manifests and --cluster are two things",
             "name one of them; `watertight drift manifests/ --cluster` compares them",
+        )),
+        (true, false) if captures.len() > 1 => Err(Failure::usage(
+            "no manifests were named",
+            "all that stands behind --capture was taken for captures: name the manifests before it",
         )),
         (true, false) => Err(Failure::usage(
             "no manifests were named",

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 /// Answers for one workload, in text or JSON.
 pub(super) fn run(session: &mut Session, args: &Reach) -> Result<ExitCode, Failure> {
-    need_input(&session.common, &args.paths)?;
+    need_input(&session.common, &args.paths, &[])?;
     let json = match session.common.format.as_deref() {
         None | Some("text") => false,
         Some("json") => true,

@@ -9,7 +9,9 @@ use crate::analysis::{self, Analysis};
 use crate::check::Outcome;
 use crate::cli::Failure;
 use crate::cli::say::say;
-use crate::observed::{Directory, FlowEnd, Glance, Observed, ObservedFlow, Party, Transport};
+use crate::observed::{
+    CaptureRead, Directory, FlowEnd, Glance, NOT_KEPT, NOT_WRITTEN, Observed, ObservedFlow, Party, Transport,
+};
 use crate::report;
 use crate::source::LiveCounters;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -81,7 +83,8 @@ impl<'a> Follow<'a> {
         out: Box<dyn Write + 'a>,
         files: Option<Records>,
     ) -> Follow<'a> {
-        analysis.observed = Observed { captures: vec![name], ..Observed::default() };
+        let capture = CaptureRead { name, ..CaptureRead::default() };
+        analysis.observed = Observed { captures: vec![capture], ..Observed::default() };
         let now = Instant::now();
         Follow {
             analysis,
@@ -159,11 +162,14 @@ impl<'a> Follow<'a> {
         let missing = self.files.as_ref().map_or(0, Records::missing);
         self.analysis.observed.copies = followed.copies;
         self.analysis.observed.oddities = followed.oddities;
+        for capture in &mut self.analysis.observed.captures {
+            capture.packets = followed.packets;
+        }
         let counts = [
-            ("flows that were not kept: too many, and of a kind that others show", self.beyond),
+            (NOT_KEPT, self.beyond),
             ("flows that were not reviewed: too many, and of kinds that no others show", self.unlike),
             ("flows that were lost: too many at once", self.lost),
-            ("records that could not be written", missing),
+            (NOT_WRITTEN, missing),
         ];
         for (what, count) in counts.into_iter().filter(|(_, count)| *count > 0) {
             self.analysis.observed.oddities.insert(what.to_owned(), count);
