@@ -112,10 +112,15 @@ impl<R: Read> Window<R> {
 
     #[cold]
     fn fill(&mut self, count: usize) -> io::Result<bool> {
+        let wanted = match self.buffer.len() {
+            0 => FIRST,
+            size if self.end == size => BUFFER,
+            size => size,
+        };
         self.buffer.copy_within(self.start..self.end, 0);
         self.end -= self.start;
         self.start = 0;
-        let wanted = count.max(if self.buffer.is_empty() { FIRST } else { BUFFER });
+        let wanted = wanted.max(count);
         if self.buffer.len() < wanted {
             self.buffer.resize(wanted, 0);
         }
