@@ -15,9 +15,9 @@ pub(super) struct Cold {
 
 impl Cold {
     /// Reads from all of its memory.
-    #[inline]
     pub(super) fn touch(&self) -> u64 {
-        self.streams[0].touch() ^ self.streams[1].touch()
+        let first = |stream: &Stream| stream.bytes.first().map_or(0, |first| u64::from(*first));
+        self.streams.iter().fold(0, |sum, stream| sum ^ first(stream) ^ stream.touch())
     }
 
     /// Bytes of memory that this costs.

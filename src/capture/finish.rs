@@ -1,10 +1,11 @@
 //! From the state of a flow to the record of it: who opened it, its first bytes, its places.
 
 use super::cold::Cold;
+use super::elsewhere::Elsewhere;
 use super::key::{Key, Side};
 use super::marks::Marks;
 use super::place::{NO_PLACE, PlaceId, Places};
-use super::state::{Elsewhere, State};
+use super::state::State;
 use super::stream::Room;
 use super::{
     Answer, Counters, Flow, FlowEnd, Handshake, OpenFlow, Opening, Place, Seen, SeenMore, StreamStart,

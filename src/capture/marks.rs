@@ -5,7 +5,7 @@ use super::key::KIND;
 
 /// Facts of one bit, and the part of the key that [`KIND`] tells.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Marks(u32);
+pub(super) struct Marks(pub(super) u32);
 
 impl Marks {
     pub(super) const FIRST_SENDER_LOW: u32 = 1 << 9;
@@ -28,6 +28,8 @@ impl Marks {
     pub(super) const UNREAD: u32 = 1 << 27;
     /// The slot is in use.
     pub(super) const IN_USE: u32 = 1 << 28;
+    /// No more first bytes of a direction are wanted.
+    pub(super) const FULL: [u32; 2] = [1 << 29, 1 << 30];
 
     /// Of a flow of which nothing is known but its key.
     pub(super) fn of(rest: u64) -> Marks {

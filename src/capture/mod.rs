@@ -3,11 +3,13 @@
 //! Knows nothing of Kubernetes, and nothing of application protocols.
 
 mod block;
+mod budget;
 mod buffers;
 mod cold;
 mod container;
 mod copies;
 mod decode;
+mod elsewhere;
 mod finish;
 pub mod flow;
 mod fragment;

@@ -2,7 +2,8 @@
 
 use super::Handshake;
 use super::cold::Cold;
-use super::copies::{Copies, IDENTITY, Point, Sighting, fold, sample};
+use super::copies::{IDENTITY, Sighting, fold, sample};
+use super::elsewhere::Elsewhere;
 use super::head::Arrival;
 use super::key::Side;
 use super::marks::Marks;
@@ -13,13 +14,11 @@ use super::stream::{Room, Stream};
 use super::table::{FlowLimits, GRACE};
 
 /// Farewells are repeated within this time, in nanoseconds; what comes later is another flow.
-const LINGER: u64 = 15_000_000_000;
+pub(super) const LINGER: u64 = 15_000_000_000;
 /// Packets of one handshake are not further apart than this where they are captured out of order.
 const REORDERED: u64 = 1_000_000_000;
 /// Sequence numbers of one connection's beginning are not further apart.
 const NEAR: u32 = 1 << 20;
-/// Places that are remembered of one flow.
-const MOST_PLACES: usize = 16;
 /// A flow of which one direction is full is judged when it has this many packets.
 const LONG: u32 = 64;
 /// Shorter datagrams are alike too easily to stand for a flow: a DNS header has as many bytes.
@@ -40,7 +39,7 @@ pub(super) struct State {
     /// The end of the highest segment at the first place.
     pub(super) highest: [u32; 2],
     /// The latest packet of each direction: what its copies have in common, and its hops left.
-    recent: [u32; 2],
+    pub(super) recent: [u32; 2],
     /// Time stamp option of the SYN.
     pub(super) timestamp: u32,
     /// Both ports, of the lower end first.
@@ -57,18 +56,6 @@ pub(super) struct State {
 
 // It is what bounds how many flows fit into memory.
 const _: () = assert!(size_of::<State>() <= 96);
-
-/// What only flows have that were met at several places, or that are very long.
-#[derive(Debug, Default)]
-pub(super) struct Elsewhere {
-    /// Besides the usual ones: the end of the highest segment in each direction.
-    pub(super) places: Vec<(PlaceId, [Option<u32>; 2])>,
-    copies: Copies,
-    /// Packets that were copies.
-    pub(super) copied: u64,
-    /// How often 2^32 packets were counted.
-    pub(super) carried: [u32; 2],
-}
 
 /// What a packet did to a flow's first bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,6 +124,17 @@ impl State {
         nanos.saturating_sub(self.last) > patience.saturating_add(grace)
     }
 
+    /// Whether a packet certainly belongs to this flow, and not to a new one between the same ends:
+    /// the short way to what [`State::is_over`] says, true of nearly all packets. `patience` is what
+    /// nothing is over after, closed or not.
+    #[inline]
+    pub(super) fn goes_on(&self, packet: &Arrival<'_>, clock: u64, patience: u64) -> bool {
+        let marks = self.marks.0;
+        let [high, low] = Marks::FINISHED;
+        packet.nanos.max(clock).saturating_sub(self.last) <= patience
+            && (!packet.is_tcp() || packet.flags & SYN == 0 && marks & (Marks::RESET | high | low) == 0)
+    }
+
     /// Whether a packet belongs to a new flow between the same ends: after silence, or with the
     /// handshake of a new connection. The clock is that of the whole capture, which a packet out of
     /// the order of time may be behind of.
@@ -187,7 +185,7 @@ impl State {
         self.marks.has(Marks::SEQUENCE_KNOWN[side.index()]).then_some(self.initial_sequence[side.index()])
     }
 
-    fn highest_of(&self, side: Side) -> Option<u32> {
+    pub(super) fn highest_of(&self, side: Side) -> Option<u32> {
         self.marks.has(Marks::HIGHEST_KNOWN[side.index()]).then_some(self.highest[side.index()])
     }
 
@@ -211,73 +209,8 @@ impl State {
         self.sight_elsewhere(packet, pool)
     }
 
-    /// A flow that is met at several places.
-    fn sight_elsewhere(&mut self, packet: &Arrival<'_>, pool: &mut Pool<Elsewhere>) -> Sighting {
-        let (side, place) = (packet.key.side, packet.place);
-        let elsewhere = self.elsewhere(pool);
-        let mut sighting = elsewhere.copies.look(packet);
-        let usual = self.place[side.index()];
-        if usual == NO_PLACE {
-            self.place[side.index()] = place;
-        } else if place != usual
-            && elsewhere.places.len() < MOST_PLACES
-            && !elsewhere.places.iter().any(|(known, _)| *known == place)
-        {
-            elsewhere.places.push((place, [None; 2]));
-        }
-        // Offload cuts segments differently at each place: one whose bytes were all seen at
-        // another place, and not yet at this one, is a copy in other pieces.
-        if let Some(end) = segment_end(packet) {
-            let first = (self.place[side.index()], self.highest_of(side));
-            let reached = |here: bool| {
-                let all = elsewhere.places.iter().map(|(known, ends)| (*known, ends[side.index()]));
-                all.chain([first])
-                    .filter(|(known, _)| (*known == place) == here)
-                    .filter_map(|(_, reached)| reached)
-                    .any(|reached| !is_after(end, reached))
-            };
-            if !reached(true) && reached(false) {
-                sighting = Sighting::Copy;
-            }
-            match elsewhere.places.iter_mut().find(|(known, _)| *known == place && place != first.0) {
-                Some((_, ends)) => {
-                    let known = ends[side.index()].get_or_insert(end);
-                    if is_after(end, *known) {
-                        *known = end;
-                    }
-                }
-                None if place == first.0 => self.raise(side, end),
-                None => {}
-            }
-        }
-        elsewhere.copied += u64::from(sighting == Sighting::Copy);
-        sighting
-    }
-
-    /// Its place for what few flows have, lent where it has none: what was met so far was met at
-    /// the usual places.
-    fn elsewhere<'p>(&mut self, pool: &'p mut Pool<Elsewhere>) -> &'p mut Elsewhere {
-        let fresh = self.elsewhere == 0;
-        if fresh {
-            self.elsewhere = pool.lend();
-        }
-        let elsewhere = pool.get_mut(self.elsewhere).expect("what was lent is there");
-        if fresh {
-            *elsewhere = Elsewhere::default();
-            for side in [Side::High, Side::Low] {
-                let index = side.index();
-                if self.place[index] != NO_PLACE {
-                    let (identity, hops) = (self.recent[index] & IDENTITY, self.recent[index] as u8);
-                    let point = Point { place: self.place[index], hops };
-                    elsewhere.copies.remember(identity, side, point, self.last);
-                }
-            }
-        }
-        elsewhere
-    }
-
     #[inline]
-    fn raise(&mut self, side: Side, end: u32) {
+    pub(super) fn raise(&mut self, side: Side, end: u32) {
         let index = side.index();
         if !self.marks.has(Marks::HIGHEST_KNOWN[index]) || is_after(end, self.highest[index]) {
             self.highest[index] = end;
@@ -361,10 +294,28 @@ impl State {
         !self.marks.has(Marks::JUDGED | Marks::KEEPS_NOTHING)
     }
 
+    /// Whether first bytes of a side are wanted.
+    #[inline]
+    pub(super) fn wants_of(&self, side: Side) -> bool {
+        !self.marks.has(Marks::JUDGED | Marks::KEEPS_NOTHING | Marks::FULL[side.index()])
+    }
+
+    /// Whether what a packet says changes nothing, for its side has said enough.
+    #[inline]
+    pub(super) fn has_enough_of(&self, packet: &Arrival<'_>) -> bool {
+        self.marks.has(Marks::FULL[packet.key.side.index()]) && packet.is_tcp() && !self.is_closed()
+    }
+
     /// Where this flow holds first bytes.
     #[inline]
     pub(super) fn cold_number(&self) -> Option<u32> {
         (self.cold != 0 && !self.marks.has(Marks::JUDGED)).then_some(self.cold)
+    }
+
+    /// The same without a branch; 0 for none.
+    #[inline]
+    pub(super) fn holding(&self) -> u32 {
+        self.cold & u32::from(!self.marks.has(Marks::JUDGED)).wrapping_neg()
     }
 
     /// Lends the flow a place for its first bytes.
@@ -423,8 +374,11 @@ impl State {
                 false => stream.datagram(packet.payload, packet.missing as usize, room),
             }
         }
-        let others = cold.streams[side.other().index()].is_full(limit);
-        match (cold.streams[side.index()].is_full(limit), others) {
+        let own = cold.streams[side.index()].is_full(limit);
+        if own {
+            self.marks.set(Marks::FULL[side.index()]);
+        }
+        match (own, self.marks.has(Marks::FULL[side.other().index()])) {
             (true, true) => Kept::Enough,
             (true, false) | (false, true) if self.is_long() => Kept::Enough,
             _ if full => Kept::Nothing,
@@ -432,7 +386,9 @@ impl State {
         }
     }
 
-    fn is_long(&self) -> bool {
+    /// Whether one direction suffices, because there are many packets.
+    #[inline]
+    pub(super) fn is_long(&self) -> bool {
         self.packets[0].saturating_add(self.packets[1]) >= LONG
     }
 
@@ -474,13 +430,13 @@ impl State {
 
 /// Where a TCP segment with payload ends.
 #[inline]
-fn segment_end(packet: &Arrival<'_>) -> Option<u32> {
+pub(super) fn segment_end(packet: &Arrival<'_>) -> Option<u32> {
     let length = packet.payload.len() as u32 + packet.missing;
     (packet.is_tcp() && length > 0).then(|| packet.sequence.wrapping_add(length))
 }
 
 /// Whether a sequence number lies behind another (RFC 9293, section 3.4).
 #[inline]
-fn is_after(number: u32, other: u32) -> bool {
+pub(super) fn is_after(number: u32, other: u32) -> bool {
     (number.wrapping_sub(other) as i32) > 0
 }

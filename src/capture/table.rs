@@ -1,19 +1,20 @@
 //! The flow table: a fixed key, bounded size, no allocation for a packet of a known flow that has
 //! shown enough of itself.
 
+use super::budget::{Budget, FETCHED};
 use super::buffers::{Buffers, MOST_IDLE};
 use super::cold::{COLD_COST, Cold};
 use super::copies::Sighting;
+use super::elsewhere::Elsewhere;
 use super::finish::Around;
 use super::flow::{Audience, Judging, StreamStart};
-use super::head::{Arrival, BATCH, Batch};
+use super::head::{Arrival, BATCH, Batch, Head};
 use super::index::Index;
-use super::key::{Key, Pair, SLICES, Seed, ShortKey};
+use super::key::{Key, Pair, SLICES, Seed, ShortKey, Side};
 use super::place::{NO_PLACE, Places};
 use super::pool::{Chunks, Pool};
-use super::state::{Elsewhere, Kept, State};
+use super::state::{Kept, LINGER, State};
 use super::stream::Room;
-use std::collections::VecDeque;
 
 /// How much the table may hold.
 #[derive(Clone, Copy, Debug)]
@@ -70,6 +71,8 @@ pub(super) struct Share {
 #[derive(Debug)]
 pub(super) struct FlowTable {
     limits: FlowLimits,
+    /// Nothing is over that was heard of so lately, closed or not, in nanoseconds.
+    patience: u64,
     share: Share,
     judging: Judging,
     index: Index,
@@ -92,30 +95,11 @@ pub(super) struct FlowTable {
     copied: u64,
 }
 
-/// What a slice of the flows holds of first bytes.
-#[derive(Debug, Default)]
-struct Budget {
-    bytes: usize,
-    /// Flows with first bytes, oldest first, each with the serial number of its cold part.
-    holders: VecDeque<(u32, u32)>,
-    /// How many of them still hold bytes.
-    holding: usize,
-}
-
-impl Budget {
-    /// Notes that a flow gives its first bytes away.
-    fn release(&mut self, cold: Option<&Cold>) {
-        if let Some(cold) = cold {
-            self.bytes -= cold.cost();
-            self.holding -= 1;
-        }
-    }
-}
-
 impl FlowTable {
     pub(super) fn new(limits: FlowLimits, share: Share, judging: Judging) -> Self {
         FlowTable {
             limits: FlowLimits { flows: (limits.flows / share.of).max(1), ..limits },
+            patience: LINGER.min(limits.idle_nanos),
             share,
             judging,
             index: Index::new(),
@@ -147,11 +131,12 @@ impl FlowTable {
     pub(super) fn packets(&mut self, batch: &Batch<'_>, audience: &mut dyn Audience) {
         let mut slots = [NO_SLOT; BATCH];
         let heads = || batch.rows.iter().filter_map(|row| batch.heads.get(*row as usize));
+        self.index.fetch(heads().map(|head| head.key.hash));
         for (slot, head) in slots.iter_mut().zip(heads()) {
             *slot = self.index.guess(head.key.hash).unwrap_or(NO_SLOT);
         }
         if batch.rows.len() > 1 {
-            self.fetch(&slots[..batch.rows.len().min(BATCH)]);
+            self.fetch(&slots, heads());
         }
         for (head, slot) in heads().zip(slots) {
             let met = batch.places.get(head.spot as usize).copied().unwrap_or(NO_PLACE);
@@ -162,20 +147,24 @@ impl FlowTable {
         }
     }
 
-    /// Reads from all memory of some flows.
+    /// Reads from all memory of some flows that their packets will need. What is decided by that
+    /// memory is decided without a branch, which would wait for it.
     #[inline]
-    fn fetch(&self, slots: &[u32]) {
+    fn fetch<'h>(&self, slots: &[u32; BATCH], heads: impl Iterator<Item = &'h Head>) {
         let mut sum = 0;
-        let mut colds = [0; BATCH];
-        for (cold, slot) in colds.iter_mut().zip(slots) {
+        let mut colds = [(0, Side::High); BATCH];
+        let mut count = 0;
+        for (slot, head) in slots.iter().zip(heads) {
             if let Some(state) = self.slots.get(*slot as usize) {
                 sum ^= state.touch();
-                *cold = state.cold_number().unwrap_or(0);
+                let wanted = u32::from(head.payload.1 > 0 && state.wants_of(head.key.side));
+                colds[count % BATCH] = (state.holding() & wanted.wrapping_neg(), head.key.side);
+                count += usize::from(colds[count % BATCH].0 != 0);
             }
         }
-        for number in colds.into_iter().take(slots.len()) {
+        for (number, side) in colds.into_iter().take(count) {
             if let Some(cold) = self.colds.get(number) {
-                sum ^= cold.touch();
+                sum ^= cold.streams[side.index()].touch();
             }
         }
         std::hint::black_box(sum);
@@ -184,25 +173,35 @@ impl FlowTable {
     /// Counts a packet and keeps its first payload bytes; `guess` is where its flow probably is.
     #[inline]
     fn packet(&mut self, packet: &Arrival<'_>, guess: u32, audience: &mut dyn Audience) {
-        let slot = match self.holds(guess, packet) {
-            true => Some(guess),
-            false => self.find(packet),
+        let goes_on = |state: &State| {
+            state.is_used() && self.is_of(state, packet) && state.goes_on(packet, self.clock, self.patience)
         };
-        let slot = match slot {
-            Some(slot)
-                if !self
-                    .slots
-                    .get(slot as usize)
-                    .is_some_and(|s| s.is_over(packet, self.clock, &self.limits)) =>
-            {
-                slot
-            }
+        let slot = match self.slots.get(guess as usize).is_some_and(goes_on) {
+            true => guess,
+            false => self.look_for(packet, audience),
+        };
+        self.take(slot, packet, audience);
+    }
+
+    /// The flow of a packet, which has to be looked for, may be over, or is new.
+    #[inline(never)]
+    fn look_for(&mut self, packet: &Arrival<'_>, audience: &mut dyn Audience) -> u32 {
+        let over = |slot: u32| {
+            self.slots.get(slot as usize).is_some_and(|s| s.is_over(packet, self.clock, &self.limits))
+        };
+        match self.find(packet) {
+            Some(slot) if !over(slot) => slot,
             Some(slot) => {
                 self.emit(slot, false, audience);
                 self.open(packet, audience)
             }
             None => self.open(packet, audience),
-        };
+        }
+    }
+
+    /// A flow takes a packet.
+    #[inline(always)]
+    fn take(&mut self, slot: u32, packet: &Arrival<'_>, audience: &mut dyn Audience) {
         let Some(state) = self.slots.get_mut(slot as usize) else { return };
         if state.sight(packet, &mut self.elsewheres) == Sighting::Copy {
             self.copied += 1;
@@ -216,10 +215,14 @@ impl FlowTable {
             if packet.is_tcp() && packet.flags & 5 != 0 && state.is_complete(&self.colds) {
                 self.judge(slot, audience);
             }
-        } else if state.wants() {
-            self.keep(slot, packet, audience);
-        } else {
+        } else if !state.wants() {
             state.note_unread();
+        } else if self.judging == Judging::Early && state.has_enough_of(packet) {
+            if state.is_long() {
+                self.judge(slot, audience);
+            }
+        } else {
+            self.keep(slot, packet, audience);
         }
     }
 
@@ -242,7 +245,7 @@ impl FlowTable {
     pub(super) fn finish(&mut self, audience: &mut dyn Audience) {
         self.index.clear();
         self.free = Vec::new();
-        self.budgets.iter_mut().for_each(|budget| budget.holders = VecDeque::new());
+        self.budgets.iter_mut().for_each(|budget| budget.holders = Default::default());
         for mut chunk in self.slots.take() {
             for state in chunk.iter_mut().filter(|state| state.is_used()) {
                 self.hand_out(state, false, audience);
@@ -259,12 +262,6 @@ impl FlowTable {
     /// Packets that were met again at another place and not counted.
     pub(super) fn copied(&self) -> u64 {
         self.copied
-    }
-
-    /// Whether a slot holds the flow of a packet.
-    #[inline]
-    fn holds(&self, slot: u32, packet: &Arrival<'_>) -> bool {
-        self.slots.get(slot as usize).is_some_and(|state| state.is_used() && self.is_of(state, packet))
     }
 
     #[inline]
@@ -365,14 +362,11 @@ impl FlowTable {
 
     /// Flows that hold nothing any more leave the queue now and then.
     fn forget_holders(&mut self, slice: u8) {
-        let budget = &mut self.budgets[usize::from(slice)];
-        if budget.holders.len() > 256 && budget.holders.len() > 2 * budget.holding {
-            let (slots, colds) = (&self.slots, &self.colds);
-            budget.holders.retain(|(slot, serial)| {
-                let number = slots.get(*slot as usize).and_then(State::cold_number);
-                number.and_then(|number| colds.get(number)).is_some_and(|cold| cold.serial == *serial)
-            });
-        }
+        let (slots, colds) = (&self.slots, &self.colds);
+        self.budgets[usize::from(slice)].forget(|slot, serial| {
+            let number = slots.get(slot as usize).and_then(State::cold_number);
+            number.and_then(|number| colds.get(number)).is_some_and(|cold| cold.serial == serial)
+        });
     }
 
     /// Asks for the verdict on a flow that has shown enough; its first bytes are dropped.
@@ -402,7 +396,13 @@ impl FlowTable {
 
     /// Under pressure, the flow that holds its bytes for longest is judged by what it has.
     fn judge_oldest(&mut self, slice: u8, audience: &mut dyn Audience) -> bool {
-        while let Some((slot, serial)) = self.budgets[usize::from(slice)].holders.pop_front() {
+        loop {
+            let budget = &mut self.budgets[usize::from(slice)];
+            if budget.fetched == 0 {
+                budget.fetched = FETCHED;
+                self.fetch_oldest(slice);
+            }
+            let Some((slot, serial)) = self.budgets[usize::from(slice)].pop() else { return false };
             let number = self.slots.get(slot as usize).and_then(State::cold_number);
             let holds = number.and_then(|number| self.colds.get(number)).is_some_and(|c| c.serial == serial);
             if holds {
@@ -415,7 +415,17 @@ impl FlowTable {
                 return true;
             }
         }
-        false
+    }
+
+    /// Reads from all memory of the flows that hold their bytes for longest.
+    fn fetch_oldest(&self, slice: u8) {
+        let mut colds = [0; FETCHED];
+        let oldest = self.budgets[usize::from(slice)].holders.iter();
+        for (cold, (slot, _)) in colds.iter_mut().zip(oldest) {
+            *cold = self.slots.get(*slot as usize).map_or(0, State::holding);
+        }
+        let colds = colds.into_iter().filter_map(|number| self.colds.get(number));
+        std::hint::black_box(colds.fold(0, |sum, cold| sum ^ cold.touch()));
     }
 
     /// The place for first bytes goes back.
