@@ -102,14 +102,23 @@ impl Copies {
 #[inline]
 pub(super) fn identity(id: u16, missing: u32, tcp: Option<&Tcp>, payload: &[u8]) -> u32 {
     let length = payload.len() as u64 + u64::from(missing);
+    match tcp {
+        Some(tcp) => identity_of_segment(id, length, tcp),
+        None => mixed(id, length, sample(payload)),
+    }
+}
+
+/// The same of a TCP segment with so many bytes of payload, captured or not.
+#[inline]
+pub(super) fn identity_of_segment(id: u16, length: u64, tcp: &Tcp) -> u32 {
+    let order = u64::from(tcp.sequence) << 32 | u64::from(tcp.acknowledgement);
+    let own = u64::from(tcp.timestamp) << 8 | u64::from(tcp.flags);
+    mixed(id, length, order ^ own.wrapping_mul(0x9e37_79b9_7f4a_7c15))
+}
+
+#[inline]
+fn mixed(id: u16, length: u64, own: u64) -> u32 {
     let common = u64::from(id) << 48 | (length & 0xffff_ffff) << 8;
-    let own = match tcp {
-        Some(tcp) => {
-            let order = u64::from(tcp.sequence) << 32 | u64::from(tcp.acknowledgement);
-            order ^ (u64::from(tcp.timestamp) << 8 | u64::from(tcp.flags)).wrapping_mul(0x9e37_79b9_7f4a_7c15)
-        }
-        None => sample(payload),
-    };
     (fold(common ^ 0xa076_1d64_78bd_642f, own ^ 0xe703_7ed1_a0b4_28db) >> 16) as u32 & IDENTITY
 }
 

@@ -38,8 +38,9 @@ struct Way {
     origin: Origin,
     link: Option<&'static LinkType>,
     shape: Option<Shape>,
-    /// The place of the latest packet that no tunnel was around, and its number.
-    latest: Option<(Met, u32)>,
+    /// By what the link layer says: the interface of the latest packet that no tunnel was around,
+    /// and the number of its place.
+    latest: [Option<(u32, u32)>; Medium::KINDS],
 }
 
 /// The number and the medium of an interface.
@@ -83,9 +84,36 @@ impl Decoder {
         way: &mut Way,
         block: &mut Block,
     ) -> Option<()> {
+        let Block { bytes, heads, rows, spots: news, .. } = &mut *block;
+        let (shape, frame) = (way.shape?, cut(bytes, record));
+        let met = shape.met(frame, way.origin.interface)?;
+        let Some(segment) = quick::segment(shape, frame, self.seed) else {
+            return self.by_longer_way(number, record, way, block);
+        };
+        rows[table(self.tables, &segment.key)].push(heads.len() as u32);
+        let (payload, length) = segment.payload;
+        heads.push(Head {
+            nanos: record.nanos,
+            payload: (record.start + payload, length),
+            position: position(number, 0),
+            spot: way.spot(met, &mut self.spots, news),
+            ..segment
+        });
+        Some(())
+    }
+
+    /// Decodes a packet that is no segment of TCP in IPv4.
+    #[inline(never)]
+    fn by_longer_way(
+        &mut self,
+        number: u32,
+        record: &Captured,
+        way: &mut Way,
+        block: &mut Block,
+    ) -> Option<()> {
         let Block { bytes, heads, pairs, rows, spots: news, .. } = block;
         let (shape, frame) = (way.shape?, cut(bytes, record));
-        let (interface, medium) = shape.met(frame, way.origin.interface)?;
+        let met = shape.met(frame, way.origin.interface)?;
         let row = heads.len();
         let head = heads.push_mut(Head::default());
         let mut means = Means { seed: self.seed, pairs };
@@ -97,11 +125,9 @@ impl Decoder {
         head.payload.0 += record.start;
         head.position = position(number, 0);
         head.spot = match around {
-            Wrapping::Nothing => way.spot((interface, medium), &mut self.spots, news),
+            Wrapping::Nothing => way.spot(met, &mut self.spots, news),
             // What the link layer around a tunnel says is not said of its inside.
-            Wrapping::Overlay(via, ends) => {
-                self.spots.overlay((way.origin.input, interface), via, ends, news)
-            }
+            Wrapping::Overlay(via, ends) => self.spots.overlay((way.origin.input, met.0), via, ends, news),
         };
         rows[table(self.tables, &head.key)].push(row as u32);
         Some(())
@@ -139,17 +165,18 @@ fn table(tables: usize, key: &ShortKey) -> usize {
 impl Way {
     fn of(row: u32, origin: Origin) -> Way {
         let link = link::of(origin.interface.link_type);
-        Way { row, origin, link, shape: link.and_then(LinkType::shape), latest: None }
+        Way { row, origin, link, shape: link.and_then(LinkType::shape), latest: Default::default() }
     }
 
     /// The number of the place of packets that no tunnel is around.
     #[inline(always)]
     fn spot(&mut self, met: Met, spots: &mut Spots, news: &mut Vec<Spot>) -> u32 {
-        match self.latest {
-            Some((latest, number)) if latest == met => number,
+        let (interface, medium) = met;
+        match self.latest[medium as usize] {
+            Some((latest, number)) if latest == interface => number,
             _ => {
-                let number = spots.plain(self.origin.input, met.0, met.1, news);
-                self.latest = Some((met, number));
+                let number = spots.plain(self.origin.input, interface, medium, news);
+                self.latest[medium as usize] = Some((interface, number));
                 number
             }
         }

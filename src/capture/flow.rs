@@ -72,6 +72,11 @@ pub enum Medium {
     Link,
 }
 
+impl Medium {
+    /// How many there are, for arrays by them.
+    pub(super) const KINDS: usize = Medium::Link as usize + 1;
+}
+
 /// Of a flow that was met at several places, with several faces, or in a tunnel.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct SeenMore {

@@ -20,7 +20,8 @@ pub(super) type PlaceId = u16;
 pub(super) const UNTOLD: PlaceId = NO_PLACE - 1;
 /// Places that a decoder numbers before it begins anew.
 const MOST_NUMBERED: usize = 4_096;
-/// Places without encapsulation that are found without a look into the table; a power of two.
+/// Interfaces of whose places those without encapsulation are found without a look into the table; a
+/// power of two.
 const PLAIN: usize = 8;
 /// Places in VXLAN that are found without a look into the table; a power of two.
 const OVERLAY: usize = 64;
@@ -56,9 +57,9 @@ impl Spot {
 #[derive(Debug, Default)]
 pub(super) struct Spots {
     numbers: HashMap<Spot, u32>,
-    /// The latest places without encapsulation, by the lowest bits of the interface: nearly all
-    /// packets are met at them.
-    plain: [Option<(Spot, u32)>; PLAIN],
+    /// The latest places without encapsulation, by the lowest bits of the interface and by what the
+    /// link layer says: nearly all packets are met at them.
+    plain: [[Option<(Spot, u32)>; Medium::KINDS]; PLAIN],
     /// The latest places in VXLAN, by a mix of what tells them apart.
     overlay: Vec<Option<(Spot, u32)>>,
     last: Option<(Spot, u32)>,
@@ -80,7 +81,7 @@ impl Spots {
         match &self.last {
             Some((known, number)) if *known == spot => *number,
             _ => {
-                let number = self.look_up(spot, news);
+                let number = look_up(&mut self.numbers, spot, news);
                 self.last = Some((spot, number));
                 number
             }
@@ -90,8 +91,8 @@ impl Spots {
     /// The number of a place without encapsulation.
     #[inline]
     pub(super) fn plain(&mut self, input: u16, interface: u32, medium: Medium, news: &mut Vec<Spot>) -> u32 {
-        let at = interface as usize % PLAIN;
-        match &self.plain[at] {
+        let latest = &mut self.plain[interface as usize % PLAIN][medium as usize];
+        match latest {
             Some((spot, number))
                 if (spot.input, spot.interface, spot.medium) == (input, interface, medium) =>
             {
@@ -99,8 +100,8 @@ impl Spots {
             }
             _ => {
                 let spot = Spot { input, interface, medium, via: ViaList::default(), tunnel: None };
-                let number = self.look_up(spot, news);
-                self.plain[at] = Some((spot, number));
+                let number = look_up(&mut self.numbers, spot, news);
+                *latest = Some((spot, number));
                 number
             }
         }
@@ -129,18 +130,18 @@ impl Spots {
             return *number;
         }
         let spot = Spot::overlay(input, interface, via, ends);
-        let number = self.look_up(spot, news);
+        let number = look_up(&mut self.numbers, spot, news);
         self.overlay[at] = Some((spot, number));
         number
     }
+}
 
-    fn look_up(&mut self, spot: Spot, news: &mut Vec<Spot>) -> u32 {
-        let next = self.numbers.len() as u32;
-        *self.numbers.entry(spot).or_insert_with(|| {
-            news.push(spot);
-            next
-        })
-    }
+fn look_up(numbers: &mut HashMap<Spot, u32>, spot: Spot, news: &mut Vec<Spot>) -> u32 {
+    let next = numbers.len() as u32;
+    *numbers.entry(spot).or_insert_with(|| {
+        news.push(spot);
+        next
+    })
 }
 
 /// All places of a run.
