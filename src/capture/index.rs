@@ -1,23 +1,29 @@
-//! The index of the flow table: hash → slot, with open addressing and no tombstones.
+//! The index of the flow table: hash → slot, in the order of hashes, with gaps and no tombstones.
 //!
 //! It can be asked ahead of time for where a flow probably is, so that the memory of many packets'
 //! flows is fetched at once.
 
-/// Entries of a new index.
+/// Homes of a new index.
 const SMALLEST: usize = 1 << 10;
+/// No entry; behind all others in their order.
+const GAP: u64 = u64::MAX;
 
-/// Each entry holds a hash above a slot number; zero is no entry. Homes lie in the order of hashes,
-/// so that any number of entries will do, and memory grows by halves: doubling it, where there are
-/// hundreds of thousands of flows, takes as much as all their first bytes.
+/// Each entry holds a hash above a slot number. An entry has a home by its hash, and stands there or
+/// as few places behind it as the order of all entries allows, so that who is not in the index is
+/// missed as soon as those who are are found. Any number of homes will do, and memory grows by
+/// halves: doubling it, where there are hundreds of thousands of flows, takes as much as all their
+/// first bytes.
 #[derive(Debug)]
 pub(super) struct Index {
+    /// As many as homes, and behind them those that had no place left; the last one is a gap.
     entries: Vec<u64>,
+    homes: usize,
     used: usize,
 }
 
 impl Index {
     pub(super) fn new() -> Index {
-        Index { entries: vec![0; SMALLEST], used: 0 }
+        Index { entries: vec![GAP; SMALLEST + 1], homes: SMALLEST, used: 0 }
     }
 
     /// Flows in the index.
@@ -28,7 +34,7 @@ impl Index {
     /// Reads from where searches will begin, so that the waits overlap.
     #[inline]
     pub(super) fn fetch(&self, hashes: impl Iterator<Item = u32>) {
-        let first = |hash| self.entries.get(self.home(hash)).copied().unwrap_or(0);
+        let first = |hash| self.entries.get(self.home(hash)).copied().unwrap_or(GAP);
         std::hint::black_box(hashes.fold(0, |sum, hash| sum ^ first(hash)));
     }
 
@@ -46,30 +52,31 @@ impl Index {
 
     /// Adds a flow that is not in the index.
     pub(super) fn insert(&mut self, hash: u32, slot: u32) {
-        if (self.used + 1) * 4 > self.entries.len() * 3 {
+        if (self.used + 1) * 4 > self.homes * 3 {
             self.grow();
         }
         self.used += 1;
-        self.put(u64::from(hash) << 32 | (u64::from(slot) + 1));
+        let mut at = self.first(hash);
+        let mut entry = u64::from(hash) << 32 | u64::from(slot);
+        // Those behind it move on by one, up to the next gap.
+        while entry != GAP {
+            std::mem::swap(&mut self.entries[at], &mut entry);
+            at += 1;
+        }
+        self.end_with_gap();
     }
 
-    /// Removes the flow in a slot; those behind it move up, so that no gap hides them.
+    /// Removes the flow in a slot; those behind it move up, as far as their homes allow.
     pub(super) fn remove(&mut self, hash: u32, number: u32) {
         let Some(mut hole) = self.position(hash, |slot| slot == number) else { return };
-        let mut at = hole;
-        loop {
-            at = self.behind(at);
-            let entry = self.entries[at];
-            if entry == 0 {
-                break;
-            }
-            // It may move if its home is not behind the hole.
-            if self.steps(self.home((entry >> 32) as u32), at) >= self.steps(hole, at) {
-                self.entries[hole] = entry;
-                hole = at;
-            }
+        while let Some(entry) = self.entries.get(hole + 1).copied()
+            && entry != GAP
+            && self.home(hash_of(entry)) <= hole
+        {
+            self.entries[hole] = entry;
+            hole += 1;
         }
-        self.entries[hole] = 0;
+        self.entries[hole] = GAP;
         self.used -= 1;
     }
 
@@ -79,53 +86,64 @@ impl Index {
 
     #[inline]
     fn home(&self, hash: u32) -> usize {
-        ((u64::from(hash) * self.entries.len() as u64) >> 32) as usize
+        ((u64::from(hash) * self.homes as u64) >> 32) as usize
     }
 
-    /// The place that follows, in a ring.
+    /// Where the first entry of a hash stands, or would stand.
     #[inline]
-    fn behind(&self, at: usize) -> usize {
-        if at + 1 == self.entries.len() { 0 } else { at + 1 }
-    }
-
-    /// Steps from one place to another.
-    fn steps(&self, from: usize, to: usize) -> usize {
-        if to >= from { to - from } else { to + self.entries.len() - from }
+    fn first(&self, hash: u32) -> usize {
+        let (mut at, wanted) = (self.home(hash), u64::from(hash) << 32);
+        while self.entries[at] < wanted {
+            at += 1;
+        }
+        at
     }
 
     #[inline]
     fn position(&self, hash: u32, is_it: impl Fn(u32) -> bool) -> Option<usize> {
-        let mut at = self.home(hash);
+        let mut at = self.first(hash);
         loop {
             let entry = self.entries[at];
-            if entry == 0 {
+            if hash_of(entry) != hash || entry == GAP {
                 return None;
             }
-            if (entry >> 32) as u32 == hash && is_it(slot(entry)) {
+            if is_it(slot(entry)) {
                 return Some(at);
             }
-            at = self.behind(at);
+            at += 1;
         }
     }
 
-    fn put(&mut self, entry: u64) {
-        let mut at = self.home((entry >> 32) as u32);
-        while self.entries[at] != 0 {
-            at = self.behind(at);
+    fn end_with_gap(&mut self) {
+        if self.entries.last().is_some_and(|last| *last != GAP) {
+            self.entries.push(GAP);
         }
-        self.entries[at] = entry;
     }
 
     fn grow(&mut self) {
-        let larger = vec![0; self.entries.len() / 2 * 3];
-        let old = std::mem::replace(&mut self.entries, larger);
-        old.into_iter().filter(|entry| *entry != 0).for_each(|entry| self.put(entry));
+        self.homes = self.homes / 2 * 3;
+        let old = std::mem::replace(&mut self.entries, vec![GAP; self.homes + 1]);
+        let mut next = 0;
+        for entry in old.into_iter().filter(|entry| *entry != GAP) {
+            let at = self.home(hash_of(entry)).max(next);
+            match self.entries.get_mut(at) {
+                Some(free) => *free = entry,
+                None => self.entries.push(entry),
+            }
+            next = at + 1;
+        }
+        self.end_with_gap();
     }
 }
 
 #[inline]
+fn hash_of(entry: u64) -> u32 {
+    (entry >> 32) as u32
+}
+
+#[inline]
 fn slot(entry: u64) -> u32 {
-    (entry as u32).wrapping_sub(1)
+    entry as u32
 }
 
 #[cfg(test)]
@@ -142,7 +160,7 @@ mod tests {
             random ^= random << 13;
             random ^= random >> 7;
             random ^= random << 17;
-            // Few hashes, half of them near the end of the ring: many flows share a home.
+            // Few hashes, half of them near the end of their order: many flows share a home.
             let hash = random as u32 & 0x0fff | if random >> 20 & 1 == 0 { 0xffff_f000 } else { 0 };
             if random >> 60 < 9 {
                 index.insert(hash, round);
