@@ -139,7 +139,7 @@ impl Decoder {
         let Block { bytes, heads, pairs, rows, pieces, spots: news, .. } = block;
         let (origin, mut packet) = (way.origin, way.origin.packet());
         let read = decode(way.link, cut(bytes, record), &mut packet);
-        each_of_frame(read, packet, |sibling, found| match found {
+        each_of_frame(read, &mut packet, |sibling, found| match found {
             Err(oddity) => {
                 let link_type = origin.interface.link_type;
                 *self.counts.odd.entry((oddity, link_type)).or_default() += 1;
@@ -204,21 +204,26 @@ pub(super) fn decode<'a>(
 /// All packets of a frame, each with its number in the frame.
 pub(super) fn each_of_frame<'a>(
     mut read: Result<(), Oddity>,
-    mut packet: Packet<'a>,
+    packet: &mut Packet<'a>,
     mut each: impl FnMut(u32, Result<&Packet<'a>, Oddity>),
 ) {
     for number in 0.. {
         let siblings = packet.siblings.take();
-        each(number, read.map(|()| &packet));
+        each(number, read.map(|()| &*packet));
         let Some(siblings) = siblings else { return };
-        packet = siblings.packet();
-        read = tunnel::follow((Layer::Aggregate, siblings.bytes), &mut packet);
+        *packet = siblings.packet();
+        read = tunnel::follow((Layer::Aggregate, siblings.bytes), packet);
     }
 }
 
 /// The position of a packet in its block: the record, and below it which one of the frame.
 pub(super) fn position(record: u32, sibling: u32) -> u32 {
     record << SIBLINGS | sibling.min((1 << SIBLINGS) - 1)
+}
+
+/// The record of a position.
+pub(super) fn record(position: u32) -> u32 {
+    position >> SIBLINGS
 }
 
 const SIBLINGS: u32 = 16;

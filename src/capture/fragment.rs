@@ -130,10 +130,10 @@ impl Fragments {
         None
     }
 
-    /// Whether a datagram may have waited for too long.
+    /// Nothing has waited for too long before this time.
     #[inline]
-    pub(super) fn is_due(&self, nanos: u64) -> bool {
-        nanos > self.due && !self.waiting.is_empty()
+    pub(super) fn due(&self) -> u64 {
+        if self.waiting.is_empty() { u64::MAX } else { self.due }
     }
 
     /// Gives up a datagram that has waited for too long; `None` where there is none.

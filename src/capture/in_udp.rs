@@ -3,6 +3,7 @@
 //! A tunnel counts where the whole packet inside of it makes sense; else the datagram is a flow.
 
 use super::network;
+use super::numbers::Numbers;
 use super::packet::{Packet, Via, be16, be32};
 use super::tunnel::{ETHERNET, Layer, follow};
 
@@ -45,22 +46,17 @@ const UDP_TUNNELS: &[UdpTunnel] = &[
 /// How many rows of the table are known by their bytes.
 const PROVEN_BY_INNER: usize = 2;
 
-/// Ports of the table, a bit each.
-static HOME: [u64; 1024] = home_ports();
+/// Ports of the table.
+static HOME: Numbers = home_ports();
 
-const fn home_ports() -> [u64; 1024] {
-    let mut bits = [0; 1024];
+const fn home_ports() -> Numbers {
+    let mut ports = Numbers::new();
     let mut row = 0;
     while row < UDP_TUNNELS.len() {
-        let ports = UDP_TUNNELS[row].ports;
-        let mut at = 0;
-        while at < ports.len() {
-            bits[(ports[at] >> 6) as usize] |= 1 << (ports[at] & 63);
-            at += 1;
-        }
+        ports = ports.with(UDP_TUNNELS[row].ports);
         row += 1;
     }
-    bits
+    ports
 }
 
 /// Every tunnel of the table has at least an eight-byte header and an IP header inside.
@@ -89,7 +85,7 @@ pub(super) fn vxlan_at_home(source: u16, target: u16, payload: &[u8]) -> Option<
 
 #[inline]
 pub(super) fn is_home(port: u16) -> bool {
-    HOME[usize::from(port >> 6)] >> (port & 63) & 1 != 0
+    HOME.has(port)
 }
 
 /// The inside of a UDP datagram, where it is a tunnel and its whole inner packet makes sense.

@@ -20,6 +20,7 @@ mod key;
 mod link;
 mod marks;
 mod network;
+mod numbers;
 mod packet;
 mod pcap;
 mod pcapng;

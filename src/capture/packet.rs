@@ -246,6 +246,13 @@ impl ViaList {
         self.used == 0
     }
 
+    /// A number that tells the outermost ones apart more often than not.
+    #[inline]
+    pub(super) fn mixed(&self) -> u64 {
+        let Via(outermost) = self.list[0];
+        outermost ^ outermost >> VIA_ROW
+    }
+
     /// Whether there is this one, and no other.
     #[inline]
     pub(super) fn is_only(&self, via: Via) -> bool {

@@ -23,6 +23,8 @@ const MOST_NUMBERED: usize = 4_096;
 /// Interfaces of whose places those without encapsulation are found without a look into the table; a
 /// power of two.
 const PLAIN: usize = 8;
+/// Places in other encapsulations that are found without one; a power of two.
+const OTHERS: usize = 16;
 /// Places in VXLAN that are found without a look into the table; a power of two.
 const OVERLAY: usize = 64;
 
@@ -62,7 +64,8 @@ pub(super) struct Spots {
     plain: [[Option<(Spot, u32)>; Medium::KINDS]; PLAIN],
     /// The latest places in VXLAN, by a mix of what tells them apart.
     overlay: Vec<Option<(Spot, u32)>>,
-    last: Option<(Spot, u32)>,
+    /// The latest other ones, by their outermost encapsulation.
+    others: [Option<(Spot, u32)>; OTHERS],
 }
 
 impl Spots {
@@ -78,11 +81,16 @@ impl Spots {
     /// The number of a place.
     #[inline]
     pub(super) fn number(&mut self, spot: Spot, news: &mut Vec<Spot>) -> u32 {
-        match &self.last {
+        let Spot { input, interface, medium, via, tunnel } = spot;
+        if via.is_empty() && tunnel.is_none() {
+            return self.plain(input, interface, medium, news);
+        }
+        let latest = &mut self.others[via.mixed() as usize % OTHERS];
+        match latest {
             Some((known, number)) if *known == spot => *number,
             _ => {
                 let number = look_up(&mut self.numbers, spot, news);
-                self.last = Some((spot, number));
+                *latest = Some((spot, number));
                 number
             }
         }

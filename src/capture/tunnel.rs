@@ -4,6 +4,7 @@
 //! A row names its layer and opens it; the loop follows rows until a transport is reached.
 
 use super::network;
+use super::numbers::Numbers;
 use super::packet::{DEEPEST, Oddity, Packet, Via, be16, be32, byte, tail};
 use super::transport;
 
@@ -48,6 +49,19 @@ const ETHER_TYPES: &[(&[u16], Open)] = &[
     (&[0x880b], |b, _| Ok((Layer::Ppp, b))),
     (&[0x894f], service_header),
 ];
+
+/// EtherTypes of the table: most others are met more often than those.
+static OPENED: Numbers = ether_types();
+
+const fn ether_types() -> Numbers {
+    let mut kinds = Numbers::new();
+    let mut row = 0;
+    while row < ETHER_TYPES.len() {
+        kinds = kinds.with(ETHER_TYPES[row].0);
+        row += 1;
+    }
+    kinds
+}
 
 /// IP protocols that carry more layers.
 const IP_PROTOCOLS: &[(u8, Open)] = &[
@@ -108,6 +122,9 @@ fn ether_type<'a>(kind: u16, bytes: &'a [u8], packet: &mut Packet<'a>) -> Result
             [6, 6, 3, rest @ ..] => Ok((Layer::Ip, rest)),
             _ => Err(Oddity::NotIp),
         };
+    }
+    if !OPENED.has(kind) {
+        return Err(Oddity::NotIp);
     }
     match ETHER_TYPES.iter().find(|(kinds, _)| kinds.contains(&kind)) {
         Some((_, open)) => open(bytes, packet),

@@ -5,7 +5,7 @@
 
 use super::block::{Anew, Block};
 use super::container::{CaptureSummary, InputSummary};
-use super::decode::{Counts, decode, each_of_frame, position};
+use super::decode::{Counts, decode, each_of_frame, position, record};
 use super::flow::Audience;
 use super::fragment::{Datagram, Fragments};
 use super::head::{BATCH, Batch, Head};
@@ -94,19 +94,25 @@ impl<'a> Worker<'a> {
     fn count_around_fragments(&mut self, block: &Block, rows: &[u32]) {
         let mut rest = rows;
         let mut pieces = block.pieces.iter().copied().peekable();
+        let record_of = |piece: Option<&u32>| piece.map_or(u32::MAX, |piece| record(*piece));
+        let (mut due, mut next) = (self.fragments.due(), record_of(pieces.peek()));
         for (number, record) in (0_u32..).zip(&block.records) {
+            if record.nanos <= due && number != next {
+                continue;
+            }
             let Some(origin) = block.origins.get(record.origin as usize) else { continue };
-            if self.fragments.is_due(record.nanos) {
+            if record.nanos > due {
                 rest = self.count_before(position(number, 0), block, rest);
                 self.expire(origin.input, record.nanos);
+                due = self.fragments.due();
             }
-            if pieces.peek().is_none_or(|piece| *piece >= position(number + 1, 0)) {
+            if number != next {
                 continue;
             }
             let mut packet = origin.packet();
             let link = link::of(origin.interface.link_type);
             let read = decode(link, block.packet(record), &mut packet);
-            each_of_frame(read, packet, |sibling, found| {
+            each_of_frame(read, &mut packet, |sibling, found| {
                 if let Ok(packet) = found
                     && packet.fragment.is_some()
                     && pieces.next_if_eq(&position(number, sibling)).is_some()
@@ -116,6 +122,7 @@ impl<'a> Worker<'a> {
                     self.piece(packet, origin.input, record.nanos);
                 }
             });
+            (due, next) = (self.fragments.due(), record_of(pieces.peek()));
         }
         self.count(block, rest);
     }
@@ -162,7 +169,7 @@ impl<'a> Worker<'a> {
         let mut packet = datagram.head.packet();
         let layer = Layer::Protocol(datagram.head.protocol());
         let read = tunnel::follow((layer, &datagram.bytes), &mut packet);
-        each_of_frame(read, packet, |_, found| match found {
+        each_of_frame(read, &mut packet, |_, found| match found {
             // Each whole is deeper than its pieces, so this ends at the deepest layer.
             Ok(packet) if packet.fragment.is_some() => self.piece(packet, input, nanos),
             Ok(packet) => {
