@@ -20,6 +20,8 @@ pub(super) const IDENTITY: u32 = 0xffff_ff00;
 pub(super) const WINDOW: u64 = 100_000_000;
 /// Packets of one flow that are remembered.
 const MOST: usize = 64;
+/// So many are looked through one after the other.
+const FEW: usize = 8;
 /// Places of one packet that are remembered.
 const MOST_POINTS: usize = 4;
 
@@ -42,17 +44,17 @@ pub(super) struct Point {
 /// The latest packets of a flow that is met at several places, in a ring.
 #[derive(Debug, Default)]
 pub(super) struct Copies {
+    /// The identity of each packet and below it its side: what all of them are searched for.
+    tags: Vec<u32>,
     packets: Vec<Recent>,
     next: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Recent {
-    identity: u32,
-    side: Side,
-    used: u8,
-    points: [Point; MOST_POINTS],
     nanos: u64,
+    points: [Point; MOST_POINTS],
+    used: u8,
 }
 
 impl Copies {
@@ -61,10 +63,7 @@ impl Copies {
         let (side, nanos, identity) = (packet.key.side, packet.nanos, packet.identity);
         let place = packet.place;
         let point = Point { place, hops: packet.hops };
-        let same = |known: &&mut Recent| {
-            known.identity == identity && known.side == side && known.nanos.abs_diff(nanos) <= WINDOW
-        };
-        let Some(known) = self.packets.iter_mut().find(same) else {
+        let Some(known) = self.known(tag(identity, side), nanos) else {
             self.remember(identity, side, point, nanos);
             return Sighting::Counts;
         };
@@ -80,20 +79,39 @@ impl Copies {
         Sighting::Copy
     }
 
+    /// The packet of this tag that was met lately.
+    #[inline]
+    fn known(&mut self, tag: u32, nanos: u64) -> Option<&mut Recent> {
+        // Nearly always it is none of many: that is told without a branch for each.
+        if self.tags.len() > FEW && !self.tags.iter().fold(false, |any, known| any | (*known == tag)) {
+            return None;
+        }
+        let is_it =
+            |(known, recent): (&u32, &Recent)| *known == tag && recent.nanos.abs_diff(nanos) <= WINDOW;
+        let number = self.tags.iter().zip(&self.packets).position(is_it)?;
+        self.packets.get_mut(number)
+    }
+
     /// Puts a packet in the place of one that is out of the window, or of the oldest.
     pub(super) fn remember(&mut self, identity: u32, side: Side, point: Point, nanos: u64) {
         let mut points = [Point::default(); MOST_POINTS];
         points[0] = point;
-        let recent = Recent { identity, side, used: 1, points, nanos };
+        let (tag, recent) = (tag(identity, side), Recent { nanos, points, used: 1 });
         let over = |known: &Recent| nanos.saturating_sub(known.nanos) > WINDOW;
         if self.packets.get(self.next).is_some_and(over) || self.packets.len() >= MOST {
-            self.packets[self.next] = recent;
+            (self.tags[self.next], self.packets[self.next]) = (tag, recent);
             self.next = (self.next + 1) % self.packets.len();
         } else {
+            self.tags.insert(self.next, tag);
             self.packets.insert(self.next, recent);
             self.next = (self.next + 1) % self.packets.len().max(1);
         }
     }
+}
+
+#[inline]
+fn tag(identity: u32, side: Side) -> u32 {
+    identity & IDENTITY | side.index() as u32
 }
 
 /// What copies of one packet have in common: the IP identification, the length of the payload with
