@@ -129,16 +129,23 @@ impl FlowTable {
     /// Counts packets in their order. Their flows' memory is fetched for all of them beforehand,
     /// so that the waits overlap.
     pub(super) fn packets(&mut self, batch: &Batch<'_>, audience: &mut dyn Audience) {
+        let nothing = Head::default();
+        let (mut heads, mut count) = ([&nothing; BATCH], 0);
+        let of_rows = batch.rows.iter().filter_map(|row| batch.heads.get(*row as usize));
+        for (place, head) in heads.iter_mut().zip(of_rows) {
+            *place = head;
+            count += 1;
+        }
+        let heads = &heads[..count];
         let mut slots = [NO_SLOT; BATCH];
-        let heads = || batch.rows.iter().filter_map(|row| batch.heads.get(*row as usize));
-        self.index.fetch(heads().map(|head| head.key.hash));
-        for (slot, head) in slots.iter_mut().zip(heads()) {
+        self.index.fetch(heads.iter().map(|head| head.key.hash));
+        for (slot, head) in slots.iter_mut().zip(heads) {
             *slot = self.index.guess(head.key.hash).unwrap_or(NO_SLOT);
         }
-        if batch.rows.len() > 1 {
-            self.fetch(&slots, heads());
+        if heads.len() > 1 {
+            self.fetch(&slots, heads);
         }
-        for (head, slot) in heads().zip(slots) {
+        for (head, slot) in heads.iter().zip(slots) {
             let met = batch.places.get(head.spot as usize).copied().unwrap_or(NO_PLACE);
             let place = self.places.told(met);
             let pair = head.key.is_v6().then(|| batch.pairs.get(head.key.ends as usize)).flatten();
@@ -150,7 +157,7 @@ impl FlowTable {
     /// Reads from all memory of some flows that their packets will need. What is decided by that
     /// memory is decided without a branch, which would wait for it.
     #[inline]
-    fn fetch<'h>(&self, slots: &[u32; BATCH], heads: impl Iterator<Item = &'h Head>) {
+    fn fetch(&self, slots: &[u32; BATCH], heads: &[&Head]) {
         let mut sum = 0;
         let mut colds = [(0, Side::High); BATCH];
         let mut count = 0;
