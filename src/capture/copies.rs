@@ -11,7 +11,7 @@
 use super::head::Arrival;
 use super::key::Side;
 use super::packet::Tcp;
-use super::place::PlaceId;
+use super::place::{NO_PLACE, PlaceId};
 
 /// The bits that tell a packet from others of its flow; below them there is room for its hops left.
 pub(super) const IDENTITY: u32 = 0xffff_ff00;
@@ -35,7 +35,7 @@ pub(super) enum Sighting {
 }
 
 /// Where, and with how many hops left.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Point {
     pub(super) place: PlaceId,
     pub(super) hops: u8,
@@ -53,8 +53,15 @@ pub(super) struct Copies {
 #[derive(Clone, Copy, Debug)]
 struct Recent {
     nanos: u64,
+    /// Where it was met; no place for those that are free.
     points: [Point; MOST_POINTS],
-    used: u8,
+}
+
+impl Recent {
+    fn new(point: Point, nanos: u64) -> Recent {
+        let free = Point { place: NO_PLACE, hops: 0 };
+        Recent { nanos, points: [point, free, free, free] }
+    }
 }
 
 impl Copies {
@@ -67,14 +74,12 @@ impl Copies {
             self.remember(identity, side, point, nanos);
             return Sighting::Counts;
         };
-        let points = &known.points[..usize::from(known.used)];
-        if points.iter().any(|p| p.place == place && (p.hops == packet.hops || packet.id == 0)) {
-            (known.used, known.nanos, known.points[0]) = (1, nanos, point);
+        if known.points.iter().any(|p| p.place == place && (p.hops == packet.hops || packet.id == 0)) {
+            *known = Recent::new(point, nanos);
             return Sighting::Counts;
         }
-        if let Some(free) = known.points.get_mut(usize::from(known.used)) {
+        if let Some(free) = known.points.iter_mut().find(|known| known.place == NO_PLACE) {
             *free = point;
-            known.used += 1;
         }
         Sighting::Copy
     }
@@ -94,9 +99,7 @@ impl Copies {
 
     /// Puts a packet in the place of one that is out of the window, or of the oldest.
     pub(super) fn remember(&mut self, identity: u32, side: Side, point: Point, nanos: u64) {
-        let mut points = [Point::default(); MOST_POINTS];
-        points[0] = point;
-        let (tag, recent) = (tag(identity, side), Recent { nanos, points, used: 1 });
+        let (tag, recent) = (tag(identity, side), Recent::new(point, nanos));
         let over = |known: &Recent| nanos.saturating_sub(known.nanos) > WINDOW;
         if self.packets.get(self.next).is_some_and(over) || self.packets.len() >= MOST {
             (self.tags[self.next], self.packets[self.next]) = (tag, recent);
