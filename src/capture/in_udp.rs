@@ -46,6 +46,9 @@ const UDP_TUNNELS: &[UdpTunnel] = &[
 /// How many rows of the table are known by their bytes.
 const PROVEN_BY_INNER: usize = 2;
 
+/// Ports of VXLAN.
+static OVERLAY: Numbers = Numbers::new().with(UDP_TUNNELS[0].ports);
+
 /// Ports of the table.
 static HOME: Numbers = home_ports();
 
@@ -76,8 +79,7 @@ pub(super) fn may_begin(payload: &[u8]) -> bool {
 /// The inside of VXLAN on a port where it is expected; `None` for anything else.
 #[inline]
 pub(super) fn vxlan_at_home(source: u16, target: u16, payload: &[u8]) -> Option<(Via, &[u8])> {
-    let ports = UDP_TUNNELS[0].ports;
-    if !ports.contains(&target) && !ports.contains(&source) {
+    if !OVERLAY.has(target) && !OVERLAY.has(source) {
         return None;
     }
     vxlan(payload).map(|(via, _, frame)| (via, frame))

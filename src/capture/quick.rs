@@ -67,7 +67,12 @@ pub(super) fn read(shape: Shape, frame: &[u8], head: &mut Head, means: &mut Mean
 /// headers one length is checked.
 #[inline(always)]
 pub(super) fn segment(shape: Shape, frame: &[u8], seed: Seed) -> Option<Head> {
-    let (at, kind_at) = (shape.header, shape.kind_at);
+    segment_at((shape.kind_at, shape.header), frame, 0, seed)
+}
+
+/// The same in a frame of which at least so many bytes are missing.
+#[inline(always)]
+fn segment_at((kind_at, at): (usize, usize), frame: &[u8], lost: u32, seed: Seed) -> Option<Head> {
     let header = frame.get(at..)?.first_chunk::<40>()?;
     let half = |at: usize| u16::from_be_bytes([header[at], header[at + 1]]);
     let word = |at: usize| u32::from_be_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
@@ -86,7 +91,8 @@ pub(super) fn segment(shape: Shape, frame: &[u8], seed: Seed) -> Option<Head> {
         flags: header[33],
         timestamp: options.map_or(0, timestamp),
     };
-    let (missing, length) = ((stated - whole) as u32, whole.saturating_sub(20 + offset) as u32);
+    let missing = lost.max((stated - whole) as u32);
+    let length = whole.saturating_sub(20 + offset) as u32;
     Some(Head {
         key: ShortKey::v4((word(12), half(20)), (word(16), half(22)), 6, seed),
         payload: ((at + 20 + offset) as u32, length),
@@ -328,6 +334,11 @@ fn overlaid(
     let (via, inner) = in_udp::vxlan_at_home(from, to, &frame[outer.body.0 + 8..])?;
     let at = frame.len() - inner.len();
     let places = (at + FRAMES.kind_at, at + FRAMES.header);
-    framed::<INSIDE>(frame, places, outer.missing, head, means)?;
+    match segment_at(places, frame, outer.missing, means.seed) {
+        Some(segment) => *head = segment,
+        None => {
+            framed::<INSIDE>(frame, places, outer.missing, head, means)?;
+        }
+    }
     Some(Wrapping::Overlay(via, ends))
 }
