@@ -90,15 +90,9 @@ impl Decoder {
         let Some(segment) = quick::segment(shape, frame, self.seed) else {
             return self.by_longer_way(number, record, way, block);
         };
+        let spot = way.spot(met, &mut self.spots, news);
         rows[table(self.tables, &segment.key)].push(heads.len() as u32);
-        let (payload, length) = segment.payload;
-        heads.push(Head {
-            nanos: record.nanos,
-            payload: (record.start + payload, length),
-            position: position(number, 0),
-            spot: way.spot(met, &mut self.spots, news),
-            ..segment
-        });
+        heads.push(placed(segment, number, record, spot));
         Some(())
     }
 
@@ -115,20 +109,24 @@ impl Decoder {
         let (shape, frame) = (way.shape?, cut(bytes, record));
         let met = shape.met(frame, way.origin.interface)?;
         let row = heads.len();
+        if let Some((segment, via, ends)) = quick::segment_in_overlay(shape, frame, self.seed) {
+            let spot = self.spots.overlay((way.origin.input, met.0), via, ends, news);
+            rows[table(self.tables, &segment.key)].push(row as u32);
+            heads.push(placed(segment, number, record, spot));
+            return Some(());
+        }
         let head = heads.push_mut(Head::default());
         let mut means = Means { seed: self.seed, pairs };
         let Some(around) = quick::read(shape, frame, head, &mut means) else {
             heads.truncate(row);
             return None;
         };
-        head.nanos = record.nanos;
-        head.payload.0 += record.start;
-        head.position = position(number, 0);
-        head.spot = match around {
+        let spot = match around {
             Wrapping::Nothing => way.spot(met, &mut self.spots, news),
             // What the link layer around a tunnel says is not said of its inside.
             Wrapping::Overlay(via, ends) => self.spots.overlay((way.origin.input, met.0), via, ends, news),
         };
+        *head = placed(*head, number, record, spot);
         rows[table(self.tables, &head.key)].push(row as u32);
         Some(())
     }
@@ -153,6 +151,19 @@ impl Decoder {
                 heads.push(head);
             }
         });
+    }
+}
+
+/// The head of a packet that a frame was read into, with its place in the block and in the capture.
+#[inline(always)]
+fn placed(head: Head, number: u32, record: &Captured, spot: u32) -> Head {
+    let (payload, length) = head.payload;
+    Head {
+        nanos: record.nanos,
+        payload: (record.start + payload, length),
+        position: position(number, 0),
+        spot,
+        ..head
     }
 }
 

@@ -109,6 +109,31 @@ fn segment_at((kind_at, at): (usize, usize), frame: &[u8], lost: u32, seed: Seed
     })
 }
 
+/// Such a segment in one VXLAN in IPv4, on a port of its own, and what is around it.
+#[inline(always)]
+pub(super) fn segment_in_overlay(shape: Shape, frame: &[u8], seed: Seed) -> Option<(Head, Via, Pair)> {
+    let (at, kind_at) = (shape.header, shape.kind_at);
+    let header = frame.get(at..)?.first_chunk::<OVERLAID>()?;
+    let half = |at: usize| u16::from_be_bytes([header[at], header[at + 1]]);
+    let word = |at: usize| u32::from_be_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
+    let ordinary = frame.get(kind_at..kind_at + 2)? == [8, 0]
+        && (header[0], header[9]) == (0x45, 17)
+        && half(6) & 0x3fff == 0;
+    let (stated, datagram) = (usize::from(half(2)), usize::from(half(24)));
+    if !ordinary || stated.min(20 + datagram) < OVERLAID {
+        return None;
+    }
+    let whole = stated.min(frame.len() - at);
+    let inside = &frame[..at + whole.min(20 + datagram)];
+    let (via, inner) = in_udp::vxlan_at_home(half(20), half(22), &inside[at + 28..])?;
+    let places = (inside.len() - inner.len() + FRAMES.kind_at, inside.len() - inner.len() + FRAMES.header);
+    let segment = segment_at(places, inside, (stated - whole) as u32, seed)?;
+    Some((segment, via, (Address::v4(word(12)), Address::v4(word(16)))))
+}
+
+/// Headers of IPv4, UDP and VXLAN, of Ethernet, IPv4 and TCP.
+const OVERLAID: usize = 20 + 8 + 8 + tunnel::ETHERNET + 20 + 20;
+
 /// IP, down to the transport's body.
 #[derive(Clone, Copy)]
 struct Inside {
@@ -334,11 +359,6 @@ fn overlaid(
     let (via, inner) = in_udp::vxlan_at_home(from, to, &frame[outer.body.0 + 8..])?;
     let at = frame.len() - inner.len();
     let places = (at + FRAMES.kind_at, at + FRAMES.header);
-    match segment_at(places, frame, outer.missing, means.seed) {
-        Some(segment) => *head = segment,
-        None => {
-            framed::<INSIDE>(frame, places, outer.missing, head, means)?;
-        }
-    }
+    framed::<INSIDE>(frame, places, outer.missing, head, means)?;
     Some(Wrapping::Overlay(via, ends))
 }
