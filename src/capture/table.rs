@@ -426,13 +426,16 @@ impl FlowTable {
 
     /// Reads from all memory of the flows that hold their bytes for longest.
     fn fetch_oldest(&self, slice: u8) {
-        let mut colds = [0; FETCHED];
+        let (mut sum, mut colds) = (0, [0; FETCHED]);
         let oldest = self.budgets[usize::from(slice)].holders.iter();
         for (cold, (slot, _)) in colds.iter_mut().zip(oldest) {
-            *cold = self.slots.get(*slot as usize).map_or(0, State::holding);
+            if let Some(state) = self.slots.get(*slot as usize) {
+                sum ^= state.touch();
+                *cold = state.holding();
+            }
         }
         let colds = colds.into_iter().filter_map(|number| self.colds.get(number));
-        std::hint::black_box(colds.fold(0, |sum, cold| sum ^ cold.touch()));
+        std::hint::black_box(colds.fold(sum, |sum, cold| sum ^ cold.touch()));
     }
 
     /// The place for first bytes goes back.
@@ -477,7 +480,7 @@ impl FlowTable {
     /// another one whether or not it was looked at ([`State::is_over`]).
     fn look_around(&mut self, audience: &mut dyn Audience) {
         for _ in 0..LOOKED_AT.min(self.slots.len()) {
-            self.hand = (self.hand + 1) % self.slots.len();
+            self.hand = if self.hand + 1 < self.slots.len() { self.hand + 1 } else { 0 };
             let over = |state: &State| state.is_used() && state.is_silent(self.clock, &self.limits, GRACE);
             if self.slots.get(self.hand).is_some_and(over) {
                 self.emit(self.hand as u32, false, audience);
