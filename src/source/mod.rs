@@ -8,6 +8,7 @@ mod live;
 mod memory;
 mod privileges;
 mod snapshots;
+mod tree;
 mod yaml;
 
 pub use captures::{OpenCapture, find_captures, open_captures};

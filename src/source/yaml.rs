@@ -3,20 +3,15 @@
 //! JSON is read by the same parser, being a subset. `List` kinds are taken apart, documents that
 //! configure proxies are told from objects (`envoy`). What they mean is left to `inventory` and `policy`.
 
+use super::tree::{BuildError, Builder};
 use super::{Reading, envoy};
 use crate::model::{Document, Node, Origin, Problem, Value};
 use rayon::prelude::*;
-use saphyr_parser::{Event, Parser, ScalarStyle, Span};
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Places of a document that are mended before it is given up.
 const MOST_MENDED: usize = 32;
-/// Deeper nesting than this is refused: no Kubernetes object needs it.
-const DEEPEST: usize = 200;
-/// Aliases may multiply a document at most to this many nodes.
-const MOST_ALIASED_NODES: usize = 1_000_000;
 
 /// Parses all documents of a file; a broken one does not hide the others.
 pub fn parse(file: &Arc<str>, text: &str) -> Reading {
@@ -96,12 +91,45 @@ fn parse_part(file: &Arc<str>, number: u32, part: &Part<'_>) -> Reading {
             }
         }
         Err((line, message)) => {
-            let hint = "the other documents of the file were read; check the indentation here";
-            let origin = origin_of(file, number, line, None);
-            reading.problems.push(Problem { origin, message, hint: hint.to_owned() });
+            let values = json_values(part);
+            for value in &values {
+                let one = parse_part(file, number, value);
+                reading.documents.extend(one.documents);
+                reading.problems.extend(one.problems);
+                reading.skipped += one.skipped;
+            }
+            if values.is_empty() {
+                let hint = "the other documents of the file were read; check the indentation here";
+                let origin = origin_of(file, number, line, None);
+                reading.problems.push(Problem { origin, message, hint: hint.to_owned() });
+            }
         }
     }
     reading
+}
+
+/// The values of a file in which several stand one after the other without a mark between them, as
+/// `jq -c` and appending to a file make them; nothing where it is no such file. What is broken is
+/// the last of them.
+fn json_values<'a>(part: &Part<'a>) -> Vec<Part<'a>> {
+    if !part.text.trim_start().starts_with(['{', '[']) {
+        return Vec::new();
+    }
+    let (mut values, mut start) = (Vec::new(), 0);
+    let mut add = |start: usize, end: usize| {
+        let lines_before = part.lines_before + part.text[..start].matches('\n').count() as u32;
+        let text = &part.text[start..end];
+        if !text.trim().is_empty() {
+            values.push(Part { text, lines_before });
+        }
+    };
+    let mut stream = serde_json::Deserializer::from_str(part.text).into_iter::<serde::de::IgnoredAny>();
+    while let Some(Ok(_)) = stream.next() {
+        add(start, stream.byte_offset());
+        start = stream.byte_offset();
+    }
+    add(start, part.text.len());
+    if values.len() > 1 { values } else { Vec::new() }
 }
 
 /// Builds a part; what the YAML library of Kubernetes reads though YAML 1.2 forbids it is mended.
@@ -240,177 +268,6 @@ fn origin_of(file: &Arc<str>, document: u32, line: u32, object: Option<&Node>) -
     }
 }
 
-/// Builds a tree out of parser events.
-struct Builder {
-    lines_before: u32,
-    anchors: HashMap<usize, Node>,
-    aliased: usize,
-}
-
-/// A collection that is still open, with the anchor that it defines (0 for none).
-struct Open {
-    node: Node,
-    key: Option<Box<str>>,
-    anchor: usize,
-}
-
-type BuildError = (u32, String);
-
-impl Builder {
-    fn new(lines_before: u32) -> Self {
-        Builder { lines_before, anchors: HashMap::new(), aliased: 0 }
-    }
-
-    fn build(mut self, text: &str) -> Result<Vec<Node>, BuildError> {
-        let (mut roots, mut open) = (Vec::new(), Vec::<Open>::new());
-        for event in Parser::new_from_str(text) {
-            let (event, span) = event.map_err(|error| {
-                (
-                    self.lines_before + error.marker().line() as u32,
-                    format!("not valid YAML: {}", error.info()),
-                )
-            })?;
-            let line = self.lines_before + span.start.line() as u32;
-            let column = span.start.col() as u32 + 1;
-            let done = match event {
-                Event::SequenceStart(anchor, _) => {
-                    open.push(Open {
-                        node: Node { line, column, value: Value::List(Vec::new()) },
-                        key: None,
-                        anchor,
-                    });
-                    None
-                }
-                Event::MappingStart(anchor, _) => {
-                    open.push(Open {
-                        node: Node { line, column, value: Value::Map(Vec::new()) },
-                        key: None,
-                        anchor,
-                    });
-                    None
-                }
-                Event::SequenceEnd | Event::MappingEnd => {
-                    open.pop().map(|closed| self.remember(closed.anchor, closed.node))
-                }
-                Event::Scalar(text, style, anchor, tag) => {
-                    let column = column_of(&text, style, &span);
-                    let quoted = style != ScalarStyle::Plain || tag.is_some_and(|tag| tag.suffix == "str");
-                    let value = if quoted { Value::Text(text.into()) } else { plain(&text) };
-                    Some(self.remember(anchor, Node { line, column, value }))
-                }
-                Event::Alias(anchor) => Some(self.recall(anchor, line)?),
-                _ => None,
-            };
-            if open.len() > DEEPEST {
-                return Err((line, "nested too deeply".to_owned()));
-            }
-            if let Some(node) = done {
-                place(node, &mut open, &mut roots)?;
-            }
-        }
-        Ok(roots)
-    }
-
-    fn remember(&mut self, anchor: usize, node: Node) -> Node {
-        if anchor > 0 {
-            self.anchors.insert(anchor, node.clone());
-        }
-        node
-    }
-
-    fn recall(&mut self, anchor: usize, line: u32) -> Result<Node, BuildError> {
-        let node = self.anchors.get(&anchor).cloned().ok_or((line, "unknown alias".to_owned()))?;
-        self.aliased += size(&node);
-        if self.aliased > MOST_ALIASED_NODES {
-            return Err((line, "aliases multiply this document beyond all reason".to_owned()));
-        }
-        Ok(node)
-    }
-}
-
-fn size(node: &Node) -> usize {
-    1 + match &node.value {
-        Value::List(items) => items.iter().map(size).sum(),
-        Value::Map(fields) => fields.iter().map(|(_, value)| size(value)).sum(),
-        _ => 0,
-    }
-}
-
-fn place(node: Node, open: &mut [Open], roots: &mut Vec<Node>) -> Result<(), BuildError> {
-    let Some(parent) = open.last_mut() else {
-        roots.push(node);
-        return Ok(());
-    };
-    match &mut parent.node.value {
-        Value::List(items) => items.push(node),
-        Value::Map(fields) => match parent.key.take() {
-            None => parent.key = Some(key_text(node)?),
-            Some(key) if &*key == "<<" => merge(fields, node),
-            Some(key) if fields.len() < 64 && fields.iter().any(|(name, _)| *name == key) => {
-                return Err((node.line, format!("the key {key:?} stands twice in one mapping")));
-            }
-            Some(key) => fields.push((key, node)),
-        },
-        _ => {}
-    }
-    Ok(())
-}
-
-/// The column of the first character of a text that stands on one line as it is; 0 for others.
-fn column_of(text: &str, style: ScalarStyle, span: &Span) -> u32 {
-    let quote = match style {
-        ScalarStyle::Plain => 0,
-        ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted => 1,
-        ScalarStyle::Literal | ScalarStyle::Folded => return 0,
-    };
-    let (start, end) = (span.start.col(), span.end.col());
-    let whole = start + text.chars().count() + 2 * quote == end && span.start.line() == span.end.line();
-    if whole { (start + quote + 1) as u32 } else { 0 }
-}
-
-fn key_text(node: Node) -> Result<Box<str>, BuildError> {
-    match node.value {
-        Value::Text(text) => Ok(text),
-        Value::Int(number) => Ok(number.to_string().into()),
-        Value::Bool(truth) => Ok(truth.to_string().into()),
-        Value::Float(number) => Ok(number.to_string().into()),
-        Value::Null => Ok("null".into()),
-        Value::List(_) | Value::Map(_) => Err((node.line, "a key must be a scalar".to_owned())),
-    }
-}
-
-/// `<<: *anchor`: the fields of the anchor, where they are not given already.
-fn merge(fields: &mut Vec<(Box<str>, Node)>, node: Node) {
-    if let Value::Map(more) = node.value {
-        for (name, value) in more {
-            if !fields.iter().any(|(present, _)| *present == name) {
-                fields.push((name, value));
-            }
-        }
-    }
-}
-
-/// Plain scalars as the YAML library of Kubernetes reads them.
-fn plain(text: &str) -> Value {
-    match text {
-        "" | "~" | "null" | "Null" | "NULL" => return Value::Null,
-        "true" | "True" | "TRUE" => return Value::Bool(true),
-        "false" | "False" | "FALSE" => return Value::Bool(false),
-        _ => {}
-    }
-    let first = text.as_bytes().first().copied().unwrap_or(b' ');
-    if !(first.is_ascii_digit() || matches!(first, b'-' | b'+' | b'.')) {
-        return Value::Text(text.into());
-    }
-    if let Ok(number) = text.parse::<i64>() {
-        return Value::Int(number);
-    }
-    match text.parse::<f64>() {
-        Ok(number) if number.is_finite() => Value::Float(number),
-        _ => Value::Text(text.into()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -456,6 +313,17 @@ mod tests {
     }
 
     #[test]
+    fn json_values_one_after_the_other_are_read_and_a_broken_one_hides_no_other() {
+        let of = |name: &str| format!("{{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{{\"name\":\"{name}\"}}}}");
+        let reading = read(&format!("{}\n{}{}\n{{\n\"a\": [}}\n", of("a"), of("b"), of("c")));
+        let places: Vec<(&str, u32)> =
+            reading.documents.iter().map(|d| (&*d.origin.name, d.origin.line)).collect();
+        assert_eq!(places, [("a", 1), ("b", 2), ("c", 2)]);
+        assert_eq!(reading.problems.len(), 1, "{:?}", reading.problems);
+        assert_eq!(reading.problems[0].origin.line, 4);
+    }
+
+    #[test]
     fn texts_on_one_line_know_their_columns() {
         let text = "a: bc\nd: 'e f'\ng: [\"h\", i]\nj: \"k\\n\"\nl: |\n  m\n";
         let reading = read(&format!("apiVersion: v1\nkind: A\n{text}"));
@@ -467,13 +335,5 @@ mod tests {
         );
         let items: Vec<u32> = body.items_of("g").iter().map(|node| node.column).collect();
         assert_eq!(items, [6, 10]);
-    }
-
-    #[test]
-    fn values_keep_their_types() {
-        assert_eq!(plain("80"), Value::Int(80));
-        assert_eq!(plain("1.5"), Value::Float(1.5));
-        assert_eq!(plain("10.0.0.1"), Value::Text("10.0.0.1".into()));
-        assert_eq!(plain("yes"), Value::Text("yes".into()));
     }
 }
