@@ -23,6 +23,7 @@ struct Section {
     exposures: Option<String>,
     connections: Option<String>,
     error: Option<String>,
+    gaps: Option<String>,
 }
 
 fn page() -> String {
@@ -47,6 +48,7 @@ fn sections(page: &str) -> Vec<Section> {
             "exposures" => &mut section.exposures,
             "connections" => &mut section.connections,
             "error" => &mut section.error,
+            "gaps" => &mut section.gaps,
             other => panic!("a block of {other:?} under {}", section.heading),
         };
         assert!(place.is_none(), "two blocks of a kind under {}", section.heading);
@@ -100,6 +102,15 @@ fn every_contract_on_the_page_says_what_the_page_says() {
                 if !missing.is_empty() || wanted != said.len() {
                     failures.push(format!("{}: not said {missing:#?} in {said:#?}", section.heading));
                 }
+            }
+        }
+        if let (Some(analysis), Some(gaps)) = (&analysis, &section.gaps) {
+            let of_contract = analysis.gaps.iter().filter(|gap| &*gap.origin.kind == "Contract");
+            let mut got: Vec<String> =
+                of_contract.map(|gap| format!("{}: {}", gap.origin.line, gap.what)).collect();
+            got.sort();
+            if got != gaps.lines().collect::<Vec<_>>() {
+                failures.push(format!("{}: gaps {got:#?}", section.heading));
             }
         }
         type Lines = fn(&Analysis) -> Vec<String>;

@@ -7,6 +7,7 @@
 mod controller;
 mod date;
 mod exception;
+mod idle;
 mod pattern;
 mod reader;
 mod rule;

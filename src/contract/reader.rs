@@ -119,6 +119,15 @@ impl Reader<'_> {
         text
     }
 
+    /// The same, where a key without a value is something to complain about.
+    pub fn given(&mut self, parent: &Node, key: &str, hint: &str) -> Option<String> {
+        if let Some(node) = parent.get(key).filter(|node| node.is_null()) {
+            let spot = self.key_spot(parent, key, node);
+            self.complain(spot, format!("`{key}` has no value"), hint);
+        }
+        self.text(parent, key)
+    }
+
     /// One scalar, or a list of them, each with its node.
     pub fn texts<'n>(&mut self, parent: &'n Node, key: &str) -> Vec<(String, &'n Node)> {
         let Some(node) = parent.get(key).filter(|node| !node.is_null()) else { return Vec::new() };
@@ -146,13 +155,13 @@ impl Reader<'_> {
 
     /// One of some words.
     pub fn word<T: Copy>(&mut self, parent: &Node, key: &str, words: &[(T, &str)]) -> Result<Option<T>, ()> {
-        let Some(text) = self.text(parent, key) else {
-            return if parent.get(key).is_some_and(|n| !n.is_null()) { Err(()) } else { Ok(None) };
+        let all: Vec<&str> = words.iter().map(|(_, word)| *word).collect();
+        let Some(text) = self.given(parent, key, &format!("one of {}", all.join(", "))) else {
+            return if parent.get(key).is_some() { Err(()) } else { Ok(None) };
         };
         if let Some((value, _)) = words.iter().find(|(_, word)| *word == text) {
             return Ok(Some(*value));
         }
-        let all: Vec<&str> = words.iter().map(|(_, word)| *word).collect();
         self.refuse(parent, key, format!("`{key}` cannot be {text:?}"), &one_of(&text, &all));
         Err(())
     }
@@ -161,6 +170,10 @@ impl Reader<'_> {
     pub fn ports(&mut self, parent: &Node, key: &str) -> Result<TrafficSet, ()> {
         let mut all = TrafficSet::none();
         let mut fine = true;
+        if let Some(node) = parent.get(key).filter(|node| node.is_null() || node.is_empty_list()) {
+            let spot = self.key_spot(parent, key, node);
+            self.complain(spot, format!("`{key}` names nothing"), "a port or a list of them: [tcp/5432]");
+        }
         for (text, node) in self.texts(parent, key) {
             match ports(&text) {
                 Some(traffic) => all = all.union(&traffic),

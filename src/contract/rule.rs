@@ -101,6 +101,20 @@ impl End {
     }
 }
 
+impl Rule {
+    /// Whether another rule with an equal first and an equal second end leaves nothing of what this
+    /// one lets through, though both count for them and one of them lets something through.
+    pub fn contradicts(&self, other: &Rule) -> bool {
+        let shared = |own: &[End], others: &[End]| own.iter().any(|end| others.contains(end));
+        let (own, others) = (self.allow.traffic(), other.allow.traffic());
+        let silent = own.is_empty() && others.is_empty();
+        !silent
+            && own.intersection(&others).is_empty()
+            && shared(&self.from, &other.from)
+            && shared(&self.to, &other.to)
+    }
+}
+
 impl Allow {
     /// What may travel.
     pub fn traffic(&self) -> TrafficSet {

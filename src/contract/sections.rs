@@ -52,7 +52,16 @@ pub(super) fn fill(reader: &mut Reader<'_>, root: &Node, contract: &mut Contract
         contract.controllers.extend(setup::controller(reader, node, number));
     }
     for (number, node) in list(reader, root, "rules") {
-        contract.rules.extend(rule(reader, node, number));
+        let Some(rule) = rule(reader, node, number) else { continue };
+        if let Some(other) = contract.rules.iter().find(|other| other.contradicts(&rule)) {
+            let message = format!(
+                "{} and {} on line {} leave nothing that may travel",
+                rule.origin.name, other.origin.name, other.origin.line
+            );
+            let hint = "rules with the same ends must all hold: put the ports into one rule, or take one away";
+            reader.refuse(node, "", message, hint);
+        }
+        contract.rules.push(rule);
     }
     for (number, node) in list(reader, root, "exceptions") {
         contract.exceptions.extend(exception(reader, node, number));
@@ -131,7 +140,7 @@ fn fit(reader: &mut Reader<'_>, node: &Node) -> Option<Fit> {
             node,
             key,
             format!("`{key}` holds nothing that can be used"),
-            "the condition is left out",
+            "name something, or take the key out; as it stands the segment holds nobody",
         );
         return Some(Fit { namespaces: vec![Pattern::new("")], ..fit });
     }
@@ -184,21 +193,17 @@ fn end(text: String) -> End {
 }
 
 fn allow(reader: &mut Reader<'_>, node: &Node) -> Result<Allow, ()> {
-    match node.get("allow").filter(|value| !value.is_null()) {
+    match node.get("allow") {
         None => Ok(Allow::All),
         Some(value) => match value.text() {
             Some("never") => Ok(Allow::Never),
             Some("all") => Ok(Allow::All),
-            _ => match reader.ports(node, "allow") {
-                Ok(traffic) => Ok(Allow::Only(traffic)),
-                Err(()) => {
-                    if value.items().is_empty() && value.text().is_none() {
-                        let hint = "allow: never, all, or ports: [tcp/5432]";
-                        reader.refuse(node, "allow", "`allow` names nothing".to_owned(), hint);
-                    }
-                    Err(())
-                }
-            },
+            Some(text) if super::nearest(text, ["never", "all"]).is_some() => {
+                let hint = one_of(text, &["never", "all", "ports: [tcp/5432]"]);
+                reader.refuse(node, "allow", format!("`allow` cannot be {text:?}"), &hint);
+                Err(())
+            }
+            _ => reader.ports(node, "allow").map(Allow::Only),
         },
     }
 }
@@ -211,7 +216,7 @@ fn severity(reader: &mut Reader<'_>, parent: &Node, name: &str, contract: &mut C
         }
         return;
     }
-    let Some(word) = reader.text(parent, name) else { return };
+    let Some(word) = reader.given(parent, name, "low, medium, high, critical, or off") else { return };
     match Override::from_word(&word) {
         Some(value) => drop(contract.severities.insert(name.to_owned(), value)),
         None => {
@@ -257,8 +262,18 @@ fn exception(reader: &mut Reader<'_>, node: &Node, number: usize) -> Option<Exce
 }
 
 fn about(reader: &mut Reader<'_>, node: &Node, what: &str) -> Option<About> {
-    let mut pattern = |key: &str| reader.text(node, key).map(|text| Pattern::new(&text));
-    match (pattern("subject"), pattern("from"), pattern("to")) {
+    // A key without a value must not make an exception wider than it was meant.
+    let mut whole = true;
+    let mut pattern = |key: &str| {
+        let text = reader.given(node, key, "stars may stand in it; take the key out where it does not matter");
+        whole &= text.is_some() || node.get(key).is_none();
+        text.map(|text| Pattern::new(&text))
+    };
+    let (subject, from, to) = (pattern("subject"), pattern("from"), pattern("to"));
+    if !whole {
+        return None;
+    }
+    match (subject, from, to) {
         (Some(subject), None, None) => Some(About::Subject(subject)),
         (None, None, None) => {
             let hint = "give it a `subject` (stars may stand in it), or `from` and `to`";
@@ -296,8 +311,16 @@ fn patterns(reader: &mut Reader<'_>, node: &Node, key: &str) -> Vec<Pattern> {
 pub(super) fn labels(reader: &mut Reader<'_>, node: &Node, key: &str) -> Vec<LabelTest> {
     let names: Vec<String> = mapping(reader, node, key).iter().map(|(name, _)| (*name).to_owned()).collect();
     let parent = section(node, key);
-    let test = |name: String| LabelTest { values: patterns(reader, parent, &name), key: name };
-    names.into_iter().map(test).collect()
+    let mut tests = Vec::new();
+    for name in names {
+        let values = patterns(reader, parent, &name);
+        if let Some(node) = parent.get(&name).filter(|node| node.is_null() || node.is_empty_list()) {
+            let hint = format!("{name}: web, or a list of values, or \"*\" for any");
+            reader.refuse_key(parent, &name, node, format!("the label {name} has no value"), &hint);
+        }
+        tests.push(LabelTest { key: name, values });
+    }
+    tests
 }
 
 pub(super) fn cidrs(reader: &mut Reader<'_>, parent: &Node, key: &str) -> AddressSet {

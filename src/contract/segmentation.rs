@@ -1,7 +1,7 @@
 //! A contract bound to those who exist: which segment each variant and each address belongs to,
 //! and which rules decide about a pair of segments.
 
-use super::{Contract, Kind, Knowledge, Sensitivity, Subject, nearest};
+use super::{Contract, Kind, Knowledge, Sensitivity, Subject, idle, nearest};
 use crate::model::{AddressSet, Bend, Gap, Origin, Problem};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -92,7 +92,9 @@ impl Segmentation {
         let networks = (declared as SegmentId..).zip(&contract.networks);
         let blocks = open.chain(networks.map(|(number, n)| (n.addresses.clone(), number))).collect();
         let ranks = contract.rules.iter().map(|rule| Ranks::of(rule, &segments)).collect();
-        let (gaps, problems) = (gaps(contract, workloads), unknown_ends(contract, &segments));
+        let mut gaps = gaps(contract, workloads);
+        gaps.extend(idle::gaps(contract, workloads, &chosen));
+        let problems = unknown_ends(contract, &segments);
         Segmentation { segments, of_variant, blocks, ranks, gaps, problems }
     }
 

@@ -126,6 +126,11 @@ impl Node {
         self.value == Value::Null
     }
 
+    /// Whether a list without items stands here.
+    pub fn is_empty_list(&self) -> bool {
+        matches!(&self.value, Value::List(items) if items.is_empty())
+    }
+
     /// Reads a typed shape.
     ///
     /// # Errors

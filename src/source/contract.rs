@@ -1,13 +1,20 @@
 //! Finds and opens the contract: the file that was named, or the one beside the input.
 
-use super::files::read_text;
+use super::files::{problem, read_text};
 use super::yaml;
-use crate::model::{Node, Problem};
+use crate::model::{Node, Origin, Problem};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The name under which a contract lies beside the input.
 pub const CONTRACT: &str = "watertight.yaml";
+
+/// Names that people give it by mistake.
+const OTHER_NAMES: [&str; 3] = ["watertight.yml", "watertight.json", ".watertight.yaml"];
+/// Sections that only contracts have at the beginning of a line.
+const SECTIONS: [&str; 5] = ["segments", "rules", "sensitivePorts", "severities", "exceptions"];
+/// What to do with a contract among objects.
+const ALONE: &str = "put it into a file of its own: watertight.yaml, or one that --config names";
 
 /// A contract as it was found.
 #[derive(Debug)]
@@ -29,13 +36,54 @@ pub fn read_contract(named: Option<&Path>, input: &[PathBuf]) -> Result<Option<C
     if let Some(path) = named {
         return parse(path).map(Some);
     }
-    let Some(path) = beside(input).filter(|path| path.is_file()) else { return Ok(None) };
-    let name: Arc<str> = path.display().to_string().into();
-    // A manifest may have the same name; in a contract there is no object.
-    match yaml::parse(&name, &read_text(&path)?).documents.is_empty() {
-        true => parse(&path).map(Some),
-        false => Ok(None),
+    let Some(path) = beside(input) else { return Ok(None) };
+    if !path.is_file() {
+        return match OTHER_NAMES.iter().map(|name| path.with_file_name(name)).find(|other| other.is_file()) {
+            Some(other) => unless_it_holds_objects(&other),
+            None => Ok(None),
+        };
     }
+    let name: Arc<str> = path.display().to_string().into();
+    let text = read_text(&path)?;
+    // A manifest may have the same name; in a contract there is no object.
+    if yaml::parse(&name, &text).documents.is_empty() {
+        return parse(&path).map(Some);
+    }
+    match section_line(&text) {
+        Some(line) => Err(refused(&path, line, "a contract begins here, in a file that holds objects", ALONE)),
+        None => Ok(None),
+    }
+}
+
+/// A contract that nobody would read, because its name is not quite right.
+fn unless_it_holds_objects(path: &Path) -> Result<Option<ContractFile>, Problem> {
+    let name: Arc<str> = path.display().to_string().into();
+    let text = read_text(path)?;
+    match section_line(&text) {
+        Some(line) if yaml::parse(&name, &text).documents.is_empty() => {
+            let message = "this looks like a contract and is not read as one";
+            Err(refused(path, line, message, "call it watertight.yaml, or name it with --config"))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// The first line (from 1) on which a section of a contract begins.
+fn section_line(text: &str) -> Option<u32> {
+    let begins = |line: &str| {
+        let line = line.trim_start_matches('\u{feff}');
+        let in_json = line.trim_start_matches(['{', ' ', '\t']).strip_prefix('"').unwrap_or_default();
+        SECTIONS.iter().any(|section| {
+            let after = |line: &str, end: char| line.strip_prefix(section).is_some_and(|rest| rest.starts_with(end));
+            after(line, ':') || after(in_json, '"')
+        })
+    };
+    text.lines().position(begins).map(|at| at as u32 + 1)
+}
+
+fn refused(path: &Path, line: u32, message: &str, hint: &str) -> Problem {
+    let problem = problem(&path.display().to_string(), message, hint);
+    Problem { origin: Origin { line, ..problem.origin.clone() }, ..problem }
 }
 
 fn beside(input: &[PathBuf]) -> Option<PathBuf> {
