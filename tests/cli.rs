@@ -554,3 +554,57 @@ fn captures_of_several_nodes_in_folders_are_merged_on_time() {
     let file = text(&folder.path().join("node-a/eth0.pcap"));
     assert_eq!(flows(&[&b, &file, &a]), expected, "a file that is named and found counts once");
 }
+
+#[test]
+fn a_reader_that_goes_away_does_not_change_the_exit_code() {
+    let folder = folder(&[("open.yaml", OPEN.as_bytes())]);
+    let mut child = Command::new(env!("CARGO_BIN_EXE_watertight"))
+        .args(["check", &text(folder.path())])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the tool runs");
+    drop(child.stdout.take());
+    assert_eq!(child.wait().expect("it ends").code(), Some(1));
+}
+
+#[test]
+fn a_contract_that_nobody_would_read_is_told() {
+    let contract = "# ours\nrules:\n- {from: x, to: y, allow: never}\n";
+    for (name, content, said_of_it) in [
+        ("watertight.yml", contract.to_owned(), "watertight.yml:2: this looks like a contract"),
+        (".watertight.yaml", contract.to_owned(), ".watertight.yaml:2: this looks like a contract"),
+        ("watertight.json", "{\n  \"rules\": []\n}\n".to_owned(), "watertight.json:2: this looks like a contract"),
+        ("watertight.yaml", format!("{OPEN}---\n{contract}"), "watertight.yaml:10: a contract begins here"),
+    ] {
+        let folder = folder(&[("a.yaml", OPEN.as_bytes()), (name, content.as_bytes())]);
+        let output = run(&["check", &text(folder.path()), "--fail-on", "never"]);
+        assert!(said(&output).contains(said_of_it), "{name}: {}", said(&output));
+        assert_eq!(output.status.code(), Some(2), "{name}");
+    }
+    let folder = folder(&[("watertight.yaml", OPEN.as_bytes()), ("watertight.yml", b"a: 1\n")]);
+    assert_eq!(run(&["check", &text(folder.path()), "--fail-on", "never"]).status.code(), Some(0));
+}
+
+#[test]
+fn explain_knows_ports_by_name_and_refuses_what_is_neither_traffic_nor_a_path() {
+    let input = OPEN.replace(
+        "labels: {app: b}}\n",
+        "labels: {app: b}}\nspec: {containers: [{name: c, ports: [{name: pg, containerPort: 5432}]}]}\n",
+    );
+    let ask = |traffic: &str| run_with_input(&["explain", "x/a", "y/b", traffic, "-"], &input);
+    let answer = ask("tcp/pg");
+    assert_eq!(answer.status.code(), Some(0), "{}", said(&answer));
+    assert!(String::from_utf8_lossy(&answer.stdout).contains("TCP/5432"), "{answer:?}");
+    for (traffic, reason, hint) in [
+        ("udp/pg", "no UDP port of y/Pod/b is called \"pg\"", "tcp/pg (5432)"),
+        ("tcp/0", "\"tcp/0\" names no traffic", "1 to 65535"),
+        ("tcp/70000", "\"tcp/70000\" names no traffic", "1 to 65535"),
+        ("tcp/9-8", "\"tcp/9-8\" names no traffic", "tcp/8000-8100"),
+        ("pg", "\"pg\" is neither traffic nor a file or folder", "tcp/NAME"),
+    ] {
+        let answer = ask(traffic);
+        assert!(said(&answer).contains(reason) && said(&answer).contains(hint), "{}", said(&answer));
+        assert_eq!((answer.status.code(), answer.stdout.len()), (Some(2), 0), "{traffic}");
+    }
+}

@@ -100,7 +100,7 @@ pub struct Common {
     /// Gaps count as findings for the exit code
     #[arg(long, global = true)]
     pub strict: bool,
-    /// Print no summary and no progress
+    /// No progress, and no summary at the end of a capture
     #[arg(short, long, global = true)]
     pub quiet: bool,
     /// Print what is being done
@@ -232,7 +232,7 @@ pub struct Explain {
     pub from: String,
     /// `namespace/name`, `namespace/Kind/name`, an address, a block, or `dns:name`
     pub to: String,
-    /// `tcp/5432`, `tcp/8000-8100`, `udp`, `icmp` (all traffic where it is left out), then files or folders of manifests
+    /// `tcp/5432`, `tcp/8000-8100`, `tcp/NAME`, `udp`, `icmp` (all traffic where it is left out), then files or folders of manifests
     #[arg(value_name = "[PROTO/PORT] PATH")]
     pub rest: Vec<String>,
 }

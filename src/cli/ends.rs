@@ -122,6 +122,66 @@ fn addresses(text: &str) -> Option<AddressSet> {
     Some([range].into_iter().collect())
 }
 
+/// Traffic as it was typed, before it is known whose ports are meant.
+pub enum Typed {
+    /// Numbers.
+    Traffic(TrafficSet),
+    /// A port by the name that the second end gives it.
+    Named(Protocol, String),
+}
+
+/// What the third word of a question is; `None` where it is rather a path.
+///
+/// # Errors
+/// It begins as traffic does and is none.
+pub fn typed(text: &str) -> Result<Option<Typed>, Failure> {
+    if let Some(traffic) = traffic(text) {
+        return Ok(Some(Typed::Traffic(traffic)));
+    }
+    let Some((protocol, port)) = text.split_once('/') else { return Ok(None) };
+    let Some(protocol) = Protocol::from_name(&protocol.to_uppercase()) else { return Ok(None) };
+    // IANA_SVC_NAME, which names of ports must be (`ContainerPort.name`).
+    let is_name = (1..=15).contains(&port.len())
+        && port.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        && port.bytes().any(|b| b.is_ascii_lowercase());
+    match is_name {
+        true => Ok(Some(Typed::Named(protocol, port.to_owned()))),
+        false => {
+            let hint = "tcp/5432, tcp/8000-8100 (from 1 to 65535), the name of a port, udp, or icmp";
+            Err(Failure::usage(format!("{text:?} names no traffic"), hint))
+        }
+    }
+}
+
+/// The ports of that name at an end.
+///
+/// # Errors
+/// Nobody there has one.
+pub fn named(analysis: &Analysis, end: &End, protocol: Protocol, name: &str) -> Result<TrafficSet, Failure> {
+    let variants = || {
+        end.spots.iter().filter_map(|spot| match spot {
+            Spot::Variant(Member { workload, variant }) => {
+                Some(&analysis.inventory.workloads[*workload as usize].variants[*variant as usize])
+            }
+            _ => None,
+        })
+    };
+    let ports: Vec<u16> = variants().flat_map(|pods| pods.named_port(name, protocol)).collect();
+    if !ports.is_empty() {
+        let set = |all: PortSet, port: &u16| all.union(&PortSet::range(*port, *port));
+        return Ok(TrafficSet::of(protocol, ports.iter().fold(PortSet::none(), set)));
+    }
+    let declared = variants().flat_map(|pods| &pods.ports).filter(|port| !port.name.is_empty());
+    let known: std::collections::BTreeSet<String> = declared
+        .map(|port| format!("{}/{} ({})", port.protocol.name().to_lowercase(), port.name, port.port))
+        .collect();
+    let hint = match known.is_empty() {
+        true => "no ports with names are declared there: ask for a number".to_owned(),
+        false => format!("there are {}", known.into_iter().collect::<Vec<_>>().join(", ")),
+    };
+    Err(Failure::usage(format!("no {protocol} port of {} is called {name:?}", end.name), hint))
+}
+
 /// `tcp/5432`, `tcp/8000-8100`, `udp`, `icmp`, or a number, which means TCP.
 pub fn traffic(text: &str) -> Option<TrafficSet> {
     let (protocol, ports) = match text.split_once('/') {

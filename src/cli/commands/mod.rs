@@ -13,7 +13,7 @@ mod rules;
 mod snapshot;
 mod watch;
 
-use super::Failure;
+use super::{Failure, FailureKind};
 use super::args::{Args, Command, Common, Timings};
 use super::failure::print_problem;
 use super::say::say;
@@ -287,7 +287,13 @@ impl Session {
     /// Writes some reports.
     fn write_to(&mut self, targets: &[Target], view: &View<'_>) -> Result<(), Failure> {
         let start = Instant::now();
-        targets.iter().try_for_each(|target| write_target(target, view))?;
+        for target in targets {
+            match write_target(target, view) {
+                // Whoever stopped reading still gets the exit code: a pager must not make it 0.
+                Err(failure) if failure.kind == FailureKind::ClosedPipe => {}
+                written => written?,
+            }
+        }
         self.stages.push(("report", start.elapsed()));
         Ok(())
     }
