@@ -4,6 +4,7 @@
 //! its first line also those with the outside); an `error` block holds a part of the message.
 //! An `edges` block says of single connections (`from -> to PORT: word`) what becomes of them; where
 //! somebody is in between, each way stands for itself (`word + word via SOMEBODY`).
+//! A `why` block (`from -> to PORT: reason`) says what part of the reason for its protection must be.
 //! An `in-part` block says (`from -> to PORT: yes` or `no`) whether conditions above packets decide on
 //! what passes of a connection.
 //! A `protection` block lists how each allowed connection is expected to be protected, a `parts`
@@ -92,6 +93,19 @@ fn run_page(path: &Path) -> (usize, Vec<String>) {
                     let got = common::edge_word(&analysis, from, to, port.parse().expect("a port"));
                     if got != want {
                         failures.push(format!("{heading}: {pair} is {got}, not {want}"));
+                    }
+                }
+            }
+            "why" => {
+                let (analysis, _) = common::analyse_on(&manifests, dataplane.clone());
+                for line in wanted(&block).1 {
+                    cases += 1;
+                    let (pair, want) = line.split_once(": ").expect("from -> to PORT: reason");
+                    let (from, rest) = pair.split_once(" -> ").expect("from -> to");
+                    let (to, port) = rest.rsplit_once(' ').expect("to PORT");
+                    let got = common::edge_reasons(&analysis, from, to, port.parse().expect("a port"));
+                    if got.is_empty() || !got.iter().all(|reason| reason.contains(want)) {
+                        failures.push(format!("{heading}: {pair} is so because of {got:?}, not {want}"));
                     }
                 }
             }

@@ -126,6 +126,18 @@ pub fn network_lines(analysis: &Analysis) -> Vec<String> {
     lines
 }
 
+/// Why a connection at a TCP port is protected as it is, for each part that the port is in.
+pub fn edge_reasons(analysis: &Analysis, from: &str, to: &str, port: u16) -> Vec<String> {
+    let is = |end: &End, name: &str| match end {
+        End::Workload(index) => analysis.inventory.workloads[*index].name.to_string() == name,
+        End::External(_) | End::Domain(_) => false,
+    };
+    let all = graph::connections(&analysis.graph, &analysis.inventory);
+    let between = all.iter().filter(|c| is(&c.from, from) && is(&c.to, to));
+    let parts = between.flat_map(|c| &c.carried).filter(|part| part.traffic.contains(Protocol::Tcp, port));
+    parts.map(|part| analysis.graph.reason(&part.expected)).collect()
+}
+
 /// `from -> to: protection`, a line a connection between workloads, sorted.
 pub fn protection_lines(analysis: &Analysis) -> Vec<String> {
     let name = |end: &End| match end {

@@ -8,6 +8,7 @@ use super::super::{Selection, Target};
 use super::membership::{Members, all, annotation, has, label_occurs, lacks, pods, users_of, values_of};
 use super::mesh_config::MeshConfig;
 use super::peer_authentication::{Mode, Place};
+use super::proxyless::{self, Served};
 use crate::model::{AddressRange, AddressSet, Document, PortSet, Requirement, Selector, fact};
 
 const TLS_MODE: &str = "security.istio.io/tlsMode";
@@ -34,6 +35,8 @@ pub struct Capture {
     outbound: Vec<Bypass>,
     /// Kinds of sidecars by what clients are told of them; the last takes all.
     kinds: Vec<Kind>,
+    /// What gRPC servers without a proxy serve themselves, where there are any.
+    served: Vec<Served>,
     /// Whether some pod is told to speak mutual TLS without a proxy.
     pretenders: bool,
 }
@@ -61,6 +64,8 @@ const ANNOTATED: &str = "an annotation lets it past the proxy of the client";
 const KEPT: &str = "an annotation keeps the port from the proxy";
 const AS_PROXY: &str =
     "the client runs as user 1337, whose traffic is taken for the proxy's own and let past it";
+const BESIDE_GRPC: &str =
+    "there is no proxy, and the port is no gRPC port of a service: the application answers there itself";
 /// The user that the proxy runs as (`istio-iptables`, IST0144).
 const PROXY_USER: &str = "1337";
 
@@ -83,11 +88,22 @@ struct Kind {
     ends: Dialect,
     /// What they make of PERMISSIVE, which needs a listener that looks at the first bytes.
     permissive: Mode,
+    /// Whether all of their ports are theirs, or only those that they serve themselves.
+    reach: Reach,
+}
+
+/// The ports of a pod on which what is said of it holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reach {
+    /// All: a proxy is in front of them.
+    AllPorts,
+    /// Those of services that may be gRPC (`proxyless`).
+    Served,
 }
 
 impl Kind {
     fn new(pods: Selector, told: Option<Dialect>, ends: Dialect) -> Kind {
-        Kind { pods, told, ends, permissive: Mode::Permissive }
+        Kind { pods, told, ends, permissive: Mode::Permissive, reach: Reach::AllPorts }
     }
 }
 
@@ -128,7 +144,9 @@ pub fn read(documents: &[Document], config: &MeshConfig) -> Capture {
     if values_of(documents, TEMPLATES).contains(PROXYLESS) {
         // gRPC servers without a proxy have one mode alone (`grpcgen/lds.go`).
         let agents = Selector::equals(&annotation(TEMPLATES), PROXYLESS);
-        let kind = |pods, told, permissive| Kind { permissive, ..Kind::new(pods, told, mtls) };
+        let reach = Reach::Served;
+        let kind = |pods, told, permissive| Kind { permissive, reach, ..Kind::new(pods, told, mtls) };
+        capture.served = proxyless::served(documents);
         // The template cannot set the label; whoever wants mutual TLS writes it (`grpc-agent.yaml`).
         let told = Selector::equals(TLS_MODE, "istio");
         capture.kinds.push(kind(all([agents.clone(), told]), Some(mtls), Mode::Strict));
@@ -241,7 +259,7 @@ impl Capture {
     /// What proxies beside pods take in a place; what is kept from them comes first.
     pub fn sidecars(&self, members: &Members, place: &Place<'_>) -> Vec<Acceptance> {
         let mut list = Vec::new();
-        for Kind { pods: kind, told: advertised, ends: terminated, permissive } in &self.kinds {
+        for Kind { pods: kind, told: advertised, ends: terminated, permissive, reach } in &self.kinds {
             let mode = if place.mode == Mode::Permissive { *permissive } else { place.mode };
             let plaintext = match mode {
                 Mode::Strict => Admission::Refused,
@@ -271,14 +289,37 @@ impl Capture {
                     origin: None,
                 });
             }
-            list.push(Acceptance {
+            let whole = Acceptance {
                 subjects: place.of(&own),
                 ports: place.ports.clone(),
                 accepts: Accepts { plaintext, terminates, advertises: told, proxied: Admission::Admitted },
                 why: place.why(place.mode),
                 origin: place.origin.cloned(),
-            });
+            };
+            match reach {
+                Reach::AllPorts => list.push(whole),
+                Reach::Served => list.extend(self.where_served(&own, place, &whole)),
+            }
         }
+        list
+    }
+
+    /// The same on the ports that servers without a proxy serve themselves; on the others the
+    /// application takes what comes.
+    fn where_served(&self, own: &Selector, place: &Place<'_>, whole: &Acceptance) -> Vec<Acceptance> {
+        let part = |served: &Served| Acceptance {
+            subjects: place.of(&all([own.clone(), served.pods.clone()])),
+            ports: served.ports.intersection(&place.ports),
+            ..whole.clone()
+        };
+        let mut list: Vec<Acceptance> = self.served.iter().map(part).collect();
+        list.retain(|part| !part.ports.is_empty());
+        list.push(Acceptance {
+            accepts: Accepts { advertises: whole.accepts.advertises, ..Accepts::BARE },
+            why: BESIDE_GRPC.to_owned(),
+            origin: None,
+            ..whole.clone()
+        });
         list
     }
 

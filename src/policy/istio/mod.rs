@@ -18,6 +18,7 @@ mod kinds;
 mod membership;
 mod mesh_config;
 mod peer_authentication;
+mod proxyless;
 mod rbac;
 mod routes;
 mod servers;

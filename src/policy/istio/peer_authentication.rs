@@ -176,6 +176,13 @@ impl Modes {
         own.or(mesh).unwrap_or(Mode::Permissive)
     }
 
+    /// The object that says the mode of a namespace; `None` where the mode is the default.
+    fn giver(&self, namespace: &str) -> Option<&Origin> {
+        let of = |object: &'_ Option<&PeerAuthentication>| object.is_some_and(|object| object.mode.is_some());
+        let scopes = [self.namespaces.get(namespace), self.mesh.as_ref()];
+        scopes.into_iter().find(of).flatten().map(|object| &object.origin)
+    }
+
     /// Namespaces in which clients believe that services do without mutual TLS; `None` stands for
     /// all that are not named.
     pub fn disabled(&self) -> (Vec<String>, bool) {
@@ -201,12 +208,13 @@ impl Modes {
             for object in objects {
                 let whole = object.mode.unwrap_or(base);
                 let inherits = object.mode.is_none();
+                let giver = object.mode.map(|_| &object.origin).or(self.giver(namespace));
                 let (namespaces, selector) = (Namespaces::Named(namespace.clone()), object.selector.clone());
                 for (port, mode) in &object.ports {
                     let ports = PortSet::range(*port, *port);
+                    let origin = mode.map(|_| &object.origin).or(giver);
                     let mode = mode.unwrap_or(whole);
                     let in_ambient = self.at_ztunnel(namespace, object, mode, base, inherits);
-                    let origin = Some(&object.origin);
                     add(&Place {
                         namespaces: &namespaces,
                         selector: &selector,
@@ -216,21 +224,19 @@ impl Modes {
                         origin,
                     });
                 }
-                let (ports, mode, in_ambient) = (PortSet::all(), whole, whole);
-                let origin = object.mode.map(|_| &object.origin);
+                let (ports, mode, in_ambient, origin) = (PortSet::all(), whole, whole, giver);
                 add(&Place { namespaces: &namespaces, selector: &selector, ports, mode, in_ambient, origin });
             }
         }
         let everything = Selector::everything();
-        for (namespace, object) in &self.namespaces {
-            let mode = self.of_namespace(namespace);
-            let origin = object.mode.map(|_| &object.origin);
+        for namespace in self.namespaces.keys() {
+            let (mode, origin) = (self.of_namespace(namespace), self.giver(namespace));
             let namespaces = Namespaces::Named(namespace.clone());
             let (ports, in_ambient, selector) = (PortSet::all(), mode, &everything);
             add(&Place { namespaces: &namespaces, selector, ports, mode, in_ambient, origin });
         }
         let mode = self.mesh.as_ref().and_then(|object| object.mode).unwrap_or(Mode::Permissive);
-        let origin = self.mesh.as_ref().map(|object| &object.origin);
+        let origin = self.mesh.as_ref().filter(|object| object.mode.is_some()).map(|object| &object.origin);
         let (ports, in_ambient, namespaces, selector) =
             (PortSet::all(), mode, &Namespaces::any(), &everything);
         add(&Place { namespaces, selector, ports, mode, in_ambient, origin });
