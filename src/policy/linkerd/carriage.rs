@@ -12,6 +12,9 @@ use crate::model::{Bend, Document, Gap, Origin, PortSet, Selector};
 /// Ports of the proxy itself, which its own traffic does not pass (`proxy-init` skips them).
 const OF_THE_PROXY: (u16, u16) = (4_190, 4_191);
 
+/// Sources whose connections are not given to the proxy.
+const SKIP_SUBNETS: &str = "config.linkerd.io/skip-subnets";
+
 /// What several steps read.
 pub struct Ground<'a> {
     /// All objects.
@@ -113,8 +116,42 @@ pub fn lower(
         };
         accepting.add(&of, &mut transport.accepts);
     }
+    transport.accepts = beside_subnets(ground, std::mem::take(&mut transport.accepts), gaps);
     transport.sends = sends(ground, &opaque, gaps);
     transport
+}
+
+/// What comes from some subnets goes past the proxy of the server (`proxy-init` returns it from its
+/// redirecting chain by source address), so that nobody is refused for want of TLS: who has an
+/// address there is not told apart. What is sent to port 4143 still ends in the proxy.
+fn beside_subnets(ground: &Ground<'_>, accepts: Vec<Acceptance>, gaps: &mut Vec<Gap>) -> Vec<Acceptance> {
+    let choices = shapes::choices(ground.documents, ground.shapes, SKIP_SUBNETS, Carrier::PodOrNamespace);
+    let named = |choice: &Choice| choice.value.as_ref().is_some_and(|value| !value.trim().is_empty());
+    let choices: Vec<Choice> = choices.into_iter().filter(named).collect();
+    for choice in &choices {
+        let subnets = choice.value.as_deref().unwrap_or_default();
+        let what = format!(
+            "what comes from {subnets} goes past the proxy (skip-subnets): no authorization of the mesh holds for it, \
+             and who is in there is not told apart"
+        );
+        let origin = choice.origin.clone().unwrap_or_else(|| ground.members.origin.clone());
+        gaps.push(Gap { what, origin, bends: Bend::MayAllowMore });
+    }
+    let mut list = Vec::new();
+    for acceptance in accepts {
+        for choice in choices.iter().filter(|_| acceptance.accepts.plaintext == Admission::Refused) {
+            let mut open = acceptance.clone();
+            for subjects in &mut open.subjects {
+                subjects.endpoints = all([subjects.endpoints.clone(), choice.pods.clone()]);
+            }
+            open.accepts.plaintext = Admission::Admitted;
+            open.why = "plaintext from some subnets goes past the proxy (skip-subnets)".to_owned();
+            open.origin.clone_from(&choice.origin);
+            list.push(open);
+        }
+        list.push(acceptance);
+    }
+    list
 }
 
 /// Whether a policy refuses whoever has no identity, and nobody else.

@@ -8,7 +8,6 @@ use std::collections::BTreeSet;
 
 /// Annotations of pods and namespaces that change how traffic is carried and are not modelled.
 const NOT_MODELLED: &[&str] = &[
-    "config.linkerd.io/skip-subnets",
     "config.linkerd.io/proxy-inbound-port",
     "config.linkerd.io/proxy-outbound-port",
     "config.linkerd.io/pod-inbound-ports",
