@@ -608,3 +608,48 @@ fn explain_knows_ports_by_name_and_refuses_what_is_neither_traffic_nor_a_path() 
         assert_eq!((answer.status.code(), answer.stdout.len()), (Some(2), 0), "{traffic}");
     }
 }
+
+#[test]
+fn a_graph_says_what_passes_in_part_and_what_travels_without_ports() {
+    let pods = OPEN.split("---\n").map(|pod| format!("{pod}---\n")).collect::<String>();
+    let rules = "\
+apiVersion: projectcalico.org/v3
+kind: GlobalNetworkPolicy
+metadata: {name: b}
+spec:
+  selector: app == 'b'
+  ingress:
+  - {action: Deny, protocol: ICMP}
+  - {action: Allow}
+---
+apiVersion: projectcalico.org/v3
+kind: GlobalNetworkPolicy
+metadata: {name: a}
+spec:
+  selector: app == 'a'
+  ingress:
+  - {action: Allow, protocol: ICMP}
+  - {action: Allow, protocol: TCP, destination: {ports: [80]}, http: {methods: [GET]}}
+  - {action: Allow, protocol: TCP, destination: {ports: [81]}}
+";
+    let ask = |format: &str| {
+        let output = run_with_input(&["graph", "-", "-f", format], &format!("{pods}{rules}"));
+        String::from_utf8(output.stdout).expect("text")
+    };
+    let text = ask("text");
+    assert!(text.contains("x/Pod/a -> y/Pod/b: TCP UDP SCTP other protocols but ICMP\n"), "{text}");
+    let part = "y/Pod/b -> x/Pod/a: TCP 80-81 ICMP  (in part: TCP 80 only where methods GET)\n";
+    assert!(text.contains(part), "{text}");
+    let csv = ask("csv");
+    assert!(csv.contains("y/Pod/b,x/Pod/a,TCP 80-81 ICMP,yes,TCP 80 only where methods GET"), "{csv}");
+    let dot = ask("dot");
+    assert!(dot.contains("[label=\"TCP 80-81 ICMP\\nTCP 80 in part\""), "{dot}");
+    let json: serde_json::Value = serde_json::from_str(&ask("json")).expect("JSON");
+    let beside = |from: &str, to: &str| {
+        let all = json["connections"].as_array().expect("a list");
+        let one = all.iter().find(|c| c["from"] == from && c["to"] == to).expect("a connection");
+        one["other_protocols"].clone()
+    };
+    assert_eq!(beside("x/Pod/a", "y/Pod/b"), "other protocols but ICMP");
+    assert_eq!(beside("y/Pod/b", "x/Pod/a"), "ICMP");
+}

@@ -1,6 +1,6 @@
 //! Comma-separated values for spreadsheets (RFC 4180).
 
-use super::names::{end_name, time_text, traffic_text, transport_name};
+use super::names::{end_name, narrowed_text, time_text, traffic_text, transport_name};
 use super::{Format, View, ViewKind, What, called_name, exposure, party_name, unsupported};
 use crate::graph;
 use std::io::{self, Write};
@@ -43,12 +43,13 @@ impl Format for Csv {
                 })
             }
             View::Graph(analysis, options) => {
-                row(out, &["from", "to", "traffic", "segmented"])?;
+                row(out, &["from", "to", "traffic", "segmented", "in_part"])?;
                 let all = graph::connections(&analysis.graph, &analysis.inventory);
                 all.iter().filter(|c| options.shows(analysis, c)).try_for_each(|c| {
                     let segmented = if c.unsegmented.is_empty() { "yes" } else { "no" };
                     let (from, to) = (end_name(analysis, &c.from), end_name(analysis, &c.to));
-                    row(out, &[&from, &to, &traffic_text(&c.traffic), segmented])
+                    let part = narrowed_text(analysis, c).unwrap_or_default();
+                    row(out, &[&from, &to, &traffic_text(&c.traffic), segmented, &part])
                 })
             }
             View::Flows(analysis) => {

@@ -64,9 +64,19 @@ struct Drawing {
 struct Line {
     labels: BTreeSet<String>,
     traffic: Option<TrafficSet>,
+    /// What passes whatever is asked above packets.
+    whole: Option<TrafficSet>,
     color: &'static str,
     dashed: bool,
     rank: u8,
+}
+
+impl Line {
+    /// The part of the traffic of which only some passes.
+    fn in_part(&self) -> Option<TrafficSet> {
+        let part = self.traffic.as_ref()?.difference(self.whole.as_ref()?);
+        (!part.is_empty()).then_some(part)
+    }
 }
 
 impl Drawing {
@@ -124,6 +134,8 @@ impl Drawing {
                 Some(traffic) => traffic.union(&connection.traffic),
                 None => connection.traffic.clone(),
             });
+            let whole = connection.traffic.difference(&connection.narrowed);
+            line.whole = Some(line.whole.as_ref().map_or(whole.clone(), |known| known.union(&whole)));
             line.dashed |= !connection.unsegmented.is_empty();
             line.color = if options.what == What::Overlay { "#BBBBBB" } else { BLUE };
         }
@@ -229,6 +241,7 @@ impl Drawing {
             let mut labels: Vec<String> = line.labels.iter().cloned().collect();
             if labels.is_empty() {
                 labels.extend(line.traffic.as_ref().map(traffic_text));
+                labels.extend(line.in_part().map(|part| format!("{} in part", traffic_text(&part))));
             }
             let style = if line.dashed && line.rank == 0 { "dashed" } else { "solid" };
             writeln!(

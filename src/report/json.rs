@@ -189,6 +189,9 @@ struct ConnectionShape<'a> {
     from: String,
     to: String,
     traffic: Traffic,
+    /// What travels without ports, where `traffic` alone would mislead.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    other_protocols: Option<String>,
     l7: Option<Conditions>,
     segmented: bool,
     protection: &'static str,
@@ -413,6 +416,7 @@ fn connection_shape<'a>(analysis: &'a Analysis, connection: &Connection) -> Conn
         from: end_name(analysis, &connection.from),
         to: end_name(analysis, &connection.to),
         traffic: traffic_shape(&connection.traffic),
+        other_protocols: super::names::other_protocols(&connection.traffic),
         l7: conditions(analysis, connection),
         segmented: connection.unsegmented.is_empty(),
         protection: connection.expected.protection.word(),
@@ -437,11 +441,7 @@ fn carried_shape(analysis: &Analysis, part: &graph::Carried) -> Carried {
 }
 
 fn conditions(analysis: &Analysis, connection: &Connection) -> Option<Conditions> {
-    let narrowed = connection
-        .because
-        .iter()
-        .filter_map(|rule| analysis.graph.rules[*rule as usize].rule.narrowed.as_ref());
-    let any_of: std::collections::BTreeSet<String> = narrowed.map(ToString::to_string).collect();
+    let any_of = super::names::conditions(analysis, connection);
     (!connection.narrowed.is_empty()).then(|| Conditions {
         traffic: traffic_shape(&connection.narrowed),
         any_of: any_of.into_iter().collect(),

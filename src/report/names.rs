@@ -3,7 +3,7 @@
 use super::line::Line;
 use crate::analysis::Analysis;
 use crate::contract::{Exception, Kind, SegmentInfo};
-use crate::graph::{Dataplane, DataplaneKind, End, Found};
+use crate::graph::{Connection, Dataplane, DataplaneKind, End, Found};
 use crate::model::{AddressRange, AddressSet, Bend, Origin, TrafficSet};
 use crate::observed::{Call, Detection, NamedBy, ObservedFlow, Party};
 use crate::observed::{Flow, Transport};
@@ -155,17 +155,45 @@ pub(super) fn transport_name(flow: &Flow) -> Cow<'static, str> {
     }
 }
 
-/// Traffic for people and drawings: `all` where every port of TCP, UDP and SCTP is in it.
+/// Traffic for people and drawings: `all` where nothing is left out, also of what has no ports.
 pub(super) fn traffic_text(traffic: &TrafficSet) -> String {
-    let ports = traffic.with_ports_only();
-    match is_all_ports(traffic) {
-        true => "all".to_owned(),
-        // What has no ports is told where nothing else is: `none` would be wrong.
-        false if ports.is_empty() => traffic.to_string(),
-        false => ports.to_string(),
-    }
+    traffic.to_string()
 }
 
+/// The part of a connection of which only some passes, with what its rules ask: `TCP 80 only where
+/// methods GET`; `None` where all of it passes.
+pub(super) fn narrowed_text(analysis: &Analysis, connection: &Connection) -> Option<String> {
+    /// More conditions than these are counted.
+    const MOST: usize = 3;
+    if connection.narrowed.is_empty() {
+        return None;
+    }
+    let all: Vec<String> = conditions(analysis, connection).into_iter().collect();
+    let more = all.len().saturating_sub(MOST);
+    let tail = if more > 0 { format!(", or {more} more") } else { String::new() };
+    let shown = all.iter().take(MOST).map(String::as_str).collect::<Vec<_>>().join(", or ");
+    Some(format!("{} only where {shown}{tail}", traffic_text(&connection.narrowed)))
+}
+
+/// What each of the rules behind a connection asks beyond addresses and ports.
+pub(super) fn conditions(analysis: &Analysis, connection: &Connection) -> BTreeSet<String> {
+    let rules = connection.because.iter().map(|rule| &analysis.graph.rules[*rule as usize].rule);
+    rules.filter_map(|rule| rule.narrowed.as_ref()).map(ToString::to_string).collect()
+}
+
+/// `none`, `ICMP`, `other protocols but ICMP`: said where `all` does not mean all of it, and where a
+/// list of ports is not all that travels.
+pub(super) fn other_protocols(traffic: &TrafficSet) -> Option<String> {
+    let portless = &traffic.portless;
+    let misleads = match is_all_ports(traffic) {
+        true => !portless.is_all(),
+        false => !portless.is_empty() && !traffic.with_ports_only().is_empty(),
+    };
+    let word = || if portless.is_empty() { "none".to_owned() } else { portless.to_string() };
+    misleads.then(word)
+}
+
+/// Whether every port of TCP, UDP and SCTP is in it.
 pub(super) fn is_all_ports(traffic: &TrafficSet) -> bool {
     traffic.has_all_ports()
 }
@@ -279,7 +307,14 @@ mod tests {
         let icmp = TrafficSet::portless(crate::model::IpProtocols::of(1));
         let web = TrafficSet::port(crate::model::Protocol::Tcp, 80);
         assert_eq!(traffic_text(&icmp), "ICMP");
-        assert_eq!(traffic_text(&icmp.union(&web)), "TCP 80");
+        assert_eq!(traffic_text(&icmp.union(&web)), "TCP 80 ICMP");
+        assert_eq!(traffic_text(&TrafficSet::all().difference(&icmp)), "TCP UDP SCTP other protocols but ICMP");
+        assert_eq!(traffic_text(&TrafficSet::all()), "all");
+        let beside = |traffic: &TrafficSet| other_protocols(traffic).unwrap_or_default();
+        assert_eq!(beside(&icmp.union(&web)), "ICMP");
+        assert_eq!(beside(&TrafficSet::all().difference(&icmp)), "other protocols but ICMP");
+        assert_eq!(beside(&TrafficSet::all().with_ports_only()), "none");
+        assert!([icmp, web, TrafficSet::all()].iter().all(|alone| other_protocols(alone).is_none()));
         assert_eq!(traffic_text(&TrafficSet::none()), "none");
     }
 

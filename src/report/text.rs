@@ -1,8 +1,8 @@
 //! Text for people, and the default: what leaks, why, and what to do.
 
 use super::names::{
-    bend_word, dataplane_text, end_name, justification, named_addresses, origin_text, segment_lines,
-    traffic_text,
+    bend_word, dataplane_text, end_name, justification, named_addresses, narrowed_text, origin_text,
+    segment_lines, traffic_text,
 };
 use super::{Format, GraphOptions, View, ViewKind, What, exposure, flow_line, protection};
 use crate::analysis::Analysis;
@@ -202,7 +202,8 @@ fn connections(analysis: &Analysis, options: &GraphOptions, out: &mut dyn Write)
         let (from, to) = (end_name(analysis, &connection.from), end_name(analysis, &connection.to));
         let mark =
             if connection.unsegmented.is_empty() { "" } else { "  (nothing governs it at the target)" };
-        writeln!(out, "{from} -> {to}: {}{mark}", traffic_text(&connection.traffic))?;
+        let part = narrowed_text(analysis, &connection).map_or(String::new(), |part| format!("  (in part: {part})"));
+        writeln!(out, "{from} -> {to}: {}{mark}{part}", traffic_text(&connection.traffic))?;
     }
     gaps(analysis, out)
 }
