@@ -50,7 +50,9 @@ pub fn read_contract(named: Option<&Path>, input: &[PathBuf]) -> Result<Option<C
         return parse(&path).map(Some);
     }
     match section_line(&text) {
-        Some(line) => Err(refused(&path, line, "a contract begins here, in a file that holds objects", ALONE)),
+        Some(line) => {
+            Err(refused(&path, line, "a contract begins here, in a file that holds objects", ALONE))
+        }
         None => Ok(None),
     }
 }
@@ -74,7 +76,8 @@ fn section_line(text: &str) -> Option<u32> {
         let line = line.trim_start_matches('\u{feff}');
         let in_json = line.trim_start_matches(['{', ' ', '\t']).strip_prefix('"').unwrap_or_default();
         SECTIONS.iter().any(|section| {
-            let after = |line: &str, end: char| line.strip_prefix(section).is_some_and(|rest| rest.starts_with(end));
+            let after =
+                |line: &str, end: char| line.strip_prefix(section).is_some_and(|rest| rest.starts_with(end));
             after(line, ':') || after(in_json, '"')
         })
     };

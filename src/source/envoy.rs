@@ -18,7 +18,13 @@ const FREE: &[&str] = &["filter_metadata", "static_layer", "substitutions"];
 
 /// Takes a document that configures an Envoy; gives all others back.
 pub fn take(file: &Arc<str>, number: u32, root: Node, reading: &mut Reading) -> Option<Node> {
-    let Some(form) = form(&root) else { return Some(root) };
+    let Some(form) = form(&root) else {
+        let Some(what) = fragment(&root) else { return Some(root) };
+        let origin = Origin { line: root.line, ..origin(file, number, CONFIG_DUMP, &root) };
+        let message = format!("{what} by themselves do not tell what the proxy does");
+        reading.problems.push(Problem { origin, message, hint: WHOLE.to_owned() });
+        return None;
+    };
     let mut body = root;
     spell(&mut body, "");
     let origin = origin(file, number, form, &body);
@@ -30,6 +36,43 @@ pub fn take(file: &Arc<str>, number: u32, root: Node, reading: &mut Reading) -> 
         None => reading.documents.push(Document { origin, api_version: form.0.to_owned(), body }),
     }
     None
+}
+
+/// What to give instead of a part.
+const WHOLE: &str = "give the whole: `istioctl proxy-config all POD -o json`, or /config_dump of the proxy without \
+                     `resource=`";
+
+/// Parts of a configuration that tools print one at a time, in words: they say neither which proxy
+/// it is nor what its other parts make of them.
+fn fragment(root: &Node) -> Option<&'static str> {
+    // A part of a dump: `/config_dump?resource=dynamic_listeners`.
+    let is_part = |part: &Node| {
+        part.text_of("@type")
+            .is_some_and(|name| name.contains("envoy.admin.") && name.contains("ConfigDump."))
+    };
+    if root.items_of("configs").iter().any(is_part) {
+        return Some("parts of a config_dump");
+    }
+    // `istioctl proxy-config listeners POD -o json` and its like: a list, or one of it.
+    let of = |node: &Node| {
+        let has = |names: &[&str]| names.iter().any(|name| node.get(name).is_some());
+        let named = node.get("kind").is_some() || node.get("apiVersion").is_some();
+        match () {
+            () if named => None,
+            () if has(&["filterChains", "filter_chains"]) && has(&["address"]) => {
+                Some("listeners of an Envoy")
+            }
+            () if has(&["virtualHosts", "virtual_hosts"]) => Some("routes of an Envoy"),
+            () if has(&["connectTimeout", "connect_timeout"]) && has(&["type", "lbPolicy", "lb_policy"]) => {
+                Some("clusters of an Envoy")
+            }
+            () if has(&["hostStatuses", "host_statuses"]) => Some("endpoints of an Envoy"),
+            () if has(&["dynamicActiveSecrets", "dynamic_active_secrets"]) => Some("secrets of an Envoy"),
+            () => None,
+        }
+    };
+    let of_bootstrap = root.get("bootstrap").and_then(form).map(|_| "parts of a config_dump");
+    of(root).or(root.items().iter().find_map(of)).or(of_bootstrap)
 }
 
 /// Values of charts have keys of all kinds at their root, so one that could be theirs is not enough.
@@ -227,6 +270,38 @@ mod tests {
         assert!(reading.documents.is_empty());
         assert_eq!(reading.problems[0].origin.line, 3);
         assert!(reading.problems[0].message.contains("listeners is not a list"));
+    }
+
+    #[test]
+    fn parts_of_a_configuration_are_refused_once_with_what_to_give_instead() {
+        for (text, what) in [
+            (
+                r#"[{"name": "a", "address": {}, "filterChains": []}, {"address": {}, "filterChains": []}]"#,
+                "listeners",
+            ),
+            (r#"[{"name": "outbound|80||a", "type": "EDS", "connectTimeout": "10s"}]"#, "clusters"),
+            (r#"[{"name": "80", "virtualHosts": []}]"#, "routes"),
+            (r#"[{"name": "a", "hostStatuses": []}]"#, "endpoints"),
+            (r#"{"bootstrap": {"node": {"id": "a"}, "staticResources": {}}}"#, "parts of a config_dump"),
+            (
+                r#"{"configs": [{"@type": "type.googleapis.com/envoy.admin.v3.ListenersConfigDump.DynamicListener"}]}"#,
+                "parts of a config_dump",
+            ),
+        ] {
+            let reading = read(text);
+            assert_eq!(
+                (reading.documents.len(), reading.problems.len(), reading.skipped),
+                (0, 1, 0),
+                "{text}"
+            );
+            let problem = &reading.problems[0];
+            assert!(
+                problem.message.starts_with(what) && problem.hint.contains("proxy-config all"),
+                "{problem:?}"
+            );
+            assert_eq!(problem.origin.line, 1);
+        }
+        assert_eq!(read("bootstrap: {enabled: true}\naddress: x\nresources: {}\n").skipped, 1);
     }
 
     #[test]

@@ -243,7 +243,8 @@ mod tests {
 
     #[test]
     fn what_a_mapping_says_itself_counts_before_what_is_merged_into_it() {
-        let root = built("a: &a {x: 1, y: 1}\nb: &b {x: 2, z: 2}\nc:\n  <<: [*a, *b]\n  y: 3\nd: {z: 4, <<: *b}\n");
+        let root =
+            built("a: &a {x: 1, y: 1}\nb: &b {x: 2, z: 2}\nc:\n  <<: [*a, *b]\n  y: 3\nd: {z: 4, <<: *b}\n");
         let root = root.expect("it is valid");
         let said = |of: &str, key: &str| root.path(&[of, key]).and_then(Node::int);
         assert_eq!((said("c", "x"), said("c", "y"), said("c", "z")), (Some(1), Some(3), Some(2)));

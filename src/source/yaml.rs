@@ -191,10 +191,11 @@ fn deeper_scalar(text: &str, line: usize) -> Option<String> {
     is_shallow.then(|| format!("{}{}{rest}", &text[..opening], scalar.replace('\n', &lead)))
 }
 
-fn add_object(file: &Arc<str>, number: u32, mut root: Node, reading: &mut Reading) {
+fn add_object(file: &Arc<str>, number: u32, root: Node, reading: &mut Reading) {
     if root.is_null() {
         return;
     }
+    let Some(mut root) = envoy::take(file, number, root, reading) else { return };
     // `calicoctl get … -o json` of several kinds: a plain list of objects.
     if let Value::List(items) = &mut root.value {
         for item in std::mem::take(items) {
@@ -202,7 +203,6 @@ fn add_object(file: &Arc<str>, number: u32, mut root: Node, reading: &mut Readin
         }
         return;
     }
-    let Some(mut root) = envoy::take(file, number, root, reading) else { return };
     let kind = root.text_of("kind").unwrap_or_default().to_owned();
     if let Some(item_kind) = kind.strip_suffix("List").filter(|_| root.get("items").is_some()) {
         let api_version = root.text_of("apiVersion").unwrap_or_default().to_owned();
@@ -314,7 +314,9 @@ mod tests {
 
     #[test]
     fn json_values_one_after_the_other_are_read_and_a_broken_one_hides_no_other() {
-        let of = |name: &str| format!("{{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{{\"name\":\"{name}\"}}}}");
+        let of = |name: &str| {
+            format!("{{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{{\"name\":\"{name}\"}}}}")
+        };
         let reading = read(&format!("{}\n{}{}\n{{\n\"a\": [}}\n", of("a"), of("b"), of("c")));
         let places: Vec<(&str, u32)> =
             reading.documents.iter().map(|d| (&*d.origin.name, d.origin.line)).collect();
