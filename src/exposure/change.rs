@@ -53,10 +53,10 @@ pub fn changes<'a>(old: Side<'a>, new: Side<'a>) -> Vec<WayChange<'a>> {
     let keys: BTreeSet<Key<'_>> = before.keys().chain(after.keys()).copied().collect();
     let one = |key: Key<'a>| {
         let (old, new) = (before.remove(&key).unwrap_or_default(), after.remove(&key).unwrap_or_default());
-        let (was, is) = (Reach::of(&old), Reach::of(&new));
-        let how = compare(&was, &is)?;
+        let how = compare(&old, &new)?;
+        let sure = new.iter().any(|exposure| is_sure(exposure));
         let (entry, kind, workload) = key;
-        Some(WayChange { entry, kind, workload, how, sure: is.sure, old, new })
+        Some(WayChange { entry, kind, workload, how, sure, old, new })
     };
     keys.into_iter().filter_map(one).collect()
 }
@@ -72,63 +72,63 @@ fn ways((inventory, exposures): Side<'_>) -> BTreeMap<Key<'_>, Vec<&Exposure>> {
     found
 }
 
-/// What gets in by one way; nothing where no port is open.
-struct Reach<'a> {
-    ports: TrafficSet,
-    sources: AddressSet,
-    /// Any where `None`.
-    hosts: Option<BTreeSet<&'a str>>,
-    /// Any where `None`.
-    paths: Option<BTreeSet<&'a str>>,
-    sure: bool,
-    /// How weak the TLS of the weakest is.
-    weakness: u8,
-}
-
-impl<'a> Reach<'a> {
-    fn of(exposures: &[&'a Exposure]) -> Reach<'a> {
-        let named = |of: fn(&'a Exposure) -> &'a BTreeSet<String>| -> Option<BTreeSet<&'a str>> {
-            let any = exposures.iter().any(|exposure| of(exposure).is_empty());
-            let all = exposures.iter().flat_map(|exposure| of(exposure)).map(String::as_str);
-            (!any).then(|| all.collect())
-        };
-        Reach {
-            ports: exposures.iter().fold(TrafficSet::none(), |all, one| all.union(&one.ports)),
-            sources: exposures.iter().fold(AddressSet::none(), |all, one| all.union(&one.sources)),
-            hosts: named(|exposure| &exposure.hosts),
-            paths: named(|exposure| &exposure.paths),
-            sure: exposures.iter().any(|exposure| matches!(exposure.access, Access::Open(_))),
-            weakness: exposures.iter().map(|exposure| weakness(exposure.tls)).max().unwrap_or(0),
-        }
-    }
-
-    /// Whether something gets in here that did not get in there.
-    fn exceeds(&self, other: &Reach<'_>) -> bool {
-        let more = |own: &Option<BTreeSet<&str>>, other: &Option<BTreeSet<&str>>| match (own, other) {
-            (_, None) => false,
-            (None, Some(_)) => true,
-            (Some(own), Some(other)) => !own.is_subset(other),
-        };
-        !self.ports.difference(&other.ports).is_empty()
-            || !self.sources.difference(&other.sources).is_empty()
-            || more(&self.hosts, &other.hosts)
-            || more(&self.paths, &other.paths)
-            || (self.sure && !other.sure)
-    }
-}
-
-fn compare(was: &Reach<'_>, is: &Reach<'_>) -> Option<HowChanged> {
-    let how = match (was.ports.is_empty(), is.ports.is_empty()) {
-        (true, true) => return None,
-        (true, false) => HowChanged::Opens,
-        (false, true) => HowChanged::Closes,
-        (false, false) if is.exceeds(was) => HowChanged::Widens,
-        (false, false) if is.weakness > was.weakness => HowChanged::LosesTls,
-        (false, false) if was.exceeds(is) => HowChanged::Narrows,
-        (false, false) if is.weakness < was.weakness => HowChanged::GainsTls,
+fn compare(old: &[&Exposure], new: &[&Exposure]) -> Option<HowChanged> {
+    let leads = |all: &[&Exposure]| all.iter().any(|exposure| !exposure.ports.is_empty());
+    let anyhow = |_: &Exposure, _: &Exposure| true;
+    let as_weak = |own: &Exposure, other: &Exposure| weakness(other.tls) >= weakness(own.tls);
+    let how = match (leads(old), leads(new)) {
         (false, false) => return None,
+        (false, true) => HowChanged::Opens,
+        (true, false) => HowChanged::Closes,
+        (true, true) if exceeds(new, old, anyhow) => HowChanged::Widens,
+        (true, true) if exceeds(new, old, as_weak) => HowChanged::LosesTls,
+        (true, true) if exceeds(old, new, anyhow) => HowChanged::Narrows,
+        (true, true) if exceeds(old, new, as_weak) => HowChanged::GainsTls,
+        (true, true) => return None,
     };
     Some(how)
+}
+
+/// Whether something gets in here that does not get in there: for each host and path by itself, so
+/// that one host cannot stand for another. `counts` says which of the others are looked at.
+fn exceeds(here: &[&Exposure], there: &[&Exposure], counts: impl Fn(&Exposure, &Exposure) -> bool) -> bool {
+    let goes_beyond = |own: &Exposure, host: Option<&str>, path: Option<&str>| {
+        let known = || {
+            let fitting = there.iter().filter(|other| counts(own, other));
+            fitting.filter(|other| names(&other.hosts, host, host_fits) && names(&other.paths, path, str::eq))
+        };
+        let ports = known().fold(TrafficSet::none(), |all, other| all.union(&other.ports));
+        let sources = known().fold(AddressSet::none(), |all, other| all.union(&other.sources));
+        !own.ports.difference(&ports).is_empty()
+            || !own.sources.difference(&sources).is_empty()
+            || (is_sure(own) && !known().any(|other| is_sure(other)))
+    };
+    here.iter().filter(|own| !own.ports.is_empty()).any(|own| {
+        let paths = each(&own.paths);
+        each(&own.hosts).into_iter().any(|host| paths.iter().any(|path| goes_beyond(own, host, *path)))
+    })
+}
+
+/// Every name by itself; one `None`, for any, where there are none.
+fn each(names: &BTreeSet<String>) -> Vec<Option<&str>> {
+    match names.is_empty() {
+        true => vec![None],
+        false => names.iter().map(|name| Some(name.as_str())).collect(),
+    }
+}
+
+/// Whether some names, any where there are none, hold one; `None` stands for any.
+fn names(all: &BTreeSet<String>, one: Option<&str>, fits: impl Fn(&str, &str) -> bool) -> bool {
+    all.is_empty() || one.is_some_and(|one| all.iter().any(|name| fits(name, one)))
+}
+
+/// `*.example.org` holds whatever ends so.
+fn host_fits(held: &str, host: &str) -> bool {
+    held == host || held.strip_prefix('*').is_some_and(|end| end.starts_with('.') && host.ends_with(end))
+}
+
+fn is_sure(exposure: &Exposure) -> bool {
+    matches!(exposure.access, Access::Open(_))
 }
 
 /// How much less than the best.
