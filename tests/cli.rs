@@ -574,7 +574,11 @@ fn a_contract_that_nobody_would_read_is_told() {
     for (name, content, said_of_it) in [
         ("watertight.yml", contract.to_owned(), "watertight.yml:2: this looks like a contract"),
         (".watertight.yaml", contract.to_owned(), ".watertight.yaml:2: this looks like a contract"),
-        ("watertight.json", "{\n  \"rules\": []\n}\n".to_owned(), "watertight.json:2: this looks like a contract"),
+        (
+            "watertight.json",
+            "{\n  \"rules\": []\n}\n".to_owned(),
+            "watertight.json:2: this looks like a contract",
+        ),
         ("watertight.yaml", format!("{OPEN}---\n{contract}"), "watertight.yaml:10: a contract begins here"),
     ] {
         let folder = folder(&[("a.yaml", OPEN.as_bytes()), (name, content.as_bytes())]);

@@ -58,7 +58,8 @@ pub(super) fn fill(reader: &mut Reader<'_>, root: &Node, contract: &mut Contract
                 "{} and {} on line {} leave nothing that may travel",
                 rule.origin.name, other.origin.name, other.origin.line
             );
-            let hint = "rules with the same ends must all hold: put the ports into one rule, or take one away";
+            let hint =
+                "rules with the same ends must all hold: put the ports into one rule, or take one away";
             reader.refuse(node, "", message, hint);
         }
         contract.rules.push(rule);
@@ -265,7 +266,8 @@ fn about(reader: &mut Reader<'_>, node: &Node, what: &str) -> Option<About> {
     // A key without a value must not make an exception wider than it was meant.
     let mut whole = true;
     let mut pattern = |key: &str| {
-        let text = reader.given(node, key, "stars may stand in it; take the key out where it does not matter");
+        let text =
+            reader.given(node, key, "stars may stand in it; take the key out where it does not matter");
         whole &= text.is_some() || node.get(key).is_none();
         text.map(|text| Pattern::new(&text))
     };

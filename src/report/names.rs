@@ -308,7 +308,10 @@ mod tests {
         let web = TrafficSet::port(crate::model::Protocol::Tcp, 80);
         assert_eq!(traffic_text(&icmp), "ICMP");
         assert_eq!(traffic_text(&icmp.union(&web)), "TCP 80 ICMP");
-        assert_eq!(traffic_text(&TrafficSet::all().difference(&icmp)), "TCP UDP SCTP other protocols but ICMP");
+        assert_eq!(
+            traffic_text(&TrafficSet::all().difference(&icmp)),
+            "TCP UDP SCTP other protocols but ICMP"
+        );
         assert_eq!(traffic_text(&TrafficSet::all()), "all");
         let beside = |traffic: &TrafficSet| other_protocols(traffic).unwrap_or_default();
         assert_eq!(beside(&icmp.union(&web)), "ICMP");

@@ -202,7 +202,8 @@ fn connections(analysis: &Analysis, options: &GraphOptions, out: &mut dyn Write)
         let (from, to) = (end_name(analysis, &connection.from), end_name(analysis, &connection.to));
         let mark =
             if connection.unsegmented.is_empty() { "" } else { "  (nothing governs it at the target)" };
-        let part = narrowed_text(analysis, &connection).map_or(String::new(), |part| format!("  (in part: {part})"));
+        let part =
+            narrowed_text(analysis, &connection).map_or(String::new(), |part| format!("  (in part: {part})"));
         writeln!(out, "{from} -> {to}: {}{mark}{part}", traffic_text(&connection.traffic))?;
     }
     gaps(analysis, out)

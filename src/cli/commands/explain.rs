@@ -20,9 +20,14 @@ pub(super) fn run(session: &mut Session, args: &Explain) -> Result<ExitCode, Fai
     let paths: Vec<PathBuf> =
         args.rest.iter().skip(usize::from(asked.is_some())).map(PathBuf::from).collect();
     need_input(&session.common, &paths, &[])?;
-    if let (None, Some(first), [_]) = (&asked, paths.first(), source::absent(&paths[..paths.len().min(1)]).as_slice()) {
+    if let (None, Some(first), [_]) =
+        (&asked, paths.first(), source::absent(&paths[..paths.len().min(1)]).as_slice())
+    {
         let message = format!("{:?} is neither traffic nor a file or folder", first.display().to_string());
-        return Err(Failure::usage(message, "traffic is tcp/5432, tcp/8000-8100, tcp/NAME of a port, udp or icmp"));
+        return Err(Failure::usage(
+            message,
+            "traffic is tcp/5432, tcp/8000-8100, tcp/NAME of a port, udp or icmp",
+        ));
     }
     let analysis = session.declared(&paths)?;
     let (from, to) = (ends::end(&analysis, &args.from)?, ends::end(&analysis, &args.to)?);

@@ -13,11 +13,11 @@ mod rules;
 mod snapshot;
 mod watch;
 
-use super::{Failure, FailureKind};
 use super::args::{Args, Command, Common, Timings};
 use super::failure::print_problem;
 use super::say::say;
 use super::settings::{self, Drawing, Target};
+use super::{Failure, FailureKind};
 use crate::analysis::{self, Analysis, Tenancy};
 use crate::contract::{self, Contract};
 use crate::model::{Gap, Problem};
