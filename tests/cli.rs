@@ -657,3 +657,77 @@ spec:
     assert_eq!(beside("x/Pod/a", "y/Pod/b"), "other protocols but ICMP");
     assert_eq!(beside("y/Pod/b", "x/Pod/a"), "ICMP");
 }
+
+#[test]
+fn ends_that_are_no_workloads_are_told_what_they_are() {
+    let input = "\
+apiVersion: v1
+kind: Pod
+metadata:
+  {name: web-1, namespace: x, labels: {app: a}, ownerReferences: [{apiVersion: apps/v1, kind: StatefulSet, name: web, uid: u, controller: true}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: front, namespace: x}
+spec: {selector: {app: a}, ports: [{port: 80}]}
+";
+    for (end, hint) in [
+        ("x/web-1", "web-1 is a pod of x/StatefulSet/web"),
+        ("x/Pod/web-1", "web-1 is a pod of x/StatefulSet/web"),
+        ("x/front", "x/front is a service; ask for a workload behind it: x/StatefulSet/web"),
+        ("x/service/front", "x/front is a service"),
+        ("outside", "0.0.0.0/0"),
+        ("10.0.0.300", "four numbers from 0 to 255"),
+        ("x/wbe", "did you mean x/StatefulSet/web?"),
+    ] {
+        let output = run_with_input(&["explain", end, "x/web", "tcp/80", "-"], input);
+        assert!(said(&output).contains(hint), "{end}: {}", said(&output));
+        assert_eq!(output.status.code(), Some(2));
+    }
+}
+
+#[test]
+fn what_could_not_be_read_stands_in_the_report_itself() {
+    let shut = "---\napiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: n, namespace: NS}\n\
+                spec: {podSelector: {}, policyTypes: [Ingress, Egress]}\n";
+    let safe = format!("{OPEN}{}{}", shut.replace("NS", "x"), shut.replace("NS", "y"));
+    let files = folder(&[("a.yaml", safe.as_bytes()), ("broken.yaml", b"a: [\n")]);
+    let ask = |format: &str| {
+        String::from_utf8(run(&["check", &text(files.path()), "-f", format]).stdout).expect("text")
+    };
+    let report = ask("text");
+    assert!(
+        report.starts_with("No findings in what could be read.") && report.contains("NOT READ (1)"),
+        "{report}"
+    );
+    assert!(report.contains("broken.yaml:2: not valid YAML"), "{report}");
+    let comment = ask("markdown");
+    assert!(
+        comment.contains("**Not read (1)**") && comment.contains("broken.yaml:2: not valid"),
+        "{comment}"
+    );
+    let sarif: serde_json::Value = serde_json::from_str(&ask("sarif")).expect("JSON");
+    let invocation = &sarif["runs"][0]["invocations"][0];
+    assert_eq!(invocation["executionSuccessful"], false);
+    let note = &invocation["toolExecutionNotifications"][0];
+    assert_eq!(
+        (&note["level"], &note["locations"][0]["physicalLocation"]["region"]["startLine"]),
+        (&"error".into(), &2.into())
+    );
+    let capture = ["check", &text(&files.path().join("a.yaml")), "--capture", "nowhere.pcap", "-f", "json"];
+    let report: serde_json::Value = serde_json::from_slice(&run(&capture).stdout).expect("JSON");
+    assert_eq!(report["problems"][0]["file"], "nowhere.pcap");
+}
+
+#[test]
+fn nothing_read_is_no_clean_bill() {
+    for input in ["", "# nothing\n", "replicas: 2\nimage: x\n", "plain"] {
+        let output = run_with_input(&["check", "-"], input);
+        assert!(said(&output).contains("-: no Kubernetes objects here"), "{input:?}: {}", said(&output));
+        assert_eq!(output.status.code(), Some(2), "{input:?}");
+    }
+    let output =
+        run_with_input(&["check", "-", "--strict"], "apiVersion: v1\nkind: Namespace\nmetadata: {name: x}\n");
+    assert!(String::from_utf8_lossy(&output.stdout).contains("no workloads were read"), "{output:?}");
+    assert_eq!(output.status.code(), Some(1));
+}

@@ -296,7 +296,7 @@ fn what_was_seen_in_the_clear_breaks_where_the_server_becomes_strict() {
     };
     let replay = |flow: ObservedFlow| {
         let observed =
-            Observed { flows: vec![flow].into(), captures: vec!["hand".to_owned()], ..Observed::default() };
+            Observed { flows: vec![flow].into(), captures: vec![Default::default()], ..Observed::default() };
         analysis::compared(&old, &new, &observed).1
     };
     let clear = replay(seen(Protection::Plaintext(Proof::Grammar)));

@@ -177,6 +177,38 @@ fn looks_like_path(text: &str) -> bool {
     text.starts_with(['/', '.']) || [".yaml", ".yml", ".json"].iter().any(|ending| text.ends_with(ending))
 }
 
+/// What somebody meant who named something else than a workload: a pod, a service, an address.
+fn what_it_is(analysis: &Analysis, parts: &[&str]) -> Option<String> {
+    let inventory = &analysis.inventory;
+    let (namespace, kind, name) = match parts {
+        [namespace, name] => (*namespace, "", *name),
+        [namespace, kind, name] => (*namespace, *kind, *name),
+        [word] if ["outside", "any", "world", "internet", "*"].contains(word) => {
+            return Some("for everybody outside of the cluster ask for 0.0.0.0/0 or ::/0".to_owned());
+        }
+        [word] if word.contains('.') && word.chars().all(|c| c.is_ascii_digit() || c == '.') => {
+            return Some("an address has four numbers from 0 to 255: 10.0.0.1".to_owned());
+        }
+        _ => return None,
+    };
+    let is_kind = |wanted: &str| kind.is_empty() || kind.eq_ignore_ascii_case(wanted);
+    let has_pod = |index: &usize| {
+        let workload = &inventory.workloads[*index];
+        let pods = || workload.variants.iter().any(|variant| variant.pods.contains(name));
+        workload.name.namespace == namespace && pods()
+    };
+    if let Some(owner) = (0..inventory.workloads.len()).filter(|_| is_kind("Pod")).find(has_pod) {
+        return Some(format!("{name} is a pod of {}: ask for that", inventory.workloads[owner].name));
+    }
+    let mut services = inventory.services.iter().filter(|_| is_kind("Service"));
+    let service = services.find(|service| service.namespace == namespace && service.name == name)?;
+    let behind: std::collections::BTreeSet<String> =
+        inventory.backends(service).map(|(index, _)| inventory.workloads[index].name.to_string()).collect();
+    let those = behind.into_iter().take(5).collect::<Vec<_>>().join(", ");
+    let tail = if those.is_empty() { "nobody who was read".to_owned() } else { those };
+    Some(format!("{namespace}/{name} is a service; ask for a workload behind it: {tail}"))
+}
+
 /// The workload behind `namespace/name` or `namespace/Kind/name`.
 pub fn workload(analysis: &Analysis, text: &str) -> Result<usize, Failure> {
     let parts: Vec<&str> = text.split('/').collect();
@@ -200,7 +232,9 @@ pub fn workload(analysis: &Analysis, text: &str) -> Result<usize, Failure> {
                 let meant = workloads.iter().filter(|w| Some(w.name.name.as_str()) == slip).take(5);
                 near.extend(meant.map(|w| w.name.to_string()));
             }
+            let known = what_it_is(analysis, &parts);
             let hint = match near.is_empty() {
+                _ if known.is_some() => known.unwrap_or_default(),
                 true if looks_like_path(text) => "name the workloads first, then the files".to_owned(),
                 true => "workloads are written namespace/name or namespace/Kind/name".to_owned(),
                 false => format!("did you mean {}?", near.join(", ")),

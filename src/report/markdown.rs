@@ -44,6 +44,12 @@ fn review(analysis: &Analysis, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "| {severity} | `{check}` | `{subject}` | {message} | {} |", cell(&place))?;
     }
     excepted(analysis, out)?;
+    if !analysis.problems.is_empty() {
+        writeln!(out, "\n**Not read ({})**\n", analysis.problems.len())?;
+        for problem in &analysis.problems {
+            writeln!(out, "- {}", cell(&problem.to_string()))?;
+        }
+    }
     if !analysis.gaps.is_empty() {
         writeln!(out, "\n<details><summary>Not known ({})</summary>\n", analysis.gaps.len())?;
         for gap in &analysis.gaps {

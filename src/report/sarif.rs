@@ -52,7 +52,31 @@ struct Run {
     tool: Tool,
     #[serde(rename = "columnKind")]
     column_kind: &'static str,
+    invocations: [Invocation; 1],
     results: Vec<ResultShape>,
+}
+
+/// §3.20: whether all of the input was read, and what the results do not tell.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Invocation {
+    execution_successful: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tool_execution_notifications: Vec<Notification>,
+}
+
+/// §3.58: something that could not be read, or that is not known.
+#[derive(Serialize)]
+struct Notification {
+    level: &'static str,
+    message: Message,
+    locations: [NotificationLocation; 1],
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct NotificationLocation {
+    physical_location: Physical,
 }
 
 #[derive(Serialize)]
@@ -178,11 +202,30 @@ fn log(analysis: &Analysis) -> Log {
         runs: [Run {
             tool: Tool { driver },
             column_kind: "utf16CodeUnits",
+            invocations: [invocation(analysis)],
             results: {
                 let open = analysis.findings.iter().map(|f| result(analysis, f));
                 open.chain(analysis.excepted.iter().map(|one| suppressed(analysis, one))).collect()
             },
         }],
+    }
+}
+
+fn invocation(analysis: &Analysis) -> Invocation {
+    let note = |level, text: String, origin: &Origin| Notification {
+        level,
+        message: Message { text },
+        locations: [NotificationLocation { physical_location: physical(origin) }],
+    };
+    let unread = analysis.problems.iter().map(|problem| {
+        let hint = if problem.hint.is_empty() { String::new() } else { format!(" Hint: {}", problem.hint) };
+        note("error", format!("Not read: {problem}.{hint}"), &problem.origin)
+    });
+    let unknown =
+        analysis.gaps.iter().map(|gap| note("warning", format!("Not known: {}.", gap.what), &gap.origin));
+    Invocation {
+        execution_successful: analysis.problems.is_empty(),
+        tool_execution_notifications: unread.chain(unknown).collect(),
     }
 }
 

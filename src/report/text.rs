@@ -58,6 +58,7 @@ fn review(analysis: &Analysis, out: &mut dyn Write) -> io::Result<()> {
     }
     excepted(analysis, out)?;
     exposure::section(analysis, out)?;
+    not_read(analysis, out)?;
     gaps(analysis, out)?;
     segments(analysis, out)?;
     writeln!(out, "\n{}", read(analysis))
@@ -82,6 +83,20 @@ fn excepted(analysis: &Analysis, out: &mut dyn Write) -> io::Result<()> {
     Ok(())
 }
 
+/// What is broken, for whoever reads the report and not what the command said beside it.
+fn not_read(analysis: &Analysis, out: &mut dyn Write) -> io::Result<()> {
+    if !analysis.problems.is_empty() {
+        writeln!(out, "\nNOT READ ({})\n", analysis.problems.len())?;
+    }
+    for problem in &analysis.problems {
+        writeln!(out, "  {problem}")?;
+        if !problem.hint.is_empty() {
+            writeln!(out, "    hint: {}", problem.hint)?;
+        }
+    }
+    Ok(())
+}
+
 /// The segments of a contract, with how many workloads are in each.
 fn segments(analysis: &Analysis, out: &mut dyn Write) -> io::Result<()> {
     if analysis.contract.file.is_empty() {
@@ -99,7 +114,10 @@ pub fn headline(analysis: &Analysis) -> String {
         *counts.entry(std::cmp::Reverse(finding.severity)).or_default() += 1;
     }
     if counts.is_empty() {
-        return "No findings.".to_owned();
+        return match analysis.problems.is_empty() {
+            true => "No findings.".to_owned(),
+            false => "No findings in what could be read.".to_owned(),
+        };
     }
     let parts: Vec<String> =
         counts.iter().map(|(severity, n)| format!("{n} {}", severity.0.word())).collect();

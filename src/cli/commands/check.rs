@@ -18,7 +18,8 @@ pub(super) fn run(session: &mut Session, args: &Check) -> Result<ExitCode, Failu
         true => session.declared_elsewhere(&args.paths, &args.snapshot)?,
     };
     let observed = session.observed(&args.capture, &declared);
-    let analysis = session.timed("check", || analysis::reviewed(declared, observed));
+    let mut analysis = session.timed("check", || analysis::reviewed(declared, observed));
+    analysis.problems.append(&mut session.unread);
     session.write(&View::Review(&analysis))?;
     Ok(session.exit_code(&analysis))
 }

@@ -20,7 +20,7 @@ use super::settings::{self, Drawing, Target};
 use super::{Failure, FailureKind};
 use crate::analysis::{self, Analysis, Tenancy};
 use crate::contract::{self, Contract};
-use crate::model::{Gap, Problem};
+use crate::model::{Bend, Gap, Problem};
 use crate::observed::Observed;
 use crate::policy;
 use crate::report::View;
@@ -58,6 +58,8 @@ struct Session {
     common: Common,
     stages: Vec<(&'static str, Duration)>,
     broken: bool,
+    /// Captures that could not be read, or not to their end.
+    unread: Vec<Problem>,
 }
 
 /// What was read for one analysis.
@@ -81,7 +83,7 @@ impl Session {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.max(1)).build_global();
             pool.map_err(|error| Failure::usage(format!("--threads {threads}: {error}"), ""))?;
         }
-        Ok(Session { common, stages: Vec::new(), broken: false })
+        Ok(Session { common, stages: Vec::new(), broken: false, unread: Vec::new() })
     }
 
     fn timed<T>(&mut self, stage: &'static str, work: impl FnOnce() -> T) -> T {
@@ -99,6 +101,7 @@ impl Session {
     /// The same with a series of snapshots, which say who existed and who held which address when.
     fn declared_in(&mut self, paths: &[PathBuf], snapshots: &[PathBuf]) -> Result<Analysis, Failure> {
         let mut read = self.read_in(paths, snapshots)?;
+        read.found.extend(nothing_read(&read.manifests, paths));
         let dataplane = Self::dataplane(&mut read)?;
         Ok(self.analysed(read, dataplane))
     }
@@ -106,6 +109,7 @@ impl Session {
     /// The same, with the graphs that other dataplanes would make of the manifests.
     fn declared_elsewhere(&mut self, paths: &[PathBuf], snapshots: &[PathBuf]) -> Result<Analysis, Failure> {
         let mut read = self.read_in(paths, snapshots)?;
+        read.found.extend(nothing_read(&read.manifests, paths));
         let documents = read.manifests.documents.clone();
         let dataplane = Self::dataplane(&mut read)?;
         let mut analysis = self.analysed(read, dataplane);
@@ -189,6 +193,7 @@ impl Session {
         found.extend(others);
         analysis.problems.splice(0..0, found);
         analysis.gaps.extend(gaps);
+        analysis.gaps.extend(nobody_read(&analysis, &reading));
         analysis.gaps.sort();
         self.report_problems(&analysis.problems);
         if analysis.inventory.workloads.is_empty() {
@@ -251,6 +256,7 @@ impl Session {
             source::problem(&name, &error.to_string(), "captures are pcap or pcapng, gzip or zstd too")
         }));
         self.report_problems(&problems);
+        self.unread.extend(problems);
         if !self.common.quiet {
             for capture in &observed.captures {
                 capture.unseen().for_each(|what| say!("note: {}: {what}", capture.name));
@@ -323,6 +329,28 @@ impl Session {
             }
         }
     }
+}
+
+/// A pipe whose first command failed must not look like a cluster without findings.
+fn nothing_read(manifests: &source::Reading, paths: &[PathBuf]) -> Option<Problem> {
+    if paths.is_empty() || !manifests.documents.is_empty() || !manifests.problems.is_empty() {
+        return None;
+    }
+    let named = paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(" ");
+    let hint = match manifests.skipped {
+        0 => "it is empty; did the command that should write it fail?".to_owned(),
+        some => {
+            format!("documents without kind and apiVersion ({some} here) are no objects; render charts first")
+        }
+    };
+    Some(source::problem(&named, "no Kubernetes objects here", &hint))
+}
+
+/// Where nobody was read, nothing was found out about anybody.
+fn nobody_read(analysis: &Analysis, manifests: &source::Reading) -> Option<Gap> {
+    let first = manifests.documents.first().filter(|_| analysis.inventory.workloads.is_empty())?;
+    let what = "no workloads were read: nothing can be said about who may talk to whom".to_owned();
+    Some(Gap { what, origin: first.origin.clone(), bends: Bend::MayAllowMore })
 }
 
 /// Manifests must be named, or the cluster, and not both; nothing is guessed. Who names captures
