@@ -113,12 +113,14 @@ impl State {
     }
 
     /// Whether both sides said their last, or one broke off.
+    #[inline]
     pub(super) fn is_closed(&self) -> bool {
         let [high, low] = Marks::FINISHED;
         self.marks.has(Marks::RESET) || (self.marks.has(high) && self.marks.has(low))
     }
 
     /// Whether nothing can belong to this flow any more after some silence.
+    #[inline]
     pub(super) fn is_silent(&self, nanos: u64, limits: &FlowLimits, grace: u64) -> bool {
         let patience = if self.is_closed() { LINGER.min(limits.idle_nanos) } else { limits.idle_nanos };
         nanos.saturating_sub(self.last) > patience.saturating_add(grace)

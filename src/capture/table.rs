@@ -180,17 +180,16 @@ impl FlowTable {
     /// Counts a packet and keeps its first payload bytes; `guess` is where its flow probably is.
     #[inline]
     fn packet(&mut self, packet: &Arrival<'_>, guess: u32, audience: &mut dyn Audience) {
-        let goes_on = |state: &State| {
-            state.is_used() && self.is_of(state, packet) && state.goes_on(packet, self.clock, self.patience)
-        };
-        let slot = match self.slots.get(guess as usize).is_some_and(goes_on) {
-            true => guess,
-            false => self.look_for(packet, audience),
+        let holds = |state: &&State| state.is_used() && self.is_of(state, packet);
+        let slot = match self.slots.get(guess as usize).filter(holds) {
+            Some(state) if state.goes_on(packet, self.clock, self.patience) => guess,
+            Some(state) if !state.is_over(packet, self.clock, &self.limits) => guess,
+            _ => self.look_for(packet, audience),
         };
         self.take(slot, packet, audience);
     }
 
-    /// The flow of a packet, which has to be looked for, may be over, or is new.
+    /// The flow of a packet, which has to be looked for, is over, or is new.
     #[inline(never)]
     fn look_for(&mut self, packet: &Arrival<'_>, audience: &mut dyn Audience) -> u32 {
         let over = |slot: u32| {
