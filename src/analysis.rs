@@ -1,5 +1,6 @@
 //! The pipeline on one screen, one line a stage. Same input, same answer; it cannot fail.
 
+mod beside;
 pub mod drift;
 mod standing;
 
@@ -14,11 +15,12 @@ use crate::graph::diff::{self, Diff, Version};
 use crate::graph::{AllowedGraph, KeptAlike, MeshMode, Notes};
 use crate::inventory;
 pub use crate::inventory::{Inventory, Tenancy, Workload, merged};
-use crate::model::{Document, Gap, Origin, Problem, SnapshotHead, WantedKind};
+use crate::model::{Bend, Document, Gap, Origin, Problem, SnapshotHead, WantedKind};
 use crate::observed::{
     self, Call, CaptureRead, Directory, Follower, Names, Observed, ObservedFlow, Party, Watch, Witness,
 };
 use crate::policy::{self, Dataplane, DataplaneKind, RuleSet};
+pub use beside::{ChangedBeside, compared_beside};
 pub use standing::Standing;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
@@ -160,6 +162,7 @@ fn joined(
     }
     gaps.extend(graph.gaps.iter().cloned());
     gaps.extend(exposures.gaps.iter().cloned());
+    gaps.extend(networks.iter().filter_map(not_walked));
     gaps.sort();
     problems.sort();
     Analysis { notes, exposures, gaps, problems, networks, ..Analysis::bare(inventory, graph, segments) }
@@ -186,6 +189,18 @@ fn secondary(documents: &[Document], inventory: &Inventory, dataplane: &Dataplan
         SecondaryNetwork { name, analysis: Analysis::bare(members, graph, segments) }
     };
     inventory.secondary_networks().into_iter().map(one).collect()
+}
+
+/// What is not asked of a network beside that of the cluster.
+fn not_walked(network: &SecondaryNetwork) -> Option<Gap> {
+    let members = &network.analysis.inventory.workloads;
+    let what = format!(
+        "the network {} joins {} workloads beside the network of the cluster: ways that lead over both are not \
+         walked, and who is there outside of the cluster is not known",
+        network.name,
+        members.len()
+    );
+    Some(Gap { what, origin: members.first()?.origin.clone(), bends: Bend::MayAllowMore })
 }
 
 /// The graphs that other dataplanes would make of the same documents.
@@ -253,7 +268,22 @@ pub fn judged(analysis: &Analysis, observed: &mut Observed) -> check::Outcome {
     observed::leave_open(&mut observed.flows, |party| is_ambient(analysis, party));
     let Analysis { inventory, graph, notes, exposures, contract, segments, today, .. } = analysis;
     let today = *today;
-    check::run(&Evidence { inventory, graph, observed, notes, exposures, contract, segments, today })
+    let evidence = Evidence { inventory, graph, observed, notes, exposures, contract, segments, today };
+    let unseen = Observed::default();
+    let belonging: Vec<Segmentation> = analysis
+        .networks
+        .iter()
+        .map(|network| self::segments(&network.analysis.inventory, contract))
+        .collect();
+    let beside = analysis.networks.iter().zip(&belonging).map(|(network, segments)| {
+        let SecondaryNetwork { name, analysis } = network;
+        let Analysis { inventory, graph, notes, exposures, .. } = analysis;
+        let observed = &unseen;
+        let evidence = Evidence { inventory, graph, observed, notes, exposures, contract, segments, today };
+        check::Beside { name, evidence }
+    });
+    let networks: Vec<check::Beside<'_>> = beside.collect();
+    check::run_with(&evidence, &networks)
 }
 
 /// Adds what was observed, and looks for leaks.

@@ -731,3 +731,64 @@ fn nothing_read_is_no_clean_bill() {
     assert!(String::from_utf8_lossy(&output.stdout).contains("no workloads were read"), "{output:?}");
     assert_eq!(output.status.code(), Some(1));
 }
+
+#[test]
+fn networks_beside_that_of_the_cluster_are_judged_and_shown() {
+    let pods: String = [("web", "shop"), ("db", "data")]
+        .map(|(name, namespace)| {
+            format!(
+                "---\napiVersion: v1\nkind: Pod\nmetadata: {{name: {name}, namespace: {namespace}, \
+                 annotations: {{k8s.v1.cni.cncf.io/networks: default/back}}}}\n\
+                 ---\napiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\n\
+                 metadata: {{name: shut, namespace: {namespace}}}\n\
+                 spec: {{podSelector: {{}}, policyTypes: [Ingress, Egress]}}\n"
+            )
+        })
+        .concat();
+    let definition = "apiVersion: k8s.cni.cncf.io/v1\nkind: NetworkAttachmentDefinition\n\
+                      metadata: {name: back, namespace: default}\n\
+                      spec: {config: '{\"type\":\"macvlan\",\"name\":\"back\"}'}\n";
+    let shut = "---\napiVersion: k8s.cni.cncf.io/v1beta1\nkind: MultiNetworkPolicy\n\
+                metadata: {name: shut, namespace: data, annotations: {k8s.v1.cni.cncf.io/policy-for: default/back}}\n\
+                spec: {podSelector: {}, policyTypes: [Ingress]}\n";
+    let contract = "rules:\n- {from: shop, to: data, allow: never}\n- {from: \"*\", to: \"*\"}\n";
+    let open = format!("{definition}{pods}");
+    let files = folder(&[
+        ("open.yaml", open.as_bytes()),
+        ("shut.yaml", format!("{open}{shut}").as_bytes()),
+        ("contract.yaml", contract.as_bytes()),
+    ]);
+    let at = |name: &str| text(&files.path().join(name));
+    let stdout = |output: &Output| String::from_utf8_lossy(&output.stdout).into_owned();
+    let ask = |file: &str| run(&["check", &at(file), "--config", &at("contract.yaml")]);
+    let report = ask("open.yaml");
+    assert_eq!(report.status.code(), Some(1), "{}", stdout(&report));
+    for part in [
+        "segment-rule-broken  shop -> data",
+        "On the network back: By the contract nothing may travel here",
+        "MultiNetworkPolicy",
+    ] {
+        assert!(stdout(&report).contains(part), "{part}: {}", stdout(&report));
+    }
+    assert!(!stdout(&ask("shut.yaml")).contains("shop -> data"), "{}", stdout(&ask("shut.yaml")));
+    let graph = stdout(&run(&["graph", &at("open.yaml"), "--focus", "shop/web"]));
+    assert!(graph.contains("network back: shop/Pod/web -> data/Pod/db: all"), "{graph}");
+    let explained = run(&["explain", "shop/web", "data/db", "tcp/5432", &at("open.yaml")]);
+    assert!(
+        stdout(&explained).contains("on the network back, TCP 5432 may travel"),
+        "{}",
+        stdout(&explained)
+    );
+    assert_eq!(explained.status.code(), Some(0));
+    let change = run(&["diff", &at("shut.yaml"), &at("open.yaml")]);
+    let said = stdout(&change);
+    assert!(
+        said.contains("the network back, beside that of the cluster: 1 connections let more through"),
+        "{said}"
+    );
+    assert!(said.contains("shop/Pod/web -> data/Pod/db"), "{said}");
+    assert_eq!(change.status.code(), Some(1));
+    assert_eq!(run(&["diff", &at("open.yaml"), &at("shut.yaml")]).status.code(), Some(0));
+    let reach = stdout(&run(&["reach", "shop/web", &at("open.yaml")]));
+    assert!(reach.contains("1 gaps may bend this answer"), "{reach}");
+}

@@ -73,7 +73,7 @@ mod weak_certificate_key;
 mod weak_mesh_tls_minimum;
 mod weak_tls;
 
-pub use settle::{Excepted, Outcome, run};
+pub use settle::{Beside, Excepted, Outcome, run, run_with};
 
 use crate::contract::{Contract, Date, Segmentation};
 use crate::exposure::Exposures;
@@ -83,6 +83,7 @@ use crate::model::{Origin, TrafficSet};
 use crate::observed::Observed;
 
 /// What a check looks at.
+#[derive(Clone, Copy, Debug)]
 pub struct Evidence<'a> {
     /// Who exists.
     pub inventory: &'a Inventory,

@@ -34,11 +34,36 @@ pub struct Excepted {
     pub exception: usize,
 }
 
+/// What is known of a network beside that of the cluster.
+#[derive(Clone, Copy, Debug)]
+pub struct Beside<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Who is on it, and who may talk to whom there.
+    pub evidence: Evidence<'a>,
+}
+
+/// Checks that ask nothing but who may talk to whom, and so are asked of every network.
+const OF_EVERY_NETWORK: [&str; 3] = ["segment-rule-broken", "segment-without-rule", "unsegmented-path"];
+
 /// Runs every check and settles what they found.
 pub fn run(evidence: &Evidence<'_>) -> Outcome {
+    run_with(evidence, &[])
+}
+
+/// The same with networks beside that of the cluster.
+pub fn run_with(evidence: &Evidence<'_>, networks: &[Beside<'_>]) -> Outcome {
     let mut findings = found(evidence);
+    findings.extend(networks.iter().flat_map(found_beside));
     findings.extend(unused_exception::of(evidence, &used(evidence, &findings)));
-    let mut outcome = Outcome { gaps: segment_rule_broken::gaps(evidence), ..Outcome::default() };
+    let mut gaps = segment_rule_broken::gaps(evidence);
+    for Beside { name, evidence } in networks {
+        let of_network = segment_rule_broken::gaps(evidence).into_iter();
+        gaps.extend(
+            of_network.map(|gap| Gap { what: format!("on the network {name}: {}", gap.what), ..gap }),
+        );
+    }
+    let mut outcome = Outcome { gaps, ..Outcome::default() };
     for mut finding in findings {
         if let Some(exception) = exception_of(evidence, &finding) {
             outcome.excepted.push(Excepted { finding, exception });
@@ -66,6 +91,22 @@ pub(super) fn found(evidence: &Evidence<'_>) -> Vec<Finding> {
     // No check knows of another; the order is that of the table.
     let found: Vec<Vec<Finding>> = others.into_par_iter().map(|check| check.run(evidence)).collect();
     found.into_iter().flatten().collect()
+}
+
+/// What is wrong on a network beside that of the cluster; it has the name of the network.
+fn found_beside(network: &Beside<'_>) -> Vec<Finding> {
+    let Beside { name, evidence } = network;
+    let asked = CHECKS.iter().filter(|check| OF_EVERY_NETWORK.contains(&check.name()));
+    let mut findings: Vec<Finding> = asked.flat_map(|check| check.run(evidence)).collect();
+    for finding in &mut findings {
+        finding.message = format!("On the network {name}: {}", finding.message);
+        finding.detail = format!("{} on network {name}", finding.detail);
+        finding.fix = format!(
+            "Only a MultiNetworkPolicy whose annotation policy-for names the network counts there. {}",
+            finding.fix
+        );
+    }
+    findings
 }
 
 /// For each exception, whether it covers a finding.

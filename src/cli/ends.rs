@@ -2,7 +2,7 @@
 
 use super::Failure;
 use super::settings;
-use crate::analysis::Analysis;
+use crate::analysis::{Analysis, SecondaryNetwork};
 use crate::graph::{Member, Spot};
 use crate::model::{AddressRange, AddressSet, DomainPattern, IpProtocols, PortSet, Protocol, TrafficSet};
 use std::net::IpAddr;
@@ -120,6 +120,23 @@ fn addresses(text: &str) -> Option<AddressSet> {
         _ => AddressRange::from_cidr(text)?,
     };
     Some([range].into_iter().collect())
+}
+
+/// What may travel between two workloads on networks beside that of the cluster, with their names.
+pub fn beside(analysis: &Analysis, from: &End, to: &End, asked: &TrafficSet) -> Vec<(String, TrafficSet)> {
+    let of = |network: &SecondaryNetwork| {
+        let SecondaryNetwork { name, analysis: own } = network;
+        let classes = |end: &End| {
+            let index = own.inventory.workloads.iter().position(|w| w.name.to_string() == end.name)?;
+            Some(own.graph.classes_of(index).to_vec())
+        };
+        let (sources, targets) = (classes(from)?, classes(to)?);
+        let pairs = sources.iter().flat_map(|a| targets.iter().map(move |b| (*a, *b)));
+        let traffic = pairs.fold(TrafficSet::none(), |all, (a, b)| all.union(&own.graph.edge(a, b).traffic));
+        let open = traffic.intersection(asked);
+        (!open.is_empty()).then(|| (name.clone(), open))
+    };
+    analysis.networks.iter().filter_map(of).collect()
 }
 
 /// Traffic as it was typed, before it is known whose ports are meant.

@@ -5,7 +5,7 @@ use super::names::{
     segment_lines, traffic_text,
 };
 use super::{Format, GraphOptions, View, ViewKind, What, exposure, flow_line, protection};
-use crate::analysis::Analysis;
+use crate::analysis::{Analysis, SecondaryNetwork};
 use crate::check::{Finding, Severity};
 use crate::graph;
 use crate::model::Gap;
@@ -224,7 +224,35 @@ fn connections(analysis: &Analysis, options: &GraphOptions, out: &mut dyn Write)
             narrowed_text(analysis, &connection).map_or(String::new(), |part| format!("  (in part: {part})"));
         writeln!(out, "{from} -> {to}: {}{mark}{part}", traffic_text(&connection.traffic))?;
     }
+    analysis.networks.iter().try_for_each(|network| beside(analysis, network, options, out))?;
     gaps(analysis, out)
+}
+
+/// The connections of a network beside that of the cluster, each with its name.
+fn beside(
+    analysis: &Analysis,
+    network: &SecondaryNetwork,
+    options: &GraphOptions,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let SecondaryNetwork { name, analysis: own } = network;
+    // Workloads have other numbers there.
+    let number = |index: usize| {
+        let wanted = &analysis.inventory.workloads[index].name;
+        own.inventory.workloads.iter().position(|workload| workload.name == *wanted)
+    };
+    let focus = match options.focus.map(number) {
+        Some(None) => return Ok(()),
+        found => found.flatten(),
+    };
+    let options = GraphOptions { focus, namespace: options.namespace.clone(), ..*options };
+    for connection in graph::connections(&own.graph, &own.inventory) {
+        if options.shows(own, &connection) {
+            let (from, to) = (end_name(own, &connection.from), end_name(own, &connection.to));
+            writeln!(out, "network {name}: {from} -> {to}: {}", traffic_text(&connection.traffic))?;
+        }
+    }
+    Ok(())
 }
 
 fn flows(analysis: &Analysis, out: &mut dyn Write) -> io::Result<()> {

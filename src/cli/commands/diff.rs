@@ -2,6 +2,7 @@
 
 use super::{Session, Written};
 use crate::analysis;
+use crate::check::Severity;
 use crate::cli::args::{Diff, FailOn};
 use crate::cli::{Failure, settings};
 use crate::policy::{self, Dataplane, Found};
@@ -27,7 +28,11 @@ pub(super) fn run(session: &mut Session, args: &Diff) -> Result<ExitCode, Failur
     let [before, after] = dataplanes([&old, &new])?;
     let (before, after) = set_up(&mut old, &mut new, before, after);
     let old = session.analysed(old, before);
-    let new = session.analysed(new, after);
+    let mut new = session.analysed(new, after);
+    let beside = analysis::compared_beside(&old, &new);
+    let opens_beside = beside.iter().any(|change| change.opens);
+    new.gaps.extend(beside.into_iter().map(|change| change.gap));
+    new.gaps.sort();
     let observed = session.observed(&args.capture, &new);
     let (diff, replay) = session.timed("compare", || analysis::compared(&old, &new, &observed));
     let replay = (!args.capture.is_empty()).then_some(replay);
@@ -36,7 +41,8 @@ pub(super) fn run(session: &mut Session, args: &Diff) -> Result<ExitCode, Failur
         && session.common.fail_on != FailOn::Never
         && !(old.gaps.is_empty() && new.gaps.is_empty());
     session.write(&View::Diff(&comparison))?;
-    let fails = settings::reaches(&session.common, comparison.worst()) || gaps;
+    let beside = opens_beside.then_some(Severity::High);
+    let fails = settings::reaches(&session.common, comparison.worst().max(beside)) || gaps;
     Ok(match (session.broken, fails) {
         (true, _) => ExitCode::from(2),
         (false, true) => ExitCode::from(1),

@@ -41,10 +41,14 @@ pub(super) fn run(session: &mut Session, args: &Explain) -> Result<ExitCode, Fai
     let cases: Vec<Case> = walks
         .map(|walk| Case { remedies: graph::remedies(&analysis.graph, &analysis.inventory, &walk), walk })
         .collect();
-    let notes = from.notes.into_iter().chain(to.notes).collect();
+    let beside = ends::beside(&analysis, &from, &to, &asked);
+    let on_network = |(name, open): &(String, TrafficSet)| {
+        format!("the answer is about the network of the cluster; on the network {name}, {open} may travel")
+    };
+    let notes = from.notes.into_iter().chain(to.notes).chain(beside.iter().map(on_network)).collect();
     let answer = Answer { names: [from.name, to.name], asked, notes, cases };
     session.write(&View::Explain(&analysis, &answer))?;
-    Ok(match (session.broken, answer.passes()) {
+    Ok(match (session.broken, answer.passes() || !beside.is_empty()) {
         (true, _) => ExitCode::from(2),
         (false, false) => ExitCode::from(1),
         (false, true) => ExitCode::SUCCESS,
