@@ -586,6 +586,28 @@ fn a_contract_that_nobody_would_read_is_told() {
         assert!(said(&output).contains(said_of_it), "{name}: {}", said(&output));
         assert_eq!(output.status.code(), Some(2), "{name}");
     }
+    let outer = folder(&[("a.yaml", OPEN.as_bytes())]);
+    let inner = outer.path().join("team");
+    std::fs::create_dir(&inner).expect("a folder");
+    std::fs::write(inner.join("watertight.yaml"), &contract).expect("a file");
+    let ask = |paths: &[&Path]| {
+        let paths: Vec<String> = paths.iter().map(|path| text(path)).collect();
+        let output = run(&[
+            &["check", "--fail-on", "never"][..],
+            &paths.iter().map(String::as_str).collect::<Vec<_>>(),
+        ]
+        .concat());
+        (output.status.code(), said(&output))
+    };
+    for paths in [&[outer.path()][..], &[&outer.path().join("a.yaml"), &inner]] {
+        let (code, said) = ask(paths);
+        assert!(
+            said.contains("watertight.yaml:2: this looks like a contract") && said.contains("--config"),
+            "{said}"
+        );
+        assert_eq!(code, Some(2));
+    }
+    assert_eq!(ask(&[&inner, outer.path()]).0, Some(0), "the first folder has it");
     let folder = folder(&[("watertight.yaml", OPEN.as_bytes()), ("watertight.yml", b"a: 1\n")]);
     assert_eq!(run(&["check", &text(folder.path()), "--fail-on", "never"]).status.code(), Some(0));
 }

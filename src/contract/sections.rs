@@ -23,7 +23,10 @@ pub(super) fn fill(reader: &mut Reader<'_>, root: &Node, contract: &mut Contract
                 parent,
                 name,
                 node,
-                format!("{name:?} means something else"),
+                match taken {
+                    true => format!("a segment is called {name:?} too"),
+                    false => format!("{name:?} means something else in rules"),
+                },
                 "take another name",
             );
             continue;

@@ -114,10 +114,12 @@ pub fn headline(analysis: &Analysis) -> String {
         *counts.entry(std::cmp::Reverse(finding.severity)).or_default() += 1;
     }
     if counts.is_empty() {
-        return match analysis.problems.is_empty() {
-            true => "No findings.".to_owned(),
-            false => "No findings in what could be read.".to_owned(),
+        let said = match (analysis.problems.is_empty(), analysis.gaps.is_empty()) {
+            (true, true) => "No findings.",
+            (true, false) => "No findings in what is known.",
+            (false, _) => "No findings in what could be read.",
         };
+        return said.to_owned();
     }
     let parts: Vec<String> =
         counts.iter().map(|(severity, n)| format!("{n} {}", severity.0.word())).collect();

@@ -1,6 +1,6 @@
 //! Finds and opens the contract: the file that was named, or the one beside the input.
 
-use super::files::{problem, read_text};
+use super::files::{find_manifests, problem, read_text};
 use super::yaml;
 use crate::model::{Node, Origin, Problem};
 use std::path::{Path, PathBuf};
@@ -11,6 +11,8 @@ pub const CONTRACT: &str = "watertight.yaml";
 
 /// Names that people give it by mistake.
 const OTHER_NAMES: [&str; 3] = ["watertight.yml", "watertight.json", ".watertight.yaml"];
+/// What to do with a contract of such a name.
+const NAME_IT: &str = "call it watertight.yaml, or name it with --config";
 /// Sections that only contracts have at the beginning of a line.
 const SECTIONS: [&str; 5] = ["segments", "rules", "sensitivePorts", "severities", "exceptions"];
 /// What to do with a contract among objects.
@@ -39,8 +41,8 @@ pub fn read_contract(named: Option<&Path>, input: &[PathBuf]) -> Result<Option<C
     let Some(path) = beside(input) else { return Ok(None) };
     if !path.is_file() {
         return match OTHER_NAMES.iter().map(|name| path.with_file_name(name)).find(|other| other.is_file()) {
-            Some(other) => unless_it_holds_objects(&other),
-            None => Ok(None),
+            Some(other) => unless_it_holds_objects(&other, NAME_IT),
+            None => elsewhere(input, &path),
         };
     }
     let name: Arc<str> = path.display().to_string().into();
@@ -57,14 +59,23 @@ pub fn read_contract(named: Option<&Path>, input: &[PathBuf]) -> Result<Option<C
     }
 }
 
-/// A contract that nobody would read, because its name is not quite right.
-fn unless_it_holds_objects(path: &Path) -> Result<Option<ContractFile>, Problem> {
+/// A contract among the input in another place than where it is looked for.
+fn elsewhere(input: &[PathBuf], expected: &Path) -> Result<Option<ContractFile>, Problem> {
+    let files = find_manifests(input, &mut Vec::new());
+    let called_so =
+        |file: &&PathBuf| file.file_name().is_some_and(|name| name == CONTRACT) && *file != expected;
+    let hint = "name it with --config, or put it into the first folder that is named";
+    files.iter().filter(called_so).try_fold(None, |_, file| unless_it_holds_objects(file, hint))
+}
+
+/// A contract that nobody would read, because of its name or place.
+fn unless_it_holds_objects(path: &Path, hint: &str) -> Result<Option<ContractFile>, Problem> {
     let name: Arc<str> = path.display().to_string().into();
     let text = read_text(path)?;
     match section_line(&text) {
         Some(line) if yaml::parse(&name, &text).documents.is_empty() => {
             let message = "this looks like a contract and is not read as one";
-            Err(refused(path, line, message, "call it watertight.yaml, or name it with --config"))
+            Err(refused(path, line, message, hint))
         }
         _ => Ok(None),
     }
