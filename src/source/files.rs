@@ -146,9 +146,8 @@ pub(super) fn read_file(path: &Path) -> Reading {
         return failed("more than 2 GiB of manifests in one file".to_owned(), "split the file");
     }
     let count = bytes.len() as u64;
-    let text = match String::from_utf8(bytes) {
-        Ok(text) if !text.contains('\0') => text,
-        _ => return failed("not a text file".to_owned(), "captures are given with --capture"),
+    let Some(text) = decoded(bytes) else {
+        return failed("not a text file".to_owned(), "captures are given with --capture");
     };
     let mut reading = yaml::parse(&Arc::from(name.as_str()), &text);
     for document in reading.documents.iter_mut().filter(|document| proxy::is_one(document)) {
@@ -165,19 +164,37 @@ pub(super) fn read_file(path: &Path) -> Reading {
 /// The file cannot be read, is too large, or is no text.
 pub(super) fn read_text(path: &Path) -> Result<String, Problem> {
     let name = path.display().to_string();
-    let failed = |message: String, hint: &str| problem(&name, &message, hint);
+    let failed = |message: &str, hint: &str| problem(&name, message, hint);
     let mut bytes = Vec::new();
     let read = open(path)
         .and_then(|file| unpack(Box::new(file)))
         .and_then(|reader| reader.take(LARGEST_CONTRACT).read_to_end(&mut bytes));
     match read {
-        Err(error) => Err(failed(format!("cannot read: {error}"), hint_of(&error))),
+        Err(error) => Err(failed(&format!("cannot read: {error}"), hint_of(&error))),
         Ok(count) if count as u64 == LARGEST_CONTRACT => {
-            Err(failed("this is too large for a contract".to_owned(), "is it the right file?"))
+            Err(failed("this is too large for a contract", "is it the right file?"))
         }
-        Ok(_) => String::from_utf8(bytes).map_err(|_| {
-            failed("not a text file".to_owned(), "a contract is YAML; see docs/reference/contract.md")
-        }),
+        Ok(_) => decoded(bytes)
+            .ok_or_else(|| failed("not a text file", "a contract is YAML; see docs/reference/contract.md")),
+    }
+}
+
+/// Text as YAML may be encoded (YAML 1.2, 5.2): UTF-8, or UTF-16 with a byte order mark, as the
+/// shell of Windows writes it. Lines that end with a carriage return alone end as others do.
+fn decoded(bytes: Vec<u8>) -> Option<String> {
+    let wide = |order: fn([u8; 2]) -> u16| {
+        let units = bytes[2..].chunks_exact(2).map(|pair| order([pair[0], pair[1]]));
+        char::decode_utf16(units).collect::<Result<String, _>>().ok()
+    };
+    let text = match bytes.as_slice() {
+        [0xff, 0xfe, ..] => wide(u16::from_le_bytes)?,
+        [0xfe, 0xff, ..] => wide(u16::from_be_bytes)?,
+        _ => String::from_utf8(bytes).ok()?,
+    };
+    match text.contains('\0') {
+        true => None,
+        false if text.contains('\r') && !text.contains('\n') => Some(text.replace('\r', "\n")),
+        false => Some(text),
     }
 }
 
@@ -254,6 +271,22 @@ pub fn problem(file: &str, message: &str, hint: &str) -> Problem {
 mod tests {
     use super::*;
     use std::os::unix::fs::symlink;
+
+    #[test]
+    fn text_comes_in_any_encoding_that_yaml_allows() {
+        let text = "kind: Pod # \u{fc}\u{1f600}\n";
+        let wide = |order: fn(u16) -> [u8; 2]| -> Vec<u8> {
+            std::iter::once(0xfeff).chain(text.encode_utf16()).flat_map(order).collect()
+        };
+        for bytes in [text.as_bytes().to_vec(), wide(u16::to_le_bytes), wide(u16::to_be_bytes)] {
+            assert_eq!(decoded(bytes).as_deref(), Some(text));
+        }
+        assert_eq!(decoded(b"a: 1\rb: 2\r".to_vec()).as_deref(), Some("a: 1\nb: 2\n"));
+        assert_eq!(decoded(b"a: 1\r\nb: |\n  x\r\n".to_vec()).as_deref(), Some("a: 1\r\nb: |\n  x\r\n"));
+        for broken in [&b"a\0b"[..], b"\xff\xfe\0\xd8", b"\xc3\x28", b"\xff\xfea\0\0\0"] {
+            assert_eq!(decoded(broken.to_vec()), None, "{broken:?}");
+        }
+    }
 
     #[test]
     #[expect(clippy::disallowed_methods, reason = "the test makes a folder of links")]

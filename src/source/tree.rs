@@ -147,9 +147,11 @@ fn twice(key: &str, value: &Node) -> BuildError {
 /// Looks for keys that stand twice in a mapping too large for looking at each.
 fn distinct(node: &Node) -> Result<(), BuildError> {
     let Value::Map(fields) = &node.value else { return Ok(()) };
+    if fields.len() <= FEW_KEYS {
+        return Ok(());
+    }
     let mut known = BTreeSet::new();
-    let again = fields.len() > FEW_KEYS;
-    match fields.iter().find(|(key, _)| again && !known.insert(key)) {
+    match fields.iter().find(|(key, _)| !known.insert(key)) {
         Some((key, value)) => Err(twice(key, value)),
         None => Ok(()),
     }
