@@ -811,6 +811,9 @@ fn networks_beside_that_of_the_cluster_are_judged_and_shown() {
     assert!(said.contains("shop/Pod/web -> data/Pod/db"), "{said}");
     assert_eq!(change.status.code(), Some(1));
     assert_eq!(run(&["diff", &at("open.yaml"), &at("shut.yaml")]).status.code(), Some(0));
+    let drift = run(&["drift", &at("shut.yaml"), "--snapshot", &at("open.yaml"), "-f", "json"]);
+    assert!(stdout(&drift).contains("the network back, beside that of the cluster"), "{}", stdout(&drift));
+    assert_eq!(drift.status.code(), Some(1));
     let reach = stdout(&run(&["reach", "shop/web", &at("open.yaml")]));
     assert!(reach.contains("1 gaps may bend this answer"), "{reach}");
 }

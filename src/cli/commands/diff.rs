@@ -1,7 +1,7 @@
 //! `diff`: what a change of configuration opens, closes, or leaves without a guard.
 
 use super::{Session, Written};
-use crate::analysis;
+use crate::analysis::{self, Analysis};
 use crate::check::Severity;
 use crate::cli::args::{Diff, FailOn};
 use crate::cli::{Failure, settings};
@@ -29,10 +29,7 @@ pub(super) fn run(session: &mut Session, args: &Diff) -> Result<ExitCode, Failur
     let (before, after) = set_up(&mut old, &mut new, before, after);
     let old = session.analysed(old, before);
     let mut new = session.analysed(new, after);
-    let beside = analysis::compared_beside(&old, &new);
-    let opens_beside = beside.iter().any(|change| change.opens);
-    new.gaps.extend(beside.into_iter().map(|change| change.gap));
-    new.gaps.sort();
+    let beside = beside(&old, &mut new);
     let observed = session.observed(&args.capture, &new);
     let (diff, replay) = session.timed("compare", || analysis::compared(&old, &new, &observed));
     let replay = (!args.capture.is_empty()).then_some(replay);
@@ -41,13 +38,22 @@ pub(super) fn run(session: &mut Session, args: &Diff) -> Result<ExitCode, Failur
         && session.common.fail_on != FailOn::Never
         && !(old.gaps.is_empty() && new.gaps.is_empty());
     session.write(&View::Diff(&comparison))?;
-    let beside = opens_beside.then_some(Severity::High);
     let fails = settings::reaches(&session.common, comparison.worst().max(beside)) || gaps;
     Ok(match (session.broken, fails) {
         (true, _) => ExitCode::from(2),
         (false, true) => ExitCode::from(1),
         (false, false) => ExitCode::SUCCESS,
     })
+}
+
+/// Says among the gaps of the new version what changed on networks beside that of the cluster, and
+/// how bad it is.
+pub(super) fn beside(old: &Analysis, new: &mut Analysis) -> Option<Severity> {
+    let changes = analysis::compared_beside(old, new);
+    let opens = changes.iter().any(|change| change.opens);
+    new.gaps.extend(changes.into_iter().map(|change| change.gap));
+    new.gaps.sort();
+    opens.then_some(Severity::High)
 }
 
 /// The same with its staged policies put into effect; what is wrong with it was said already.
