@@ -83,7 +83,7 @@ const HANDSHAKE: u32 = 13;
 /// The longest record: two IPv6 ends and the longest numbers everywhere.
 pub(super) const LONGEST: usize = 192;
 // Its length is told in a byte.
-const _: () = assert!(LONGEST <= u8::MAX as usize);
+const _: () = assert!(LONGEST <= PLACES && PLACES <= u8::MAX as usize);
 
 const HANDSHAKES: [Handshake; 4] =
     [Handshake::Seen, Handshake::AnswerSeen, Handshake::GuessedByPort, Handshake::FirstPacket];
@@ -172,7 +172,7 @@ impl Brief {
 
 /// Appends a flow.
 pub(super) fn pack(out: &mut Vec<u8>, flow: &Brief, verdict: u32, parties: [u32; 2], around: u32) {
-    let mut bytes = Writer { bytes: [0; LONGEST], end: 1 };
+    let mut bytes = Writer { bytes: [0; WINDOW], end: 1 };
     let around_it = if around != 0 { AROUND } else { 0 };
     bytes.put((flow.told.facts | around_it).to_le_bytes());
     bytes.put([flow.told.met]);
@@ -221,7 +221,11 @@ pub(super) fn places(list: &[u8]) -> impl Iterator<Item = usize> {
 /// Reads what [`pack`] wrote at the beginning of these bytes.
 #[inline]
 pub(super) fn unpack(bytes: &[u8]) -> Numbered {
-    let mut at = Reader(bytes);
+    read(bytes, numbered)
+}
+
+#[inline]
+fn numbered(mut at: Reader<'_>) -> Numbered {
     let Head { facts, met, transport, first } = at.head();
     let has = |bit: u16| facts & bit != 0;
     let verdict = at.number() as u32;
@@ -248,11 +252,12 @@ pub(super) fn unpack(bytes: &[u8]) -> Numbered {
 /// opened.
 #[inline]
 pub(super) fn glance(bytes: &[u8]) -> Beginning {
-    let mut at = Reader(bytes);
-    let Head { facts, transport, first, .. } = at.head();
-    let verdict = at.number() as u32;
-    let opened = (facts & OPENED != 0).then(|| u32::from_le_bytes(at.take()));
-    Beginning { first, transport, verdict, opened }
+    read(bytes, |mut at| {
+        let Head { facts, transport, first, .. } = at.head();
+        let verdict = at.number() as u32;
+        let opened = (facts & OPENED != 0).then(|| u32::from_le_bytes(at.take()));
+        Beginning { first, transport, verdict, opened }
+    })
 }
 
 /// A kind, and the number of an IP protocol without a kind of its own.
@@ -276,20 +281,25 @@ fn transport_of(code: [u8; 2]) -> Transport {
     }
 }
 
+/// Bytes of a flow, and as many behind its end as the longest piece may take.
+const WINDOW: usize = 256 + 16;
+
+/// What no place in a window is beyond: the longest flow is shorter. So nobody asks whether there is
+/// room for a piece of at most sixteen bytes.
+const PLACES: usize = 255;
+
 /// Room for one flow.
 struct Writer {
-    bytes: [u8; LONGEST],
+    bytes: [u8; WINDOW],
     end: usize,
 }
 
 impl Writer {
     #[inline]
     fn put<const N: usize>(&mut self, bytes: [u8; N]) {
-        // There is room for the longest flow; a copy of arrays is a few moves.
-        if let Some(room) = self.bytes[self.end..].first_chunk_mut::<N>() {
-            *room = bytes;
-        }
-        self.end += N;
+        let at = self.end & PLACES;
+        self.bytes[at..at + N].copy_from_slice(&bytes);
+        self.end = at + N;
     }
 
     #[inline]
@@ -311,18 +321,30 @@ struct Head {
 }
 
 /// Bytes that were written here; what is not there reads as zeros.
-struct Reader<'a>(&'a [u8]);
+struct Reader<'a> {
+    bytes: &'a [u8; WINDOW],
+    at: usize,
+}
+
+/// Has a flow read at the beginning of some bytes: the last ones of a list are too few for a window.
+#[inline]
+fn read<T>(bytes: &[u8], read: impl Fn(Reader<'_>) -> T) -> T {
+    if let Some(bytes) = bytes.first_chunk() {
+        return read(Reader { bytes, at: 0 });
+    }
+    let mut window = [0; WINDOW];
+    window[..bytes.len()].copy_from_slice(bytes);
+    read(Reader { bytes: &window, at: 0 })
+}
 
 impl Reader<'_> {
     #[inline]
     fn take<const N: usize>(&mut self) -> [u8; N] {
-        match self.0.split_first_chunk::<N>() {
-            Some((taken, rest)) => {
-                self.0 = rest;
-                *taken
-            }
-            None => [0; N],
-        }
+        let at = self.at & PLACES;
+        self.at = at + N;
+        let mut taken = [0; N];
+        taken.copy_from_slice(&self.bytes[at..at + N]);
+        taken
     }
 
     #[inline]
