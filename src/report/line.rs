@@ -16,9 +16,9 @@ pub(super) struct Line {
     room: Vec<u8>,
     /// Where the written part ends.
     end: usize,
-    /// The day of the last time that was written, and its text up to the `T`.
-    day: u64,
-    date: Option<[u8; 11]>,
+    /// The second of the last time that was written, and its text up to the dot: what is written in
+    /// the order of time has it again and again.
+    second: Option<(u64, [u8; 20])>,
 }
 
 /// Room that a line begins with.
@@ -44,32 +44,24 @@ static ESCAPED: [bool; 256] = {
     table
 };
 
-/// The numbers that an octet can have, with a dot behind each.
-static OCTETS: [[u8; 4]; 256] = {
-    let mut table = [[b'.'; 4]; 256];
+/// The numbers that an octet can have, with a dot behind each, and how long that is.
+static OCTETS: [(u32, u32); 256] = {
+    let mut table = [(0, 0); 256];
     let mut number = 0;
     while number < 256 {
         let digits = [number / 100, number / 10 % 10, number % 10];
-        let skipped = octet_length(number as u8) as usize;
-        let mut at = 3 - skipped;
-        let mut to = 0;
+        let mut at = if number < 10 { 2 } else { (number < 100) as usize };
+        let (mut text, mut to) = ([0; 4], 0);
         while at < 3 {
-            table[number][to] = b'0' + digits[at] as u8;
+            text[to] = b'0' + digits[at] as u8;
             (at, to) = (at + 1, to + 1);
         }
+        text[to] = b'.';
+        table[number] = (u32::from_le_bytes(text), to as u32 + 1);
         number += 1;
     }
     table
 };
-
-/// How many digits an octet has.
-const fn octet_length(octet: u8) -> u8 {
-    match octet {
-        0..10 => 1,
-        10..100 => 2,
-        100..=255 => 3,
-    }
-}
 
 impl Line {
     /// Begins anew.
@@ -156,15 +148,27 @@ impl Line {
         }
     }
 
-    /// A number without a sign.
+    /// A number without a sign; most are small.
     #[inline]
     pub(super) fn number(&mut self, value: u64) {
-        if value >= EIGHT_DIGITS {
-            return self.long(value);
+        match value {
+            0..10 => self.write([b'0' + value as u8], 1),
+            10..100 => self.write(pair(value as u32), 2),
+            100..10_000 => {
+                let [[a, b], [c, d]] = [pair(value as u32 / 100), pair(value as u32)];
+                let skipped = u32::from(value < 1_000);
+                self.write(
+                    (u32::from_le_bytes([a, b, c, d]) >> (8 * skipped)).to_le_bytes(),
+                    4 - skipped as usize,
+                );
+            }
+            10_000..EIGHT_DIGITS => {
+                let word = eight_digits(value);
+                let zeros = (word ^ u64::from_le_bytes([b'0'; 8])).trailing_zeros() as usize / 8;
+                self.last_of(word, 8 - zeros);
+            }
+            _ => self.long(value),
         }
-        let word = eight_digits(value);
-        let zeros = (word ^ u64::from_le_bytes([b'0'; 8])).trailing_zeros() as usize / 8;
-        self.last_of(word, 8 - zeros.min(7));
     }
 
     #[cold]
@@ -184,21 +188,21 @@ impl Line {
     pub(super) fn address(&mut self, address: IpAddr) {
         match address {
             IpAddr::V4(four) => {
-                let octets = four.octets();
-                for octet in &octets[..3] {
-                    self.octet(*octet, 1);
-                }
-                self.octet(octets[3], 0);
+                let [a, b, c, d] = four.octets();
+                self.octets(a, b, 1);
+                self.octets(c, d, 0);
             }
             IpAddr::V6(six) => self.six(six),
         }
     }
 
-    /// An octet, with a dot behind it or not: four bytes are written, and the next piece begins
+    /// Two octets, with a dot behind them or not: eight bytes are written, and the next piece begins
     /// before their end.
     #[inline]
-    fn octet(&mut self, octet: u8, dot: usize) {
-        self.write(OCTETS[usize::from(octet)], usize::from(octet_length(octet)) + dot);
+    fn octets(&mut self, one: u8, other: u8, dot: usize) {
+        let [(one, length), (other, more)] = [one, other].map(|octet| OCTETS[usize::from(octet)]);
+        let both = u64::from(one) | u64::from(other) << (8 * length);
+        self.write(both.to_le_bytes(), (length + more) as usize + dot - 1);
     }
 
     /// RFC 5952: the first of the longest runs of zeros is left out, where it is longer than one,
@@ -240,29 +244,27 @@ impl Line {
     /// A moment, in nanoseconds since 1970, as RFC 3339 in UTC with microseconds.
     #[inline]
     pub(super) fn time(&mut self, nanos: u64) {
-        let (seconds, micros) = (nanos / 1_000_000_000, (nanos % 1_000_000_000 / 1_000) as u32);
-        let (day, rest) = (seconds / 86_400, (seconds % 86_400) as u32);
-        let date = match self.date {
-            Some(date) if self.day == day => date,
-            _ => self.begin_day(day),
+        let (second, micros) = (nanos / 1_000_000_000, (nanos % 1_000_000_000 / 1_000) as u32);
+        let text = match self.second {
+            Some((known, text)) if known == second => text,
+            _ => self.begin_second(second),
         };
-        let [h, g] = pair(rest / 3_600);
-        let [m, n] = pair(rest / 60 % 60);
-        let [s, t] = pair(rest % 60);
         let ([a, b], [c, d], [e, f]) = (pair(micros / 10_000), pair(micros / 100), pair(micros));
-        self.write(date, date.len());
-        self.write([h, g, b':', m, n, b':', s, t, b'.', a, b, c, d, e, f, b'Z'], 16);
+        self.write(text, text.len());
+        self.write([a, b, c, d, e, f, b'Z', 0], 7);
     }
 
     #[cold]
-    fn begin_day(&mut self, day: u64) -> [u8; 11] {
+    fn begin_second(&mut self, second: u64) -> [u8; 20] {
+        let (day, rest) = (second / 86_400, (second % 86_400) as u32);
         let (year, month, of_month) = civil(day as i64);
         let year = u32::try_from(year).unwrap_or_default();
-        let [a, b] = [pair(year / 100), pair(year)];
-        let [m, d] = [pair(month as u32), pair(of_month as u32)];
-        let date = [a[0], a[1], b[0], b[1], b'-', m[0], m[1], b'-', d[0], d[1], b'T'];
-        (self.day, self.date) = (day, Some(date));
-        date
+        let [[a, b], [c, d]] = [pair(year / 100), pair(year)];
+        let [[e, f], [g, h]] = [pair(month as u32), pair(of_month as u32)];
+        let [[i, j], [k, l], [m, n]] = [pair(rest / 3_600), pair(rest / 60 % 60), pair(rest % 60)];
+        let text = [a, b, c, d, b'-', e, f, b'-', g, h, b'T', i, j, b':', k, l, b':', m, n, b'.'];
+        self.second = Some((second, text));
+        text
     }
 }
 
@@ -280,8 +282,7 @@ fn eight_digits(value: u64) -> u64 {
 /// The last two digits of a number.
 #[inline]
 fn pair(value: u32) -> [u8; 2] {
-    let at = (value % 100) as usize * 2;
-    [PAIRS[at], PAIRS[at + 1]]
+    PAIRS.as_chunks().0[(value % 100) as usize]
 }
 
 #[cfg(test)]
