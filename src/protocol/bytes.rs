@@ -1,5 +1,6 @@
 //! Reading untrusted bytes: nothing here can panic.
 
+use super::pairs::find_pair;
 use memchr::{memchr, memchr2};
 
 /// A position in a slice that only moves forward.
@@ -111,25 +112,49 @@ static COMMON: [u8; 256] = {
 
 /// Fewer bytes than this are searched for the first byte of a needle.
 const FEW: usize = 256;
+/// A byte that is met less than this is looked for alone.
+const RARE: u8 = 70;
 
-/// Where the byte of a needle stands that is met least.
-fn rarest(needle: &[u8]) -> usize {
+/// Where the bytes of a needle stand that are met least, in the order of places.
+fn rarest(needle: &[u8]) -> (usize, usize) {
     let rank = |at: &usize| COMMON[usize::from(needle[*at])];
-    (0..needle.len()).min_by_key(rank).unwrap_or(0)
+    let rarest = (0..needle.len()).min_by_key(rank).unwrap_or(0);
+    let next = (0..needle.len()).filter(|at| *at != rarest).min_by_key(rank).unwrap_or(rarest);
+    (rarest.min(next), rarest.max(next))
+}
+
+/// The bit in which both cases of a letter differ; none for what is no letter.
+fn case_bit(byte: u8) -> u8 {
+    if byte.is_ascii_alphabetic() { 0x20 } else { 0 }
 }
 
 /// Where `needle` first stands, letters of either case alike.
 pub(super) fn find(bytes: &[u8], needle: &[u8]) -> Option<usize> {
-    if needle.is_empty() {
-        return None;
-    }
+    let first = *needle.first()?;
     let last = bytes.len().checked_sub(needle.len())?;
-    // Most bytes are not the rarest one of the needle, and skipping them is what makes this fast; in
-    // few bytes, looking for the rarest would take longer.
-    let anchor = if bytes.len() < FEW { 0 } else { rarest(needle) };
-    let rarest = needle[anchor];
+    // In few bytes, looking for what is rare would take longer, but for a space in front.
+    if bytes.len() < FEW {
+        return match needle {
+            [b' ', second, ..] => find_by(1, *second, bytes, needle, last),
+            _ => find_by(0, first, bytes, needle, last),
+        };
+    }
+    let (one, other) = rarest(needle);
+    for at in [one, other] {
+        if COMMON[usize::from(needle[at])] < RARE {
+            return find_by(at, needle[at], bytes, needle, last);
+        }
+    }
+    let [(a, of_a), (b, of_b)] =
+        [one, other].map(|at| (needle[at] | case_bit(needle[at]), case_bit(needle[at])));
+    let fits = |x: u8, y: u8| (x | of_a == a) & (y | of_b == b);
+    find_pair(bytes.get(one..=last + other)?, other - one, fits, |at| starts(&bytes[at..], needle))
+}
+
+/// Where `needle` first stands, by one of its bytes: most bytes are another one, and are passed over.
+fn find_by(anchor: usize, byte: u8, bytes: &[u8], needle: &[u8], last: usize) -> Option<usize> {
     let places = bytes.get(anchor..=last + anchor)?;
-    let (lower, upper) = (rarest.to_ascii_lowercase(), rarest.to_ascii_uppercase());
+    let (lower, upper) = (byte.to_ascii_lowercase(), byte.to_ascii_uppercase());
     let next = |from: usize| match lower == upper {
         true => memchr(lower, &places[from..]),
         false => memchr2(lower, upper, &places[from..]),

@@ -1,10 +1,11 @@
 //! Secrets that any clear-text protocol may carry: kinds and their marks, never the values.
 //!
-//! Each side is walked once: a header can only begin a line, and all other marks begin or end with
-//! a byte that is rare.
+//! A header can only begin a line, and all other marks have two letters that hardly ever stand that way
+//! apart: only where they do is a text read for marks.
 
 use super::bytes::{find, starts};
-use memchr::{memchr2_iter, memchr3_iter};
+use super::pairs::find_pair;
+use memchr::{memchr, memchr2, memchr3_iter, memrchr};
 
 /// Headers of a request that carry a secret: name, scheme, kind. Between name and scheme stands as much
 /// white space as anybody likes, none among it (RFC 9110, section 5.5).
@@ -59,36 +60,58 @@ const ANYWHERE: &[(&[u8], &str)] = &[
 
 /// The kind of the first secret in a request or its answer, headers aside.
 pub(super) fn in_text(request: &[u8], answer: &[u8]) -> Option<&'static str> {
-    let asked = may_hold_secret(request).then(|| mark(request, IN_REQUEST, FIELDS)).flatten();
-    asked.or_else(|| rare_mark(answer))
+    let asked = || mark(request, IN_REQUEST, FIELDS);
+    let answered = || mark(answer, ANYWHERE, &[]);
+    let in_request = may_hold_secret(request, rare_in_request).then(asked).flatten();
+    in_request.or_else(|| may_hold_secret(answer, rare_in_answer).then(answered).flatten())
 }
 
-/// Whether two neighbours stand in a request of which each of [`IN_REQUEST`] and [`FIELDS`] has some and
-/// hardly anything else: `sw` of passwords, `s_` and `t_` of tokens and secrets, and the whole word of
-/// keys, since connections are kept alive in most requests. Quotes, dashes and equals signs, with which
-/// those begin or end, are everywhere.
-fn may_hold_secret(request: &[u8]) -> bool {
-    let before = |at: usize| at.checked_sub(1).map(|at| request[at].to_ascii_lowercase());
-    memchr2_iter(b'w', b'W', request).any(|at| before(at) == Some(b's'))
-        || memchr3_iter(b'k', b'K', b'_', request).any(|at| match request[at] {
-            b'_' => matches!(before(at), Some(b's' | b't')),
-            _ => starts(&request[at + 1..], b"ey") && matches!(before(at), Some(b's' | b' ')),
-        })
+/// Two small letters with one between them, of which each of [`IN_REQUEST`] and [`FIELDS`] has some and
+/// hardly anything else: `ssw` of passwords, `_to` of tokens, `_se` of secrets, `key`. Quotes, dashes and
+/// equals signs, with which those begin or end, are everywhere.
+fn rare_in_request(a: u8, b: u8) -> bool {
+    ((a == b's') & (b == b'w'))
+        | ((a == UNDERSCORE) & ((b == b'o') | (b == b'e')))
+        | ((a == b'k') & (b == b'y'))
 }
+
+/// The same for [`ANYWHERE`].
+fn rare_in_answer(a: u8, b: u8) -> bool {
+    ((a == UNDERSCORE) & (b == b'e')) | ((a == b'k') & (b == b'y'))
+}
+
+/// Whether a text has such a pair, and around it what belongs to a mark.
+fn may_hold_secret(text: &[u8], is_rare: impl Fn(u8, u8) -> bool) -> bool {
+    let behind =
+        |at: usize, word: &[u8]| at.checked_sub(word.len()).is_some_and(|from| starts(&text[from..], word));
+    let tells = |at: usize| match text[at] {
+        b'k' | b'K' => starts(&text[at..], b"key") && (behind(at, b"ss") || behind(at, b"te ")),
+        b's' | b'S' => starts(&text[at..], b"ssw"),
+        _ => behind(at, b"ss") || behind(at, b"nt"),
+    };
+    find_pair(text, 2, |a, b| is_rare(a | SMALL, b | SMALL), tells).is_some()
+}
+
+/// The bit that makes a letter a small one, and an underscore what hardly anybody sends.
+const SMALL: u8 = 0x20;
+const UNDERSCORE: u8 = b'_' | SMALL;
 
 /// The kind of a secret in the target of a request line: a user with a password in front of the host
 /// (RFC 3986, section 3.2.1), or a parameter.
 pub(super) fn in_target(line: &[u8]) -> Option<&'static str> {
-    let target = line.split(|b| *b == b' ').nth(1)?;
+    // Nearly all targets are a path and nothing else.
+    memchr2(b'?', b':', line)?;
+    let target = &line[memchr(b' ', line)? + 1..];
+    let target = &target[..memchr(b' ', target).unwrap_or(target.len())];
     let authority = find(target, b"://").map(|at| &target[at + 3..]).unwrap_or(&[]);
     let authority = authority.split(|b| matches!(b, b'/' | b'?')).next().unwrap_or(&[]);
-    let user = memchr::memrchr(b'@', authority).map(|at| &authority[..at]);
-    if user.is_some_and(|user| matches!(memchr::memchr(b':', user), Some(at) if at + 1 < user.len())) {
+    let user = memrchr(b'@', authority).map(|at| &authority[..at]);
+    if user.is_some_and(|user| matches!(memchr(b':', user), Some(at) if at + 1 < user.len())) {
         return Some("url-userinfo");
     }
-    let query = &target[memchr::memchr(b'?', target)? + 1..];
+    let query = &target[memchr(b'?', target)? + 1..];
     let secret = |pair: &[u8]| {
-        let (name, value) = pair.split_at(memchr::memchr(b'=', pair).unwrap_or(pair.len()));
+        let (name, value) = pair.split_at(memchr(b'=', pair).unwrap_or(pair.len()));
         value.len() > 1 && PARAMETERS.iter().any(|known| known.eq_ignore_ascii_case(name))
     };
     query.split(|b| *b == b'&').any(secret).then_some("url-token")
@@ -99,27 +122,9 @@ pub(super) fn in_line(line: &[u8]) -> Option<&'static str> {
     let fits = |(name, scheme, _): &&(&[u8], &[u8], &str)| {
         starts(line, name) && starts(line[name.len()..].trim_ascii_start(), scheme)
     };
-    HEADERS.iter().find(fits).map(|row| row.2)
-}
-
-/// The first of [`ANYWHERE`]: answers are long and full of quotes and dashes, so that a rarer byte is
-/// looked for, which each mark has. Marks share no more than their ends, so that their order is that
-/// of their rare bytes.
-fn rare_mark(answer: &[u8]) -> Option<&'static str> {
-    memchr3_iter(b'k', b'K', b'_', answer).find_map(|at| {
-        let next = answer.get(at + 1)?.to_ascii_lowercase();
-        let rare = match answer[at] {
-            b'_' if next == b's' => b'_',
-            b'k' | b'K' if next == b'e' => b'k',
-            _ => return None,
-        };
-        let fits = |(mark, _): &&(&[u8], &str)| {
-            let offset = mark.iter().position(|byte| byte.to_ascii_lowercase() == rare);
-            let begin = offset.and_then(|offset| at.checked_sub(offset));
-            begin.is_some_and(|begin| starts(&answer[begin..], mark))
-        };
-        ANYWHERE.iter().find(fits).map(|row| row.1)
-    })
+    // Most lines begin otherwise: `Accept`, `Pragma`.
+    let may_fit = matches!(line, [_, b'u' | b'U' | b'r' | b'R' | b'-', ..]);
+    may_fit.then(|| HEADERS.iter().find(fits)).flatten().map(|row| row.2)
 }
 
 /// The first of some marks: `opening` ones begin with a quote or a dash, fields end before `=`.
@@ -192,24 +197,30 @@ mod tests {
             for text in [text.to_ascii_lowercase(), text.to_ascii_uppercase(), text.to_vec()] {
                 for before in 0..9 {
                     let request = [&vec![b' '; before], &text[..], b"=", &vec![b' '; 9 - before]].concat();
-                    assert!(may_hold_secret(&request), "{}", String::from_utf8_lossy(&request));
+                    assert!(
+                        may_hold_secret(&request, rare_in_request),
+                        "{}",
+                        String::from_utf8_lossy(&request)
+                    );
                     assert_eq!(in_text(&request, b""), Some(*kind));
                 }
             }
         }
         let harmless = b"GET /index.html HTTP/1.1\r\nHost: example.com\r\nAccept: */*;q=0.8\r\n\r\n";
         let kept = b"GET / HTTP/1.1\r\nConnection: Keep-Alive\r\n\r\n";
-        assert!(![&harmless[..], kept, b"", b"s", b" k", b" ke"].into_iter().any(may_hold_secret));
+        let may_hold = |request: &[u8]| may_hold_secret(request, rare_in_request);
+        assert!(![&harmless[..], kept, b"", b"s", b" k", b" ke", b"a key", b"sky"].into_iter().any(may_hold));
     }
 
     #[test]
-    fn all_marks_are_found_by_their_rare_bytes_in_any_case() {
+    fn all_marks_of_answers_are_found_by_what_is_rare_in_any_case() {
         for (text, kind) in ANYWHERE {
             for text in [text.to_ascii_lowercase(), text.to_ascii_uppercase(), text.to_vec()] {
                 for before in [&b""[..], b"k_-", b"------", b"{\"a_key\":"] {
                     let answer = [before, &text, b" \"SecretAccessKey\""].concat();
-                    assert_eq!(rare_mark(&answer), Some(*kind), "{}", String::from_utf8_lossy(&answer));
-                    assert_eq!(rare_mark(&answer), mark(&answer, ANYWHERE, &[]), "as with all marks");
+                    assert_eq!(in_text(b"", &answer), Some(*kind), "{}", String::from_utf8_lossy(&answer));
+                    let alone = [before, &text].concat();
+                    assert!(may_hold_secret(&alone, rare_in_answer), "{}", String::from_utf8_lossy(&alone));
                 }
             }
         }

@@ -71,7 +71,7 @@ enum Before {
 
 fn probe(seen: &Seen<'_>) -> Option<Probe> {
     let (client, server) = (seen.client, seen.server);
-    let method = method(client);
+    let (method, line) = method(client).unzip();
     let answers = |bytes: &[u8]| bytes.starts_with(b"HTTP/1.") || bytes.starts_with(b"ICY 200 ");
     // A direction that was guessed wrong shows the request on the other side; that is asked for later.
     let late = || seen.late && (self::late(client) || self::late(server));
@@ -88,7 +88,7 @@ fn probe(seen: &Seen<'_>) -> Option<Probe> {
         (_, true) => "websocket",
         _ => "http",
     };
-    let asked = || method.and_then(|_| credentials::in_target(first_line(client)));
+    let asked = || line.and_then(credentials::in_target);
     let secret = headers.secret.or_else(asked).or_else(|| credentials::in_text(client, server));
     // In the order of their names, in which facts are kept.
     let mut detection = Detection::plain(name, "request or answer in the clear").with_credentials(secret);
@@ -104,8 +104,8 @@ fn probe(seen: &Seen<'_>) -> Option<Probe> {
     detection.certain()
 }
 
-/// `METHOD SP target SP HTTP/1.x` (RFC 9112, section 3); a cut line needs only its beginning.
-fn method(bytes: &[u8]) -> Option<&'static str> {
+/// `METHOD SP target SP HTTP/1.x` (RFC 9112, section 3), with the line; a cut one needs only its beginning.
+fn method(bytes: &[u8]) -> Option<(&'static str, &[u8])> {
     let line = first_line(bytes);
     let end = line.iter().take(16).position(|b| *b == b' ')?;
     let method = METHODS.iter().find(|method| method.as_bytes() == &line[..end])?;
@@ -120,7 +120,7 @@ fn method(bytes: &[u8]) -> Option<&'static str> {
         true => newest() || contains(line, b" HTTP/1.") || contains(line, b" HTTP/2.0") || oldest(),
         false => targets(),
     };
-    fits.then_some(*method)
+    fits.then_some((*method, line))
 }
 
 /// The first product of the table that the head of an answer names.

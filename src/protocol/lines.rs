@@ -93,7 +93,13 @@ impl Shape {
 
     /// The kind of a password among what the client said in the clear.
     fn secret(&self, client: &[u8]) -> Option<&'static str> {
-        self.secrets.iter().find(|(mark, _)| find(client, mark).is_some()).map(|(_, kind)| *kind)
+        // Marks of one protocol begin alike, and most clients say none of them.
+        let (first, _) = self.secrets.first()?;
+        let same = |other: &[u8]| first.iter().zip(other).take_while(|(a, b)| a == b).count();
+        let shared = self.secrets.iter().map(|(mark, _)| same(mark)).min()?;
+        let begin = if shared > 1 { find(client, &first[..shared])? } else { 0 };
+        let among = &client[begin..];
+        self.secrets.iter().find(|(mark, _)| find(among, mark).is_some()).map(|(_, kind)| *kind)
     }
 }
 

@@ -51,6 +51,7 @@ mod ntp;
 mod openvpn;
 mod openwire;
 mod oracle;
+mod pairs;
 mod pop3;
 mod postgresql;
 mod proxy;
