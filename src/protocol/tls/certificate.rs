@@ -5,6 +5,7 @@ use crate::model::calendar::{date, days_since_1970};
 use crate::model::der::{Element, Elements, OCTETS, SEQUENCE, expect};
 use crate::protocol::Detection;
 use crate::protocol::bytes::{Cursor, plain_name};
+use smallvec::SmallVec;
 use std::borrow::Cow;
 
 /// What a certificate says.
@@ -118,15 +119,20 @@ fn read(bytes: &[u8]) -> Option<Certificate> {
 /// `CN=…,O=…`, the two parts that people look for.
 fn name(sequence: Element<'_>) -> String {
     let mut text = String::with_capacity(64);
-    for (wanted, label) in [(COMMON_NAME, "CN="), (ORGANISATION, "O=")] {
-        for attribute in sequence.inside().flat_map(Element::inside) {
+    let attributes: SmallVec<[(&[u8], &[u8]); 8]> = sequence
+        .inside()
+        .flat_map(Element::inside)
+        .filter_map(|attribute| {
             let mut pair = attribute.inside();
-            let (Some(kind), Some(value)) = (pair.next(), pair.next()) else { continue };
-            if kind.body == wanted {
-                text.push_str(if text.is_empty() { "" } else { "," });
-                text.push_str(label);
-                put_printable(&mut text, value.body);
-            }
+            Some((pair.next()?.body, pair.next()?.body))
+        })
+        .filter(|(kind, _)| matches!(*kind, COMMON_NAME | ORGANISATION))
+        .collect();
+    for (wanted, label) in [(COMMON_NAME, "CN="), (ORGANISATION, "O=")] {
+        for (_, value) in attributes.iter().filter(|(kind, _)| *kind == wanted) {
+            text.push_str(if text.is_empty() { "" } else { "," });
+            text.push_str(label);
+            put_printable(&mut text, value);
         }
     }
     text

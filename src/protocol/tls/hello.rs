@@ -146,6 +146,21 @@ fn is_grease(value: u16) -> bool {
 
 /// A fingerprint in the form of JA4: what the client's library and configuration are, never who.
 pub(in crate::protocol) fn fingerprint(hello: &Hello, carrier: Carrier) -> String {
+    remember::print_of(&told(hello, carrier), || new_fingerprint(hello, carrier))
+}
+
+/// All that a fingerprint is made of, with the lengths of lists in front.
+fn told(hello: &Hello, carrier: Carrier) -> SmallVec<[u16; 128]> {
+    let lists = [&hello.ciphers, &hello.extensions, &hello.signatures];
+    let mut told = SmallVec::from_slice(&[carrier as u16, hello.version]);
+    lists.iter().for_each(|list| told.push(list.len() as u16));
+    lists.iter().for_each(|list| told.extend_from_slice(list));
+    let alpn = hello.alpn.first().map_or("", String::as_str);
+    told.extend(alpn.bytes().map(u16::from));
+    told
+}
+
+fn new_fingerprint(hello: &Hello, carrier: Carrier) -> String {
     let mut ciphers = own(&hello.ciphers);
     let mut kinds = own(&hello.extensions);
     let letter = match carrier {
