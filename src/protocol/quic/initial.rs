@@ -60,6 +60,9 @@ pub(super) fn client_hello<'a>(datagrams: impl Iterator<Item = &'a [u8]>) -> Opt
         let Some((_, keys)) = &keys else { continue };
         if let Some(frames) = open(datagram, &header, keys) {
             crypto_frames(&frames, &mut pieces);
+            if pieces.first().is_some_and(is_whole) {
+                break;
+            }
         }
     }
     let message = put_together(pieces);
@@ -157,6 +160,12 @@ fn crypto_frames(frames: &[u8], pieces: &mut Vec<(usize, Vec<u8>)>) {
     }
 }
 
+/// Whether a piece has a whole message by itself, which no later one changes: what came first stays.
+fn is_whole((offset, piece): &(usize, Vec<u8>)) -> bool {
+    let mut cursor = Cursor(piece);
+    *offset == 0 && cursor.u8().is_some() && cursor.u24().is_some_and(|length| length <= cursor.0.len())
+}
+
 fn put_together(mut pieces: Vec<(usize, Vec<u8>)>) -> Vec<u8> {
     pieces.sort_by_key(|(offset, _)| *offset);
     let mut message = Vec::new();
@@ -200,5 +209,8 @@ mod tests {
         let piece = |at: usize, text: &[u8]| (at, text.to_vec());
         assert_eq!(put_together(vec![piece(4, b"ef"), piece(0, b"abcd"), piece(2, b"cde")]), b"abcdef");
         assert_eq!(put_together(vec![piece(4, b"ef"), piece(0, b"abc")]), b"abc");
+        assert!(is_whole(&piece(0, &[1, 0, 0, 2, 3, 3])) && is_whole(&piece(0, &[1, 0, 0, 0, 9])));
+        assert!(!is_whole(&piece(0, &[1, 0, 0, 2, 3])) && !is_whole(&piece(1, &[1, 0, 0, 0])));
+        assert!(!is_whole(&piece(0, &[1, 0])));
     }
 }
