@@ -45,12 +45,18 @@ impl<'a> Witness<'a> {
         if !detection.facts.is_sorted_by_key(|(name, _)| *name) {
             detection.facts.sort_by_key(|(name, _)| *name);
         }
-        // What differs in names of facts, or in reasons, differs in values too, nearly always.
+        // What differs in names of facts, in protection or in reasons differs in values too, nearly
+        // always, or in how long they are.
         let hash = |d: &Detection| {
             let values = d.facts.iter().map(|(_, value)| value.as_ref());
+            let lengths = d.protocol.len() << 24 | d.why.len() << 8 | d.facts.len();
             let mut hasher = self.hasher.build_hasher();
-            (d.protocol, d.protection, d.why.len(), d.facts.len(), &d.names).hash(&mut hasher);
+            hasher.write_usize(lengths);
+            hasher.write(d.protocol.as_bytes());
             values.for_each(|value| hasher.write(value.as_bytes()));
+            if !d.names.is_empty() {
+                d.names.hash(&mut hasher);
+            }
             hasher.finish()
         };
         let found = hash(&detection);

@@ -18,11 +18,11 @@ const TRUSTED: [u16; 3] = [53, 5353, 5355];
 const MOST: usize = 64;
 
 fn probe(seen: &Seen<'_>) -> Option<Probe> {
-    let hinted = seen.hinted(&TRUSTED);
+    let hinted = || seen.hinted(&TRUSTED);
     let why = match seen.fits(|bytes| message(seen, bytes).is_some_and(|message| message.is_whole())) {
         Fit::Both => "question and answer in the clear",
-        Fit::TheOnlySide if hinted || is_answer(seen) => "message in the clear",
-        Fit::OneOfTwo if hinted => return Detection::plain(name(seen), "one side fits").unsure(),
+        Fit::TheOnlySide if hinted() || is_answer(seen) => "message in the clear",
+        Fit::OneOfTwo if hinted() => return Detection::plain(name(seen), "one side fits").unsure(),
         _ => return None,
     };
     let mut detection = Detection::plain(name(seen), why);

@@ -114,6 +114,7 @@ impl First {
     }
 
     /// Whether a side with this first byte fits, or one that says nothing.
+    #[cfg(test)]
     fn has(&self, first: Option<u8>) -> bool {
         match first {
             Some(byte) => self.bytes[usize::from(byte >> 6)] >> (byte & 63) & 1 == 1,
@@ -211,10 +212,16 @@ impl Table {
     fn add(&mut self, number: u8, detector: &dyn Detector, opening: &Opening) {
         let bit = 1 << self.owners.len();
         self.owners.push(number);
-        for row in 0..=SILENT {
-            let first = u8::try_from(row).ok();
-            self.client[row] |= if opening.client.has(first) { bit } else { 0 };
-            self.server[row] |= if opening.server.has(first) { bit } else { 0 };
+        for (rows, first) in [(&mut self.client, opening.client), (&mut self.server, opening.server)] {
+            rows[SILENT] |= if first.silence { bit } else { 0 };
+            for (word, rows) in first.bytes.iter().zip(rows.chunks_mut(64)) {
+                // Most sets hold few bytes, or all of them.
+                let mut left = *word;
+                while left != 0 {
+                    rows[left.trailing_zeros() as usize] |= bit;
+                    left &= left - 1;
+                }
+            }
         }
         match opening.only {
             Only::Always => self.free |= bit,
@@ -261,9 +268,16 @@ fn stream(rows: &[u128], bytes: &[u8]) -> u128 {
     rows[bytes.first().map_or(SILENT, |first| usize::from(*first))]
 }
 
-/// A detector may look at any of the datagrams.
+/// A detector may look at any of the datagrams, many of which begin alike.
 fn datagrams(rows: &[u128], bytes: &[u8], datagrams: super::seen::Datagrams<'_>) -> u128 {
-    datagrams.fold(stream(rows, bytes), |all, datagram| all | stream(rows, datagram))
+    let (mut all, mut before) = (stream(rows, bytes), bytes.first());
+    for datagram in datagrams {
+        if datagram.first() != before {
+            before = datagram.first();
+            all |= stream(rows, datagram);
+        }
+    }
+    all
 }
 
 fn table(transport: Transport) -> &'static Table {

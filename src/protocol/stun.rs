@@ -50,6 +50,9 @@ fn probe(seen: &Seen<'_>) -> Option<Probe> {
 
 /// RFC 8489, section 5: two zero bits, a length in words, the magic number.
 fn kind(seen: &Seen<'_>, datagram: &[u8]) -> Kind {
+    if datagram.first().is_none_or(|first| first >> 6 != 0) {
+        return Kind::Other;
+    }
     let mut cursor = Cursor(datagram);
     let (Some(kind), Some(length), Some(magic)) = (cursor.u16(), cursor.u16(), cursor.u32()) else {
         return Kind::Other;
