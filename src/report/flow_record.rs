@@ -57,11 +57,19 @@ impl Lane {
     }
 }
 
-/// Writes the line of one flow.
-pub(super) fn write_one(analysis: &Analysis, seen: &ObservedFlow, out: &mut dyn Write) -> io::Result<()> {
-    let mut line = Line::default();
-    whole(&mut line, analysis, seen);
-    out.write_all(line.bytes())
+/// Room for the record of a flow, which the next one takes over.
+#[derive(Debug, Default)]
+pub struct Record {
+    line: Line,
+}
+
+impl Record {
+    /// The record of one flow, a line of JSON.
+    pub fn of(&mut self, analysis: &Analysis, seen: &ObservedFlow) -> &[u8] {
+        self.line.clear();
+        whole(&mut self.line, analysis, seen);
+        self.line.bytes()
+    }
 }
 
 /// Words for what was met lately, each in the slot that its number has.

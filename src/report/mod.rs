@@ -25,22 +25,14 @@ mod told;
 mod words;
 
 pub use exposure::{dead_end_line, exposure_line};
+pub use flow_record::Record;
 pub use json::fingerprint_of;
 pub use names::{called_name, flow_line, party_name, time_text as moment};
 pub use text::{finding as finding_text, headline, not_known};
 pub use told::{finding_line, gap_line};
 
 use crate::analysis::Analysis;
-use crate::observed::ObservedFlow;
 use std::io::{self, Write};
-
-/// Writes the record of one flow, a line of JSON.
-///
-/// # Errors
-/// Those of the writer.
-pub fn flow_record(analysis: &Analysis, seen: &ObservedFlow, out: &mut dyn Write) -> io::Result<()> {
-    flow_record::write_one(analysis, seen, out)
-}
 
 /// A format: any of the three kinds of report that it can write.
 pub trait Format: Sync {

@@ -56,6 +56,7 @@ pub struct Follow<'a> {
     manner: Manner,
     out: Box<dyn Write + 'a>,
     files: Option<Records>,
+    record: report::Record,
     kept: HashMap<Key, ObservedFlow>,
     kinds: HashSet<Kind>,
     /// Flows that ended just now: their other legs may end with the next ones.
@@ -92,6 +93,7 @@ impl<'a> Follow<'a> {
             manner,
             out,
             files,
+            record: report::Record::default(),
             kept: HashMap::new(),
             kinds: HashSet::new(),
             waiting: Vec::new(),
@@ -196,14 +198,13 @@ impl<'a> Follow<'a> {
         let mut written = Ok(());
         analysis::learn(&mut self.analysis.observed.names, &seen, &self.directory);
         if self.manner == Manner::Records || self.files.is_some() {
-            let mut line = Vec::with_capacity(1_024);
-            report::flow_record(&self.analysis, &seen, &mut line)?;
+            let line = self.record.of(&self.analysis, &seen);
             if let Some(files) = &mut self.files {
-                files.write(&line);
+                files.write(line);
             }
             if self.manner == Manner::Records {
                 // The file comes first: it is not lost where nobody reads.
-                written = self.out.write_all(&line);
+                written = self.out.write_all(line);
             }
         }
         if !matches!(self.manner, Manner::Records | Manner::FilesOnly) {
