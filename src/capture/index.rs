@@ -5,6 +5,9 @@
 
 /// Homes of a new index.
 const SMALLEST: usize = 1 << 10;
+/// Places behind the last home, for entries that stand far from theirs; more are added where they do
+/// not suffice.
+const TAIL: usize = 64;
 /// No entry; behind all others in their order.
 const GAP: u64 = u64::MAX;
 
@@ -23,7 +26,7 @@ pub(super) struct Index {
 
 impl Index {
     pub(super) fn new() -> Index {
-        Index { entries: vec![GAP; SMALLEST + 1], homes: SMALLEST, used: 0 }
+        Index { entries: vec![GAP; SMALLEST + TAIL], homes: SMALLEST, used: 0 }
     }
 
     /// Flows in the index.
@@ -116,13 +119,15 @@ impl Index {
 
     fn end_with_gap(&mut self) {
         if self.entries.last().is_some_and(|last| *last != GAP) {
-            self.entries.push(GAP);
+            // Not by the double, for a few places are enough.
+            self.entries.reserve_exact(TAIL);
+            self.entries.resize(self.entries.len() + TAIL, GAP);
         }
     }
 
     fn grow(&mut self) {
         self.homes = self.homes / 2 * 3;
-        let old = std::mem::replace(&mut self.entries, vec![GAP; self.homes + 1]);
+        let old = std::mem::replace(&mut self.entries, vec![GAP; self.homes + TAIL]);
         let mut next = 0;
         for entry in old.into_iter().filter(|entry| *entry != GAP) {
             let at = self.home(hash_of(entry)).max(next);
