@@ -1,7 +1,7 @@
 //! Secrets that any clear-text protocol may carry: kinds and their marks, never the values.
 //!
-//! A header can only begin a line, and all other marks have two letters that hardly ever stand that way
-//! apart: only where they do is a text read for marks.
+//! Each side is walked once: a header can only begin a line, and all other marks begin or end with a
+//! byte that is rare, or have two letters that hardly ever stand that way apart.
 
 use super::bytes::{find, starts};
 use super::pairs::find_pair;
@@ -60,36 +60,29 @@ const ANYWHERE: &[(&[u8], &str)] = &[
 
 /// The kind of the first secret in a request or its answer, headers aside.
 pub(super) fn in_text(request: &[u8], answer: &[u8]) -> Option<&'static str> {
-    let asked = || mark(request, IN_REQUEST, FIELDS);
-    let answered = || mark(answer, ANYWHERE, &[]);
-    let in_request = may_hold_secret(request, rare_in_request).then(asked).flatten();
-    in_request.or_else(|| may_hold_secret(answer, rare_in_answer).then(answered).flatten())
+    let asked = may_hold_secret(request).then(|| mark(request, IN_REQUEST, FIELDS)).flatten();
+    asked.or_else(|| rare_mark(answer))
 }
 
-/// Two small letters with one between them, of which each of [`IN_REQUEST`] and [`FIELDS`] has some and
-/// hardly anything else: `ssw` of passwords, `_to` of tokens, `_se` of secrets, `key`. Quotes, dashes and
-/// equals signs, with which those begin or end, are everywhere.
-fn rare_in_request(a: u8, b: u8) -> bool {
-    ((a == b's') & (b == b'w'))
-        | ((a == UNDERSCORE) & ((b == b'o') | (b == b'e')))
-        | ((a == b'k') & (b == b'y'))
-}
-
-/// The same for [`ANYWHERE`].
-fn rare_in_answer(a: u8, b: u8) -> bool {
-    ((a == UNDERSCORE) & (b == b'e')) | ((a == b'k') & (b == b'y'))
-}
-
-/// Whether a text has such a pair, and around it what belongs to a mark.
-fn may_hold_secret(text: &[u8], is_rare: impl Fn(u8, u8) -> bool) -> bool {
-    let behind =
-        |at: usize, word: &[u8]| at.checked_sub(word.len()).is_some_and(|from| starts(&text[from..], word));
-    let tells = |at: usize| match text[at] {
-        b'k' | b'K' => starts(&text[at..], b"key") && (behind(at, b"ss") || behind(at, b"te ")),
-        b's' | b'S' => starts(&text[at..], b"ssw"),
+/// Whether a request has two letters with one between them of which each of [`IN_REQUEST`] and [`FIELDS`]
+/// has some and hardly anything else: `ssw` of passwords, `_to` of tokens, `_se` of secrets, `key`.
+/// Quotes, dashes and equals signs, with which those begin or end, are everywhere.
+fn may_hold_secret(request: &[u8]) -> bool {
+    let rare = |a: u8, b: u8| {
+        let (a, b) = (a | SMALL, b | SMALL);
+        ((a == b's') & (b == b'w'))
+            | ((a == UNDERSCORE) & ((b == b'o') | (b == b'e')))
+            | ((a == b'k') & (b == b'y'))
+    };
+    let behind = |at: usize, word: &[u8]| {
+        at.checked_sub(word.len()).is_some_and(|from| starts(&request[from..], word))
+    };
+    let tells = |at: usize| match request[at] {
+        b'k' | b'K' => starts(&request[at..], b"key") && (behind(at, b"ss") || behind(at, b"te ")),
+        b's' | b'S' => starts(&request[at..], b"ssw"),
         _ => behind(at, b"ss") || behind(at, b"nt"),
     };
-    find_pair(text, 2, |a, b| is_rare(a | SMALL, b | SMALL), tells).is_some()
+    find_pair(request, 2, rare, tells).is_some()
 }
 
 /// The bit that makes a letter a small one, and an underscore what hardly anybody sends.
@@ -125,6 +118,26 @@ pub(super) fn in_line(line: &[u8]) -> Option<&'static str> {
     // Most lines begin otherwise: `Accept`, `Pragma`.
     let may_fit = matches!(line, [_, b'u' | b'U' | b'r' | b'R' | b'-', ..]);
     may_fit.then(|| HEADERS.iter().find(fits)).flatten().map(|row| row.2)
+}
+
+/// The first of [`ANYWHERE`]: answers are long and full of quotes and dashes, so that a rarer byte is
+/// looked for, which each mark has. Marks share no more than their ends, so that their order is that
+/// of their rare bytes.
+fn rare_mark(answer: &[u8]) -> Option<&'static str> {
+    memchr3_iter(b'k', b'K', b'_', answer).find_map(|at| {
+        let next = answer.get(at + 1)?.to_ascii_lowercase();
+        let rare = match answer[at] {
+            b'_' if next == b's' => b'_',
+            b'k' | b'K' if next == b'e' => b'k',
+            _ => return None,
+        };
+        let fits = |(mark, _): &&(&[u8], &str)| {
+            let offset = mark.iter().position(|byte| byte.to_ascii_lowercase() == rare);
+            let begin = offset.and_then(|offset| at.checked_sub(offset));
+            begin.is_some_and(|begin| starts(&answer[begin..], mark))
+        };
+        ANYWHERE.iter().find(fits).map(|row| row.1)
+    })
 }
 
 /// The first of some marks: `opening` ones begin with a quote or a dash, fields end before `=`.
@@ -197,30 +210,28 @@ mod tests {
             for text in [text.to_ascii_lowercase(), text.to_ascii_uppercase(), text.to_vec()] {
                 for before in 0..9 {
                     let request = [&vec![b' '; before], &text[..], b"=", &vec![b' '; 9 - before]].concat();
-                    assert!(
-                        may_hold_secret(&request, rare_in_request),
-                        "{}",
-                        String::from_utf8_lossy(&request)
-                    );
+                    assert!(may_hold_secret(&request), "{}", String::from_utf8_lossy(&request));
                     assert_eq!(in_text(&request, b""), Some(*kind));
                 }
             }
         }
         let harmless = b"GET /index.html HTTP/1.1\r\nHost: example.com\r\nAccept: */*;q=0.8\r\n\r\n";
         let kept = b"GET / HTTP/1.1\r\nConnection: Keep-Alive\r\n\r\n";
-        let may_hold = |request: &[u8]| may_hold_secret(request, rare_in_request);
-        assert!(![&harmless[..], kept, b"", b"s", b" k", b" ke", b"a key", b"sky"].into_iter().any(may_hold));
+        assert!(
+            ![&harmless[..], kept, b"", b"s", b" k", b" ke", b"a key", b"sky"]
+                .into_iter()
+                .any(may_hold_secret)
+        );
     }
 
     #[test]
-    fn all_marks_of_answers_are_found_by_what_is_rare_in_any_case() {
+    fn all_marks_are_found_by_their_rare_bytes_in_any_case() {
         for (text, kind) in ANYWHERE {
             for text in [text.to_ascii_lowercase(), text.to_ascii_uppercase(), text.to_vec()] {
                 for before in [&b""[..], b"k_-", b"------", b"{\"a_key\":"] {
                     let answer = [before, &text, b" \"SecretAccessKey\""].concat();
-                    assert_eq!(in_text(b"", &answer), Some(*kind), "{}", String::from_utf8_lossy(&answer));
-                    let alone = [before, &text].concat();
-                    assert!(may_hold_secret(&alone, rare_in_answer), "{}", String::from_utf8_lossy(&alone));
+                    assert_eq!(rare_mark(&answer), Some(*kind), "{}", String::from_utf8_lossy(&answer));
+                    assert_eq!(rare_mark(&answer), mark(&answer, ANYWHERE, &[]), "as with all marks");
                 }
             }
         }
