@@ -589,7 +589,7 @@ fn a_contract_that_nobody_would_read_is_told() {
     let outer = folder(&[("a.yaml", OPEN.as_bytes())]);
     let inner = outer.path().join("team");
     std::fs::create_dir(&inner).expect("a folder");
-    std::fs::write(inner.join("watertight.yaml"), &contract).expect("a file");
+    std::fs::write(inner.join("watertight.yaml"), contract.as_bytes()).expect("a file");
     let ask = |paths: &[&Path]| {
         let paths: Vec<String> = paths.iter().map(|path| text(path)).collect();
         let output = run(&[
