@@ -17,6 +17,7 @@ mod head;
 mod in_udp;
 mod index;
 mod key;
+mod limits;
 mod link;
 mod marks;
 mod network;
@@ -42,7 +43,7 @@ pub use flow::{
     Answer, Audience, Counters, Flow, FlowEnd, Handshake, Judging, Leg, Medium, OpenFlow, Opening, Place,
     Seen, SeenMore, StreamStart, Transport,
 };
+pub use limits::FlowLimits;
 pub use packet::NOT_IP;
 pub use reader::Input;
 pub use shard::read_in_parallel;
-pub use table::FlowLimits;

@@ -6,12 +6,13 @@ use super::copies::{IDENTITY, Sighting, fold, sample};
 use super::elsewhere::Elsewhere;
 use super::head::Arrival;
 use super::key::Side;
+use super::limits::FlowLimits;
 use super::marks::Marks;
 use super::packet::{ACK, FIN, RST, SYN};
 use super::place::{NO_PLACE, PlaceId};
 use super::pool::Pool;
 use super::stream::{Room, Stream};
-use super::table::{FlowLimits, GRACE};
+use super::table::GRACE;
 
 /// Farewells are repeated within this time, in nanoseconds; what comes later is another flow.
 pub(super) const LINGER: u64 = 15_000_000_000;
