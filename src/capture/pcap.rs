@@ -125,7 +125,7 @@ impl Reader {
             let sound = match captured {
                 0..=LONGEST_LIKELY => window.peek(length)?.is_some(),
                 // A damaged length would swallow what comes after it.
-                ..=LARGEST_RECORD => chained(window, header, length)?,
+                _ if captured <= LARGEST_RECORD => chained(window, header, length)?,
                 _ => false,
             };
             match (sound, plausible) {
