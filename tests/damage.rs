@@ -2,14 +2,14 @@
 
 #![expect(clippy::disallowed_methods, reason = "tests write captures")]
 
+#[path = "common/files.rs"]
+mod files;
 #[path = "common/frames.rs"]
 #[allow(dead_code, reason = "each test takes the headers that it needs")]
 mod frames;
-#[path = "common/pcapng.rs"]
-mod pcapng;
 
+use files::{Timed, pcap, pcapng};
 use frames::{ethernet, from_a, udp};
-use pcapng::{Timed, pcapng};
 use std::collections::BTreeMap;
 use watertight::capture::{self, FlowLimits, Input};
 
@@ -28,17 +28,6 @@ fn packets() -> Vec<Timed> {
             )
         })
         .collect()
-}
-
-fn pcap(packets: &[Timed]) -> Vec<u8> {
-    let mut file = vec![0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 1, 0, 0, 0];
-    for (micros, bytes) in packets {
-        let length = bytes.len() as u32;
-        let words = [(micros / 1_000_000) as u32, (micros % 1_000_000) as u32, length, length];
-        words.iter().for_each(|word| file.extend(word.to_le_bytes()));
-        file.extend(bytes);
-    }
-    file
 }
 
 /// How many flows are in files that are merged, and what was lost in each.
@@ -67,7 +56,7 @@ fn hurt(file: &[u8], at: usize, word: u32) -> Vec<u8> {
 
 /// One packet is lost, its bytes are counted, and a second file that is merged hides nothing of it.
 fn loses_one_packet(file: &[u8], damage: &str, bytes: u64) {
-    let whole = pcap(&packets()[..1]);
+    let whole = pcap(1, &packets()[..1]);
     let (alone, losses) = read(&[file]);
     assert_eq!(alone, usize::from(PACKETS) - 1);
     assert_eq!(losses, [BTreeMap::from([(damage.to_owned(), bytes)])]);
@@ -78,7 +67,7 @@ fn loses_one_packet(file: &[u8], damage: &str, bytes: u64) {
 
 #[test]
 fn a_damaged_length_of_a_pcap_costs_one_packet() {
-    let whole = pcap(&packets());
+    let whole = pcap(1, &packets());
     let record = 16 + 442;
     let at = 24 + usize::from(HURT) * record;
     // Longer than anything, longer than the file, and as long as many packets.
@@ -108,7 +97,7 @@ fn a_damaged_length_of_a_pcapng_costs_one_packet() {
 fn what_is_cut_off_is_said() {
     let all = packets();
     for (file, what) in [
-        (pcap(&all), "the file ends inside a record"),
+        (pcap(1, &all), "the file ends inside a record"),
         (pcapng(1, "eth0", &all), "the file ends inside a block"),
     ] {
         let (flows, losses) = read(&[&file[..file.len() - 5]]);
@@ -122,7 +111,7 @@ fn a_ring_of_more_files_than_may_be_open_is_read() {
     let all = packets();
     for (number, packets) in all.chunks(20).enumerate() {
         // Every second one is packed.
-        let (name, file) = (folder.path().join(format!("ring.pcap{number:03}")), pcap(packets));
+        let (name, file) = (folder.path().join(format!("ring.pcap{number:03}")), pcap(1, packets));
         match number % 2 {
             0 => std::fs::write(name, file).expect("written"),
             _ => {

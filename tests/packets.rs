@@ -4,9 +4,13 @@
 #![expect(clippy::disallowed_methods, reason = "tests read reference data")]
 
 mod common;
+#[path = "common/files.rs"]
+#[allow(dead_code, reason = "this test writes pcap alone")]
+mod files;
 #[path = "common/frames.rs"]
 mod frames;
 
+use files::{Timed as Packet, pcap};
 use frames::{
     A, B, Ip, NODE_A, NODE_B, aggregated, cooked, ethernet, from_a, from_b, ip6, nodes, tcp, udp, wrapped,
     wrapped_6,
@@ -17,26 +21,12 @@ use watertight::capture::{self, Flow, FlowLimits, Handshake, Transport};
 use watertight::inventory::Inventory;
 use watertight::observed::Observed;
 
-type Packet = (u64, Vec<u8>);
-
 const SYN: u8 = 2;
 const SYN_ACK: u8 = 0x12;
 const ACK: u8 = 0x10;
 const DATA: u8 = 0x18;
 const FIN: u8 = 0x11;
 const RST: u8 = 4;
-
-fn pcap(link: u32, packets: &[Packet]) -> Vec<u8> {
-    let mut file = vec![0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0];
-    file.extend(link.to_le_bytes());
-    for (micros, bytes) in packets {
-        let length = bytes.len() as u32;
-        let words = [(micros / 1_000_000) as u32, (micros % 1_000_000) as u32, length, length];
-        words.iter().for_each(|word| file.extend(word.to_le_bytes()));
-        file.extend(bytes);
-    }
-    file
-}
 
 fn flows_of(file: &[u8]) -> (Vec<Flow>, capture::CaptureSummary) {
     let mut flows = Vec::new();

@@ -7,13 +7,14 @@
 #![expect(clippy::disallowed_methods, reason = "tests read fixtures and reference data")]
 
 mod common;
-#[path = "common/pcapng.rs"]
-mod pcapng;
+#[path = "common/files.rs"]
+#[allow(dead_code, reason = "this test writes pcapng alone")]
+mod files;
 #[path = "common/random.rs"]
 #[allow(dead_code, reason = "each test takes the kinds of numbers that it needs")]
 mod random;
 
-use pcapng::{Timed, pcapng};
+use files::{Timed, pcapng};
 use random::Random;
 use std::io::Read;
 use std::path::{Path, PathBuf};

@@ -26,3 +26,16 @@ pub fn pcapng(link: u32, interface: &str, packets: &[Timed]) -> Vec<u8> {
     }
     file
 }
+
+/// A pcap.
+pub fn pcap(link: u32, packets: &[Timed]) -> Vec<u8> {
+    let mut file = vec![0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0];
+    file.extend(link.to_le_bytes());
+    for (micros, bytes) in packets {
+        let length = bytes.len() as u32;
+        let words = [(micros / 1_000_000) as u32, (micros % 1_000_000) as u32, length, length];
+        words.iter().for_each(|word| file.extend(word.to_le_bytes()));
+        file.extend(bytes);
+    }
+    file
+}
