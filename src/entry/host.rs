@@ -21,14 +21,14 @@ pub(super) fn common(listener: &str, wanted: &BTreeSet<String>) -> Option<BTreeS
 /// The narrower of two names, where one holds the other. Names are compared without case.
 pub(super) fn narrower(a: &str, b: &str) -> Option<String> {
     let (a, b) = (a.to_lowercase(), b.to_lowercase());
-    if a == b || covers(&a, &b) {
+    if a == b || host_covers(&a, &b) {
         return Some(b);
     }
-    covers(&b, &a).then_some(a)
+    host_covers(&b, &a).then_some(a)
 }
 
 /// Whether a name with a wildcard holds another one.
-fn covers(wide: &str, host: &str) -> bool {
+pub fn host_covers(wide: &str, host: &str) -> bool {
     wide.strip_prefix('*').is_some_and(|rest| host.len() > rest.len() && host.ends_with(rest))
 }
 

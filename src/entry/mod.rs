@@ -15,6 +15,7 @@ mod openshift;
 mod placed;
 
 pub use controller::{Controller, Presence, Usual};
+pub use host::host_covers;
 
 use crate::contract::PlacedController;
 use crate::inventory::{Inventory, TargetPort};

@@ -4,6 +4,7 @@
 //! the policies let in from anywhere is only now led in by somebody.
 
 use super::{Access, EntryKind, Exposure, Exposures, Tls};
+use crate::entry::host_covers;
 use crate::inventory::Inventory;
 use crate::model::{AddressSet, EndpointName, TrafficSet};
 use std::collections::{BTreeMap, BTreeSet};
@@ -122,9 +123,8 @@ fn names(all: &BTreeSet<String>, one: Option<&str>, fits: impl Fn(&str, &str) ->
     all.is_empty() || one.is_some_and(|one| all.iter().any(|name| fits(name, one)))
 }
 
-/// `*.example.org` holds whatever ends so.
 fn host_fits(held: &str, host: &str) -> bool {
-    held == host || held.strip_prefix('*').is_some_and(|end| end.starts_with('.') && host.ends_with(end))
+    held == host || host_covers(held, host)
 }
 
 fn is_sure(exposure: &Exposure) -> bool {

@@ -40,6 +40,21 @@ pub struct Origin {
 pub const CLUSTER: &str = "cluster:";
 
 impl Origin {
+    /// A file as a whole.
+    pub fn of_file(file: &str) -> Origin {
+        let none: Arc<str> = "".into();
+        Origin {
+            file: file.into(),
+            document: 0,
+            line: 0,
+            column: 0,
+            kind: none.clone(),
+            namespace: none.clone(),
+            name: none.clone(),
+            rule: none,
+        }
+    }
+
     /// The cluster that an object was read from; `None` for objects of files.
     pub fn cluster(&self) -> Option<&str> {
         self.file.strip_prefix(CLUSTER)

@@ -48,16 +48,5 @@ pub fn gaps(observed: &Observed) -> Vec<Gap> {
 }
 
 fn gap(what: String, file: &str) -> Gap {
-    let none = || "".into();
-    let origin = Origin {
-        file: file.into(),
-        document: 1,
-        line: 0,
-        column: 0,
-        kind: none(),
-        namespace: none(),
-        name: none(),
-        rule: none(),
-    };
-    Gap { what, origin, bends: Bend::MayMissTraffic }
+    Gap { what, origin: Origin::of_file(file), bends: Bend::MayMissTraffic }
 }

@@ -72,7 +72,12 @@ fn shapes_of(document: &Document) -> impl Iterator<Item = Shape<'_>> {
 
 /// The labels of an object.
 pub fn labels(object: &Node) -> Labels {
-    let fields = object.path(&["metadata", "labels"]).map_or(&[][..], Node::fields);
+    labels_in(object.path(&["metadata", "labels"]))
+}
+
+/// The labels that a field holds, where it is there.
+pub fn labels_in(field: Option<&Node>) -> Labels {
+    let fields = field.map_or(&[][..], Node::fields);
     fields.iter().filter_map(|(key, node)| Some((key.to_string(), node.text()?.to_owned()))).collect()
 }
 

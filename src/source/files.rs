@@ -253,18 +253,7 @@ pub fn absent(paths: &[PathBuf]) -> Vec<Problem> {
 
 /// A problem of a file as a whole.
 pub fn problem(file: &str, message: &str, hint: &str) -> Problem {
-    let none: Arc<str> = Arc::from("");
-    let origin = Origin {
-        file: file.into(),
-        document: 0,
-        line: 0,
-        column: 0,
-        kind: none.clone(),
-        namespace: none.clone(),
-        name: none.clone(),
-        rule: none,
-    };
-    Problem { origin, message: message.to_owned(), hint: hint.to_owned() }
+    Problem { origin: Origin::of_file(file), message: message.to_owned(), hint: hint.to_owned() }
 }
 
 #[cfg(all(test, unix))]

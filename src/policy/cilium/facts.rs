@@ -1,6 +1,7 @@
 //! What one object must know of the others: groups of blocks, rules for the DNS proxy, demands on
 //! all peers, nodes, and whether the API server's addresses are there.
 
+use super::super::shapes::labels;
 use super::super::{Direction, Namespaces, Selection};
 use super::lower::{Context, Learning};
 use super::peers::{CidrGroups, block};
@@ -54,7 +55,7 @@ impl Facts {
         let (mut service, mut endpoints) = (false, false);
         for document in documents {
             let Origin { kind, namespace, name, .. } = &document.origin;
-            let labels = || labels(document.body.path(&["metadata", "labels"]));
+            let labels = || labels(&document.body);
             match &**kind {
                 "CiliumCIDRGroup" => match group(document) {
                     Ok(set) => drop(facts.groups.insert(name.to_string(), (labels(), set))),
@@ -167,11 +168,6 @@ pub fn relation(wide: &Selection, narrow: &Selection) -> Relation {
         Relation::MayOverlap
     };
     namespaces.min(endpoints)
-}
-
-fn labels(node: Option<&Node>) -> Labels {
-    let fields = node.map_or(&[][..], Node::fields);
-    fields.iter().filter_map(|(key, value)| Some((key.to_string(), value.text()?.to_owned()))).collect()
 }
 
 fn group(document: &Document) -> Result<AddressSet, Problem> {

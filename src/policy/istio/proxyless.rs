@@ -5,8 +5,9 @@
 //! On every other port of such a pod an application answers by itself, whatever mode is declared.
 
 use super::super::Speech;
+use super::super::shapes::{labels, labels_in};
 use super::membership::{all, templates};
-use crate::model::{Document, Labels, Node, PortSet, Requirement, Selector, fact};
+use crate::model::{Document, Node, PortSet, Requirement, Selector, fact};
 
 /// Ports that some pods serve so.
 #[derive(Debug)]
@@ -25,7 +26,7 @@ pub fn served(documents: &[Document]) -> Vec<Served> {
 
 fn of_service(documents: &[Document], service: &Document) -> Option<Served> {
     let spec = service.body.get("spec")?;
-    let wanted = labels(spec.get("selector"));
+    let wanted = labels_in(spec.get("selector"));
     if wanted.is_empty() {
         return None;
     }
@@ -63,18 +64,11 @@ fn numbers(documents: &[Document], namespace: &str, pods: &Selector, port: &Node
         return number(target).or(number(port.get("port"))).into_iter().collect();
     };
     let near = documents.iter().filter(|document| *super::place(document).namespace == *namespace);
-    let behind = near
-        .flat_map(templates)
-        .filter(|template| pods.matches(&labels(template.path(&["metadata", "labels"]))));
+    let behind = near.flat_map(templates).filter(|template| pods.matches(&labels(template)));
     let containers = behind.flat_map(|template| {
         ["containers", "initContainers"].into_iter().filter_map(|list| template.path(&["spec", list]))
     });
     let ports = containers.flat_map(Node::items).flat_map(|container| container.items_of("ports"));
     let named = ports.filter(|port| port.text_of("name") == Some(name));
     named.filter_map(|port| number(port.get("containerPort"))).collect()
-}
-
-fn labels(node: Option<&Node>) -> Labels {
-    let fields = node.map_or(&[][..], Node::fields);
-    fields.iter().filter_map(|(key, value)| Some((key.to_string(), value.text()?.to_owned()))).collect()
 }
