@@ -60,14 +60,18 @@ fn without_paths_there_is_a_hint_and_exit_code_two() {
 fn a_format_without_such_a_report_is_refused_before_anything_is_read() {
     // Nothing of this exists: whoever read first would say so.
     let commands: [(&[&str], &str, &str); 8] = [
-        (&["flows", "nowhere.pcap", "-f", "markdown"], "markdown", "text, json, dot, csv, svg"),
-        (&["flows", "nowhere.pcap", "--report", "sarif=x"], "sarif", "text, json, dot, csv, svg"),
-        (&["capture", "-i", "nowhere", "-f", "markdown"], "markdown", "text, json, dot, csv, svg"),
-        (&["capture", "-i", "nowhere", "--report", "sarif=x"], "sarif", "text, json, dot, csv, svg"),
-        (&["check", "nowhere", "-f", "dot"], "dot", "text, markdown, json, sarif, csv"),
-        (&["graph", "nowhere", "-f", "sarif"], "sarif", "text, json, dot, csv, svg"),
+        (&["flows", "nowhere.pcap", "-f", "markdown"], "markdown", "text, json, dot, mermaid, csv, svg"),
+        (&["flows", "nowhere.pcap", "--report", "sarif=x"], "sarif", "text, json, dot, mermaid, csv, svg"),
+        (&["capture", "-i", "nowhere", "-f", "markdown"], "markdown", "text, json, dot, mermaid, csv, svg"),
+        (&["capture", "-i", "nowhere", "--report", "sarif=x"], "sarif", "text, json, dot, mermaid, csv, svg"),
+        (&["check", "nowhere", "-f", "dot"], "dot", "text, markdown, html, json, sarif, junit, csv"),
+        (&["graph", "nowhere", "-f", "sarif"], "sarif", "text, json, dot, mermaid, csv, svg"),
         (&["explain", "a/b", "c/d", "nowhere", "-f", "csv"], "csv", "text, json"),
-        (&["diff", "nowhere", "nowhere", "-f", "csv"], "csv", "text, markdown, json, sarif, dot, svg"),
+        (
+            &["diff", "nowhere", "nowhere", "-f", "csv"],
+            "csv",
+            "text, markdown, html, json, sarif, junit, dot, mermaid, svg",
+        ),
     ];
     for (arguments, format, possible) in commands {
         let output = run(arguments);

@@ -12,10 +12,14 @@ const KEPT: &[(&str, &[&str])] = &[
     ("report.json", &["check", "-f", "json"]),
     ("report.sarif", &["check", "-f", "sarif"]),
     ("report.md", &["check", "-f", "markdown"]),
+    ("report.html", &["check", "-f", "html"]),
+    ("report.junit.xml", &["check", "-f", "junit"]),
     ("findings.csv", &["check", "-f", "csv"]),
     ("allowed.dot", &["graph", "--what", "allowed", "-f", "dot"]),
     ("observed.dot", &["graph", "--what", "observed", "-f", "dot"]),
     ("overlay.dot", &["graph", "--what", "overlay", "-f", "dot"]),
+    ("overlay.mmd", &["graph", "--what", "overlay", "-f", "mermaid"]),
+    ("observed.txt", &["graph", "--what", "observed", "-f", "text"]),
     ("allowed.json", &["graph", "-f", "json"]),
 ];
 

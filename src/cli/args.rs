@@ -64,7 +64,7 @@ pub enum Command {
 /// Flags of every command.
 #[derive(Debug, ClapArgs)]
 pub struct Common {
-    /// text, markdown, json, sarif, dot, svg or csv
+    /// text, markdown, html, json, sarif, junit, dot, svg, mermaid or csv
     #[arg(short, long, global = true, value_name = "NAME")]
     pub format: Option<String>,
     /// Write to a file instead of standard output

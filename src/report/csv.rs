@@ -1,8 +1,11 @@
 //! Comma-separated values for spreadsheets (RFC 4180).
 
 use super::names::{end_name, narrowed_text, time_text, traffic_text, transport_name};
-use super::{Format, View, ViewKind, What, called_name, exposure, party_name, unsupported};
-use crate::graph;
+use super::{
+    Format, GraphOptions, View, ViewKind, What, called_name, exposure, party_name, seen, unsupported,
+};
+use crate::analysis::Analysis;
+use crate::graph::{self, Connection};
 use std::io::{self, Write};
 
 /// For spreadsheets.
@@ -42,16 +45,11 @@ impl Format for Csv {
                     row(out, &[&entry, &workload, &traffic, &e.controller, tls, &hosts.join(" "), access])
                 })
             }
-            View::Graph(analysis, options) => {
-                row(out, &["from", "to", "traffic", "segmented", "in_part"])?;
-                let all = graph::connections(&analysis.graph, &analysis.inventory);
-                all.iter().filter(|c| options.shows(analysis, c)).try_for_each(|c| {
-                    let segmented = if c.unsegmented.is_empty() { "yes" } else { "no" };
-                    let (from, to) = (end_name(analysis, &c.from), end_name(analysis, &c.to));
-                    let part = narrowed_text(analysis, c).unwrap_or_default();
-                    row(out, &[&from, &to, &traffic_text(&c.traffic), segmented, &part])
-                })
-            }
+            View::Graph(analysis, options) => match options.what {
+                What::Observed => observed(analysis, options, out),
+                What::Overlay => overlay(analysis, options, out),
+                What::Allowed | What::Exposure => allowed(analysis, options, out),
+            },
             View::Flows(analysis) => {
                 row(
                     out,
@@ -98,6 +96,50 @@ impl Format for Csv {
             other => Err(unsupported(self.name(), other.kind())),
         }
     }
+}
+
+fn allowed(analysis: &Analysis, options: &GraphOptions, out: &mut dyn Write) -> io::Result<()> {
+    row(out, &["from", "to", "traffic", "segmented", "in_part"])?;
+    permitted(analysis, options).iter().try_for_each(|cells| row(out, &cells.each_ref().map(String::as_str)))
+}
+
+/// The cells of each connection that is allowed.
+fn permitted(analysis: &Analysis, options: &GraphOptions) -> Vec<[String; 5]> {
+    let all = graph::connections(&analysis.graph, &analysis.inventory);
+    let cells = |c: &Connection| {
+        let segmented = if c.unsegmented.is_empty() { "yes" } else { "no" }.to_owned();
+        let (from, to) = (end_name(analysis, &c.from), end_name(analysis, &c.to));
+        [from, to, traffic_text(&c.traffic), segmented, narrowed_text(analysis, c).unwrap_or_default()]
+    };
+    all.iter().filter(|c| options.shows(analysis, c)).map(cells).collect()
+}
+
+fn observed(analysis: &Analysis, options: &GraphOptions, out: &mut dyn Write) -> io::Result<()> {
+    row(out, &["from", "to", "transport", "port", "protocol", "protection", "flows", "packets", "bytes"])?;
+    seen::edges(analysis, options).iter().try_for_each(|(edge, amount)| {
+        let (port, [flows, packets, bytes]) = (edge.port.to_string(), counts(amount));
+        let (from, to, transport) = (&edge.from, &edge.to, &edge.transport);
+        row(out, &[from, to, transport, &port, edge.protocol, edge.protection, &flows, &packets, &bytes])
+    })
+}
+
+/// Both in one table: what one kind of row does not have is empty.
+fn overlay(analysis: &Analysis, options: &GraphOptions, out: &mut dyn Write) -> io::Result<()> {
+    let own = ["protocol", "protection", "flows", "packets", "bytes"];
+    row(out, &[&["what", "from", "to", "traffic", "segmented", "in_part"], own.as_slice()].concat())?;
+    for cells in permitted(analysis, options) {
+        let cells = cells.each_ref().map(String::as_str);
+        row(out, &[&["allowed"], cells.as_slice(), &[""; 5]].concat())?;
+    }
+    seen::edges(analysis, options).iter().try_for_each(|(edge, amount)| {
+        let (traffic, [flows, packets, bytes]) = (edge.traffic(), counts(amount));
+        let ends = ["observed", &edge.from, &edge.to, &traffic, "", ""];
+        row(out, &[&ends, [edge.protocol, edge.protection, &flows, &packets, &bytes].as_slice()].concat())
+    })
+}
+
+fn counts(amount: &seen::Amount) -> [String; 3] {
+    [amount.flows, amount.packets, amount.bytes].map(|count| count.to_string())
 }
 
 fn row(out: &mut dyn Write, cells: &[&str]) -> io::Result<()> {

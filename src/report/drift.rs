@@ -55,7 +55,7 @@ pub enum Effect {
 }
 
 impl State {
-    fn word(self) -> &'static str {
+    pub(super) fn word(self) -> &'static str {
         match self {
             State::Missing => "missing",
             State::Extra => "extra",
@@ -63,7 +63,7 @@ impl State {
         }
     }
 
-    fn words(self) -> &'static str {
+    pub(super) fn words(self) -> &'static str {
         match self {
             State::Missing => "declared and not live",
             State::Extra => "live and not declared",
@@ -125,6 +125,7 @@ impl Drift<'_> {
         let said: Vec<String> = parts.iter().filter(|(n, ..)| *n > 0).map(words).collect();
         let same = said.is_empty() && diff.pairs.is_empty() && diff.isolation.is_empty();
         match same && self.comparison.ways_in().is_empty() && diff.encryption.is_none() {
+            true if !self.comparison.problems().is_empty() => "No drift in what could be read".to_owned(),
             true => "No drift: what is live has the effect that was declared".to_owned(),
             false if said.is_empty() => "The effect differs".to_owned(),
             false => said.join(", "),

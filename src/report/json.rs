@@ -1,7 +1,7 @@
-//! JSON, as `docs/reference/json.md` promises it to programs; additions only.
+//! JSON, as `docs/reference/outputs.md` promises it to programs; additions only.
 
 use super::names::{bend_word, end_name, fingerprint, is_all_ports, segment_sizes};
-use super::{Format, GraphOptions, View, ViewKind, What, exposure, flow_record, outbound};
+use super::{Format, GraphOptions, View, ViewKind, What, exposure, flow_record, outbound, seen};
 use crate::analysis::{Analysis, SecondaryNetwork};
 use crate::check::{CHECKS, Excepted, Finding};
 use crate::contract::{Kind, SegmentInfo};
@@ -155,14 +155,21 @@ pub(super) struct ProblemShape<'a> {
 #[derive(Serialize)]
 struct Graph<'a> {
     schema: &'static str,
+    /// What was asked for, where that is not what is allowed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    what: Option<&'static str>,
     dataplane: &'static str,
     endpoints: Vec<Endpoint>,
     connections: Vec<ConnectionShape<'a>>,
+    /// What was seen, where that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    observed: Option<Vec<seen::Shape>>,
     exposures: Vec<ExposureShape<'a>>,
     /// Calls to hosts outside that a mesh knows by name.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     outbound: Vec<outbound::Call<'a>>,
     gaps: Vec<GapShape<'a>>,
+    problems: Vec<ProblemShape<'a>>,
     /// Networks beside that of the cluster.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     networks: Vec<NetworkShape<'a>>,
@@ -349,7 +356,7 @@ pub(super) fn problem_shape(problem: &Problem) -> ProblemShape<'_> {
 fn graph_shape<'a>(analysis: &'a Analysis, options: &'a GraphOptions) -> Graph<'a> {
     let connections: Vec<Connection> = graph::connections(&analysis.graph, &analysis.inventory)
         .into_iter()
-        .filter(|connection| options.what != What::Exposure && options.shows(analysis, connection))
+        .filter(|connection| options.what.has_allowed() && options.shows(analysis, connection))
         .collect();
     let mut endpoints: Vec<Endpoint> = analysis.inventory.workloads.iter().map(workload_endpoint).collect();
     let mut outside: BTreeMap<String, Endpoint> = BTreeMap::new();
@@ -380,13 +387,19 @@ fn graph_shape<'a>(analysis: &'a Analysis, options: &'a GraphOptions) -> Graph<'
     }));
     Graph {
         schema: "watertight/graph/v1",
+        what: (options.what != What::Allowed).then_some(options.what.word()),
         dataplane: analysis.graph.dataplane.kind.name(),
         endpoints,
         connections: connections.iter().map(|c| connection_shape(analysis, c)).collect(),
+        observed: options.what.has_observed().then(|| seen::shapes(analysis, options)),
         exposures: exposure::shown(analysis, options).map(|e| exposure_shape(analysis, e)).collect(),
-        outbound: if options.what == What::Exposure { Vec::new() } else { outbound::calls(analysis) },
+        outbound: if options.what.has_allowed() { outbound::calls(analysis) } else { Vec::new() },
         gaps: analysis.gaps.iter().map(gap_shape).collect(),
-        networks: analysis.networks.iter().map(network_shape).collect(),
+        problems: analysis.problems.iter().map(problem_shape).collect(),
+        networks: match options.what.has_allowed() {
+            true => analysis.networks.iter().map(network_shape).collect(),
+            false => Vec::new(),
+        },
     }
 }
 
@@ -477,19 +490,4 @@ pub(super) fn whole_traffic(traffic: &TrafficSet) -> Traffic {
         all.push(Ports { protocol: traffic.portless.to_string(), ports: Vec::new() });
     }
     Traffic::Some(all)
-}
-
-impl GraphOptions {
-    /// Whether a connection is inside the chosen part of the graph.
-    pub(super) fn shows(&self, analysis: &Analysis, connection: &Connection) -> bool {
-        let workloads = [&connection.from, &connection.to].map(|end| match end {
-            End::Workload(index) => Some(*index),
-            End::External(_) | End::Domain(_) => None,
-        });
-        let any = |fits: &dyn Fn(usize) -> bool| workloads.iter().flatten().any(|index| fits(*index));
-        let named =
-            |namespace: &String| any(&|i| analysis.inventory.workloads[i].name.namespace == *namespace);
-        self.focus.is_none_or(|focus| any(&|index| index == focus))
-            && self.namespace.as_ref().is_none_or(named)
-    }
 }

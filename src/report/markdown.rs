@@ -3,6 +3,7 @@
 use super::names::{bend_word, justification, origin_text, place_text, segment_lines};
 use super::{Format, View, ViewKind, protection, text, unsupported};
 use crate::analysis::Analysis;
+use crate::model::Problem;
 use std::io::{self, Write};
 
 /// For pull requests.
@@ -44,12 +45,7 @@ fn review(analysis: &Analysis, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "| {severity} | `{check}` | `{subject}` | {message} | {} |", cell(&place))?;
     }
     excepted(analysis, out)?;
-    if !analysis.problems.is_empty() {
-        writeln!(out, "\n**Not read ({})**\n", analysis.problems.len())?;
-        for problem in &analysis.problems {
-            writeln!(out, "- {}", cell(&problem.to_string()))?;
-        }
-    }
+    not_read(&analysis.problems.iter().collect::<Vec<_>>(), out)?;
     if !analysis.gaps.is_empty() {
         writeln!(out, "\n<details><summary>Not known ({})</summary>\n", analysis.gaps.len())?;
         for gap in &analysis.gaps {
@@ -58,6 +54,17 @@ fn review(analysis: &Analysis, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "\n</details>")?;
     }
     writeln!(out, "\n{}", text::read(analysis))
+}
+
+/// What is broken, so that nobody takes silence for safety.
+///
+/// # Errors
+/// Those of the writer.
+pub(super) fn not_read(problems: &[&Problem], out: &mut dyn Write) -> io::Result<()> {
+    if !problems.is_empty() {
+        writeln!(out, "\n**Not read ({})**\n", problems.len())?;
+    }
+    problems.iter().try_for_each(|problem| writeln!(out, "- {}", cell(&problem.to_string())))
 }
 
 /// What somebody answers for, what is turned off, and the segments of a contract.

@@ -5,20 +5,27 @@
 mod csv;
 pub mod diff;
 mod dot;
+mod drawing;
 pub mod drift;
 pub mod event;
 pub mod explain;
 mod exposure;
 mod flow_record;
+mod html;
 pub mod json;
+mod junit;
 mod line;
 mod markdown;
+mod markup;
+mod mermaid;
 mod names;
 mod outbound;
 mod potential;
 mod protection;
 pub mod reach;
 mod sarif;
+mod seen;
+mod shown;
 mod snippet;
 mod text;
 mod told;
@@ -147,6 +154,28 @@ pub enum What {
     Exposure,
 }
 
+impl What {
+    /// As `--what` takes it.
+    pub fn word(self) -> &'static str {
+        match self {
+            What::Allowed => "allowed",
+            What::Observed => "observed",
+            What::Overlay => "overlay",
+            What::Exposure => "exposure",
+        }
+    }
+
+    /// Whether what configuration permits is part of it.
+    fn has_allowed(self) -> bool {
+        matches!(self, What::Allowed | What::Overlay)
+    }
+
+    /// Whether what was seen is part of it.
+    fn has_observed(self) -> bool {
+        matches!(self, What::Observed | What::Overlay)
+    }
+}
+
 /// What a node of a drawing stands for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum By {
@@ -164,8 +193,17 @@ pub enum By {
 }
 
 /// All formats, those for people first.
-pub const FORMATS: &[&dyn Format] =
-    &[&text::Text, &markdown::Markdown, &json::Json, &sarif::Sarif, &dot::Dot, &csv::Csv];
+pub const FORMATS: &[&dyn Format] = &[
+    &text::Text,
+    &markdown::Markdown,
+    &html::Html,
+    &json::Json,
+    &sarif::Sarif,
+    &junit::Junit,
+    &dot::Dot,
+    &mermaid::Mermaid,
+    &csv::Csv,
+];
 
 /// Says that a format has no such report.
 pub fn has_none(format: &str, report: ViewKind) -> String {

@@ -276,6 +276,18 @@ pub(super) fn segment_lines(analysis: &Analysis) -> Vec<String> {
     segment_sizes(analysis).into_iter().map(line).collect()
 }
 
+/// What stands in the way of a sure answer, in a sentence; `None` where nothing does.
+pub(super) fn doubts(analysis: &Analysis) -> Option<String> {
+    let [gaps, problems] = [analysis.gaps.len(), analysis.problems.len()];
+    let what = match (gaps, problems) {
+        (0, 0) => return None,
+        (_, 0) => format!("{gaps} gaps"),
+        (0, _) => format!("{problems} things that could not be read"),
+        _ => format!("{gaps} gaps, and {problems} things that could not be read,"),
+    };
+    Some(format!("{what} may bend this answer; `watertight check` lists them."))
+}
+
 pub(super) fn bend_word(bend: Bend) -> &'static str {
     match bend {
         Bend::MayAllowMore => "may-allow-more",

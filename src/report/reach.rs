@@ -3,7 +3,7 @@
 //! A choke point is a workload without which others are not reached; the more depend on it, the
 //! better a policy at that place pays.
 
-use super::names::traffic_text;
+use super::names::{doubts, traffic_text};
 use crate::analysis::Analysis;
 use crate::graph::{Links, PeerId, Reached, Search};
 use serde::Serialize;
@@ -199,9 +199,9 @@ pub fn write_text(analysis: &Analysis, reach: &Reach, out: &mut dyn Write) -> io
         let alike = if point.alike > 0 { format!(" and {} alike", point.alike) } else { String::new() };
         writeln!(out, "  {}{alike}: {} workloads lie behind it", point.workload, point.guards)?;
     }
-    match analysis.gaps.len() {
-        0 => Ok(()),
-        n => writeln!(out, "\n{n} gaps may bend this answer; `watertight check` lists them."),
+    match doubts(analysis) {
+        None => Ok(()),
+        Some(doubts) => writeln!(out, "\n{doubts}"),
     }
 }
 

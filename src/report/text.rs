@@ -4,11 +4,11 @@ use super::names::{
     bend_word, dataplane_text, end_name, justification, named_addresses, narrowed_text, origin_text,
     segment_lines, traffic_text,
 };
-use super::{Format, GraphOptions, View, ViewKind, What, exposure, flow_line, protection};
+use super::{Format, GraphOptions, View, ViewKind, What, exposure, flow_line, protection, seen};
 use crate::analysis::{Analysis, SecondaryNetwork};
 use crate::check::{Finding, Severity};
 use crate::graph;
-use crate::model::Gap;
+use crate::model::{Gap, Problem};
 use crate::observed::Stretch;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -34,9 +34,19 @@ impl Format for Text {
             View::Review(analysis) => review(analysis, out),
             View::Graph(analysis, options) if options.what == What::Exposure => {
                 exposure::list(analysis, options, out)?;
+                not_read(&analysis.problems, out)?;
                 gaps(analysis, out)
             }
-            View::Graph(analysis, options) => connections(analysis, options, out),
+            View::Graph(analysis, options) => {
+                if options.what.has_allowed() {
+                    connections(analysis, options, out)?;
+                }
+                if options.what.has_observed() {
+                    seen::write_text(analysis, options, out)?;
+                }
+                not_read(&analysis.problems, out)?;
+                gaps(analysis, out)
+            }
             View::Flows(analysis) => flows(analysis, out),
             View::Potential(analysis, options) => super::potential::write_text(analysis, options, out),
             View::Diff(comparison) => super::diff::write_text(comparison, out),
@@ -58,7 +68,7 @@ fn review(analysis: &Analysis, out: &mut dyn Write) -> io::Result<()> {
     }
     excepted(analysis, out)?;
     exposure::section(analysis, out)?;
-    not_read(analysis, out)?;
+    not_read(&analysis.problems, out)?;
     gaps(analysis, out)?;
     segments(analysis, out)?;
     writeln!(out, "\n{}", read(analysis))
@@ -84,11 +94,18 @@ fn excepted(analysis: &Analysis, out: &mut dyn Write) -> io::Result<()> {
 }
 
 /// What is broken, for whoever reads the report and not what the command said beside it.
-fn not_read(analysis: &Analysis, out: &mut dyn Write) -> io::Result<()> {
-    if !analysis.problems.is_empty() {
-        writeln!(out, "\nNOT READ ({})\n", analysis.problems.len())?;
+///
+/// # Errors
+/// Those of the writer.
+pub(super) fn not_read<'a>(
+    problems: impl IntoIterator<Item = &'a Problem, IntoIter: ExactSizeIterator>,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let problems = problems.into_iter();
+    if problems.len() > 0 {
+        writeln!(out, "\nNOT READ ({})\n", problems.len())?;
     }
-    for problem in &analysis.problems {
+    for problem in problems {
         writeln!(out, "  {problem}")?;
         if !problem.hint.is_empty() {
             writeln!(out, "    hint: {}", problem.hint)?;
@@ -226,8 +243,7 @@ fn connections(analysis: &Analysis, options: &GraphOptions, out: &mut dyn Write)
             narrowed_text(analysis, &connection).map_or(String::new(), |part| format!("  (in part: {part})"));
         writeln!(out, "{from} -> {to}: {}{mark}{part}", traffic_text(&connection.traffic))?;
     }
-    analysis.networks.iter().try_for_each(|network| beside(analysis, network, options, out))?;
-    gaps(analysis, out)
+    analysis.networks.iter().try_for_each(|network| beside(analysis, network, options, out))
 }
 
 /// The connections of a network beside that of the cluster, each with its name.

@@ -8,7 +8,8 @@ use crate::exposure::change::WayChange;
 use crate::graph::diff::{Cause, Isolated, IsolationChange, PairChange, PolicyChange, Presence, Same};
 use crate::model::EndpointName;
 use crate::report::json::{
-    Because, ExposureShape, GapShape, Traffic, because_shape, exposure_shape, gap_shape, whole_traffic,
+    Because, ExposureShape, GapShape, ProblemShape, Traffic, because_shape, exposure_shape, gap_shape,
+    problem_shape, whole_traffic,
 };
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -29,6 +30,14 @@ struct Shape<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     flows: Option<Flows<'a>>,
     gaps: Gaps<'a>,
+    problems: Problems<'a>,
+}
+
+/// What could not be read of each version; what both have stands in the old one.
+#[derive(Serialize)]
+struct Problems<'a> {
+    old: Vec<ProblemShape<'a>>,
+    new: Vec<ProblemShape<'a>>,
 }
 
 #[derive(Serialize)]
@@ -159,6 +168,10 @@ pub(in crate::report) fn write(comparison: &Comparison<'_>, out: &mut dyn Write)
             new: comparison.new.gaps.iter().map(gap_shape).collect(),
             appeared: gaps.new.iter().map(|gap| gap_shape(gap)).collect(),
             gone: gaps.gone.iter().map(|gap| gap_shape(gap)).collect(),
+        },
+        problems: Problems {
+            old: comparison.old.problems.iter().map(problem_shape).collect(),
+            new: comparison.new.problems.iter().map(problem_shape).collect(),
         },
     };
     serde_json::to_writer(&mut *out, &shape)?;

@@ -2,6 +2,7 @@
 
 use super::{Comparison, by_kind, cause_text, end_text, headline, isolation_text, traffic_text, ways_in};
 use crate::graph::diff::Cause;
+use crate::report::markdown::not_read;
 use crate::report::names::{bend_word, origin_text};
 use std::io::{self, Write};
 
@@ -66,6 +67,7 @@ pub(in crate::report) fn write(comparison: &Comparison<'_>, out: &mut dyn Write)
             replay.judged, replay.unjudged
         )?;
     }
+    not_read(&comparison.problems(), out)?;
     let changed = comparison.gap_changes();
     for (title, gaps) in [("New gaps", &changed.new), ("Gaps that are gone", &changed.gone)] {
         if !gaps.is_empty() {

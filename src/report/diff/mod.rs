@@ -2,15 +2,16 @@
 //!
 //! How bad a change is stands in one table here, so that every format and the exit code agree.
 
-mod dot;
+mod drawing;
 mod gap_changes;
 mod json;
 mod markdown;
+pub(super) mod results;
 mod sarif;
 mod text;
 mod ways_in;
 
-pub(super) use dot::write as write_dot;
+pub(super) use drawing::of as drawing_of;
 pub(super) use json::write as write_json;
 pub(super) use markdown::write as write_markdown;
 pub(super) use sarif::write as write_sarif;
@@ -24,7 +25,7 @@ use crate::check::replay::Replay;
 use crate::graph::diff::{
     Cause, ChangeKind, ChangedEnd, Diff, Isolated, IsolationChange, PairChange, PolicyChange, Presence, What,
 };
-use crate::model::{EndpointName, Origin, TrafficSet};
+use crate::model::{EndpointName, Origin, Problem, TrafficSet};
 use std::collections::BTreeSet;
 
 /// Two versions, what differs, and what becomes of observed flows.
@@ -135,6 +136,11 @@ struct OtherConditions {
 }
 
 impl Comparison<'_> {
+    /// What could not be read of either version.
+    pub(in crate::report) fn problems(&self) -> Vec<&Problem> {
+        self.old.problems.iter().chain(&self.new.problems).collect()
+    }
+
     /// How bad a changed pair is.
     pub fn severity(&self, change: &PairChange) -> Severity {
         severity_of(change, self.crossing(change))
@@ -243,7 +249,11 @@ fn headline(comparison: &Comparison<'_>) -> String {
     ];
     parts
         .extend(others.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")));
-    let gaps = comparison.gap_changes();
+    let (gaps, unread) = (comparison.gap_changes(), comparison.problems().len());
+    if unread > 0 {
+        let known = if parts.is_empty() { NOTHING_READ.to_owned() } else { parts.join(", ") };
+        return format!("{known}, {unread} not read");
+    }
     match (parts.is_empty(), gaps.new.len()) {
         (true, 0) => "Nothing changes in who may talk to whom".to_owned(),
         (true, new) => format!("Nothing that is known changes in who may talk to whom, {}", new_gaps(new)),
@@ -251,6 +261,9 @@ fn headline(comparison: &Comparison<'_>) -> String {
         (false, new) => format!("{}, {}", parts.join(", "), new_gaps(new)),
     }
 }
+
+/// Said where something could not be read, and nothing changes in the rest.
+const NOTHING_READ: &str = "Nothing changes in what could be read";
 
 fn new_gaps(count: usize) -> String {
     format!("{count} new {}", if count == 1 { "gap" } else { "gaps" })

@@ -5,6 +5,7 @@ use crate::check::replay::Replayed;
 use crate::graph::diff::{Cause, Presence};
 use crate::model::EndpointName;
 use crate::report::names::{bend_word, origin_text, place_text};
+use crate::report::text;
 use std::io::{self, Write};
 
 /// More gaps than this are counted.
@@ -52,6 +53,7 @@ pub(in crate::report) fn write(comparison: &Comparison<'_>, out: &mut dyn Write)
     names("workloads added", &diff.appeared, out)?;
     names("workloads removed", &diff.vanished, out)?;
     flows(comparison, out)?;
+    text::not_read(comparison.problems(), out)?;
     gaps(comparison, out)
 }
 

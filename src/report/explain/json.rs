@@ -4,7 +4,9 @@ use super::{Answer, Case, Verdict, between_name, change_text, packet, protection
 use crate::analysis::Analysis;
 use crate::graph::{Change, Effect, Explanation, Ground, Leg, MeshEdge, Outcome, TierWalk, Walk};
 use crate::model::{ExpectedProtection, TrafficSet};
-use crate::report::json::{Because, GapShape, Traffic, because_shape, gap_shape, whole_traffic};
+use crate::report::json::{
+    Because, GapShape, ProblemShape, Traffic, because_shape, gap_shape, problem_shape, whole_traffic,
+};
 use crate::report::words::{action_word, peers_text};
 use serde::Serialize;
 use std::io::{self, Write};
@@ -22,6 +24,7 @@ struct Shape<'a> {
     protection: &'static str,
     protection_why: Option<String>,
     gaps: Vec<GapShape<'a>>,
+    problems: Vec<ProblemShape<'a>>,
 }
 
 #[derive(Serialize)]
@@ -132,6 +135,7 @@ pub(in crate::report) fn write(analysis: &Analysis, answer: &Answer, out: &mut d
         protection: expected.map_or("unknown", |expected| expected.protection.word()),
         protection_why: expected.map(|expected| analysis.graph.reason(&expected)),
         gaps: analysis.gaps.iter().map(gap_shape).collect(),
+        problems: analysis.problems.iter().map(problem_shape).collect(),
     };
     serde_json::to_writer(&mut *out, &shape)?;
     out.write_all(b"\n")

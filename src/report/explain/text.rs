@@ -6,7 +6,7 @@ use crate::graph::{
     Action, Direction, Effect, Explanation, Ground, LayerWalk, Outcome, RuleWalk, Spot, TierWalk, Walk,
 };
 use crate::model::{ExpectedProtection, TrafficSet};
-use crate::report::names::origin_text;
+use crate::report::names::{doubts, origin_text};
 use crate::report::protection::change_text as change_of_mesh;
 use crate::report::words::{action_word, asked_text, peers_text, rule_traffic_text};
 use std::collections::BTreeSet;
@@ -30,8 +30,8 @@ pub(in crate::report) fn write(analysis: &Analysis, answer: &Answer, out: &mut d
         }
         one(analysis, answer, case, out)?;
     }
-    if !analysis.gaps.is_empty() {
-        writeln!(out, "\n{} gaps may bend this answer; `watertight check` lists them.", analysis.gaps.len())?;
+    if let Some(doubts) = doubts(analysis) {
+        writeln!(out, "\n{doubts}")?;
     }
     match protection(analysis, answer).filter(|_| answer.passes()) {
         Some(expected) => {
