@@ -5,6 +5,7 @@ pub mod drift;
 mod standing;
 
 use crate::capture::{self, CaptureError, CaptureSummary, FlowLimits};
+use crate::check::needs::{self, Needs};
 use crate::check::replay::{Replay, replay};
 use crate::check::{self, Evidence, Excepted, Finding};
 use crate::contract::{self, Date, Knowledge, PlacedController, Setting, Subject};
@@ -297,6 +298,13 @@ pub fn reviewed(mut analysis: Analysis, mut observed: Observed) -> Analysis {
     analysis.gaps.sort();
     analysis.observed = observed;
     analysis
+}
+
+/// What the observed flows need of policies.
+pub fn needs(analysis: &Analysis) -> Needs {
+    let Analysis { inventory, graph, observed, notes, exposures, contract, segments, today, .. } = analysis;
+    let today = *today;
+    needs::needs(&Evidence { inventory, graph, observed, notes, exposures, contract, segments, today })
 }
 
 /// Whether a pod is in an ambient mesh.

@@ -34,3 +34,4 @@ pub mod policy;
 pub mod protocol;
 pub mod report;
 pub mod source;
+pub mod suggest;

@@ -36,14 +36,15 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "check",
         ],
     ),
-    ("report", &["model", "contract", "exposure", "graph", "observed", "check", "analysis"]),
+    ("suggest", &["model", "inventory", "graph", "check", "analysis"]),
+    ("report", &["model", "contract", "exposure", "graph", "observed", "check", "analysis", "suggest"]),
     // `policy`, `protocol` and `check` for their tables, `contract` to read one, `graph` and
     // `observed` for the words of a question.
     (
         "cli",
         &[
             "model", "source", "cluster", "contract", "analysis", "report", "policy", "protocol", "check",
-            "graph", "observed",
+            "graph", "observed", "suggest",
         ],
     ),
 ];

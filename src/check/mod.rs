@@ -30,6 +30,7 @@ mod mesh_seen;
 mod mtls_conflict;
 mod mtls_disabled;
 mod namespace_without_default_deny;
+pub mod needs;
 mod network_policy_blocks_mesh;
 mod node_tunnels;
 mod observed_but_denied;

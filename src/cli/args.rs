@@ -12,6 +12,7 @@ Examples:
   watertight graph manifests/ --what exposure          what can be reached from outside
   watertight explain shop/web data/db tcp/5432 manifests/
   watertight reach shop/web manifests/                 what it reaches when it is taken over
+  watertight suggest manifests/ --capture node.pcap    policies for what was seen, proved
   watertight diff before/ after/                       what a change opens and closes
   watertight flows node.pcapng                         what a capture holds, a line a flow
   watertight capture -i any --duration 60s             the same, live
@@ -49,6 +50,8 @@ pub enum Command {
     Explain(Explain),
     /// Blast radius: what a taken-over workload reaches, step by step
     Reach(Reach),
+    /// Least-privilege policies for what was observed, proved before they are shown
+    Suggest(Suggest),
     /// What a change opens, closes, or leaves without a guard
     Diff(Diff),
     /// What the analysis needs of a live cluster, in one file, without secrets
@@ -245,6 +248,20 @@ pub struct Reach {
     /// Files or folders of manifests, or `-` for standard input
     #[arg(value_name = "PATH")]
     pub paths: Vec<PathBuf>,
+}
+
+/// `suggest`
+#[derive(Debug, ClapArgs)]
+pub struct Suggest {
+    /// Files or folders of manifests, or `-` for standard input
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// Captures (pcap or pcapng, gzip or zstd too), or folders of them
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub capture: Vec<PathBuf>,
+    /// Snapshots of the cluster, or folders of them: an address belongs to whom they show at the time
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub snapshot: Vec<PathBuf>,
 }
 
 /// `diff`

@@ -44,7 +44,7 @@ pub use outbound::{Outbound, Trust};
 pub use overview::{Example, Overview, OverviewRow, overview};
 pub use path::{GroupId, Links, Reached, Search};
 pub use potential::{Link, Potential, potentials};
-pub use remedy::{Change, Effect, Remedy, remedies};
+pub use remedy::{Change, Effect, Remedy, by_labels, remedies};
 
 // The words of the rule set that edges and policies carry, for rooms that do not know policies.
 pub use crate::policy::{

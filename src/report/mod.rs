@@ -27,6 +27,7 @@ mod sarif;
 mod seen;
 mod shown;
 mod snippet;
+pub mod suggestion;
 mod text;
 mod told;
 mod words;

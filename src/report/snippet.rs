@@ -14,17 +14,8 @@ pub(super) fn policy(
     peer: Option<&Peer>,
     traffic: &TrafficSet,
 ) -> Option<String> {
-    let (kind, list) = match direction {
-        Direction::Ingress => ("Ingress", "ingress"),
-        Direction::Egress => ("Egress", "egress"),
-    };
-    let mut text = String::from("apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\n");
-    let (name, namespace) = (scalar(name), scalar(namespace));
-    let selector = selector(&subject.endpoints)?;
-    let _ = write!(
-        text,
-        "metadata:\n  name: {name}\n  namespace: {namespace}\nspec:\n  podSelector: {selector}\n"
-    );
+    let (kind, list) = words(direction);
+    let mut text = head([namespace, name], subject)?;
     let _ = writeln!(text, "  policyTypes: [{kind}]");
     match peer {
         None => {
@@ -40,15 +31,73 @@ pub(super) fn policy(
     Some(text)
 }
 
+/// A NetworkPolicy up to its `podSelector`.
+fn head([namespace, name]: [&str; 2], subject: &Selection) -> Option<String> {
+    let (name, namespace) = (scalar(name), scalar(namespace));
+    let selector = selector(&subject.endpoints)?;
+    Some(format!(
+        "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\n\
+         metadata:\n  name: {name}\n  namespace: {namespace}\nspec:\n  podSelector: {selector}\n"
+    ))
+}
+
+/// How a direction is called in `policyTypes`, and where its rules stand.
+fn words(direction: Direction) -> (&'static str, &'static str) {
+    match direction {
+        Direction::Ingress => ("Ingress", "ingress"),
+        Direction::Egress => ("Egress", "egress"),
+    }
+}
+
+/// What a NetworkPolicy says of one direction.
+pub(super) struct Side {
+    pub direction: Direction,
+    pub items: Vec<Item>,
+}
+
+/// A rule as it is written.
+pub(super) struct Item {
+    /// What stands above it, a comment a line; may be empty.
+    pub comment: String,
+    /// As [`rule_of`] gives it.
+    pub rule: String,
+}
+
+/// A NetworkPolicy with its rules.
+pub(super) fn whole(name: [&str; 2], subject: &Selection, sides: &[Side]) -> Option<String> {
+    let mut text = head(name, subject)?;
+    let kinds: Vec<&str> = sides.iter().map(|side| words(side.direction).0).collect();
+    let _ = writeln!(text, "  policyTypes: [{}]", kinds.join(", "));
+    for Side { direction, items } in sides {
+        let _ = writeln!(text, "  {}:", words(*direction).1);
+        for Item { comment, rule } in items {
+            comment.lines().for_each(|line| {
+                let _ = writeln!(text, "  # {line}");
+            });
+            rule.lines().for_each(|line| {
+                let _ = writeln!(text, "  {line}");
+            });
+        }
+    }
+    Some(text)
+}
+
 /// One item of `spec.ingress` or `spec.egress` of a NetworkPolicy.
 pub(super) fn rule(direction: Direction, peer: &Peer, traffic: &TrafficSet) -> Option<String> {
+    rule_of(direction, std::slice::from_ref(peer), traffic)
+}
+
+/// The same for several peers.
+pub(super) fn rule_of(direction: Direction, all: &[Peer], traffic: &TrafficSet) -> Option<String> {
     let side = match direction {
         Direction::Ingress => "from",
         Direction::Egress => "to",
     };
     let mut text = format!("- {side}:\n");
-    for line in peers(peer)? {
-        let _ = writeln!(text, "  {line}");
+    for peer in all {
+        for line in peers(peer)? {
+            let _ = writeln!(text, "  {line}");
+        }
     }
     let ports = ports(traffic)?;
     if !ports.is_empty() {

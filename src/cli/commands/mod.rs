@@ -11,6 +11,7 @@ mod live;
 mod reach;
 mod rules;
 mod snapshot;
+mod suggest;
 mod watch;
 
 use super::args::{Args, Command, Common, Timings};
@@ -43,6 +44,7 @@ pub fn run(args: Args) -> Result<ExitCode, Failure> {
         Command::Capture(args) => capture::run(&mut session, &args),
         Command::Explain(args) => explain::run(&mut session, &args),
         Command::Reach(args) => reach::run(&mut session, &args),
+        Command::Suggest(args) => suggest::run(&mut session, &args),
         Command::Diff(args) => diff::run(&mut session, &args),
         Command::Drift(args) => drift::run(&mut session, &args),
         Command::Watch(args) => watch::run(&mut session, &args),

@@ -337,7 +337,8 @@ fn selection(inventory: &Inventory, end: &Spot) -> Option<Selection> {
     Some(Selection { population, namespaces, endpoints })
 }
 
-fn by_labels(labels: &Labels) -> Selector {
+/// Pods by their labels, those left out that controllers put there.
+pub fn by_labels(labels: &Labels) -> Selector {
     let own = labels.iter().filter(|(key, _)| !GENERATED.contains(&key.as_str()));
     let equal = |(key, value): (&String, &String)| Requirement::In(key.clone(), vec![value.clone()]);
     Selector { requirements: own.map(equal).collect() }

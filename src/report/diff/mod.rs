@@ -286,6 +286,11 @@ fn end_text(end: &ChangedEnd) -> String {
     }
 }
 
+/// `from -> to: TRAFFIC`, for people.
+pub(super) fn pair_text(pair: &PairChange) -> String {
+    format!("{} -> {}: {}", end_text(&pair.from), end_text(&pair.to), traffic_text(pair))
+}
+
 fn short_list(names: &[String]) -> String {
     let shown: Vec<&str> = names.iter().take(3).map(String::as_str).collect();
     match names.len().saturating_sub(3) {

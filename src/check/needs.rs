@@ -1,0 +1,192 @@
+//! What observed flows need of policies: which workload called whom on which port, and what was left
+//! out of that, with why.
+
+use super::Evidence;
+use super::shared::{backends, paths, protocol_of, turned_paths};
+use crate::inventory::Network;
+use crate::model::{Protocol, WhyUnknown};
+use crate::observed::{ObservedFlow, Party, Stretch};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+/// One end of what was seen, as a policy can name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Side {
+    /// Pods of a workload, by index.
+    Pods(usize),
+    /// An address of the cluster that no policy selects: a node, or a pod on the host network.
+    Node(IpAddr),
+    /// An address outside.
+    Outside(IpAddr),
+}
+
+/// A connection that somebody needed; at least one of its ends is pods.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Need {
+    /// Who called.
+    pub from: Side,
+    /// Who was called: a service is the pods behind it.
+    pub to: Side,
+    /// The protocol of the port.
+    pub protocol: Protocol,
+    /// The port of the pods, after a service was translated.
+    pub port: u16,
+}
+
+/// Why a flow is no need.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LeftOut {
+    /// The policies deny it: to allow it is for people to decide.
+    Denied,
+    /// Nobody answered, or who did refused: it came to nothing.
+    CameToNothing,
+    /// Which end opened it is not known.
+    Direction,
+    /// Who stands behind one of its addresses is not known, or many do.
+    End,
+    /// It has no ports, and NetworkPolicy has no words for it.
+    NoPorts,
+}
+
+impl LeftOut {
+    /// Why, for people.
+    pub fn why(self) -> &'static str {
+        match self {
+            LeftOut::Denied => "the policies deny it",
+            LeftOut::CameToNothing => "it was not answered, or refused",
+            LeftOut::Direction => "who opened it is not known",
+            LeftOut::End => "who stands behind an address is not known",
+            LeftOut::NoPorts => "NetworkPolicy has no words for it",
+        }
+    }
+}
+
+/// What was needed, and what was seen beside that.
+#[derive(Clone, Debug, Default)]
+pub struct Needs {
+    /// With how many flows needed it.
+    pub needed: BTreeMap<Need, usize>,
+    /// Flows with pods at an end that are no need: why, who and what, and how many.
+    pub left_out: BTreeMap<(LeftOut, String, String), usize>,
+}
+
+/// What the flows of captures need.
+pub fn needs(evidence: &Evidence<'_>) -> Needs {
+    let mut all = Needs::default();
+    for seen in evidence.observed.flows.iter().filter(|seen| seen.stretch == Stretch::Wire) {
+        match of(evidence, &seen) {
+            Ok(needed) => needed.into_iter().for_each(|need| *all.needed.entry(need).or_default() += 1),
+            Err(why) => {
+                let with_pods = is_pods(evidence, &seen.initiator) || is_pods(evidence, &seen.responder);
+                // What is said to a group is no connection.
+                if with_pods && seen.responder != Party::Group {
+                    let (subject, traffic) = (super::shared::flow_subject(evidence, &seen), traffic(&seen));
+                    *all.left_out.entry((why, subject, traffic)).or_default() += 1;
+                }
+            }
+        }
+    }
+    all
+}
+
+/// What one flow needs; nothing where no pods are at its ends.
+fn of(evidence: &Evidence<'_>, seen: &ObservedFlow) -> Result<BTreeSet<Need>, LeftOut> {
+    let from = side(evidence, &seen.initiator, seen.flow.initiator.ip).ok_or(LeftOut::End)?;
+    let protocol = protocol_of(seen).ok_or(LeftOut::NoPorts)?;
+    let called = called(evidence, seen, protocol);
+    if called.is_empty() {
+        return Err(LeftOut::End);
+    }
+    let with_pods = |to: &Side| [from, *to].iter().any(|side| matches!(side, Side::Pods(_)));
+    if !called.iter().any(|(to, _)| with_pods(to)) {
+        return Ok(BTreeSet::new());
+    }
+    if came_to_nothing(seen, protocol) {
+        return Err(LeftOut::CameToNothing);
+    }
+    if seen.turned().is_some() && !is_called_there(evidence, seen) {
+        return Err(LeftOut::Direction);
+    }
+    let passes = |(from, to, port): &(u32, u32, u16)| evidence.graph.passes(*from, *to, protocol, *port);
+    let (straight, turned) = (paths(evidence, seen), turned_paths(evidence, seen));
+    if !straight.is_empty() && !straight.iter().chain(&turned).any(passes) {
+        return Err(LeftOut::Denied);
+    }
+    let need = |(to, port): (Side, u16)| Need { from, to, protocol, port };
+    // What a workload calls of itself is a need of two of its pods.
+    Ok(called.into_iter().filter(|(to, _)| with_pods(to)).map(need).collect())
+}
+
+/// Who was called, with the port there: the pods behind a service, or the address itself.
+fn called(evidence: &Evidence<'_>, seen: &ObservedFlow, protocol: Protocol) -> Vec<(Side, u16)> {
+    let called = seen.flow.responder;
+    let Party::Service(index) = seen.responder else {
+        return side(evidence, &seen.responder, called.ip)
+            .map(|side| (side, called.port))
+            .into_iter()
+            .collect();
+    };
+    let service = &evidence.inventory.services[index];
+    let ports = || service.called(called.ip, called.port).filter(|port| port.protocol == protocol);
+    let behind = backends(evidence.inventory, service).flat_map(|(workload, variant)| {
+        let pod = &evidence.inventory.workloads[workload].variants[variant];
+        let address = pod.addresses.first().copied();
+        let side = match pod.network {
+            Network::Pod => Some(Side::Pods(workload)),
+            _ => address.map(Side::Node),
+        };
+        ports().flat_map(move |port| port.targets(pod)).filter_map(move |port| Some((side?, port)))
+    });
+    let mut all: Vec<(Side, u16)> = behind.collect();
+    if all.is_empty() && service.selector.is_none() {
+        let numbers: Vec<u16> = ports().filter_map(crate::inventory::ServicePort::number).collect();
+        let listed = service.endpoints.iter().map(|ip| Side::Outside(*ip));
+        all.extend(listed.flat_map(|side| numbers.iter().map(move |port| (side, *port))));
+    }
+    all
+}
+
+fn side(evidence: &Evidence<'_>, party: &Party, ip: IpAddr) -> Option<Side> {
+    match party {
+        Party::Endpoint { workload, variant } => {
+            match evidence.inventory.workloads[*workload].variants[*variant].network {
+                Network::Pod => Some(Side::Pods(*workload)),
+                _ => Some(Side::Node(ip)),
+            }
+        }
+        Party::Shared(_) | Party::Node(_) => Some(Side::Node(ip)),
+        Party::Outside | Party::Unknown => Some(Side::Outside(ip)),
+        Party::Service(_) | Party::Unsettled(_) | Party::Group => None,
+    }
+}
+
+fn is_pods(evidence: &Evidence<'_>, party: &Party) -> bool {
+    matches!(party, Party::Endpoint { workload, variant }
+        if evidence.inventory.workloads[*workload].variants[*variant].network == Network::Pod)
+}
+
+/// Connections that nobody answered or somebody refused; datagrams may go one way.
+fn came_to_nothing(seen: &ObservedFlow, protocol: Protocol) -> bool {
+    let silent = seen.flow.backward.packets == 0
+        && seen.detection.protection == crate::model::Protection::Unknown(WhyUnknown::NoPayload);
+    seen.turned_away() || (protocol == Protocol::Tcp && silent)
+}
+
+/// Whether the pods that are taken for called say that they listen there.
+fn is_called_there(evidence: &Evidence<'_>, seen: &ObservedFlow) -> bool {
+    match &seen.responder {
+        Party::Service(_) => true,
+        Party::Endpoint { workload, variant } => {
+            let pod = &evidence.inventory.workloads[*workload].variants[*variant];
+            pod.ports.iter().any(|port| port.port == seen.flow.responder.port)
+        }
+        _ => false,
+    }
+}
+
+fn traffic(seen: &ObservedFlow) -> String {
+    match protocol_of(seen) {
+        Some(protocol) => format!("{protocol}/{}", seen.flow.responder.port),
+        None => format!("{:?}", seen.flow.transport).to_uppercase(),
+    }
+}

@@ -1,0 +1,66 @@
+//! `suggest`: policies for what was observed, read together with everything else before they are shown.
+
+use super::{Session, nothing_read};
+use crate::analysis;
+use crate::cli::Failure;
+use crate::cli::args::Suggest;
+use crate::model::Problem;
+use crate::report::diff::Comparison;
+use crate::report::suggestion;
+use crate::{source, suggest};
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+/// Suggests, proves, writes; 1 where the proof fails.
+pub(super) fn run(session: &mut Session, args: &Suggest) -> Result<ExitCode, Failure> {
+    let json = match session.common.format.as_deref() {
+        None | Some("text" | "yaml") => false,
+        Some("json") => true,
+        Some(other) => {
+            let hint = "text (which is YAML) or json";
+            return Err(Failure::usage(format!("the format {other} has no suggestions"), hint));
+        }
+    };
+    if !session.common.report.is_empty() {
+        return Err(Failure::usage("suggest writes one thing", "-o FILE, and -f json for programs"));
+    }
+    super::need_input(&session.common, &args.paths, &args.capture)?;
+    if args.capture.is_empty() {
+        return Err(Failure::usage("this needs a capture", "add --capture FILE"));
+    }
+    let mut read = session.read_in(&args.paths, &args.snapshot)?;
+    read.found.extend(nothing_read(&read.manifests, &args.paths));
+    let dataplane = Session::dataplane(&mut read)?;
+    let (mut documents, contract) = (read.manifests.documents.clone(), read.contract.clone());
+    let (today, tenancy) = (read.today, read.tenancy.clone());
+    let mut before = session.analysed(read, dataplane.clone());
+    before.observed = session.observed(&args.capture, &before);
+    let suggestion = session.timed("suggest", || suggest::of(&before));
+    let objects = suggestion::objects(&before, &suggestion);
+    // What was written, as whoever applies it reads it.
+    let written = source::parse(&Arc::from("suggested"), &suggestion::documents(&objects));
+    documents.extend(written.documents);
+    let mut after =
+        session.timed("prove", || analysis::declared_under(&documents, dataplane, contract, today));
+    after.inventory.tenancy = tenancy;
+    let unknown: Vec<Problem> =
+        after.problems.iter().filter(|p| &*p.origin.file == "suggested").cloned().collect();
+    session.report_problems(&[written.problems, unknown].concat());
+    let (diff, replay) = session.timed("prove", || analysis::compared(&before, &after, &before.observed));
+    let comparison = Comparison { old: &before, new: &after, diff, replay: Some(replay) };
+    let mut out: Box<dyn Write> = match &session.common.output {
+        Some(path) => Box::new(super::create(path)?),
+        None => Box::new(io::stdout().lock()),
+    };
+    match json {
+        true => suggestion::write_json(&before, &suggestion, &objects, &comparison, &mut out)?,
+        false => suggestion::write_yaml(&before, &suggestion, &objects, &comparison, &mut out)?,
+    }
+    out.flush()?;
+    Ok(match (session.broken, suggestion::holds(&suggestion, &comparison)) {
+        (true, _) => ExitCode::from(2),
+        (false, false) => ExitCode::from(1),
+        (false, true) => ExitCode::SUCCESS,
+    })
+}
