@@ -1,7 +1,6 @@
-//! Several workers on the same captures. Whoever has nothing else to do reads the next block of
-//! packets and decodes it for all; each takes from every block, in their order, the packets of the
-//! flows whose keys fall to it, so that a flow lives with one worker and the result is that of one
-//! alone.
+//! Several workers on the same captures. Whoever finds few blocks in stock reads the next one and
+//! decodes it for all; each takes from every block, in their order, the packets of the flows whose
+//! keys fall to it, so that a flow lives with one worker and the result is that of one alone.
 
 use super::block::Block;
 use super::container::{CaptureError, CaptureSummary, read_captures};
@@ -18,7 +17,10 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 /// Blocks that are on their way, for each worker.
-const AHEAD: usize = 2;
+const AHEAD: usize = 3;
+/// Blocks that a worker likes to have before it takes one, those among them that others decode: who
+/// finds somebody else reading then has something to take, and need not sleep.
+const IN_STOCK: usize = 3;
 
 /// Reads captures with one worker for each audience; an input that is no capture is told by its
 /// number, and does not hide the others.
@@ -147,7 +149,8 @@ impl<R: Read> Desk<R> {
         }
     }
 
-    /// What comes next for a worker that waits for a block; a block that is there comes first.
+    /// What comes next for a worker: as long as few blocks are in stock, and nobody else reads, to
+    /// read another, then to take the next one.
     fn task(&self, next: u64) -> Task<R> {
         let mut state = self.state();
         loop {
@@ -155,13 +158,13 @@ impl<R: Read> Desk<R> {
                 return Task::Stop;
             }
             let at = (next - state.first) as usize;
-            if let Some(block) = state.blocks.get(at).and_then(|slot| slot.block.as_ref()) {
-                return Task::Take(Arc::clone(block));
-            }
+            let ready = state.blocks.get(at).and_then(|slot| slot.block.as_ref()).map(Arc::clone);
             if state.progress == Progress::AtTheEnd && at >= state.blocks.len() {
                 return Task::Stop;
             }
-            if state.progress == Progress::Reading
+            let enough = ready.is_some() && state.blocks.len() - at >= IN_STOCK;
+            if !enough
+                && state.progress == Progress::Reading
                 && state.blocks.len() < AHEAD * self.workers
                 && let Some(reader) = state.reader.take()
             {
@@ -169,6 +172,9 @@ impl<R: Read> Desk<R> {
                 state.blocks.push_back(Slot { block: None, left: self.workers });
                 let block = state.spare.pop().unwrap_or_default();
                 return Task::Read(reader, Box::new(block), number);
+            }
+            if let Some(block) = ready {
+                return Task::Take(block);
             }
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
