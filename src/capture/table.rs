@@ -12,6 +12,7 @@ use super::head::{Arrival, BATCH, Batch, Head};
 use super::index::Index;
 use super::key::{Key, Pair, SLICES, Seed, ShortKey, Side};
 use super::limits::FlowLimits;
+use super::packet::{FIN, RST};
 use super::place::{NO_PLACE, Places};
 use super::pool::{Chunks, Pool};
 use super::state::{Kept, LINGER, State};
@@ -132,18 +133,29 @@ impl FlowTable {
     fn fetch(&self, slots: &[u32; BATCH], heads: &[&Head]) {
         let mut sum = 0;
         let mut colds = [(0, Side::High); BATCH];
-        let mut count = 0;
+        let mut ending = [0; BATCH];
+        let (mut count, mut last) = (0, 0);
         for (slot, head) in slots.iter().zip(heads) {
             if let Some(state) = self.slots.get(*slot as usize) {
                 sum ^= state.touch();
                 let wanted = u32::from(head.payload.1 > 0 && state.wants_of(head.key.side));
                 colds[count % BATCH] = (state.holding() & wanted.wrapping_neg(), head.key.side);
                 count += usize::from(colds[count % BATCH].0 != 0);
+                if head.flags & (FIN | RST) != 0 {
+                    ending[last % BATCH] = state.holding();
+                    last += 1;
+                }
             }
         }
         for (number, side) in colds.into_iter().take(count) {
             if let Some(cold) = self.colds.get(number) {
                 sum ^= cold.streams[side.index()].touch();
+            }
+        }
+        // A flow that ends is judged by the first bytes of both its sides.
+        for number in ending.into_iter().take(last) {
+            if let Some(cold) = self.colds.get(number) {
+                sum ^= cold.touch();
             }
         }
         std::hint::black_box(sum);
