@@ -2,7 +2,6 @@
 
 use super::bytes::{Cursor, contains_any, find, starts_with_any};
 use super::first::{First, Opening};
-use super::seen::Fit;
 use super::{Detection, Probe, Seen, detector};
 
 detector! {
@@ -11,7 +10,7 @@ detector! {
     "Memcached documentation, protocol.txt and binary protocol";
     begins [
         Opening::ANY.datagram(),
-        Opening::each(First::of(&[0x80, 0x81])).stream(),
+        Opening::both(First::of(&[ASKS]).or_silence(), First::of(&[ANSWERED]).or_silence()).stream(),
         Opening::both(First::words(COMMANDS), First::words(ANSWERS)).stream(),
         Opening::client(First::words(COMMANDS)).hinted().stream(),
         Opening::server(First::words(ANSWERS)).hinted().stream()
@@ -73,12 +72,7 @@ fn probe(seen: &Seen<'_>) -> Option<Probe> {
         (false, true) => asks && seen.hinted(PORTS),
         (true, _) => answers && seen.hinted(PORTS),
     };
-    if !clear
-        && !matches!(
-            seen.fits(|bytes| content(bytes, stream).is_some_and(is_binary)),
-            Fit::Both | Fit::TheOnlySide
-        )
-    {
+    if !clear && !binary(seen) {
         return None;
     }
     let secret = !clear && contains_any(seen.client, &[b"PLAIN\0"]);
@@ -100,18 +94,51 @@ fn unframed(bytes: &[u8]) -> Option<&[u8]> {
     }
 }
 
+/// Whether both sides, or the one that was seen, begin with a message of the binary form.
+fn binary(seen: &Seen<'_>) -> bool {
+    let side = |bytes: &[u8], magic| {
+        bytes.is_empty() || content(bytes, seen.is_stream()).is_some_and(|inner| is_binary(inner, magic))
+    };
+    seen.has_payload() && side(seen.client_first(), ASKS) && side(seen.server_first(), ANSWERED)
+}
+
+/// The first bytes of requests and of answers.
+const ASKS: u8 = 0x80;
+const ANSWERED: u8 = 0x81;
+
 /// Magic, operation, key length, lengths of extras and body that hold each other.
-fn is_binary(bytes: &[u8]) -> bool {
+fn is_binary(bytes: &[u8], magic: u8) -> bool {
     let mut cursor = Cursor(bytes);
-    let (Some(0x80 | 0x81), Some(operation)) = (cursor.u8(), cursor.u8()) else { return false };
+    if cursor.u8() != Some(magic) {
+        return false;
+    }
+    let Some(operation) = cursor.u8() else { return false };
     let (Some(key), Some(extras), Some(kind)) = (cursor.u16(), cursor.u8(), cursor.u8()) else {
         return false;
     };
     let (Some(_), Some(body)) = (cursor.u16(), cursor.u32()) else { return false };
-    let inside = u32::from(key) + u32::from(extras) <= body && body <= 1 << 20 && extras <= 24 && key <= 250;
+    let inside = u32::from(key) + u32::from(extras) <= body && body <= 1 << 20 && key <= 250;
     cursor.take(12).is_some()
-        && operation <= 0x48
         && kind == 0
         && inside
+        && (magic == ANSWERED && operation <= 0x48 && extras <= 24 || asks_for(operation, key, extras))
         && cursor.0.len() >= (body as usize).min(64)
+}
+
+/// Whether a request has the key and the extras that its operation takes.
+fn asks_for(operation: u8, key: u16, extras: u8) -> bool {
+    match operation {
+        // Quiet forms stand 16 numbers higher, those of reading among the loud ones.
+        0x00 | 0x04 | 0x09 | 0x0c..=0x0f | 0x14 | 0x19 | 0x1a => key > 0 && extras == 0,
+        0x01..=0x03 | 0x11..=0x13 => key > 0 && extras == 8,
+        0x05 | 0x06 | 0x15 | 0x16 => key > 0 && extras == 20,
+        0x1c..=0x1e | 0x23 | 0x24 => key > 0 && extras == 4,
+        0x07 | 0x0a | 0x0b | 0x17 | 0x20 => key == 0 && extras == 0,
+        0x08 | 0x18 | 0x1b => key == 0 && matches!(extras, 0 | 4),
+        0x10 => extras == 0,
+        0x21 | 0x22 => key > 0 && extras == 0,
+        // Ranges and buckets, which hardly anybody implements.
+        0x25..=0x48 => extras <= 24,
+        _ => false,
+    }
 }

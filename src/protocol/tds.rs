@@ -30,9 +30,29 @@ fn probe(seen: &Seen<'_>) -> Option<Probe> {
             // Passwords of a login are only disguised (section 2.2.6.4).
             let secret = (first.0 == LOGIN).then_some("tds-login");
             let hinted = seen.hinted(PORTS) || !answered.is_empty();
+            if !hinted && !tells(first) {
+                return None;
+            }
             Detection::plain("tds", "packets in the clear").with_credentials(secret).certain_if(hinted)
         }
         _ => None,
+    }
+}
+
+/// Whether a request proves itself by what it holds: a login tells its own length (section 2.2.6.4),
+/// batches and calls begin with headers that hold a transaction (2.2.5.3.2), or are text of two bytes.
+fn tells((kind, body): (u8, &[u8])) -> bool {
+    let length = |bytes: &[u8]| Cursor(bytes).le32().map(|length| length as usize);
+    let headers = || body.get(4..10) == Some(&[18, 0, 0, 0, 2, 0]);
+    let wide = || {
+        let (pairs, _) = body.as_chunks::<2>();
+        pairs.len() >= 4 && pairs.iter().take(32).all(|[low, high]| *high == 0 && (b' '..=b'~').contains(low))
+    };
+    match kind {
+        LOGIN => length(body) == Some(body.len()),
+        BATCH => headers() || wide(),
+        RPC => headers(),
+        _ => false,
     }
 }
 
