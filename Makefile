@@ -24,10 +24,12 @@ install:
 demo: install
 	$(CARGO) build --release
 	@mkdir -p target/demo
-	target/release/watertight check $(WORLD)/manifests --capture $(WORLD)/capture.pcap --fail-on never
+	target/release/watertight check $(WORLD)/manifests --capture $(WORLD)/capture.pcap --fail-on never --report html=target/demo/report.html
+	target/release/watertight suggest $(WORLD)/manifests --capture $(WORLD)/capture.pcap -o target/demo/observed.yaml
 	target/release/watertight graph $(WORLD)/manifests --capture $(WORLD)/capture.pcap --what overlay -f dot -o target/demo/overlay.dot
 	@if command -v dot >/dev/null; then dot -Tsvg target/demo/overlay.dot -o target/demo/overlay.svg; \
 	  echo "drawn: target/demo/overlay.svg"; else echo "written: target/demo/overlay.dot (install Graphviz to draw it)"; fi
+	@echo "written: target/demo/report.html, and target/demo/observed.yaml with policies for what was seen"
 
 test: install
 	@.ci/apiserver >/dev/null
