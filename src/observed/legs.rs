@@ -7,9 +7,11 @@
 //! tenth of a second, between ends of which the translation left one alone, or the port. Who asks
 //! two servers the same from one socket, without an identification, looks alike: then the ends
 //! must also be such as a translation leads from one to the other.
-//! A connection that a proxy ends and opens anew is two, and stays two.
+//! A connection that a proxy ends and opens anew is two, and stays two. Numbers that somebody wrote
+//! by hand prove nothing (`made_up`).
 
 use super::flows::{Flows, Spot};
+use super::made_up::{contradict, is_written_by_hand};
 use super::opened::{Marks, Opened};
 use super::{Brief, ObservedFlow, Party, Transport};
 use crate::capture::{Answer, Flow, Leg};
@@ -42,7 +44,10 @@ pub fn join(mut flows: Flows) -> Flows {
         let spot = |member: &u32| times[*member as usize].spot;
         let legs: Vec<Brief> = members.iter().map(|member| flows.bare(spot(member))).collect();
         let whole = |member: usize| flows.get(spot(&members[member]));
-        for group in groups(&legs, |one, other| leads_to(&whole(one), &whole(other))) {
+        // Where two that cannot be legs share both numbers, numbers prove nothing.
+        let made_up = pairs(&legs).any(|(one, other)| contradict(&whole(one), &whole(other)));
+        let seen_as_one: &[Brief] = if made_up { &[] } else { &legs };
+        for group in groups(seen_as_one, |one, other| leads_to(&whole(one), &whole(other))) {
             let group: Vec<u32> = group.into_iter().map(|member| members[member]).collect();
             joined.extend(one(group.iter().map(|member| flows.get(spot(member))).collect()));
             left_out.extend(group);
@@ -118,6 +123,14 @@ fn candidates(flows: &Flows, times: &[Begun]) -> Vec<Vec<u32>> {
     same.map(|group| group.iter().map(|word| (word & ((1 << PLACE) - 1)) as u32).collect()).collect()
 }
 
+/// Connections that share both numbers, each with the next ones.
+fn pairs(legs: &[Brief]) -> impl Iterator<Item = (usize, usize)> {
+    /// Where numbers are made up, neighbours tell.
+    const NEXT: usize = 4;
+    let near = |one: usize| (one + 1..legs.len().min(one + 1 + NEXT)).map(move |other| (one, other));
+    (0..legs.len()).flat_map(near).filter(|(one, other)| alike(&legs[*one], &legs[*other]) == Alike::Proven)
+}
+
 /// Which of some flows, in the order of time, are legs of one connection, where there are several;
 /// `leads_to` is asked where bytes alone prove nothing.
 fn groups(legs: &[Brief], leads_to: impl Fn(usize, usize) -> bool) -> Vec<Vec<usize>> {
@@ -146,7 +159,7 @@ fn groups(legs: &[Brief], leads_to: impl Fn(usize, usize) -> bool) -> Vec<Vec<us
 }
 
 /// Whether two flows are one connection.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Alike {
     No,
     /// The same words were said, and nothing tells the packets from others.
@@ -162,7 +175,9 @@ fn alike(earlier: &Brief, later: &Brief) -> Alike {
         return Alike::No;
     }
     let proven = match (earlier.transport, one.responder, other.responder) {
-        (Transport::Tcp, Some(a), Some(b)) => a == b && apart <= TCP_WINDOW,
+        (Transport::Tcp, Some(a), Some(b)) => {
+            a == b && apart <= TCP_WINDOW && !(is_written_by_hand(one) && is_written_by_hand(other))
+        }
         (Transport::Tcp, ..) => one.timestamp != 0 && one.timestamp == other.timestamp && apart <= TCP_WINDOW,
         (Transport::Udp, Some(a), Some(b)) => {
             let one_end_alone = earlier.initiator == later.initiator
@@ -381,7 +396,7 @@ mod tests {
 
     #[test]
     fn what_could_be_read_on_one_leg_can_be_read() {
-        let opening = opened(7, Some(8), 0);
+        let opening = opened(7, Some(8), 3);
         let mut clear = flow(("10.0.0.1:4000", "10.96.0.9:80"), Transport::Tcp, opening, 0);
         Arc::make_mut(&mut clear.detection).protection = Protection::Plaintext(Proof::Grammar);
         clear.flow.backward.packets = 9;
@@ -410,6 +425,25 @@ mod tests {
         assert_eq!(two(opened(7, None, 3), opened(7, None, 3), 10), 1);
         assert_eq!(two(opened(7, None, 3), opened(7, Some(9), 3), 10), 1);
         assert_eq!(two(opened(7, Some(8), 0), opened(7, Some(8), 0), TCP_WINDOW + 1), 2);
+    }
+
+    #[test]
+    fn connections_of_one_client_with_the_same_numbers_are_no_legs() {
+        let (numbers, written) = (opened(0x1234_5678, Some(0x9abc_def1), 0), opened(1_000, Some(5_000), 0));
+        let from = |client, server, numbers| flow((client, server), Transport::Tcp, numbers, 0);
+        let two = |one, other| joined(vec![one, other]).len();
+        let web = "10.0.0.9:80";
+        assert_eq!(two(from("10.0.0.1:4000", web, numbers), from("10.0.0.1:4001", web, numbers)), 2);
+        assert_eq!(two(from("10.0.0.1:4000", web, numbers), from("10.0.0.2:4000", web, numbers)), 1);
+        assert_eq!(two(from("10.0.0.1:4000", web, written), from("10.0.0.2:4000", web, written)), 2);
+        let saying = |what: &'static str, server| {
+            let mut seen = from("10.0.0.1:4000", server, numbers);
+            let said = Arc::make_mut(&mut seen.detection);
+            (said.protocol, said.facts) = ("http", vec![("host", what.into())]);
+            seen
+        };
+        assert_eq!(two(saying("a.example", web), saying("a.example", "10.0.0.8:80")), 1);
+        assert_eq!(two(saying("a.example", web), saying("b.example", "10.0.0.8:80")), 2);
     }
 
     #[test]

@@ -43,8 +43,13 @@ pub fn gaps(observed: &Observed) -> Vec<Gap> {
         [only] => only.name.clone(),
         all => format!("{} captures", all.len()),
     };
+    own.chain(unread(observed).map(|what| gap(what, &files))).collect()
+}
+
+/// Packets of all captures that could not be read, each kind in a few words.
+pub fn unread(observed: &Observed) -> impl Iterator<Item = String> {
     let packets = observed.oddities.iter().filter(|(what, _)| !HARMLESS.contains(&what.as_str()));
-    own.chain(packets.map(|(what, count)| gap(format!("{count} x {what}"), &files))).collect()
+    packets.map(|(what, count)| format!("{count} x {what}"))
 }
 
 fn gap(what: String, file: &str) -> Gap {

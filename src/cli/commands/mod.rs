@@ -22,7 +22,7 @@ use super::{Failure, FailureKind};
 use crate::analysis::{self, Analysis, Tenancy};
 use crate::contract::{self, Contract};
 use crate::model::{Bend, Gap, Problem};
-use crate::observed::Observed;
+use crate::observed::{self, Observed};
 use crate::policy;
 use crate::report::View;
 use crate::source;
@@ -263,6 +263,7 @@ impl Session {
             for capture in &observed.captures {
                 capture.unseen().for_each(|what| say!("note: {}: {what}", capture.name));
             }
+            observed::unread(&observed).for_each(|what| say!("note: {what}"));
         }
         observed
     }
