@@ -25,9 +25,9 @@ pub(super) fn tcp<'a>(body: &'a [u8], packet: &mut Packet<'a>) -> Result<(), Odd
     Ok(())
 }
 
-/// A header of which at least ports, sequence and flags were captured.
+/// A header of which sequence and flags were captured, or at least the ports.
 fn short_tcp(body: &[u8], packet: &mut Packet<'_>) -> Result<(), Oddity> {
-    let Some(header) = body.first_chunk::<14>() else { return Err(Oddity::Truncated) };
+    let Some(header) = body.first_chunk::<14>() else { return ports(body, packet) };
     packet.source_port = u16::from_be_bytes([header[0], header[1]]);
     packet.target_port = u16::from_be_bytes([header[2], header[3]]);
     packet.tcp = Tcp {
@@ -40,6 +40,14 @@ fn short_tcp(body: &[u8], packet: &mut Packet<'_>) -> Result<(), Oddity> {
     if offset < 20 {
         return Err(Oddity::Malformed);
     }
+    Ok(())
+}
+
+/// What RFC 792 has errors quote of a packet, and some captures keep.
+fn ports(body: &[u8], packet: &mut Packet<'_>) -> Result<(), Oddity> {
+    let header: &[u8; 4] = body.first_chunk().ok_or(Oddity::Truncated)?;
+    packet.source_port = u16::from_be_bytes([header[0], header[1]]);
+    packet.target_port = u16::from_be_bytes([header[2], header[3]]);
     Ok(())
 }
 
@@ -68,7 +76,7 @@ pub(super) fn timestamp(options: &[u8]) -> u32 {
 #[inline]
 pub(super) fn udp<'a>(body: &'a [u8], packet: &mut Packet<'a>) -> Result<(), Oddity> {
     packet.protocol = 17;
-    let header: &[u8; 8] = body.first_chunk().ok_or(Oddity::Truncated)?;
+    let Some(header) = body.first_chunk::<8>() else { return ports(body, packet) };
     packet.source_port = u16::from_be_bytes([header[0], header[1]]);
     packet.target_port = u16::from_be_bytes([header[2], header[3]]);
     let stated = usize::from(u16::from_be_bytes([header[4], header[5]]));

@@ -16,18 +16,33 @@ fn probe(seen: &Seen<'_>) -> Option<Probe> {
     let fits = seen.fits(|bytes| is_message(bytes).is_some());
     let hinted = seen.hinted(PORTS);
     match fits {
-        Fit::Both => {
-            Detection::plain("coap", "messages in the clear").certain_if(hinted || same_number(seen))
-        }
+        Fit::Both if hinted || answers(seen) => Detection::plain("coap", "messages in the clear").certain(),
         Fit::TheOnlySide if hinted => Detection::plain("coap", "messages in the clear").certain(),
         _ => None,
     }
 }
 
-/// An acknowledgement repeats the number of what it answers.
-fn same_number(seen: &Seen<'_>) -> bool {
+/// Whether a request is answered: an acknowledgement repeats its number, and an answer its token, which
+/// many have (section 5.3.2).
+fn answers(seen: &Seen<'_>) -> bool {
     let (asked, answered) = (seen.client_first(), seen.server_first());
-    asked.get(2..4) == answered.get(2..4) && answered[0] >> 4 & 3 == 2
+    let acknowledges = asked.get(2..4) == answered.get(2..4) && answered[0] >> 4 & 3 == 2;
+    let token = |bytes: &'_ [u8]| bytes.get(4..4 + usize::from(bytes[0] & 15)).unwrap_or(&[]).to_vec();
+    let repeats = token(asked) == token(answered) && !token(asked).is_empty();
+    matches!(asked[1], 1..=7)
+        && (acknowledges && answered[1] == 0 || answered[1] >= 64 && (acknowledges || repeats))
+}
+
+/// Methods, answers, errors and signals that anybody defined (section 12.1; RFC 7959, 8132, 8323, 8516).
+fn is_code(code: u8) -> bool {
+    match (code >> 5, code & 31) {
+        (0, detail) => detail <= 7,
+        (2, detail) => matches!(detail, 1..=5 | 31),
+        (4, detail) => matches!(detail, 0..=6 | 8 | 9 | 12 | 13 | 15 | 22 | 29),
+        (5, detail) => matches!(detail, 0..=5 | 8),
+        (7, detail) => matches!(detail, 1..=5),
+        _ => false,
+    }
 }
 
 fn is_message(bytes: &[u8]) -> Option<()> {
@@ -36,8 +51,7 @@ fn is_message(bytes: &[u8]) -> Option<()> {
     let code = cursor.u8()?;
     cursor.u16()?;
     let token = usize::from(head & 15);
-    let known = matches!(code >> 5, 0 | 2 | 4 | 5 | 7) && (code >> 5 != 0 || code <= 7);
-    if head >> 6 != 1 || token > 8 || !known {
+    if head >> 6 != 1 || token > 8 || !is_code(code) {
         return None;
     }
     cursor.take(token)?;

@@ -3,7 +3,7 @@
 
 use super::bytes::{Cursor, plain_name};
 use super::seen::Fit;
-use super::{Detection, Probe, Seen, detector};
+use super::{Detection, Probe, Seen, detector, netbios};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 detector! {
@@ -18,6 +18,10 @@ const TRUSTED: [u16; 3] = [53, 5353, 5355];
 const MOST: usize = 64;
 
 fn probe(seen: &Seen<'_>) -> Option<Probe> {
+    // A header like that of DNS, and names of its own (RFC 1002, section 4.2).
+    if seen.hinted(&[137]) && !seen.is_stream() && seen.datagrams().any(netbios::is_name_query) {
+        return None;
+    }
     let hinted = || seen.hinted(&TRUSTED);
     let why = match seen.fits(|bytes| message(seen, bytes).is_some_and(|message| message.is_whole())) {
         Fit::Both => "question and answer in the clear",

@@ -15,7 +15,7 @@ fn probe(seen: &Seen<'_>) -> Option<Probe> {
 }
 
 /// A header like that of DNS, and a name of 32 letters from A to P.
-fn is_name_query(bytes: &[u8]) -> bool {
+pub(super) fn is_name_query(bytes: &[u8]) -> bool {
     let counts =
         bytes.get(4..12).is_some_and(|counts| counts.chunks(2).all(|pair| pair[0] == 0 && pair[1] <= 16));
     counts && encoded(bytes.get(12..).unwrap_or(&[]))

@@ -57,6 +57,11 @@ fn with_payload(seen: &Seen<'_>) -> Detection {
     if let Some((_, format)) = sides().find_map(known) {
         return readable("a file in a known format").with("format", *format);
     }
+    if sides().all(is_encoded) {
+        let why = "text that encodes random-looking bytes: encrypted or compressed";
+        return Detection::unclear("unknown", WhyUnknown::RandomLooking, why)
+            .with("entropy", "looks-encrypted");
+    }
     if sides().all(is_text) {
         return readable("readable text of an unknown protocol");
     }
@@ -82,6 +87,31 @@ fn is_text(bytes: &[u8]) -> bool {
             left -= (some.len() - printable(some)) as i64;
             left >= 0
         })
+}
+
+/// Nothing but base 64 (RFC 4648, both alphabets), of which each of the 64 letters is as frequent as any
+/// other: what it encodes is as random as cipher text, and nobody can read it.
+fn is_encoded(bytes: &[u8]) -> bool {
+    /// With 63 degrees of freedom: one of ten thousand random texts is above it, and words are.
+    const SPREAD_BELOW: u64 = 115;
+    let text = bytes.trim_ascii_end();
+    let filled = text.len() - text.iter().rev().take(2).take_while(|b| **b == b'=').count();
+    let letters = &text[..filled.min(LOOKED_AT)];
+    let mut counts = [0_u64; 64];
+    for letter in letters {
+        let value = match letter {
+            b'A'..=b'Z' => letter - b'A',
+            b'a'..=b'z' => letter - b'a' + 26,
+            b'0'..=b'9' => letter - b'0' + 52,
+            b'+' | b'-' => 62,
+            b'/' | b'_' => 63,
+            _ => return false,
+        };
+        counts[usize::from(value)] += 1;
+    }
+    let length = letters.len() as u64;
+    length >= 96
+        && 64 * counts.iter().map(|count| count * count).sum::<u64>() < (SPREAD_BELOW + length) * length
 }
 
 /// How many of at most 255 bytes are printable.
@@ -116,6 +146,30 @@ mod tests {
         bytes.iter().for_each(|b| counts[usize::from(*b)] += 1);
         let expected = bytes.len() as f64 / 256.0;
         counts.iter().map(|count| (f64::from(*count) - expected).powi(2) / expected).sum()
+    }
+
+    #[test]
+    fn text_that_encodes_random_bytes_is_told_from_words() {
+        const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+        let mut state = 7_u64;
+        let mut next = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 56) as u8
+        };
+        let encoded = |bytes: &[u8]| -> Vec<u8> {
+            let bits = bytes.iter().flat_map(|byte| (0..8).rev().map(move |bit| byte >> bit & 1));
+            let bits: Vec<u8> = bits.collect();
+            let letter = |six: &[u8]| ALPHABET[usize::from(six.iter().fold(0, |sum, bit| sum << 1 | bit))];
+            bits.chunks(6).map(letter).collect()
+        };
+        for length in (72..1_500).step_by(12) {
+            let random: Vec<u8> = (0..length).map(|_| next()).collect();
+            assert!(is_encoded(&encoded(&random)), "{length}");
+            assert!(is_encoded(&[encoded(&random).as_slice(), b"==\r\n"].concat()));
+            let words = b"thequickbrownfoxjumpsoverthelazydog".repeat(length / 20);
+            assert!(!is_encoded(&words) && !is_encoded(&encoded(&words)), "{length}");
+        }
+        assert!(!is_encoded(&[b'A'; 200]) && !is_encoded(b"short") && !is_encoded(&[]));
     }
 
     #[test]

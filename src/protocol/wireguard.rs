@@ -54,8 +54,7 @@ fn fit(datagrams: Datagrams<'_>) -> bool {
 
 /// Three data messages and more to one receiver, their counters growing but for some reordering.
 fn chained(datagrams: Datagrams<'_>) -> bool {
-    let data: Vec<&[u8]> =
-        datagrams.filter(|d| kind(d) == Some(DATA)).filter_map(|d| d.get(4..16)).collect();
+    let data: Vec<&[u8]> = datagrams.filter(|d| kind(d) == Some(DATA)).filter_map(|d| d.get(4..16)).collect();
     let counter =
         |message: &[u8]| message[4..].iter().rev().fold(0_u64, |sum, byte| sum << 8 | u64::from(*byte));
     data.len() >= 3

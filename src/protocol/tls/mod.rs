@@ -84,6 +84,7 @@ pub(super) fn judge(client: &[u8], server: &[u8], time: u64) -> Option<Detection
         client_flight: &client_flight,
         in_the_clear: !server.is_empty() && from_server.is_empty(),
         says: from_server.is_empty() && says(server),
+        strange: !client.is_empty() && from_client.is_empty(),
         behind: [record::behind(client, &from_client), record::behind(server, &from_server)],
         offers_null: client_hello.as_ref().is_some_and(Hello::offers_null_cipher),
         hello: server_hello.as_ref(),
@@ -115,6 +116,8 @@ struct Handshake<'a> {
     in_the_clear: bool,
     /// It is text.
     says: bool,
+    /// What came from the client, behind an old hello if there was one, is no TLS.
+    strange: bool,
     /// What either side sent behind its records, and is none.
     behind: [&'a [u8]; 2],
     /// The client would take a cipher that does not encrypt.
@@ -141,6 +144,10 @@ fn verdict(seen: &Handshake<'_>) -> (Protection, &'static str) {
             (incomplete, "a ClientHello, and an answer that is no TLS")
         }
         (None, _) if !flows => (incomplete, "the handshake failed"),
+        (Some(_), _) if seen.strange => (
+            Protection::Unknown(WhyUnknown::Ambiguous),
+            "a ServerHello, and a client that goes on with something else",
+        ),
         _ if seen.behind.iter().any(|rest| !rest.is_empty()) => after_tls(seen.behind),
         (None, _) if seen.offers_null => (
             Protection::Unknown(WhyUnknown::Ambiguous),
@@ -168,9 +175,13 @@ fn verdict(seen: &Handshake<'_>) -> (Protection, &'static str) {
             Protection::Encrypted(Encryption::MutualTls),
             "handshake seen, with a client certificate by the lengths of its records",
         ),
-        (None, _) => (
+        (None, _) if seen.silent => (
             Protection::Encrypted(Encryption::Tls),
             "a ClientHello and encrypted records; the server's side was not seen",
+        ),
+        (None, _) => (
+            Protection::Encrypted(Encryption::Tls),
+            "a ClientHello and encrypted records; the server's hello could not be read",
         ),
         (Some(hello), shown) => (Protection::Encrypted(Encryption::Tls), one_way(hello, shown)),
     }
@@ -210,6 +221,9 @@ fn one_way(hello: &Hello, shown: ClientCertificate) -> &'static str {
         }
         (ClientCertificate::Declined, false) => {
             "handshake seen, and a client that was asked for a certificate and had none"
+        }
+        (ClientCertificate::Hidden, _) => {
+            "handshake seen, and another one under its protection, which may have shown a certificate"
         }
         _ => "handshake seen",
     }

@@ -5,7 +5,7 @@
 //! were measured with Go, OpenSSL, GnuTLS and rustls.
 
 use super::hello::Hello;
-use super::record::{DATA, Messages, Record, messages};
+use super::record::{CHANGE_CIPHER, DATA, HANDSHAKE, Messages, Record, messages};
 
 /// Whether the client showed a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub(super) enum ClientCertificate {
     NotShown,
     /// It was asked and had none.
     Declined,
+    /// Another handshake followed under the protection of the first, and may have shown one.
+    Hidden,
     /// It cannot be told: resumed, cut, or an unknown pattern of lengths.
     Unknown,
 }
@@ -28,7 +30,7 @@ impl ClientCertificate {
             ClientCertificate::Shown | ClientCertificate::ShownByLength => "shown",
             ClientCertificate::NotShown => "not-shown",
             ClientCertificate::Declined => "declined",
-            ClientCertificate::Unknown => "unknown",
+            ClientCertificate::Hidden | ClientCertificate::Unknown => "unknown",
         }
     }
 }
@@ -43,11 +45,22 @@ pub(super) fn client_certificate(
 ) -> ClientCertificate {
     match hello {
         None => ClientCertificate::Unknown,
-        Some(hello) if hello.version <= 0x0303 => by_messages(client_flight, server_flight),
+        Some(hello) if hello.version <= 0x0303 => {
+            let first = by_messages(client_flight, server_flight);
+            let shown_none = matches!(first, ClientCertificate::NotShown | ClientCertificate::Declined);
+            if shown_none && negotiates_anew(client) { ClientCertificate::Hidden } else { first }
+        }
         Some(hello) if hello.resumed || early => ClientCertificate::Unknown,
         Some(_) if !server.iter().any(|record| record.kind == DATA) => ClientCertificate::Unknown,
         Some(hello) => by_lengths(hello.cipher, client),
     }
+}
+
+/// Whether a handshake stands behind Finished, which is the first message under the new cipher: servers
+/// ask for a certificate that way once they know what is called (RFC 5746; RFC 5246, section 7.4.1.1).
+fn negotiates_anew(records: &[Record<'_>]) -> bool {
+    let protected = records.iter().skip_while(|record| record.kind != CHANGE_CIPHER);
+    protected.filter(|record| record.kind == HANDSHAKE).nth(1).is_some()
 }
 
 /// TLS 1.2 and before (RFC 5246, section 7.4): CertificateRequest, Certificate, ServerHelloDone.
@@ -87,6 +100,17 @@ mod tests {
     fn told(cipher: u16, lengths: &[usize]) -> ClientCertificate {
         let record = |length: &usize| Record { kind: DATA, length: *length, body: &[] };
         by_lengths(cipher, &lengths.iter().map(record).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn a_handshake_behind_finished_may_have_shown_what_the_first_did_not() {
+        let records = |kinds: &[u8]| -> Vec<Record<'static>> {
+            kinds.iter().map(|kind| Record { kind: *kind, length: 40, body: &[] }).collect()
+        };
+        // Finished, and data; then another ClientHello.
+        assert!(!negotiates_anew(&records(&[HANDSHAKE, HANDSHAKE, CHANGE_CIPHER, HANDSHAKE, DATA])));
+        assert!(negotiates_anew(&records(&[HANDSHAKE, CHANGE_CIPHER, HANDSHAKE, DATA, HANDSHAKE])));
+        assert!(!negotiates_anew(&records(&[HANDSHAKE, HANDSHAKE])));
     }
 
     /// First encrypted records of fresh handshakes: with and without a certificate as measured,
