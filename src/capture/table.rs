@@ -237,8 +237,11 @@ impl FlowTable {
         self.free = Vec::new();
         self.budgets.iter_mut().for_each(|budget| budget.holders = Default::default());
         for mut chunk in self.slots.take() {
-            for state in chunk.iter_mut().filter(|state| state.is_used()) {
-                self.hand_out(state, false, audience);
+            for states in chunk.chunks_mut(FETCHED) {
+                self.fetch_colds(states.iter().map(State::holding));
+                for state in states.iter_mut().filter(|state| state.is_used()) {
+                    self.hand_out(state, false, audience);
+                }
             }
         }
     }
@@ -409,16 +412,16 @@ impl FlowTable {
 
     /// Reads from all memory of the flows that hold their bytes for longest.
     fn fetch_oldest(&self, slice: u8) {
-        let (mut sum, mut colds) = (0, [0; FETCHED]);
-        let oldest = self.budgets[usize::from(slice)].holders.iter();
-        for (cold, (slot, _)) in colds.iter_mut().zip(oldest) {
-            if let Some(state) = self.slots.get(*slot as usize) {
-                sum ^= state.touch();
-                *cold = state.holding();
-            }
-        }
-        let colds = colds.into_iter().filter_map(|number| self.colds.get(number));
-        std::hint::black_box(colds.fold(sum, |sum, cold| sum ^ cold.touch()));
+        let oldest = self.budgets[usize::from(slice)].holders.iter().take(FETCHED);
+        let states = oldest.filter_map(|(slot, _)| self.slots.get(*slot as usize));
+        std::hint::black_box(states.clone().fold(0, |sum, state| sum ^ state.touch()));
+        self.fetch_colds(states.map(State::holding));
+    }
+
+    /// Reads from the first bytes of some flows that are about to be judged.
+    fn fetch_colds(&self, numbers: impl Iterator<Item = u32>) {
+        let colds = numbers.filter_map(|number| self.colds.get(number));
+        std::hint::black_box(colds.fold(0, |sum, cold| sum ^ cold.touch()));
     }
 
     /// The place for first bytes goes back.
