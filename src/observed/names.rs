@@ -46,11 +46,32 @@ impl From<&Brief> for Call {
 /// Addresses and their names; the same whatever the order of flows, as long as nothing overflows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Names {
-    known: HashMap<IpAddr, BTreeSet<(NamedBy, String)>>,
+    known: HashMap<IpAddr, Few<NamedBy>>,
     /// Addresses of which not all names were kept.
     crowded: BTreeSet<IpAddr>,
     /// What a client was told of an address, by DNS, and when: the client first.
-    told: HashMap<(IpAddr, IpAddr), BTreeSet<(u64, String)>>,
+    told: HashMap<(IpAddr, IpAddr), Few<u64>>,
+}
+
+/// A few names in order, each with what it stands behind, and each once: most addresses have one,
+/// for which a tree would take room for eleven.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Few<K>(Vec<(K, String)>);
+
+impl<K> Default for Few<K> {
+    fn default() -> Self {
+        Few(Vec::with_capacity(1))
+    }
+}
+
+impl<K: Ord + Copy> Few<K> {
+    /// Adds a name, unless it is there.
+    fn insert(&mut self, key: K, name: &str) {
+        let place = self.0.binary_search_by(|(known, text)| (*known, text.as_str()).cmp(&(key, name)));
+        if let Err(at) = place {
+            self.0.insert(at, (key, name.to_owned()));
+        }
+    }
 }
 
 /// Names of one kind kept for one address: content networks have thousands behind one.
@@ -108,19 +129,19 @@ impl Names {
         if let Some(name) = self.told_before(call) {
             return Some((name.into(), NamedBy::DnsAnswer));
         }
-        all.first().map(|(by, name)| (name.as_str().into(), *by))
+        all.0.first().map(|(by, name)| (name.as_str().into(), *by))
     }
 
     /// What DNS told the client of the server's address last before it called.
     fn told_before(&self, call: Call) -> Option<&str> {
         let answers = self.told.get(&(call.client, call.server))?;
-        let before = answers.range(..(call.begun.saturating_add(1), String::new()));
-        before.last().map(|(_, name)| name.as_str())
+        let before = answers.0.partition_point(|(told, _)| *told < call.begun.saturating_add(1));
+        answers.0[..before].last().map(|(_, name)| name.as_str())
     }
 
     /// The best name of an address, and what it rests on.
     pub fn best(&self, address: IpAddr) -> Option<(&str, NamedBy)> {
-        let (by, name) = self.known.get(&address)?.first()?;
+        let (by, name) = self.known.get(&address)?.0.first()?;
         Some((name, *by))
     }
 
@@ -131,12 +152,13 @@ impl Names {
 
     /// All names of an address, with what each rests on.
     pub fn of(&self, address: IpAddr) -> impl Iterator<Item = (NamedBy, &str)> {
-        self.known.get(&address).into_iter().flatten().map(|(by, name)| (*by, name.as_str()))
+        let all = self.known.get(&address).map_or(&[][..], |names| &names.0);
+        all.iter().map(|(by, name)| (*by, name.as_str()))
     }
 
     /// All addresses that have a name, in order, with all their names.
-    pub fn iter(&self) -> impl Iterator<Item = (IpAddr, &BTreeSet<(NamedBy, String)>)> {
-        let mut all: Vec<_> = self.known.iter().map(|(address, names)| (*address, names)).collect();
+    pub fn iter(&self) -> impl Iterator<Item = (IpAddr, &[(NamedBy, String)])> {
+        let mut all: Vec<_> = self.known.iter().map(|(address, names)| (*address, &names.0[..])).collect();
         all.sort_unstable_by_key(|(address, _)| *address);
         all.into_iter()
     }
@@ -146,12 +168,12 @@ impl Names {
             return;
         }
         let names = self.known.entry(address).or_default();
-        names.insert((by, name.to_owned()));
+        names.insert(by, name);
         // Kinds do not push each other out: rules for names go by DNS answers alone.
-        let mut alike = names.iter().filter(|(kind, _)| *kind == by);
-        if alike.clone().count() > MOST_NAMES {
-            let last = alike.next_back().cloned();
-            last.map(|last| names.remove(&last));
+        let end = names.0.partition_point(|(kind, _)| *kind <= by);
+        let begin = names.0.partition_point(|(kind, _)| *kind < by);
+        if end - begin > MOST_NAMES {
+            names.0.remove(end - 1);
             self.crowded.insert(address);
         }
     }
@@ -163,9 +185,9 @@ impl Names {
             return;
         }
         let answers = self.told.entry(pair).or_default();
-        answers.insert((call.begun, name.to_owned()));
-        if answers.len() > MOST_ANSWERS {
-            answers.pop_first();
+        answers.insert(call.begun, name);
+        if answers.0.len() > MOST_ANSWERS {
+            answers.0.remove(0);
         }
     }
 }
