@@ -140,6 +140,21 @@ fn a_truncated_capture_keeps_its_flows_and_says_so() {
 }
 
 #[test]
+fn packets_that_could_not_be_read_are_a_note_beside_json() {
+    // One packet of a token ring.
+    let header = [0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 6, 0, 0, 0];
+    let record = [[0; 8], [4, 0, 0, 0, 4, 0, 0, 0]].concat();
+    let folder = folder(&[("ring.pcap", &[&header[..], &record, b"ring"].concat())]);
+    let output = run(&["flows", "-f", "json", &text(&folder.path().join("ring.pcap"))]);
+    assert!(output.status.success() && output.stdout.is_empty(), "{}", said(&output));
+    assert!(
+        said(&output).contains("note: 1 x packets of link type 6, which is not read"),
+        "{}",
+        said(&output)
+    );
+}
+
+#[test]
 fn what_captures_do_not_show_is_not_known() {
     let whole = std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/shop/capture.pcap"))
         .expect("a capture");

@@ -9,7 +9,7 @@ mod files;
 mod frames;
 
 use files::{Timed, pcap, pcapng};
-use frames::{ethernet, from_a, udp};
+use frames::{ethernet, from_a, tcp, udp};
 use std::collections::BTreeMap;
 use watertight::capture::{self, FlowLimits, Input};
 
@@ -132,4 +132,14 @@ fn a_ring_of_more_files_than_may_be_open_is_read() {
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}");
     assert_eq!(output.stdout.iter().filter(|byte| **byte == b'\n').count(), usize::from(PACKETS), "{said}");
+}
+
+#[test]
+fn of_headers_that_are_cut_behind_their_ports_the_ports_count() {
+    let segment = ethernet(0x0800, &from_a(1).whole(6, &tcp((4_000, 80), 7, 0, 2, b"")));
+    let datagram = ethernet(0x0800, &from_a(2).whole(17, &udp(5_000, 53, b"question")));
+    for (kept, flows) in [(3, 0), (4, 2), (7, 2), (8, 2)] {
+        let cut = [&segment, &datagram].map(|frame| (0, frame[..14 + 20 + kept].to_vec()));
+        assert_eq!(read(&[&pcap(1, &cut)]).0, flows, "{kept} bytes");
+    }
 }

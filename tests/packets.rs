@@ -435,10 +435,10 @@ fn a_connection_through_a_service_address_is_one_and_says_so() {
     let service = [10, 96, 0, 10];
     let mut packets = Vec::new();
     let segments: [(bool, u32, u32, u8, &[u8]); 4] = [
-        (true, 10, 0, SYN, b""),
-        (false, 50, 11, SYN_ACK, b""),
-        (true, 11, 51, DATA, b"*1\r\n$4\r\nPING\r\n"),
-        (false, 51, 25, DATA, b"+PONG\r\n"),
+        (true, 0x1b3f_09c2, 0, SYN, b""),
+        (false, 0x9d27_e451, 0x1b3f_09c3, SYN_ACK, b""),
+        (true, 0x1b3f_09c3, 0x9d27_e452, DATA, b"*1\r\n$4\r\nPING\r\n"),
+        (false, 0x9d27_e452, 0x1b3f_09d1, DATA, b"+PONG\r\n"),
     ];
     for (number, (from_client, sequence, acknowledged, flags, payload)) in segments.into_iter().enumerate() {
         for (leg, (address, port)) in [(service, 80_u16), (B, 6_379)].into_iter().enumerate() {
@@ -458,6 +458,16 @@ fn a_connection_through_a_service_address_is_one_and_says_so() {
     assert_eq!((flow.initiator.ip, flow.responder.ip, flow.responder.port), (A.into(), B.into(), 6_379));
     assert_eq!((flow.forward.packets, flow.seen.legs().len()), (2, 2));
     assert_eq!((flow.seen.legs()[0].responder.ip, flow.seen.legs()[0].responder.port), (service.into(), 80));
+}
+
+#[test]
+fn a_clock_that_is_set_back_splits_no_flow() {
+    let said = |port: u16| ethernet(0x0800, &from_a(7).whole(17, &udp(port, 9_999, b"hello there")));
+    let (later, earlier) =
+        ((0..5_000).map(|n| (36_000_000_000 + n, said(1))), (0..5_000).map(|n| (n, said(2))));
+    let (flows, _) = flows_of(&pcap(1, &later.chain(earlier).collect::<Vec<_>>()));
+    let packets: Vec<u64> = flows.iter().map(|flow| flow.forward.packets).collect();
+    assert_eq!(packets, [5_000, 5_000]);
 }
 
 #[test]

@@ -17,7 +17,8 @@ pub(super) struct Block {
     pub(super) bytes: Vec<u8>,
     pub(super) records: Vec<Captured>,
     pub(super) origins: Vec<Origin>,
-    /// The latest time of all packets before it, in nanoseconds since 1970.
+    /// The latest time in the block before it, or its own earliest where that is earlier, in nanoseconds
+    /// since 1970.
     pub(super) clock: u64,
     /// Packets that belong to a flow.
     pub(super) heads: Vec<Head>,

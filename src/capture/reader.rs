@@ -123,7 +123,7 @@ pub(super) struct Reader<R> {
     order: BinaryHeap<Reverse<(u64, usize)>>,
     /// Inputs whose next packet has to be waited for.
     waiting: Vec<usize>,
-    /// The latest time of all packets so far.
+    /// The latest time in the block before.
     clock: u64,
 }
 
@@ -144,7 +144,13 @@ impl<R: Read> Reader<R> {
             // Only files are merged: none of them is ever silent.
             _ => self.merge(block),
         }
-        self.clock = block.records.iter().fold(self.clock, |latest, record| latest.max(record.nanos));
+        // A clock that was set back, or captures that were put behind each other, must not make all that
+        // follows look long over.
+        let times = || block.records.iter().map(|record| record.nanos);
+        if let (Some(earliest), Some(latest)) = (times().min(), times().max()) {
+            block.clock = self.clock.min(earliest);
+            self.clock = latest;
+        }
         let goes_on = || matches!(self.inputs.as_slice(), [only] if only.state == State::Silent);
         if block.records.is_empty() && !goes_on() { Filled::AtTheEnd } else { Filled::Block }
     }

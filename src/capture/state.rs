@@ -139,8 +139,8 @@ impl State {
     }
 
     /// Whether a packet belongs to a new flow between the same ends: after silence, or with the
-    /// handshake of a new connection. The clock is that of the whole capture, which a packet out of
-    /// the order of time may be behind of.
+    /// handshake of a new connection. The clock is that of the block, which a packet out of the order
+    /// of time may be behind of.
     #[inline]
     pub(super) fn is_over(&self, packet: &Arrival<'_>, clock: u64, limits: &FlowLimits) -> bool {
         // Closed or not, nothing is over that was heard of so lately.
@@ -396,13 +396,14 @@ impl State {
     }
 
     /// The first datagram of a side stands for it: address translation does not change it. The
-    /// lowest bit says whether it had an identification, which no other datagram shares so soon.
+    /// lowest bit says whether it had an identification, which no other datagram shares so soon: 1 is
+    /// what scripts write that leave the choice to Scapy.
     fn note_datagram(&mut self, packet: &Arrival<'_>) {
         let side = packet.key.side;
         if self.sequence(side).is_none() && packet.payload.len() >= FINGERPRINTED {
             let sample =
                 fold(sample(packet.payload) ^ u64::from(packet.id), packet.payload.len() as u64 | 1 << 40);
-            self.initial_sequence[side.index()] = sample as u32 & !1 | u32::from(packet.id != 0);
+            self.initial_sequence[side.index()] = sample as u32 & !1 | u32::from(packet.id > 1);
             self.marks.set(Marks::SEQUENCE_KNOWN[side.index()]);
         }
     }

@@ -52,7 +52,7 @@ pub(super) struct FlowTable {
     slots: Chunks<State>,
     free: Vec<u32>,
     hand: usize,
-    /// The latest time of all packets of earlier blocks, of any flow: the same for all tables.
+    /// What time it was when the block began, for all flows: the same for all tables.
     pub(super) clock: u64,
     pub(super) places: Places,
     /// The addresses of IPv6 flows.

@@ -7,8 +7,8 @@
 //! tenth of a second, between ends of which the translation left one alone, or the port. Who asks
 //! two servers the same from one socket, without an identification, looks alike: then the ends
 //! must also be such as a translation leads from one to the other.
-//! A connection that a proxy ends and opens anew is two, and stays two. Numbers that somebody wrote
-//! by hand prove nothing (`made_up`).
+//! The same holds for numbers that somebody wrote by hand (`made_up`).
+//! A connection that a proxy ends and opens anew is two, and stays two.
 
 use super::flows::{Flows, Spot};
 use super::made_up::{contradict, is_written_by_hand};
@@ -128,7 +128,7 @@ fn pairs(legs: &[Brief]) -> impl Iterator<Item = (usize, usize)> {
     /// Where numbers are made up, neighbours tell.
     const NEXT: usize = 4;
     let near = |one: usize| (one + 1..legs.len().min(one + 1 + NEXT)).map(move |other| (one, other));
-    (0..legs.len()).flat_map(near).filter(|(one, other)| alike(&legs[*one], &legs[*other]) == Alike::Proven)
+    (0..legs.len()).flat_map(near).filter(|(one, other)| alike(&legs[*one], &legs[*other]) != Alike::No)
 }
 
 /// Which of some flows, in the order of time, are legs of one connection, where there are several;
@@ -176,7 +176,11 @@ fn alike(earlier: &Brief, later: &Brief) -> Alike {
     }
     let proven = match (earlier.transport, one.responder, other.responder) {
         (Transport::Tcp, Some(a), Some(b)) => {
-            a == b && apart <= TCP_WINDOW && !(is_written_by_hand(one) && is_written_by_hand(other))
+            let same = a == b && apart <= TCP_WINDOW;
+            if same && is_written_by_hand(one) && is_written_by_hand(other) {
+                return Alike::InWords;
+            }
+            same
         }
         (Transport::Tcp, ..) => one.timestamp != 0 && one.timestamp == other.timestamp && apart <= TCP_WINDOW,
         (Transport::Udp, Some(a), Some(b)) => {
