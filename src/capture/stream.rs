@@ -73,6 +73,15 @@ impl Stream {
             // A keep-alive (RFC 9293, section 3.8.4) repeats the byte before the next one as a zero.
             return;
         }
+        if self.opened
+            && self.bytes.is_empty()
+            && payload.len() > 1
+            && self.next == Some(sequence.wrapping_add(1))
+        {
+            // Scripts that write captures forget that a SYN has a number of its own (RFC 9293, section 3.4);
+            // a keep-alive has a single byte.
+            self.next = Some(sequence);
+        }
         let next = *self.next.get_or_insert(sequence);
         let ahead = sequence.wrapping_sub(next) as i32;
         if ahead > 0 {
@@ -238,6 +247,17 @@ mod tests {
         assert_eq!(stream.0.held(), 0);
         stream.segment(61, &[1; 500]);
         assert_eq!(stream.0.waiting_bytes, 4);
+    }
+
+    #[test]
+    fn a_stream_that_does_not_count_its_syn_is_whole() {
+        let mut stream = Limited::new(64);
+        stream.0.begin(99);
+        stream.segment(99, b"x");
+        assert!(stream.0.bytes.is_empty(), "a keep-alive");
+        stream.segment(99, b"GET ");
+        stream.segment(103, b"/");
+        assert_eq!(stream.0.bytes, b"GET /");
     }
 
     #[test]
