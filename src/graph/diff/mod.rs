@@ -258,7 +258,7 @@ impl Compare<'_> {
             let change = self.change((from, to), kind, old, new);
             merge_outside(change, &mut found, &mut outside);
         }
-        found.extend(outside.into_values());
+        found.extend(outside.into_iter().map(merged));
         found.sort_by(|a, b| (&a.from, &a.to, a.kind).cmp(&(&b.from, &b.to, b.kind)));
         found
     }
@@ -408,33 +408,26 @@ fn says_the_same(a: &Decision, b: &Decision) -> bool {
 
 type OutsideKey = (ChangedEnd, Direction, ChangeKind, [ExpectedProtection; 2], [TrafficSet; 3], Vec<Cause>);
 
-/// Changes with the outside that differ in addresses alone become one.
+/// Changes with the outside that differ in addresses alone become one; their ranges are put together
+/// when all are there, for there may be very many.
 fn merge_outside(
     change: PairChange,
     found: &mut Vec<PairChange>,
-    outside: &mut BTreeMap<OutsideKey, PairChange>,
+    outside: &mut BTreeMap<OutsideKey, (PairChange, Vec<AddressRange>)>,
 ) {
-    let (inside, direction, set) = match (&change.from, &change.to) {
-        (ChangedEnd::External(set), _) => (change.to.clone(), Direction::Ingress, set.clone()),
-        (_, ChangedEnd::External(set)) => (change.from.clone(), Direction::Egress, set.clone()),
+    let (inside, direction, ranges) = match (&change.from, &change.to) {
+        (ChangedEnd::External(set), _) => (change.to.clone(), Direction::Ingress, set.ranges().to_vec()),
+        (_, ChangedEnd::External(set)) => (change.from.clone(), Direction::Egress, set.ranges().to_vec()),
         _ => return found.push(change),
     };
     let traffic = [change.old.clone(), change.new.clone(), change.unsegmented.clone()];
     let key = (inside, direction, change.kind, change.protection, traffic, change.causes.clone());
-    match outside.get_mut(&key) {
-        None => drop(outside.insert(key, change)),
-        Some(known) => {
-            let end = if direction == Direction::Ingress { &mut known.from } else { &mut known.to };
-            if let ChangedEnd::External(all) = end {
-                *all = all
-                    .ranges()
-                    .iter()
-                    .chain(set.ranges())
-                    .copied()
-                    .collect::<Vec<AddressRange>>()
-                    .into_iter()
-                    .collect();
-            }
-        }
-    }
+    outside.entry(key).or_insert((change, Vec::new())).1.extend(ranges);
+}
+
+/// One change with all addresses that it is about.
+fn merged((key, (mut change, ranges)): (OutsideKey, (PairChange, Vec<AddressRange>))) -> PairChange {
+    let end = if key.1 == Direction::Ingress { &mut change.from } else { &mut change.to };
+    *end = ChangedEnd::External(ranges.into_iter().collect());
+    change
 }
