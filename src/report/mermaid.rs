@@ -24,19 +24,31 @@ impl Format for Mermaid {
 
     fn write(&self, view: &View<'_>, out: &mut dyn Write) -> io::Result<()> {
         let drawn = drawing::of(view).ok_or_else(|| unsupported(self.name(), view.kind()))?;
-        write(&drawn, out)
+        write_noted(&drawn, out)
     }
 }
 
-/// Viewers draw no more than 500 lines unless they are asked to, and the legend has some.
-const MOST_STROKES: usize = 480;
+/// The chart, with a remark in front where viewers do not draw it.
+fn write_noted(drawn: &Drawing, out: &mut dyn Write) -> io::Result<()> {
+    let mut text = Vec::new();
+    write(drawn, &mut text)?;
+    let (lines, size) = (drawn.strokes.len() + drawn.legend.len(), text.len());
+    if lines > MOST_LINES || size > MOST_TEXT {
+        writeln!(
+            out,
+            "%% {lines} lines, {size} characters: viewers draw {MOST_LINES} and {MOST_TEXT} unless their \
+                 own settings maxEdges and maxTextSize say more; graph --by namespace or --focus makes it small"
+        )?;
+    }
+    out.write_all(&text)
+}
+
+/// What viewers draw, as the defaults of Mermaid's `maxEdges` and `maxTextSize` say. Both are among
+/// the settings that no chart may change (`secure`).
+const MOST_LINES: usize = 500;
+const MOST_TEXT: usize = 50_000;
 
 fn write(drawing: &Drawing, out: &mut dyn Write) -> io::Result<()> {
-    let strokes = drawing.strokes.len();
-    if strokes > MOST_STROKES {
-        let most = strokes + drawing.legend.len();
-        writeln!(out, "---\nconfig:\n  maxEdges: {most}\n  maxTextSize: {}\n---", most * 400)?;
-    }
     writeln!(out, "flowchart LR")?;
     if !drawing.title.is_empty() {
         writeln!(out, "  title[{}]", quoted(&drawing.title))?;
@@ -117,6 +129,28 @@ fn quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_viewers_do_not_draw_is_said_in_front() {
+        let stroke = |number: usize| drawing::Stroke {
+            from: "a".to_owned(),
+            to: "b".to_owned(),
+            label: format!("tcp {number}"),
+            color: drawing::BLUE,
+            dashes: Dashes::Solid,
+        };
+        let drawn = |strokes: usize| {
+            let mut drawing = Drawing::default();
+            drawing.node("x".to_owned(), "a".to_owned(), "a".to_owned());
+            drawing.node("x".to_owned(), "b".to_owned(), "b".to_owned());
+            drawing.strokes = (0..strokes).map(stroke).collect();
+            let mut text = Vec::new();
+            write_noted(&drawing, &mut text).expect("memory takes it");
+            String::from_utf8(text).expect("text")
+        };
+        assert!(drawn(3).starts_with("flowchart LR\n"));
+        assert!(drawn(501).starts_with("%% 501 lines, ") && drawn(501).contains("\nflowchart LR\n"));
+    }
 
     #[test]
     fn no_name_can_be_read_as_syntax() {
