@@ -3,7 +3,14 @@
 use super::GraphOptions;
 use crate::analysis::Analysis;
 use crate::graph::{Connection, End};
-use crate::observed::{ObservedFlow, Stretch};
+use crate::observed::{ObservedFlow, Party, Stretch};
+
+/// The workloads that a party may be; a service is those behind it.
+fn behind(analysis: &Analysis, party: &Party) -> Vec<usize> {
+    let Party::Service(index) = party else { return party.workloads() };
+    let service = &analysis.inventory.services[*index];
+    analysis.inventory.backends(service).map(|(workload, _)| workload).collect()
+}
 
 impl GraphOptions {
     /// Whether a connection is inside the chosen part of the graph.
@@ -21,8 +28,15 @@ impl GraphOptions {
         if matches!(seen.stretch, Stretch::Inside(_)) {
             return false;
         }
-        let ends = [&seen.initiator, &seen.responder].map(|party| party.workloads()).concat();
+        let ends = [&seen.initiator, &seen.responder].map(|party| behind(analysis, party)).concat();
         self.chooses(analysis, &ends)
+            || (self.focus.is_none()
+                && [&seen.initiator, &seen.responder].into_iter().any(|party| match party {
+                    Party::Service(index) => {
+                        self.namespace.as_ref() == Some(&analysis.inventory.services[*index].namespace)
+                    }
+                    _ => false,
+                }))
     }
 
     /// Whether one of these workloads was asked for; all are where nobody asked.
