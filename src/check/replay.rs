@@ -5,9 +5,9 @@ use super::mesh_seen::infrastructure;
 use super::shared::backends;
 use crate::graph::diff::Version;
 use crate::graph::{Admission, Edge};
-use crate::inventory::Inventory;
+use crate::inventory::{Inventory, ServicePort};
 use crate::model::{IpProtocols, Protocol, TrafficSet};
-use crate::observed::{Directory, Flow, Observed, ObservedFlow, Party, Stretch, Transport};
+use crate::observed::{Directory, Flow, Observed, ObservedFlow, Party, Stretch, Transport, protocol_of};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -204,14 +204,24 @@ fn peers(version: &Version<'_>, (party, ip): &(Party, IpAddr)) -> Option<Vec<u32
 fn behind_service(version: &Version<'_>, index: usize, flow: &Flow) -> Vec<(u32, TrafficSet)> {
     let inventory: &Inventory = version.inventory;
     let service = &inventory.services[index];
-    let ports = || service.called(flow.responder.ip, flow.responder.port);
-    backends(inventory, service)
+    let ports = || {
+        let called = service.called(flow.responder.ip, flow.responder.port);
+        called.filter(|port| Some(port.protocol) == protocol_of(flow.transport))
+    };
+    let mut all: Vec<(u32, TrafficSet)> = backends(inventory, service)
         .flat_map(|(workload, variant)| {
             let pod = &inventory.workloads[workload].variants[variant];
             let class = version.graph.class_of(workload, variant);
             ports().flat_map(move |port| port.targets(pod)).map(move |target| (class, traffic(flow, target)))
         })
-        .collect()
+        .collect();
+    // Who has no selector leads to the addresses that are listed: the API server, for one.
+    if all.is_empty() && service.selector.is_none() {
+        let numbers: Vec<u16> = ports().filter_map(ServicePort::number).collect();
+        let atoms = service.endpoints.iter().map(|ip| version.graph.atom_of(*ip));
+        all.extend(atoms.flat_map(|atom| numbers.iter().map(move |port| (atom, traffic(flow, *port)))));
+    }
+    all
 }
 
 fn traffic(flow: &Flow, port: u16) -> TrafficSet {
