@@ -2,10 +2,10 @@
 //! out of that, with why.
 
 use super::Evidence;
-use super::shared::{backends, paths, protocol_of, turned_paths};
-use crate::inventory::Network;
-use crate::model::{Protocol, WhyUnknown};
-use crate::observed::{ObservedFlow, Party, Stretch};
+use super::shared::{backends, is_named, paths, protocol_of, turned_paths};
+use crate::inventory::{Network, Variant};
+use crate::model::{Protection, Protocol, WhyUnknown};
+use crate::observed::{Handshake, ObservedFlow, Party, Stretch, Transport};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
@@ -33,6 +33,23 @@ pub struct Need {
     pub port: u16,
 }
 
+/// How often something was needed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Count {
+    /// By how many flows.
+    pub flows: usize,
+    /// Of these, connections that were opened and closed without a word, and datagrams without an answer.
+    pub wordless: usize,
+}
+
+impl Count {
+    /// Both together.
+    #[must_use]
+    pub fn plus(self, other: Count) -> Count {
+        Count { flows: self.flows + other.flows, wordless: self.wordless + other.wordless }
+    }
+}
+
 /// Why a flow is no need.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum LeftOut {
@@ -42,6 +59,8 @@ pub enum LeftOut {
     CameToNothing,
     /// Which end opened it is not known.
     Direction,
+    /// It was not seen to begin, and nothing was said.
+    Idle,
     /// Who stands behind one of its addresses is not known, or many do.
     End,
     /// It has no ports, and NetworkPolicy has no words for it.
@@ -55,6 +74,7 @@ impl LeftOut {
             LeftOut::Denied => "the policies deny it",
             LeftOut::CameToNothing => "it was not answered, or refused",
             LeftOut::Direction => "who opened it is not known",
+            LeftOut::Idle => "neither its beginning nor a word of it was seen: an idle connection, or a scan",
             LeftOut::End => "who stands behind an address is not known",
             LeftOut::NoPorts => "NetworkPolicy has no words for it",
         }
@@ -65,7 +85,7 @@ impl LeftOut {
 #[derive(Clone, Debug, Default)]
 pub struct Needs {
     /// With how many flows needed it.
-    pub needed: BTreeMap<Need, usize>,
+    pub needed: BTreeMap<Need, Count>,
     /// Flows with pods at an end that are no need: why, who and what, and how many.
     pub left_out: BTreeMap<(LeftOut, String, String), usize>,
 }
@@ -75,7 +95,11 @@ pub fn needs(evidence: &Evidence<'_>) -> Needs {
     let mut all = Needs::default();
     for seen in evidence.observed.flows.iter().filter(|seen| seen.stretch == Stretch::Wire) {
         match of(evidence, &seen) {
-            Ok(needed) => needed.into_iter().for_each(|need| *all.needed.entry(need).or_default() += 1),
+            Ok(needed) => needed.into_iter().for_each(|need| {
+                let count = Count { flows: 1, wordless: usize::from(is_wordless(&seen)) };
+                let known = all.needed.entry(need).or_default();
+                *known = known.plus(count);
+            }),
             Err(why) => {
                 let with_pods = is_pods(evidence, &seen.initiator) || is_pods(evidence, &seen.responder);
                 // What is said to a group is no connection.
@@ -104,12 +128,17 @@ fn of(evidence: &Evidence<'_>, seen: &ObservedFlow) -> Result<BTreeSet<Need>, Le
     if came_to_nothing(seen, protocol) {
         return Err(LeftOut::CameToNothing);
     }
-    if seen.turned().is_some() && !is_called_there(evidence, seen) {
-        return Err(LeftOut::Direction);
+    if protocol == Protocol::Tcp && !is_begun(seen) && is_silent(seen) {
+        return Err(LeftOut::Idle);
     }
     let passes = |(from, to, port): &(u32, u32, u16)| evidence.graph.passes(*from, *to, protocol, *port);
-    let (straight, turned) = (paths(evidence, seen), turned_paths(evidence, seen));
-    if !straight.is_empty() && !straight.iter().chain(&turned).any(passes) {
+    let denied = |paths: &[(u32, u32, u16)]| !paths.is_empty() && !paths.iter().any(passes);
+    let straight = denied(&paths(evidence, seen));
+    if seen.turned().is_some() && !is_called_there(evidence, seen) {
+        let turned = turned_paths(evidence, seen);
+        return Err(if straight && denied(&turned) { LeftOut::Denied } else { LeftOut::Direction });
+    }
+    if straight {
         return Err(LeftOut::Denied);
     }
     let need = |(to, port): (Side, u16)| Need { from, to, protocol, port };
@@ -154,22 +183,65 @@ fn side(evidence: &Evidence<'_>, party: &Party, ip: IpAddr) -> Option<Side> {
                 _ => Some(Side::Node(ip)),
             }
         }
-        Party::Shared(_) | Party::Node(_) => Some(Side::Node(ip)),
-        Party::Outside | Party::Unknown => Some(Side::Outside(ip)),
+        // Pods that share an address do so one after the other: which of them is not known.
+        Party::Shared(all) => {
+            let pods = |w: &usize| evidence.inventory.workloads[*w].variants.iter().any(is_on_pod_network);
+            (!all.iter().all(pods)).then_some(Side::Node(ip))
+        }
+        Party::Node(_) => Some(Side::Node(ip)),
+        Party::Outside => Some(Side::Outside(ip)),
+        // It may be a pod that was not read; what the contract has a name for is none.
+        Party::Unknown => is_named(evidence, ip).then_some(Side::Outside(ip)),
         Party::Service(_) | Party::Unsettled(_) | Party::Group => None,
     }
 }
 
-fn is_pods(evidence: &Evidence<'_>, party: &Party) -> bool {
-    matches!(party, Party::Endpoint { workload, variant }
-        if evidence.inventory.workloads[*workload].variants[*variant].network == Network::Pod)
+fn is_on_pod_network(variant: &Variant) -> bool {
+    variant.network == Network::Pod
 }
 
-/// Connections that nobody answered or somebody refused; datagrams may go one way.
+fn is_pods(evidence: &Evidence<'_>, party: &Party) -> bool {
+    let pod = |workload: usize, variant: usize| {
+        is_on_pod_network(&evidence.inventory.workloads[workload].variants[variant])
+    };
+    match party {
+        Party::Endpoint { workload, variant } => pod(*workload, *variant),
+        Party::Service(index) => {
+            let service = &evidence.inventory.services[*index];
+            backends(evidence.inventory, service).any(|(workload, variant)| pod(workload, variant))
+        }
+        _ => false,
+    }
+}
+
+/// Connections that nobody answered or somebody refused; datagrams may go one way. Who accepts a
+/// connection did what was asked, whatever was said then: health checks say nothing at all.
 fn came_to_nothing(seen: &ObservedFlow, protocol: Protocol) -> bool {
-    let silent = seen.flow.backward.packets == 0
-        && seen.detection.protection == crate::model::Protection::Unknown(WhyUnknown::NoPayload);
-    seen.turned_away() || (protocol == Protocol::Tcp && silent)
+    let opened = seen.flow.handshake == Handshake::Seen;
+    let silent = seen.flow.backward.packets == 0 && is_silent(seen);
+    protocol == Protocol::Tcp && opened && !is_accepted(seen) && (silent || seen.turned_away())
+}
+
+/// Whether the beginning of a connection was seen.
+fn is_begun(seen: &ObservedFlow) -> bool {
+    matches!(seen.flow.handshake, Handshake::Seen | Handshake::AnswerSeen)
+}
+
+fn is_accepted(seen: &ObservedFlow) -> bool {
+    let answered = seen.flow.seen.opening.is_some_and(|opening| opening.responder.is_some());
+    answered || seen.flow.handshake == Handshake::AnswerSeen
+}
+
+fn is_silent(seen: &ObservedFlow) -> bool {
+    seen.detection.protection == Protection::Unknown(WhyUnknown::NoPayload)
+}
+
+/// Connections of which nothing was said, and datagrams that nobody answered.
+fn is_wordless(seen: &ObservedFlow) -> bool {
+    match seen.flow.transport {
+        Transport::Tcp => is_silent(seen),
+        _ => seen.flow.backward.packets == 0,
+    }
 }
 
 /// Whether the pods that are taken for called say that they listen there.

@@ -2,6 +2,7 @@
 
 use crate::graph::{Direction, Namespaces, Peer, Selection};
 use crate::model::{AddressRange, PortSet, Protocol, Requirement, Selector, TrafficSet};
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
@@ -72,7 +73,7 @@ pub(super) fn whole(name: [&str; 2], subject: &Selection, sides: &[Side]) -> Opt
         let _ = writeln!(text, "  {}:", words(*direction).1);
         for Item { comment, rule } in items {
             comment.lines().for_each(|line| {
-                let _ = writeln!(text, "  # {line}");
+                let _ = writeln!(text, "  # {}", remark(line));
             });
             rule.lines().for_each(|line| {
                 let _ = writeln!(text, "  {line}");
@@ -179,6 +180,20 @@ fn selector(selector: &Selector) -> Option<String> {
     })
 }
 
+/// Text as it may stand in a comment: nothing in it ends the line (YAML 1.1 §5.4 knows more breaks
+/// than YAML 1.2), nor is a character that YAML has no place for.
+pub(super) fn remark(text: &str) -> Cow<'_, str> {
+    match text.chars().all(is_shown) {
+        true => Cow::Borrowed(text),
+        false => text.chars().map(|c| if is_shown(c) { c } else { char::REPLACEMENT_CHARACTER }).collect(),
+    }
+}
+
+fn is_shown(character: char) -> bool {
+    !character.is_control()
+        && !matches!(character, '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}'..='\u{ffff}')
+}
+
 /// Plain where YAML reads it as text, quoted otherwise.
 fn scalar(text: &str) -> String {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_./".contains(&b);
@@ -186,7 +201,16 @@ fn scalar(text: &str) -> String {
     let known = ["true", "false", "null", "yes", "no", "on", "off", "y", "n"];
     match word && text.bytes().all(plain) && !known.contains(&text.to_ascii_lowercase().as_str()) {
         true => text.to_owned(),
-        false => format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"")),
+        false => format!("\"{}\"", text.chars().map(escaped).collect::<String>()),
+    }
+}
+
+/// A character inside of double quotes.
+fn escaped(character: char) -> String {
+    match character {
+        '\\' | '"' => format!("\\{character}"),
+        shown if is_shown(shown) => shown.to_string(),
+        other => format!("\\U{:08x}", u32::from(other)),
     }
 }
 
@@ -197,6 +221,8 @@ mod tests {
     #[test]
     fn what_yaml_reads_otherwise_is_quoted() {
         assert_eq!(scalar("web-1"), "web-1");
+        assert_eq!(scalar("a\n\"b\"\u{85}"), "\"a\\U0000000a\\\"b\\\"\\U00000085\"");
+        assert_eq!(remark("a\n---\r\u{2028}b: é"), "a\u{fffd}---\u{fffd}\u{fffd}b: é");
         assert_eq!(
             (scalar("on"), scalar("1.5"), scalar("")),
             ("\"on\"".into(), "\"1.5\"".into(), "\"\"".into())

@@ -2,14 +2,15 @@
 //! and the same for programs.
 
 use super::diff::Comparison;
-use super::names::{named_addresses, origin_text};
+use super::names::{bend_word, named_addresses, origin_text};
 use super::snippet::{self, Item, Side};
 use crate::analysis::Analysis;
 use crate::check::needs::LeftOut;
 use crate::check::replay::Replayed;
 use crate::graph::Direction;
 use crate::graph::diff::ChangeKind;
-use crate::suggest::{Suggested, SuggestedRule, SuggestedSide, Suggestion, Without};
+use crate::model::{Gap, Protocol};
+use crate::suggest::{self, Suggested, SuggestedRule, SuggestedSide, Suggestion, Wider, Without};
 use serde::Serialize;
 use serde_json::json;
 use std::io::{self, Write};
@@ -30,6 +31,9 @@ pub struct Object {
 pub fn objects(analysis: &Analysis, suggestion: &Suggestion) -> Vec<Object> {
     suggestion.policies.iter().filter_map(|policy| object(analysis, policy)).collect()
 }
+
+/// Of an object, as text; JSON of the same takes more.
+const MOST_BYTES: usize = 1 << 20;
 
 fn object(analysis: &Analysis, policy: &Suggested) -> Option<Object> {
     let item = |direction: Direction, rule: &SuggestedRule| {
@@ -55,6 +59,12 @@ fn object(analysis: &Analysis, policy: &Suggested) -> Option<Object> {
             format!("selected already by {}: what that allows stays open", origin_text(origin))
         }),
     );
+    if yaml.len() > MOST_BYTES {
+        let size = yaml.len() >> 20;
+        notes.push(format!(
+            "{size} MiB: API servers take no larger requests than 1.5 MiB; name blocks instead of addresses"
+        ));
+    }
     Some(Object {
         name: format!("{}/NetworkPolicy/{}", policy.namespace, policy.name),
         workload: analysis.inventory.workloads[policy.workload].name.to_string(),
@@ -65,10 +75,23 @@ fn object(analysis: &Analysis, policy: &Suggested) -> Option<Object> {
 
 /// How often a rule was needed, and the names of addresses in it.
 fn comment(analysis: &Analysis, rule: &SuggestedRule) -> String {
-    let mut lines = vec![counted(rule.flows)];
+    let mut lines = vec![counted(rule.count.flows)];
     let name = |index: &usize| analysis.inventory.workloads[*index].name.to_string();
-    lines.extend(rule.wider.iter().map(|(own, others)| {
-        format!("allows {} too, whose labels {} shares", listed(others, name), name(own))
+    if rule.count.wordless == rule.count.flows {
+        lines.push("no word came back: health checks, datagrams that go one way, or a scan".to_owned());
+    }
+    let dns = |protocol| rule.traffic.ports(protocol).contains(53);
+    if dns(Protocol::Udp) && !dns(Protocol::Tcp) {
+        lines.push("names are asked for by UDP alone: long answers come by TCP".to_owned());
+    }
+    lines.extend(rule.wider.iter().map(|(own, wider)| match wider {
+        Wider::Others(others) => {
+            format!("allows {} too, whose labels {} shares", listed(others, name), name(own))
+        }
+        Wider::Namespace => {
+            let namespace = &analysis.inventory.workloads[*own].name.namespace;
+            format!("allows every pod of {namespace}: {} has no labels", name(own))
+        }
     }));
     lines.extend(rule.addresses.iter().flat_map(|ip| named_addresses(analysis, &ip.to_string())));
     lines.join("\n")
@@ -106,6 +129,17 @@ struct Proof<'a> {
 }
 
 impl<'a> Proof<'a> {
+    /// In words: nothing that was judged is no proof.
+    fn words(&self) -> String {
+        let passes = match (self.judged, self.breaks.is_empty()) {
+            (0, _) => return "no flow could be judged: nothing is proved".to_owned(),
+            (_, true) => "all that passed still pass",
+            (_, false) => "some would break",
+        };
+        let were = if self.judged == 1 { "was" } else { "were" };
+        format!("{} {were} judged, {passes}", counted(self.judged))
+    }
+
     fn of(suggestion: &Suggestion, comparison: &'a Comparison<'_>) -> Proof<'a> {
         let count = |kind| comparison.diff.pairs.iter().filter(|pair| pair.kind == kind).count();
         let opens =
@@ -150,46 +184,77 @@ pub fn write_yaml(
     out: &mut dyn Write,
 ) -> io::Result<()> {
     let proof = Proof::of(suggestion, comparison);
-    let (policies, workloads) = (objects.len(), analysis.inventory.workloads.len());
-    writeln!(out, "# {policies} NetworkPolicies for {workloads} workloads, made of what was observed.")?;
-    writeln!(out, "# Read together with everything else:")?;
-    let passes = if proof.breaks.is_empty() { "all that passed still pass" } else { "some would break" };
-    writeln!(out, "#   {} that were observed were judged, {passes}", counted(proof.judged))?;
-    if proof.unjudged > 0 {
-        writeln!(out, "#   {} could not be judged: an end is not known", counted(proof.unjudged))?;
-    }
-    if proof.shut > 0 {
-        writeln!(out, "#   {} that came to nothing will be dropped", counted(proof.shut))?;
-    }
-    for flow in &proof.breaks {
-        let Replayed { from, to, traffic, flows, .. } = flow;
-        writeln!(out, "#   WOULD BREAK: {from} -> {to} {traffic}, seen in {}", counted(*flows))?;
-    }
-    for opened in &proof.opens {
-        writeln!(out, "#   WOULD OPEN: {opened}")?;
-    }
-    writeln!(out, "#   {} paths are closed, {} let less through", proof.closes, proof.narrows)?;
-    if !suggestion.left_out.is_empty() {
-        writeln!(out, "# Seen, and no rule was made of it:")?;
-    }
-    for ((why, subject, traffic), flows) in &suggestion.left_out {
-        writeln!(out, "#   {subject} {traffic}, {}: {}", counted(*flows), why.why())?;
-    }
-    if !suggestion.without.is_empty() {
-        writeln!(out, "# Without a policy of their own:")?;
-    }
-    for (workload, why) in &suggestion.without {
-        let name = &analysis.inventory.workloads[*workload].name;
-        writeln!(out, "#   {name}: {}", without_text(analysis, why))?;
-    }
-    writeln!(out, "# A capture is a short look: what was not seen while it was taken is closed by these.")?;
+    head(analysis, suggestion, objects, &proof)
+        .iter()
+        .try_for_each(|line| writeln!(out, "# {}", snippet::remark(line)))?;
     for object in objects {
-        writeln!(out, "---\n# {}", object.workload)?;
-        object.notes.iter().try_for_each(|note| writeln!(out, "# {note}"))?;
+        writeln!(out, "---\n# {}", snippet::remark(&object.workload))?;
+        object.notes.iter().try_for_each(|note| writeln!(out, "# {}", snippet::remark(note)))?;
         out.write_all(object.yaml.as_bytes())?;
     }
     Ok(())
 }
+
+/// What stands in front of the policies, a line each.
+fn head(analysis: &Analysis, suggestion: &Suggestion, objects: &[Object], proof: &Proof<'_>) -> Vec<String> {
+    let policies = match objects.len() {
+        1 => "1 NetworkPolicy".to_owned(),
+        several => format!("{several} NetworkPolicies"),
+    };
+    let workloads = suggestion.policies.len() + suggestion.without.len();
+    let mut lines = vec![
+        format!("{policies} for {} of {workloads} workloads, made of what was observed.", objects.len()),
+        "Read together with everything else:".to_owned(),
+        format!("  {}", proof.words()),
+    ];
+    if suggest::nobody_has_addresses(analysis) {
+        lines.push(format!("  {NOBODY}"));
+    }
+    if proof.unjudged > 0 {
+        let text = "could not be judged: no end is known to be a pod, or who stands behind one is not";
+        lines.push(format!("  {} {text}", counted(proof.unjudged)));
+    }
+    if proof.shut > 0 {
+        lines.push(format!("  {} that came to nothing will be dropped", counted(proof.shut)));
+    }
+    lines.extend(proof.breaks.iter().map(|flow| {
+        let Replayed { from, to, traffic, flows, .. } = flow;
+        format!("  WOULD BREAK: {from} -> {to} {traffic}, seen in {}", counted(*flows))
+    }));
+    lines.extend(proof.opens.iter().map(|opened| format!("  WOULD OPEN: {opened}")));
+    lines.push(format!("  {} paths are closed, {} let less through", proof.closes, proof.narrows));
+    if !objects.is_empty() && proof.closes + proof.narrows == 0 {
+        let text = "other policies allow as much already, or nothing enforces these";
+        lines.push(format!("  they close nothing: {text} ({})", analysis.graph.dataplane.kind.name()));
+    }
+    section(&mut lines, "Could not be read:", analysis.problems.iter().map(ToString::to_string));
+    let gap = |gap: &Gap| format!("{} ({}): {}", gap.what, bend_word(gap.bends), origin_text(&gap.origin));
+    section(&mut lines, "Not known:", analysis.gaps.iter().map(gap));
+    let left_out = suggestion.left_out.iter().map(|((why, subject, traffic), flows)| {
+        format!("{subject} {traffic}, {}: {}", counted(*flows), why.why())
+    });
+    section(&mut lines, "Seen, and no rule was made of it:", left_out);
+    let without = suggestion.without.iter().map(|(workload, why)| {
+        let name = &analysis.inventory.workloads[*workload].name;
+        format!("{name}: {}", without_text(analysis, why))
+    });
+    section(&mut lines, "Without a policy of their own:", without);
+    let end = "A capture is a short look: what was not seen while it was taken is closed by these.";
+    lines.push(end.to_owned());
+    lines
+}
+
+fn section(lines: &mut Vec<String>, title: &str, all: impl Iterator<Item = String>) {
+    let mut all = all.map(|line| format!("  {line}")).peekable();
+    if all.peek().is_some() {
+        lines.push(title.to_owned());
+        lines.extend(all);
+    }
+}
+
+/// What is said where no flow can be laid at anybody's door.
+pub const NOBODY: &str = "no pod here has an address, so nobody can be told on the wire: \
+     give a snapshot, or pods with their status";
 
 fn without_text(analysis: &Analysis, why: &Without) -> String {
     match why {
@@ -209,6 +274,7 @@ struct Shape<'a> {
     proof: serde_json::Value,
     left_out: Vec<serde_json::Value>,
     without: Vec<serde_json::Value>,
+    gaps: Vec<super::json::GapShape<'a>>,
     problems: Vec<super::json::ProblemShape<'a>>,
 }
 
@@ -254,6 +320,7 @@ pub fn write_json(
                 json!({"workload": name, "why": without_text(analysis, why)})
             })
             .collect(),
+        gaps: analysis.gaps.iter().map(super::json::gap_shape).collect(),
         problems: analysis.problems.iter().map(super::json::problem_shape).collect(),
     };
     serde_json::to_writer(&mut *out, &shape)?;

@@ -4,11 +4,12 @@ use super::{Session, nothing_read};
 use crate::analysis;
 use crate::cli::Failure;
 use crate::cli::args::Suggest;
+use crate::cli::say::say;
 use crate::model::Problem;
 use crate::report::diff::Comparison;
 use crate::report::suggestion;
-use crate::{source, suggest};
-use std::io::{self, Write};
+use crate::{observed, source, suggest};
+use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -25,9 +26,14 @@ pub(super) fn run(session: &mut Session, args: &Suggest) -> Result<ExitCode, Fai
     if !session.common.report.is_empty() {
         return Err(Failure::usage("suggest writes one thing", "-o FILE, and -f json for programs"));
     }
-    super::need_input(&session.common, &args.paths, &args.capture)?;
+    if args.snapshot.is_empty() {
+        super::need_input(&session.common, &args.paths, &args.capture)?;
+    }
     if args.capture.is_empty() {
         return Err(Failure::usage("this needs a capture", "add --capture FILE"));
+    }
+    if let Some(path) = &session.common.output {
+        super::can_write(path)?;
     }
     let mut read = session.read_in(&args.paths, &args.snapshot)?;
     read.found.extend(nothing_read(&read.manifests, &args.paths));
@@ -35,7 +41,15 @@ pub(super) fn run(session: &mut Session, args: &Suggest) -> Result<ExitCode, Fai
     let (mut documents, contract) = (read.manifests.documents.clone(), read.contract.clone());
     let (today, tenancy) = (read.today, read.tenancy.clone());
     let mut before = session.analysed(read, dataplane.clone());
-    before.observed = session.observed(&args.capture, &before);
+    let mut observed = session.observed(&args.capture, &before);
+    analysis::leave_open(&before, &mut observed);
+    before.gaps.extend(observed::gaps(&observed));
+    before.gaps.sort();
+    before.problems.append(&mut session.unread);
+    before.observed = observed;
+    if suggest::nobody_has_addresses(&before) {
+        say!("warning: {}", suggestion::NOBODY);
+    }
     let suggestion = session.timed("suggest", || suggest::of(&before));
     let objects = suggestion::objects(&before, &suggestion);
     // What was written, as whoever applies it reads it.
@@ -50,14 +64,18 @@ pub(super) fn run(session: &mut Session, args: &Suggest) -> Result<ExitCode, Fai
     let (diff, replay) = session.timed("prove", || analysis::compared(&before, &after, &before.observed));
     let comparison = Comparison { old: &before, new: &after, diff, replay: Some(replay) };
     let mut out: Box<dyn Write> = match &session.common.output {
-        Some(path) => Box::new(super::create(path)?),
-        None => Box::new(io::stdout().lock()),
+        Some(path) => Box::new(BufWriter::new(super::create(path)?)),
+        None => Box::new(BufWriter::new(io::stdout().lock())),
     };
-    match json {
-        true => suggestion::write_json(&before, &suggestion, &objects, &comparison, &mut out)?,
-        false => suggestion::write_yaml(&before, &suggestion, &objects, &comparison, &mut out)?,
+    let written = match json {
+        true => suggestion::write_json(&before, &suggestion, &objects, &comparison, &mut out),
+        false => suggestion::write_yaml(&before, &suggestion, &objects, &comparison, &mut out),
+    };
+    match written.and_then(|()| out.flush()) {
+        // Whoever stopped reading still gets the exit code: a pager must not make it 0.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+        written => written?,
     }
-    out.flush()?;
     Ok(match (session.broken, suggestion::holds(&suggestion, &comparison)) {
         (true, _) => ExitCode::from(2),
         (false, false) => ExitCode::from(1),
