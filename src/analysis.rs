@@ -23,6 +23,7 @@ use crate::observed::{
 use crate::policy::{self, Dataplane, DataplaneKind, RuleSet};
 pub use beside::{ChangedBeside, compared_beside};
 pub use standing::Standing;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::net::IpAddr;
@@ -82,7 +83,7 @@ pub fn kinds() -> Vec<WantedKind> {
 
 /// Documents → who exists, and who may talk to whom.
 pub fn declared(documents: &[Document], dataplane: Dataplane) -> Analysis {
-    led_in(documents, dataplane, &[])
+    led_in(Cow::Borrowed(documents), dataplane, &[])
 }
 
 /// The same under a contract, as of a day: what people know of controllers counts, and what the
@@ -93,7 +94,19 @@ pub fn declared_under(
     contract: Contract,
     today: Date,
 ) -> Analysis {
-    let analysis = led_in(documents, dataplane, &contract.controllers);
+    let analysis = led_in(Cow::Borrowed(documents), dataplane, &contract.controllers);
+    under(analysis, contract, today)
+}
+
+/// The same of documents that nobody asks for again: their memory is given back as soon as everything
+/// is read out of them.
+pub fn declared_once(
+    documents: Vec<Document>,
+    dataplane: Dataplane,
+    contract: Contract,
+    today: Date,
+) -> Analysis {
+    let analysis = led_in(Cow::Owned(documents), dataplane, &contract.controllers);
     under(analysis, contract, today)
 }
 
@@ -128,17 +141,16 @@ fn hint_for_setting(name: &str, kind: DataplaneKind) -> String {
     }
 }
 
-fn led_in(documents: &[Document], dataplane: Dataplane, placed: &[PlacedController]) -> Analysis {
-    let who = inventory::read(documents);
-    let rules = policy::read(documents, &dataplane);
+fn led_in(documents: Cow<'_, [Document]>, dataplane: Dataplane, placed: &[PlacedController]) -> Analysis {
+    let (who, rules) = rayon::join(|| inventory::read(&documents), || policy::read(&documents, &dataplane));
     let segments = segments(&who.0, &Contract::default());
-    let entries = entry::read(documents, &who.0, placed);
+    let entries = entry::read(&documents, &who.0, placed);
     joined(documents, who, rules, dataplane, entries, (KeptAlike::default(), segments))
 }
 
 /// Who exists, with what could not be read of it, and the rules → who may talk to whom.
 fn joined(
-    documents: &[Document],
+    documents: Cow<'_, [Document]>,
     (inventory, mut problems): (Inventory, Vec<Problem>),
     mut rules: RuleSet,
     dataplane: Dataplane,
@@ -149,18 +161,20 @@ fn joined(
     problems.extend(rules.problems);
     problems.append(&mut entries.problems);
     let again = if entries.has_absent_controllers() { rules.tiers.clone() } else { Vec::new() };
-    let networks = secondary(documents, &inventory, &dataplane);
-    let graph = AllowedGraph::build_again(&inventory, rules.tiers, rules.transport, dataplane, kept);
-    let exposures = exposure::find(&inventory, &graph, entries, again);
+    let networks = secondary(&documents, &inventory, &dataplane);
     let mut gaps = rules.gaps;
-    gaps.extend(inventory::without_template(documents, &inventory));
-    problems.iter_mut().for_each(|problem| find_column(problem, documents));
+    gaps.extend(inventory::without_template(&documents, &inventory));
+    problems.iter_mut().for_each(|problem| find_column(problem, &documents));
     for head in documents.iter().filter_map(SnapshotHead::of) {
         match head {
             Ok(head) => gaps.extend(head.gaps()),
             Err(problem) => problems.push(problem),
         }
     }
+    // Nothing below asks for what was written.
+    drop(documents);
+    let graph = AllowedGraph::build_again(&inventory, rules.tiers, rules.transport, dataplane, kept);
+    let exposures = exposure::find(&inventory, &graph, entries, again);
     gaps.extend(graph.gaps.iter().cloned());
     gaps.extend(exposures.gaps.iter().cloned());
     gaps.extend(networks.iter().filter_map(not_walked));

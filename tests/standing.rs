@@ -77,14 +77,16 @@ fn spoil(node: &mut Node, dice: &mut Random) {
             let deep = matches!(fields[place].1.value, Value::Map(_) | Value::List(_));
             match deep && dice.below(4) > 0 {
                 true => spoil(&mut fields[place].1, dice),
-                false if dice.below(2) == 0 => drop(fields.remove(place)),
+                false if dice.below(2) == 0 => {
+                    node.change_fields(|fields| drop(fields.remove(place)));
+                }
                 false => fields[place].1.value = Value::Text("other".into()),
             }
         }
         Value::List(items) if !items.is_empty() => {
             let place = dice.below(items.len());
             match dice.below(3) {
-                0 => drop(items.remove(place)),
+                0 => node.change_items(|items| drop(items.remove(place))),
                 _ => spoil(&mut items[place], dice),
             }
         }

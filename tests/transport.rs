@@ -132,13 +132,13 @@ fn network_policy_is_asked_for_the_port_on_the_wire() {
             direction: Direction::Ingress,
             rank: TierRank::default_tier(),
             unmatched: Action::Deny,
-            policies: vec![Policy {
+            policies: Policy::shared([Policy {
                 subjects: vec![Selection::all_pods()],
                 isolation: Isolation::Isolates,
                 order: PolicyOrder::new(0.0, ""),
                 rules: vec![rule],
                 origin,
-            }],
+            }]),
         }
     };
     let build = |port| {
@@ -168,12 +168,12 @@ fn authorization_by_identity_needs_one_that_is_proven() {
         rules: vec![Rule::new(action, peers, TrafficMatch::all(), origin.clone())],
         origin: origin.clone(),
     };
-    let tier = |name: &str, order, unmatched, policies| Tier {
+    let tier = |name: &str, order, unmatched, policies: Vec<Policy>| Tier {
         layer: Layer::Mesh,
         direction: Direction::Ingress,
         rank: TierRank::declared(order, name),
         unmatched,
-        policies,
+        policies: Policy::shared(policies),
     };
     let build = |tiers| {
         let transport = transport(Admission::Admitted, Dialect::IstioMtls);
@@ -275,13 +275,13 @@ fn what_the_way_through_denies_may_go_around() {
         direction: Direction::Ingress,
         rank: TierRank::declared(0.0, "guard"),
         unmatched: Action::Deny,
-        policies: vec![Policy {
+        policies: Policy::shared([Policy {
             subjects: vec![Selection::pods(Namespaces::any(), Selector::equals("app", "between"))],
             isolation: Isolation::Isolates,
             order: PolicyOrder::new(0.0, ""),
             rules: Vec::new(),
             origin: origin.clone(),
-        }],
+        }]),
     };
     let build = |transport: &Transport| {
         let tiers = vec![guard(Layer::Relay)];

@@ -173,7 +173,7 @@ fn is_as_declared(pod: &Document, owner: &Document) -> bool {
 
 fn labels(object: &Node) -> Labels {
     let fields = object.path(&["metadata", "labels"]).map_or(&[][..], Node::fields);
-    fields.iter().filter_map(|(key, node)| Some((key.to_string(), node.text()?.to_owned()))).collect()
+    fields.iter().filter_map(|(key, node)| Some((key.clone(), node.text()?))).collect()
 }
 
 fn ports(object: &Node) -> BTreeSet<(i64, String, String)> {

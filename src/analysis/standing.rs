@@ -11,6 +11,7 @@ use crate::inventory::{self, Inventory, Renewed};
 use crate::model::{Changes, Document, Gap, Problem};
 use crate::observed::Observed;
 use crate::policy::{self, Dataplane, Kept};
+use std::borrow::Cow;
 
 /// What stands from one evaluation to the next.
 #[derive(Debug)]
@@ -71,7 +72,7 @@ impl Standing {
         let ((mut ground, past), set) = rayon::join(who, || rules.renew(documents, &set_up, changes));
         let who = (std::mem::take(&mut ground.inventory), ground.problems.clone());
         let kept = (std::mem::take(&mut ground.alike), ground.segments.clone());
-        let analysis = joined(documents, who, set, set_up, ground.entries.clone(), kept);
+        let analysis = joined(Cow::Borrowed(documents), who, set, set_up, ground.entries.clone(), kept);
         let mut analysis = bound(analysis, self.contract.clone(), today);
         analysis.problems.extend(unset);
         analysis.problems.sort();

@@ -9,7 +9,7 @@ use crate::graph::{WhyExpected, expected};
 use crate::model::{Encryption, Protection};
 use crate::observed::{Brief, Flow, ObservedFlow, Party, Stored};
 use std::cell::OnceCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 /// How far apart a flow and a tunnel may be and still be at one time, in nanoseconds.
@@ -58,8 +58,8 @@ impl<'e, 'a> NodeTunnels<'e, 'a> {
         };
         let nodes = |party: &Party| -> Vec<IpAddr> {
             let Party::Endpoint { workload, variant } = party else { return Vec::new() };
-            let names: &BTreeSet<String> = &workloads[*workload].variants[*variant].nodes;
-            let own = evidence.inventory.nodes.iter().filter(|node| names.contains(&node.name));
+            let names = &workloads[*workload].variants[*variant].nodes;
+            let own = evidence.inventory.nodes.iter().filter(|node| names.contains(node.name.as_str()));
             own.flat_map(|node| node.addresses.iter().copied()).collect()
         };
         let (here, there) = (nodes(&seen.initiator), nodes(&seen.responder));

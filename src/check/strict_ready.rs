@@ -135,9 +135,9 @@ fn shared_labels(workload: &Workload) -> String {
         workload
             .variants
             .iter()
-            .all(|variant| variant.labels.iter().any(|(k, v)| (k.as_ref(), v.as_ref()) == (key, value)))
+            .all(|variant| variant.labels.iter().any(|(k, v)| (k.as_str(), v.as_str()) == (key, value)))
     };
-    let own = first.labels.iter().map(|(key, value)| -> (&str, &str) { (key.as_ref(), value.as_ref()) });
+    let own = first.labels.iter().map(|(key, value)| -> (&str, &str) { (key.as_str(), value.as_str()) });
     let kept = own.filter(|(key, value)| !CHANGING.contains(key) && everywhere(key, value));
     // Values such as 1 or true are strings only in quotes.
     kept.map(|(key, value)| format!("{key}: \"{value}\"")).collect::<Vec<_>>().join(", ")

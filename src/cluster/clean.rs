@@ -150,8 +150,9 @@ fn pod(object: &mut Node) {
 fn metadata(object: &mut Node) {
     let Some(metadata) = field(object, "metadata") else { return };
     keep(metadata, METADATA);
-    if let Some(Value::Map(annotations)) = field(metadata, "annotations").map(|node| &mut node.value) {
-        annotations.retain(|(key, _)| ANNOTATIONS.iter().any(|prefix| key.starts_with(prefix)));
+    if let Some(annotations) = field(metadata, "annotations") {
+        let read = |key: &str| ANNOTATIONS.iter().any(|prefix| key.starts_with(prefix));
+        annotations.change_fields(|all| all.retain(|(key, _)| read(key)));
     }
     without_empty(metadata, &["annotations"]);
 }
@@ -186,15 +187,11 @@ fn variable(node: &mut Node) {
 
 fn arguments(node: &mut Node) {
     let kept = |node: &Node| node.text().is_some_and(|text| ARGUMENTS.iter().any(|part| text.contains(part)));
-    if let Value::List(items) = &mut node.value {
-        items.retain(kept);
-    }
+    node.change_items(|items| items.retain(kept));
 }
 
 fn keep(node: &mut Node, names: &[&str]) {
-    if let Value::Map(fields) = &mut node.value {
-        fields.retain(|(name, _)| names.contains(&&**name));
-    }
+    node.change_fields(|fields| fields.retain(|(name, _)| names.contains(&&**name)));
 }
 
 fn each(node: &mut Node, change: fn(&mut Node)) {
@@ -206,9 +203,7 @@ fn each(node: &mut Node, change: fn(&mut Node)) {
 /// Takes fields out that hold nothing any more.
 fn without_empty(node: &mut Node, names: &[&str]) {
     let empty = |node: &Node| node.fields().is_empty() && node.items().is_empty();
-    if let Value::Map(fields) = &mut node.value {
-        fields.retain(|(name, node)| !names.contains(&&**name) || !empty(node));
-    }
+    node.change_fields(|fields| fields.retain(|(name, node)| !names.contains(&&**name) || !empty(node)));
 }
 
 fn at<'a>(node: &'a mut Node, path: &[&str]) -> Option<&'a mut Node> {

@@ -1,6 +1,6 @@
 //! A tree as YAML that every reader of YAML reads as it was: texts are quoted as in JSON.
 
-use crate::model::{Node, Value};
+use crate::model::{Node, Text, Value};
 use std::io::{self, Write};
 
 /// Writes a mapping as a document of its own, after `---`.
@@ -10,7 +10,7 @@ pub(super) fn document(node: &Node, out: &mut dyn Write) -> io::Result<()> {
 }
 
 /// `lead` goes before the first field instead of its indentation.
-fn fields(fields: &[(Box<str>, Node)], depth: usize, lead: &str, out: &mut dyn Write) -> io::Result<()> {
+fn fields(fields: &[(Text, Node)], depth: usize, lead: &str, out: &mut dyn Write) -> io::Result<()> {
     for (number, (name, node)) in fields.iter().enumerate() {
         match number {
             0 if !lead.is_empty() => write!(out, "{lead}")?,

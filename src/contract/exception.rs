@@ -105,9 +105,9 @@ mod tests {
     use crate::model::{PortSet, Protocol};
 
     fn exception(about: About, ports: Option<TrafficSet>) -> Exception {
-        let none: std::sync::Arc<str> = "".into();
+        let none = crate::model::Text::default();
         let origin = Origin {
-            file: none.clone(),
+            file: "".into(),
             document: 1,
             line: 1,
             column: 0,

@@ -4,7 +4,7 @@
 //! whatever else stands in the file is read all the same. The sections are in `sections`.
 
 use super::{Contract, nearest, sections};
-use crate::model::{IpProtocols, Node, Origin, PortSet, Problem, Protocol, TrafficSet, Value};
+use crate::model::{IpProtocols, Node, Origin, PortSet, Problem, Protocol, Text, TrafficSet, Value};
 use std::sync::Arc;
 
 /// Every place of a contract and the keys that may stand there.
@@ -214,16 +214,15 @@ impl Reader<'_> {
 
     /// Where a part of the contract stands, with its name.
     pub fn origin(&self, (line, column): Spot, name: &str) -> Origin {
-        let none: Arc<str> = "".into();
         Origin {
             file: self.file.clone(),
             document: 1,
             line,
             column,
             kind: "Contract".into(),
-            namespace: none.clone(),
+            namespace: Text::default(),
             name: name.into(),
-            rule: none,
+            rule: Text::default(),
         }
     }
 

@@ -1,8 +1,7 @@
 //! Segments as they are written: whom they hold, and how much their data matters.
 
 use super::Pattern;
-use crate::model::{AddressSet, EndpointName, Labels, Origin};
-use std::collections::BTreeSet;
+use crate::model::{AddressSet, EndpointName, Few, Labels, Origin};
 use std::net::IpAddr;
 
 /// A named set of endpoints and addresses.
@@ -82,7 +81,7 @@ pub struct Subject<'a> {
     /// `spec.serviceAccountName`.
     pub service_account: &'a str,
     /// Known addresses.
-    pub addresses: &'a BTreeSet<IpAddr>,
+    pub addresses: &'a Few<IpAddr>,
 }
 
 /// Whether an object was read or only mentioned.

@@ -249,7 +249,7 @@ pub(super) fn labelled(
     labels: &[(&str, &str)],
 ) -> Vec<usize> {
     let has = |variant: &crate::inventory::Variant| {
-        variant.labels.iter().any(|(key, value)| labels.contains(&(key, value)))
+        variant.labels.iter().any(|(key, value)| labels.contains(&(key.as_str(), value.as_str())))
     };
     let fits = |index: &usize| {
         let workload = &inventory.workloads[*index];
@@ -308,11 +308,10 @@ impl Known {
     /// What its pods look like in a new installation.
     fn usual(&self) -> Option<Usual> {
         let (key, value) = self.labels.first()?;
-        let text = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
         Some(Usual {
             namespace: self.namespace.to_owned(),
-            namespace_labels: self.namespace_labels.iter().map(text).collect(),
-            labels: Labels::from([text(&(*key, *value))]),
+            namespace_labels: self.namespace_labels.iter().copied().collect(),
+            labels: Labels::from_iter([(*key, *value)]),
         })
     }
 }

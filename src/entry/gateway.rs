@@ -300,7 +300,7 @@ fn controller_of<'a>(
                 "" => (own.namespace.as_str(), GATEWAY_NAME),
                 elsewhere => (elsewhere, ENVOY_OWNER),
             };
-            let labels = Labels::from([(label.to_owned(), own.name.clone())]);
+            let labels = Labels::from_iter([(label, own.name.as_str())]);
             let usual = Usual { namespace: namespace.to_owned(), namespace_labels: Labels::new(), labels };
             Controller { usual: Some(usual), ..Controller::unknown(name) }
         }

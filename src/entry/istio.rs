@@ -4,7 +4,7 @@ use super::context::{Context, Draft, Reference, name_of, origin_of, port_in, tex
 use super::host;
 use super::{Controller, EntryKind, PortChoice, Tls, Usual, WhyDead};
 use crate::contract::Served;
-use crate::model::{Document, Labels, Node, Protocol};
+use crate::model::{Document, Labels, Node, Protocol, Text};
 use std::collections::{BTreeMap, BTreeSet};
 
 const GROUP: &str = "networking.istio.io";
@@ -105,9 +105,9 @@ fn bind(context: &mut Context<'_>, service: &Document, gateway: &Document, all: 
 
 /// `Gateway.selector` looks for pods in all namespaces. Without it every gateway workload serves:
 /// which those are is not known, so the controller is absent.
-fn selected(context: &Context<'_>, selector: &[(Box<str>, Node)]) -> Vec<usize> {
+fn selected(context: &Context<'_>, selector: &[(Text, Node)]) -> Vec<usize> {
     let fits = |variant: &crate::inventory::Variant| {
-        selector.iter().all(|(key, value)| variant.labels.get(&**key).map(String::as_str) == value.text())
+        selector.iter().all(|(key, value)| variant.labels.get(key).map(Text::as_str) == value.text())
     };
     let workloads = context.inventory.workloads.iter().enumerate();
     let chosen = workloads.filter(|(_, w)| !selector.is_empty() && w.variants.iter().any(fits));

@@ -107,7 +107,7 @@ impl<'a> Listener<'a> {
             From::Selector(selector) => {
                 let known = inventory.namespaces.get(namespace);
                 let mut labels = known.map(|n| n.labels.clone()).unwrap_or_default();
-                labels.insert(NAME_LABEL.to_owned(), namespace.to_owned());
+                labels.insert(NAME_LABEL, namespace);
                 let written = known.is_some_and(|n| n.origin.is_some());
                 match selector.matches(&labels) {
                     false if !written && !selector.requirements.iter().all(is_name) => Allowed::Perhaps,

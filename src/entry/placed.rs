@@ -8,7 +8,7 @@
 use super::{Controller, Presence, Usual};
 use crate::contract::{LabelTest, Pattern, PlacedController, Runs, Served, nearest};
 use crate::inventory::{Inventory, Workload};
-use crate::model::{Labels, Origin, Problem};
+use crate::model::{Labels, Origin, Problem, Text};
 use std::collections::BTreeSet;
 
 /// A controller that the contract places.
@@ -147,7 +147,7 @@ fn near_workload(inventory: &Inventory, text: &str) -> String {
 fn near_labels(there: &[&Workload], labels: &[LabelTest]) -> String {
     for test in labels {
         let own = there.iter().flat_map(|w| &w.variants).filter_map(|v| v.labels.get(&test.key));
-        let values: BTreeSet<&str> = own.map(String::as_str).collect();
+        let values: BTreeSet<&str> = own.map(Text::as_str).collect();
         if !values.is_empty() && !values.iter().any(|value| test.values.iter().any(|p| p.matches(value))) {
             let shown: Vec<&str> = values.into_iter().take(5).collect();
             return format!("the label {} has the values {} there", test.key, shown.join(", "));
@@ -156,7 +156,7 @@ fn near_labels(there: &[&Workload], labels: &[LabelTest]) -> String {
     let keys: BTreeSet<&str> = there
         .iter()
         .flat_map(|w| &w.variants)
-        .flat_map(|v| v.labels.keys().map(String::as_str))
+        .flat_map(|v| v.labels.keys().map(Text::as_str))
         .filter(|key| !key.starts_with('@'))
         .take(64)
         .collect();

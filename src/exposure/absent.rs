@@ -12,7 +12,7 @@ use super::{Access, Target, WhyClosed, WhyUnknown};
 use crate::entry::{EntryPoint, Usual};
 use crate::graph::{AllowedGraph, Direction, Namespaces, Peer, PeerId, Selection};
 use crate::inventory::{Inventory, NAME_LABEL, Namespace, Network, Variant, Workload};
-use crate::model::{EndpointName, Labels, Origin, Requirement, Selector, fact};
+use crate::model::{EndpointName, Few, Labels, Origin, Requirement, Selector, Text, fact};
 use crate::policy::Tier;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -137,12 +137,12 @@ fn seat(house: &mut Inventory, looks: &Usual) -> usize {
     if unknown {
         known.labels.extend(looks.namespace_labels.clone());
     }
-    known.labels.insert(NAME_LABEL.to_owned(), namespace.clone());
+    known.labels.insert(NAME_LABEL, namespace.as_str());
     let name = EndpointName { namespace, kind: "Pod".to_owned(), name: format!("controller-{index}") };
     let variant = Variant {
         labels: looks.labels.clone(),
         annotations: Labels::new(),
-        containers: BTreeSet::new(),
+        containers: Few::new(),
         users: Default::default(),
         ports: Vec::new(),
         network: Network::Pod,
@@ -150,13 +150,13 @@ fn seat(house: &mut Inventory, looks: &Usual) -> usize {
         profiles: Vec::new(),
         proxies: BTreeSet::new(),
         attachments: Default::default(),
-        addresses: BTreeSet::new(),
-        nodes: BTreeSet::new(),
-        pods: BTreeSet::new(),
+        addresses: Few::new(),
+        nodes: Few::new(),
+        pods: Few::new(),
     };
-    let nowhere: std::sync::Arc<str> = "".into();
+    let nowhere = Text::default();
     let origin = Origin {
-        file: nowhere.clone(),
+        file: "".into(),
         document: 0,
         line: 0,
         column: 0,
@@ -186,16 +186,17 @@ fn look(peer: &Peer, inventory: &Inventory) -> Option<Usual> {
         }
     };
     satisfy(&selection.endpoints, &mut labels);
-    let (facts, labels): (Labels, Labels) = labels.into_iter().partition(|(key, _)| key.starts_with('@'));
+    let (facts, labels): (Vec<_>, Vec<_>) = labels.into_iter().partition(|(key, _)| key.starts_with('@'));
+    let labels: Labels = labels.into_iter().collect();
     for (key, value) in facts {
         match key.strip_prefix(fact::NAMESPACE_LABEL) {
-            Some(label) => drop(namespace_labels.insert(label.to_owned(), value)),
-            None if key == fact::NAMESPACE => namespace = value,
+            Some(label) => drop(namespace_labels.insert(label, value)),
+            None if key == fact::NAMESPACE => namespace = value.to_string(),
             None => {}
         }
     }
     if let Some(name) = namespace_labels.get(NAME_LABEL) {
-        namespace = name.clone();
+        namespace = name.to_string();
     }
     let inhabited = inventory.workloads.iter().any(|w| w.name.namespace == namespace);
     let of_others = !labels.is_empty() && matches_someone(selection, inventory);
@@ -220,16 +221,16 @@ fn satisfy(selector: &Selector, labels: &mut Labels) {
     for requirement in &selector.requirements {
         match requirement {
             Requirement::In(key, values) => {
-                values.first().map(|value| labels.insert(key.clone(), value.clone()));
+                values.first().map(|value| labels.insert(key, value));
             }
-            Requirement::Exists(key) => drop(labels.entry(key.clone()).or_insert_with(|| "any".to_owned())),
+            Requirement::Exists(key) => labels.insert_if_absent(key, "any"),
             Requirement::Fits(key, pattern) => {
                 let text = match pattern {
                     crate::model::Pattern::Contains(text)
                     | crate::model::Pattern::StartsWith(text)
-                    | crate::model::Pattern::EndsWith(text) => text.clone(),
+                    | crate::model::Pattern::EndsWith(text) => text,
                 };
-                labels.insert(key.clone(), text);
+                labels.insert(key, text);
             }
             Requirement::AnyOf(choices) => {
                 if let Some(choice) = choices.first() {

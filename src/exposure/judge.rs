@@ -5,7 +5,7 @@ use super::{Access, Exposure, Target, WhyClosed, WhyOpen, WhyUnknown};
 use crate::entry::{EntryPoint, Presence, Usual};
 use crate::graph::{AllowedGraph, Direction, PeerId};
 use crate::inventory::{Inventory, Network, Variant};
-use crate::model::{AddressSet, Origin};
+use crate::model::{AddressSet, Origin, Text};
 use crate::policy::Tier;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -119,8 +119,7 @@ impl<'a> Judge<'a> {
     /// has another value for one of its labels is another program.
     pub fn through_candidates(&self, usual: Option<&Usual>, target: Target) -> Verdict {
         let same = |variant: &Variant| {
-            let label =
-                |(key, value): (&String, &String)| variant.labels.get(key).is_none_or(|own| own == value);
+            let label = |(key, value): (&Text, &Text)| variant.labels.get(key).is_none_or(|own| own == value);
             usual.is_none_or(|usual| usual.labels.iter().all(label))
         };
         let fits = |index: &&usize| {

@@ -7,10 +7,11 @@ use super::gaps;
 use super::mesh::Mesh;
 use super::rows::Rows;
 use crate::inventory::{Inventory, Network};
-use crate::model::{AddressSet, DomainPattern, Gap, Origin, TrafficSet};
+use crate::model::{AddressSet, DomainPattern, Gap, TrafficSet};
 use crate::policy::node_encryption::node_encryption;
-use crate::policy::{Action, Dataplane, Decision, Direction, Isolation, Layer, Policy, PolicyOrder, Rule};
+use crate::policy::{Action, Dataplane, Decision, Direction, Layer, Policy, Rule};
 use crate::policy::{Admission, Peer, Selection, Tier, TierRank, Transport, decide};
+use std::ops::Deref;
 use std::sync::Arc;
 
 /// Who may talk to whom, and why.
@@ -47,19 +48,13 @@ pub struct TierInfo {
     pub unmatched: Action,
 }
 
-/// A policy in one direction.
+/// A policy in one direction; what was lowered of it can be asked as if it stood here.
 #[derive(Clone, Debug)]
 pub struct PolicyInfo {
-    /// Where it stands.
-    pub origin: Origin,
+    /// As lowered.
+    policy: Arc<Policy>,
     /// For which direction.
     pub direction: Direction,
-    /// Whom it selects.
-    pub subjects: Vec<Selection>,
-    /// Whether its subjects answer to the end of the tier.
-    pub isolation: Isolation,
-    /// Its place in the tier.
-    pub order: PolicyOrder,
     /// The classes that it selects.
     pub selected: Vec<ClassId>,
     /// Its rules, by number.
@@ -74,11 +69,34 @@ pub struct RuleInfo {
     /// Number of its policy.
     pub policy: u32,
     /// The rule as lowered.
-    pub rule: Rule,
+    pub rule: LoweredRule,
     /// The peers that it names, sorted; `None` where it names everyone.
     pub matches: Option<Vec<PeerId>>,
     /// The classes that it can be about, beside being selected, sorted; `None` for all.
     pub own: Option<Vec<PeerId>>,
+}
+
+/// A rule where its policy has it.
+#[derive(Clone, Debug)]
+pub struct LoweredRule {
+    policy: Arc<Policy>,
+    place: usize,
+}
+
+impl Deref for PolicyInfo {
+    type Target = Policy;
+
+    fn deref(&self) -> &Policy {
+        &self.policy
+    }
+}
+
+impl Deref for LoweredRule {
+    type Target = Rule;
+
+    fn deref(&self) -> &Rule {
+        &self.policy.rules[self.place]
+    }
 }
 
 impl AllowedGraph {
@@ -109,16 +127,17 @@ impl AllowedGraph {
         let (tiers, policies, rules) = number(tiers, &classes);
         let mut mesh = Mesh::build(transport, &classes, inventory);
         govern_by_mesh(&mut mesh, &classes, &tiers, &policies, &rules);
-        let (ingress, egress) = {
-            let rows = Rows { classes: &classes, tiers: &tiers, policies: &policies, rules: &rules };
-            (rows.build(Direction::Ingress), rows.build(Direction::Egress))
+        let rows = Rows { classes: &classes, tiers: &tiers, policies: &policies, rules: &rules };
+        let of_rows = || rayon::join(|| rows.build(Direction::Ingress), || rows.build(Direction::Egress));
+        let beside = || {
+            let mut gaps = gaps::of_addresses(&classes, &rules, &dataplane);
+            gaps.extend(gaps::of_labels(&policies, &rules, inventory));
+            gaps.extend(gaps::of_services(&rules, inventory));
+            let encrypts = node_encryption(&dataplane).is_some();
+            (gaps, DeclaredPorts::build(inventory, &classes, &mesh, encrypts))
         };
-        let mut gaps = gaps::of_addresses(&classes, &rules, &dataplane);
-        gaps.extend(gaps::of_labels(&policies, &rules, inventory));
-        gaps.extend(gaps::of_services(&rules, inventory));
+        let ((ingress, egress), (gaps, declared)) = rayon::join(of_rows, beside);
         let open = decide(&[]);
-        let declared =
-            DeclaredPorts::build(inventory, &classes, &mesh, node_encryption(&dataplane).is_some());
         let mut graph = AllowedGraph {
             dataplane,
             tiers,
@@ -293,29 +312,20 @@ fn number(tiers: Vec<Tier>, classes: &Classes) -> Numbered {
     for tier in tiers {
         let Tier { layer, direction, rank, unmatched, policies: own } = tier;
         for policy in own {
-            let Policy { subjects, isolation, order, rules: own, origin } = policy;
             let first = rules.len() as u32;
-            for rule in own {
+            for (place, rule) in policy.rules.iter().enumerate() {
                 let (proven, unproven) = (Admission::Admitted, Admission::Refused);
                 let (matches, own) =
                     (classes.matching(&rule.peers, proven), classes.matching(&rule.own, unproven));
+                let rule = LoweredRule { policy: policy.clone(), place };
                 rules.push(RuleInfo { policy: policies.len() as u32, rule, matches, own });
             }
             let mut selected: Vec<ClassId> =
-                subjects.iter().flat_map(|selection| classes.selected(selection)).copied().collect();
+                policy.subjects.iter().flat_map(|selection| classes.selected(selection)).copied().collect();
             selected.sort_unstable();
             selected.dedup();
             let (rules, tier) = (first..rules.len() as u32, infos.len() as u32);
-            policies.push(PolicyInfo {
-                origin,
-                direction,
-                subjects,
-                isolation,
-                order,
-                selected,
-                rules,
-                tier,
-            });
+            policies.push(PolicyInfo { policy, direction, selected, rules, tier });
         }
         infos.push(TierInfo { layer, direction, rank, unmatched });
     }

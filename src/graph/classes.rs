@@ -11,12 +11,14 @@ pub use kept::KeptAlike;
 use super::backing::{Backing, Served};
 use super::mentioned::{Mentioned, SetKey, services_by_choice};
 use crate::inventory::{Inventory, Network, Service, Variant, Workload};
-use crate::model::{AddressSet, DomainPattern, Labels, Protocol, Selector, fact};
+use crate::model::{AddressSet, DomainPattern, Labels, Protocol, Selector, Text, fact};
 use crate::policy::{
     Dataplane, Namespaces, Population, PortName, Selection, Services, Speech, Tier, Transport,
 };
 use hashbrown::HashMap;
+use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// Number of a class.
 pub type ClassId = u32;
@@ -40,7 +42,7 @@ pub struct Class {
     /// Workload variants in it.
     pub members: Vec<Member>,
     /// Nodes that they run on; `None` where some are not known.
-    pub nodes: Option<BTreeSet<String>>,
+    pub nodes: Option<BTreeSet<Text>>,
 }
 
 /// A variant of a workload, by position in the inventory.
@@ -119,11 +121,9 @@ impl Classes {
     }
 }
 
-/// Endpoints of one namespace that look alike to every selector.
-#[derive(Clone, PartialEq, Eq, Hash)]
-struct GroupKey {
-    /// Number of the namespace; `None` for endpoints that have none.
-    namespace: Option<u32>,
+/// What rules see of an endpoint beside its namespace.
+#[derive(PartialEq, Eq, Hash)]
+struct Looks {
     labels: Labels,
     named_ports: Vec<NamedPort>,
     network: Network,
@@ -131,8 +131,16 @@ struct GroupKey {
     backs: Vec<Backing>,
 }
 
+/// Endpoints of one namespace that look alike to every selector.
+struct Group {
+    /// Number of the namespace; `None` for endpoints that have none.
+    namespace: Option<u32>,
+    looks: Arc<Looks>,
+    members: Vec<Member>,
+}
+
 struct Groups {
-    list: Vec<(GroupKey, Vec<Member>)>,
+    list: Vec<Group>,
     by_namespace: Vec<Vec<u32>>,
     unaddressed: usize,
 }
@@ -150,9 +158,9 @@ impl Seen<'_> {
     /// The labels and facts that some selector mentions; on the host network no selector sees labels.
     fn labels(&self) -> Labels {
         let keys = &self.mentioned.keys;
-        let own = self.variant.labels.iter().filter(|(key, _)| keys.contains(*key));
+        let own = self.variant.labels.iter().filter(|(key, _)| keys.contains(key.as_str()));
         let facts = keys.range("@".to_owned()..).take_while(|key| key.starts_with('@'));
-        let known = facts.filter_map(|key| Some((key.clone(), self.fact(key)?)));
+        let known = facts.filter_map(|key| Some((key.as_str(), self.fact(key)?)));
         let mut all: Labels = match self.variant.network {
             Network::Host => Labels::new(),
             Network::Pod | Network::HostEndpoint | Network::Standalone | Network::Machine => {
@@ -163,7 +171,7 @@ impl Seen<'_> {
         all
     }
 
-    fn fact(&self, key: &str) -> Option<String> {
+    fn fact(&self, key: &str) -> Option<Text> {
         let Seen { inventory, workload, variant, .. } = self;
         let namespace = &workload.name.namespace;
         if let Some(label) = key.strip_prefix(fact::NAMESPACE_LABEL) {
@@ -174,7 +182,7 @@ impl Seen<'_> {
             return inventory.service_accounts.get(&account)?.get(label).cloned();
         }
         if let Some(profile) = key.strip_prefix(fact::PROFILE) {
-            return variant.profiles.iter().any(|own| own == profile).then(String::new);
+            return variant.profiles.iter().any(|own| own == profile).then(Text::default);
         }
         if let Some(annotation) = key.strip_prefix(fact::ANNOTATION) {
             return variant.annotations.get(annotation).cloned();
@@ -183,16 +191,16 @@ impl Seen<'_> {
             return inventory.namespaces.get(namespace)?.annotations.get(annotation).cloned();
         }
         if let Some(container) = key.strip_prefix(fact::CONTAINER) {
-            return variant.containers.contains(container).then(String::new);
+            return variant.containers.contains(container).then(Text::default);
         }
         if let Some(user) = key.strip_prefix(fact::USER) {
-            return variant.users.iter().any(|own| own.to_string() == user).then(String::new);
+            return variant.users.iter().any(|own| own.to_string() == user).then(Text::default);
         }
         if let Some(proxy) = key.strip_prefix(fact::PROXY) {
-            return variant.proxies.contains(proxy).then(String::new);
+            return variant.proxies.contains(proxy).then(Text::default);
         }
         if let Some(address) = key.strip_prefix(fact::ADDRESS) {
-            return variant.addresses.iter().any(|own| own.to_string() == address).then(String::new);
+            return variant.addresses.iter().any(|own| own.to_string() == address).then(Text::default);
         }
         match key {
             fact::NETWORK => Some(
@@ -201,18 +209,18 @@ impl Seen<'_> {
                     Network::Machine => "machine",
                     Network::Host | Network::HostEndpoint | Network::Standalone => "host",
                 }
-                .to_owned(),
+                .into(),
             ),
-            fact::MACHINE => (variant.network == Network::Machine).then(String::new),
-            fact::RUNNING => (!variant.addresses.is_empty()).then(String::new),
+            fact::MACHINE => (variant.network == Network::Machine).then(Text::default),
+            fact::RUNNING => (!variant.addresses.is_empty()).then(Text::default),
             fact::NAMESPACE_KNOWN => {
                 let read = inventory.namespaces.get(namespace).is_some_and(|n| n.origin.is_some());
-                Some(if read { "whole" } else { "name" }.to_owned())
+                Some(if read { "whole" } else { "name" }.into())
             }
-            fact::NAMESPACE => (!namespace.is_empty()).then(|| namespace.clone()),
+            fact::NAMESPACE => (!namespace.is_empty()).then(|| namespace.into()),
             fact::SERVICE_ACCOUNT => {
                 let known = !namespace.is_empty() && !variant.service_account.is_empty();
-                known.then(|| variant.service_account.clone())
+                known.then(|| variant.service_account.as_str().into())
             }
             fact::NODE => variant.nodes.iter().next().filter(|_| variant.nodes.len() == 1).cloned(),
             _ => None,
@@ -281,6 +289,7 @@ impl Seen<'_> {
         }
         ports.sort();
         ports.dedup();
+        ports.shrink_to_fit();
         ports
     }
 }
@@ -309,18 +318,23 @@ fn outside_ports(mentioned: &Mentioned, inventory: &Inventory) -> BTreeMap<u32, 
 fn match_selections(inventory: &Inventory, mentioned: &Mentioned, groups: &Groups) -> Vec<Vec<u32>> {
     let names: Vec<&String> = inventory.namespaces.keys().collect();
     let mut by_label: HashMap<(&str, &str), Vec<u32>> = HashMap::new();
-    for (number, (key, _)) in groups.list.iter().enumerate() {
-        for (name, value) in &key.labels {
+    for (number, group) in groups.list.iter().enumerate() {
+        for (name, value) in &group.looks.labels {
             by_label.entry((name, value)).or_default().push(number as u32);
         }
     }
     let mut namespaces_of: HashMap<&Selector, Vec<bool>> = HashMap::new();
-    let fits = |selection: &Selection, group: &u32| {
-        let (key, _) = &groups.list[*group as usize];
-        holds(selection.population, key.network) && selection.endpoints.matches(&key.labels)
-    };
-    let mut all = Vec::with_capacity(mentioned.selections.len());
     for selection in &mentioned.selections {
+        if let Namespaces::Matching(selector) = &selection.namespaces {
+            let chosen = || inventory.namespaces.values().map(|n| selector.matches(&n.labels)).collect();
+            namespaces_of.entry(selector).or_insert_with(chosen);
+        }
+    }
+    let fits = |selection: &Selection, group: &u32| {
+        let looks = &groups.list[*group as usize].looks;
+        holds(selection.population, looks.network) && selection.endpoints.matches(&looks.labels)
+    };
+    let matched = |selection: &Selection| {
         let narrow = narrowest(&selection.endpoints, &by_label);
         let candidates: Vec<u32> = match &selection.namespaces {
             Namespaces::Named(name) => match names.binary_search(&name) {
@@ -328,7 +342,7 @@ fn match_selections(inventory: &Inventory, mentioned: &Mentioned, groups: &Group
                     let (own, place) = (&groups.by_namespace[number], Some(number as u32));
                     match narrow.filter(|narrow| narrow.len() < own.len()) {
                         Some(narrow) => {
-                            let here = |group: &u32| groups.list[*group as usize].0.namespace == place;
+                            let here = |group: &u32| groups.list[*group as usize].namespace == place;
                             narrow.iter().copied().filter(here).collect()
                         }
                         None => own.clone(),
@@ -337,10 +351,8 @@ fn match_selections(inventory: &Inventory, mentioned: &Mentioned, groups: &Group
                 Err(_) => Vec::new(),
             },
             Namespaces::Matching(selector) => {
-                let chosen = namespaces_of.entry(selector).or_insert_with(|| {
-                    inventory.namespaces.values().map(|n| selector.matches(&n.labels)).collect()
-                });
-                let in_namespace = |group: &u32| match groups.list[*group as usize].0.namespace {
+                let chosen = &namespaces_of[selector];
+                let in_namespace = |group: &u32| match groups.list[*group as usize].namespace {
                     Some(namespace) => chosen[namespace as usize],
                     None => selector.is_everything(),
                 };
@@ -350,9 +362,9 @@ fn match_selections(inventory: &Inventory, mentioned: &Mentioned, groups: &Group
                 }
             }
         };
-        all.push(candidates.into_iter().filter(|group| fits(selection, group)).collect());
-    }
-    all
+        candidates.into_iter().filter(|group| fits(selection, group)).collect()
+    };
+    mentioned.selections.par_iter().map(matched).collect()
 }
 
 fn holds(population: Population, network: Network) -> bool {
@@ -377,6 +389,16 @@ fn narrowest<'a>(selector: &'a Selector, by_label: &'a HashMap<(&str, &str), Vec
     lists.min_by_key(|list| list.len())
 }
 
+/// What of the looks of endpoints counts once it is known which selections match them.
+type Kept<'a> = (&'a [NamedPort], Network, &'a [u32], &'a [Backing]);
+
+impl Looks {
+    fn without_labels(&self) -> Kept<'_> {
+        let Looks { labels: _, named_ports, network, sets, backs } = self;
+        (named_ports, *network, sets, backs)
+    }
+}
+
 /// Puts groups of one namespace together that the same selections match.
 fn merge(inventory: &Inventory, mut mentioned: Mentioned, groups: Groups, matches: Vec<Vec<u32>>) -> Classes {
     let mut signature: Vec<Vec<u32>> = vec![Vec::new(); groups.list.len()];
@@ -385,29 +407,28 @@ fn merge(inventory: &Inventory, mut mentioned: Mentioned, groups: Groups, matche
     }
     let names: Vec<&String> = inventory.namespaces.keys().collect();
     let mut classes: Vec<Class> = Vec::new();
-    let mut index: HashMap<(GroupKey, Vec<u32>), ClassId> = HashMap::new();
+    let mut index: HashMap<(Option<u32>, Kept<'_>, Vec<u32>), ClassId> = HashMap::new();
     let mut class_of_group = Vec::with_capacity(groups.list.len());
     let mut of_variant: Vec<Vec<ClassId>> =
         inventory.workloads.iter().map(|w| vec![0; w.variants.len()]).collect();
-    let mut sets_of_class: Vec<Vec<u32>> = Vec::new();
-    for ((key, members), signature) in groups.list.into_iter().zip(signature) {
-        let unlabelled = GroupKey { labels: Labels::new(), ..key };
-        let class = *index.entry((unlabelled, signature)).or_insert_with_key(|(key, _)| {
+    let mut sets_of_class: Vec<&[u32]> = Vec::new();
+    for (Group { namespace, looks, members }, signature) in groups.list.iter().zip(signature) {
+        let class = *index.entry((*namespace, looks.without_labels(), signature)).or_insert_with(|| {
             classes.push(Class {
-                namespace: key.namespace.map_or_else(String::new, |n| names[n as usize].clone()),
-                network: key.network,
-                named_ports: key.named_ports.clone(),
-                backs: key.backs.clone(),
-                members: Vec::new(),
+                namespace: namespace.map_or_else(String::new, |n| names[n as usize].clone()),
+                network: looks.network,
+                named_ports: looks.named_ports.clone(),
+                backs: looks.backs.clone(),
+                members: Vec::with_capacity(members.len()),
                 nodes: Some(BTreeSet::new()),
             });
-            sets_of_class.push(key.sets.clone());
+            sets_of_class.push(&looks.sets);
             classes.len() as u32 - 1
         });
         class_of_group.push(class);
         for member in members {
             of_variant[member.workload as usize][member.variant as usize] = class;
-            add_member(inventory, &mut classes[class as usize], member);
+            add_member(inventory, &mut classes[class as usize], *member);
         }
     }
     let atom_ports = outside_ports(&mentioned, inventory);

@@ -5,7 +5,7 @@ use super::classes::{Class, PeerId};
 use super::edge::Edge;
 use super::mesh_edge::{Leg, Via};
 use crate::inventory::{Network, Variant, Workload};
-use crate::model::{ExpectedProtection, TrafficSet};
+use crate::model::{ExpectedProtection, Text, TrafficSet};
 use crate::policy::Dataplane;
 use crate::policy::node_encryption::{HostCoverage, NodeCipher, NodeEncryption, node_encryption};
 use std::collections::BTreeSet;
@@ -61,13 +61,14 @@ pub fn expected(dataplane: &Dataplane, from: Option<&Workload>, to: Option<&Work
 }
 
 fn between(encryption: NodeEncryption, source: &Variant, target: &Variant) -> Expected {
-    let nodes = |variant: &Variant| (!variant.nodes.is_empty()).then(|| variant.nodes.clone());
+    let nodes =
+        |variant: &Variant| (!variant.nodes.is_empty()).then(|| variant.nodes.iter().cloned().collect());
     let [source, target] = [source, target].map(|variant| (variant.network, nodes(variant)));
     over_nodes(encryption, &source, &target)
 }
 
 /// Where the ends live and the nodes that they run on; `None` where some are not known.
-type Place = (Network, Option<BTreeSet<String>>);
+type Place = (Network, Option<BTreeSet<Text>>);
 
 fn over_nodes(encryption: NodeEncryption, source: &Place, target: &Place) -> Expected {
     let unknown = |why| Expected { protection: ExpectedProtection::Unknown, why };

@@ -4,6 +4,7 @@
 use crate::inventory::{Inventory, Network, Service, ServiceEntry, Variant};
 use crate::model::{AddressSet, DomainPattern, Selector, address};
 use crate::policy::{Dataplane, Peer, PortName, Selection, ServiceChoice, Services, Tier, Transport};
+use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
@@ -47,7 +48,7 @@ impl Mentioned {
         inventory: &Inventory,
         dataplane: &Dataplane,
     ) -> Mentioned {
-        let (mut selections, mut sets, mut domains) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        let (mut selections, mut sets, mut domains) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
         let mut mentioned = Mentioned::default();
         for policy in tiers.iter().flat_map(|tier| &tier.policies) {
             selections.extend(&policy.subjects);
@@ -55,7 +56,7 @@ impl Mentioned {
                 mentioned.names.extend(rule.traffic.named.iter().chain(&rule.traffic.except).cloned());
                 for peer in rule.peers.named().iter().chain(rule.own.named()) {
                     peer.for_each(&mut |part| match part {
-                        Peer::Endpoints(selection) => drop(selections.insert(selection)),
+                        Peer::Endpoints(selection) => selections.push(selection),
                         Peer::Addresses(set) => drop(sets.insert(SetKey::Block(set.clone()))),
                         Peer::Nodes(selector) => drop(sets.insert(SetKey::Nodes(selector.clone()))),
                         Peer::Backends(services) => drop(sets.insert(SetKey::Backends(services.clone()))),
@@ -67,16 +68,18 @@ impl Mentioned {
             }
         }
         transport.for_each_selection(&mut |selection| {
-            selections.insert(selection);
+            selections.push(selection);
         });
         transport.for_each_peer(&mut |part| match part {
-            Peer::Endpoints(selection) => drop(selections.insert(selection)),
+            Peer::Endpoints(selection) => selections.push(selection),
             Peer::Addresses(set) => drop(sets.insert(SetKey::Block(set.clone()))),
             _ => {}
         });
         if !dataplane.ipblock_matches_nodes {
             sets.insert(SetKey::Nodes(Selector::everything()));
         }
+        selections.par_sort_unstable();
+        selections.dedup();
         mentioned.selections = selections.into_iter().cloned().collect();
         mentioned.addresses = sets.iter().map(|key| addresses_of(key, inventory)).collect();
         mentioned.sets = sets.into_iter().collect();
@@ -159,7 +162,7 @@ impl Mentioned {
                 false => inventory
                     .nodes
                     .iter()
-                    .any(|n| variant.nodes.contains(&n.name) && selector.matches(&n.labels)),
+                    .any(|n| variant.nodes.contains(n.name.as_str()) && selector.matches(&n.labels)),
             };
             let on = (0..).zip(&self.sets).filter(|(_, key)| matches!(key, SetKey::Nodes(s) if runs_on(s)));
             sets.extend(on.map(|(number, _): (u32, _)| number));

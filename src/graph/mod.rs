@@ -30,7 +30,7 @@ mod verdict;
 mod without;
 
 pub use backing::{Backing, Spoken};
-pub use build::{AllowedGraph, PolicyInfo, RuleInfo, TierInfo};
+pub use build::{AllowedGraph, LoweredRule, PolicyInfo, RuleInfo, TierInfo};
 pub use classes::{Class, ClassId, KeptAlike, Member, NamedPort, PeerId};
 pub use connections::{Carried, Connection, End, connections};
 pub use declared::{Declared, Standing};

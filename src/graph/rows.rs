@@ -143,7 +143,8 @@ impl<'a> Rows<'a> {
     pub(super) fn tiers_of(&self, policies: &[u32]) -> Vec<(u32, Action)> {
         let mut tiers: Vec<(u32, Action)> = Vec::new();
         for policy in policies {
-            let PolicyInfo { tier, isolation, .. } = self.policies[*policy as usize];
+            let policy = &self.policies[*policy as usize];
+            let (tier, isolation) = (policy.tier, policy.isolation);
             if tiers.last().is_none_or(|(last, _)| *last != tier) {
                 tiers.push((tier, Action::Pass));
             }

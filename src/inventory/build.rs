@@ -7,12 +7,10 @@ use super::made;
 use super::proxy;
 use super::service::{self, Found};
 use super::workload::{Network, Variant};
-use super::{Inventory, NAME_LABEL, Namespace, Node as ClusterNode, Service, ServiceKind, ServicePort};
+use super::{Inventory, NAME_LABEL, Namespace, Node as ClusterNode, Service};
 use super::{ServiceEntry, container, doubts, group, istio, network, virtual_machine};
-use super::{TargetPort, TrafficPolicy};
-use crate::model::{
-    Document, EndpointName, Labels, Node, Origin, Problem, Protocol, Requirement, Selector, Value,
-};
+use crate::model::{Document, EndpointName, Few, Labels, Node, Origin, Problem, Text, Value};
+use rayon::iter::Either;
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -41,36 +39,37 @@ pub fn read(documents: &[Document]) -> (Inventory, Vec<Problem>) {
 
 /// The same of some documents among others.
 pub(super) fn read_of(documents: &[&Document]) -> (Inventory, Vec<Problem>) {
-    let parsed: Vec<Result<Option<Part>, Problem>> =
-        documents.par_iter().map(|document| read_document(document)).collect();
+    let read = |document: &&Document| match read_document(document) {
+        Ok(part) => part.map(Either::Left),
+        Err(problem) => Some(Either::Right(problem)),
+    };
+    let (parts, mut problems): (Vec<Part>, Vec<Problem>) =
+        documents.par_iter().filter_map(read).partition_map(|one| one);
     let mut builder = Builder::default();
-    let mut problems = Vec::new();
-    for part in parsed {
-        match part {
-            Ok(Some(part)) => problems.extend(builder.add(part)),
-            Ok(None) => {}
-            Err(problem) => problems.push(problem),
-        }
+    for part in parts {
+        problems.extend(builder.add(part));
     }
     builder.owned.extend(made::waypoints(documents, &builder.owned));
     problems.par_extend(documents.par_iter().flat_map_iter(|document| doubts::of(document)));
     for document in documents {
         builder.inventory.definitions.add(document);
         builder.proxies.extend(proxy::read(document));
+        if &*document.origin.kind == "NetworkPolicy" {
+            builder.mention(namespace_in(document));
+        }
     }
     (builder.finish(), problems)
 }
 
 /// What one document contributes.
 enum Part {
-    Namespace(String, Namespace),
+    Namespace(String, Box<Namespace>),
     Workload(Owned),
-    Service(Service),
-    Entry(ServiceEntry),
+    Service(Box<Service>),
+    Entry(Box<ServiceEntry>),
     Endpoints { namespace: String, service: String, found: Found },
     Node(ClusterNode),
     ServiceAccount((String, String), Labels),
-    Mentioned(String),
     Profile(String, Labels),
 }
 
@@ -79,7 +78,7 @@ pub(super) struct Owned {
     pub name: EndpointName,
     pub owner: Option<EndpointName>,
     /// `None` for finished pods and for owners scaled away.
-    pub variant: Option<Variant>,
+    pub variant: Option<Box<Variant>>,
     pub from_template: bool,
     pub origin: Origin,
 }
@@ -91,14 +90,14 @@ fn read_document(document: &Document) -> Result<Option<Part>, Problem> {
     let part = match kind {
         "Namespace" if core => Part::Namespace(
             document.origin.name.to_string(),
-            Namespace {
+            Box::new(Namespace {
                 labels: labels(document, body)?,
                 annotations: annotations(body),
                 origin: Some(document.origin.clone()),
-            },
+            }),
         ),
         "Pod" if core => Part::Workload(pod(document)?),
-        "Service" if core => Part::Service(read_service(document)?),
+        "Service" if core => Part::Service(Box::new(service::read(document)?)),
         "Endpoints" if core => {
             endpoints(document, &["subsets"], |subset| subset.items_of("addresses").to_vec())
         }
@@ -114,12 +113,17 @@ fn read_document(document: &Document) -> Result<Option<Part>, Problem> {
         "WorkloadEntry" | "WorkloadGroup" if istio::is_istio(document) => {
             Part::Workload(istio::machine(document)?)
         }
-        "ServiceEntry" if istio::is_istio(document) => Part::Entry(istio::entry(document)?),
-        "NetworkPolicy" => Part::Mentioned(namespace_of(document)),
+        "ServiceEntry" if istio::is_istio(document) => Part::Entry(Box::new(istio::entry(document)?)),
         "HostEndpoint" | "WorkloadEndpoint" if calico::is_calico(document) => {
             let (name, variant) = calico::endpoint(document)?;
             let origin = document.origin.clone();
-            Part::Workload(Owned { name, owner: None, variant: Some(variant), from_template: false, origin })
+            Part::Workload(Owned {
+                name,
+                owner: None,
+                variant: Some(Box::new(variant)),
+                from_template: false,
+                origin,
+            })
         }
         "Profile" if calico::is_calico(document) => {
             Part::Profile(document.origin.name.to_string(), calico::profile_labels(document))
@@ -142,9 +146,13 @@ pub(super) fn is_workload_group(api_version: &str) -> bool {
 }
 
 pub(super) fn namespace_of(document: &Document) -> String {
+    namespace_in(document).to_owned()
+}
+
+fn namespace_in(document: &Document) -> &str {
     match &*document.origin.namespace {
-        "" => "default".to_owned(),
-        name => name.to_owned(),
+        "" => "default",
+        name => name,
     }
 }
 
@@ -154,11 +162,12 @@ pub(super) fn refuse(document: &Document, line: u32, message: String, hint: &str
 }
 
 pub(super) fn labels(document: &Document, object: &Node) -> Result<Labels, Problem> {
-    let mut labels = Labels::new();
-    for (key, node) in object.path(&["metadata", "labels"]).map_or(&[][..], Node::fields) {
+    let fields = object.path(&["metadata", "labels"]).map_or(&[][..], Node::fields);
+    let mut labels = Labels::with_capacity(fields.len());
+    for (key, node) in fields {
         match &node.value {
-            Value::Text(value) => labels.insert(key.to_string(), value.to_string()),
-            Value::Null => labels.insert(key.to_string(), String::new()),
+            Value::Text(value) => labels.insert(key.clone(), value.clone()),
+            Value::Null => labels.insert(key.clone(), Text::default()),
             _ => {
                 let message = format!("the label {key} has a value that is not a string");
                 return Err(refuse(document, node.line, message, "put the value in quotes"));
@@ -187,7 +196,7 @@ const ANNOTATIONS: &[&str] = &[
 pub(super) fn annotations(object: &Node) -> Labels {
     let fields = object.path(&["metadata", "annotations"]).map_or(&[][..], Node::fields);
     let kept = fields.iter().filter(|(key, _)| ANNOTATIONS.iter().any(|prefix| key.starts_with(prefix)));
-    kept.filter_map(|(key, node)| Some((key.to_string(), node.text()?.to_owned()))).collect()
+    kept.filter_map(|(key, node)| Some((key.clone(), node.text()?))).collect()
 }
 
 fn pod(document: &Document) -> Result<Owned, Problem> {
@@ -196,8 +205,8 @@ fn pod(document: &Document) -> Result<Owned, Problem> {
         EndpointName { namespace: namespace_of(document), kind: "Pod".to_owned(), name: pod_name(document) };
     let phase = body.path(&["status", "phase"]).and_then(Node::text).unwrap_or_default();
     let finished = matches!(phase, "Succeeded" | "Failed");
-    let mut variant = variant(document, body)?;
-    variant.pods.insert(name.name.clone());
+    let mut variant = Box::new(variant(document, body)?);
+    variant.pods.insert(name.name.as_str().into());
     let status = body.get("status");
     let host = variant.network == Network::Host;
     let mut add = |text: Option<&str>| {
@@ -212,7 +221,7 @@ fn pod(document: &Document) -> Result<Owned, Problem> {
     for item in status.map_or(&[][..], |s| s.items_of("podIPs")) {
         add(item.text_of("ip"));
     }
-    variant.nodes.extend(body.path(&["spec", "nodeName"]).and_then(Node::text).map(str::to_owned));
+    variant.nodes.extend(body.path(&["spec", "nodeName"]).and_then(Node::text).map(Text::new));
     let owner = owner(document, &variant.labels).filter(|owner| owner.kind != "Node");
     let origin = document.origin.clone();
     Ok(Owned { name, owner, variant: (!finished).then_some(variant), from_template: false, origin })
@@ -251,7 +260,7 @@ fn template(document: &Document, path: &[&str]) -> Result<Owned, Problem> {
             let hint = "a template has metadata with labels, and spec with containers";
             return Err(refuse(document, template.line, "template is no pod template".to_owned(), hint));
         }
-        Some(template) => Some(variant(document, template)?),
+        Some(template) => Some(Box::new(variant(document, template)?)),
         None => None,
     };
     if name.kind == "Job" && !document.origin.name.is_empty() {
@@ -266,10 +275,10 @@ fn variant(document: &Document, object: &Node) -> Result<Variant, Problem> {
     let spec = object.get("spec");
     let host = spec.and_then(|s| s.get("hostNetwork")).and_then(Node::bool) == Some(true);
     let account = spec.and_then(|s| s.text_of("serviceAccountName").or(s.text_of("serviceAccount")));
-    let (mut ports, mut containers) = (Vec::new(), BTreeSet::new());
+    let (mut ports, mut containers) = (Vec::new(), Few::new());
     for list in ["containers", "initContainers"] {
         for container in spec.map_or(&[][..], |s| s.items_of(list)) {
-            containers.extend(container.text_of("name").map(str::to_owned));
+            containers.extend(container.text_of("name").map(Text::new));
             for port in container.items_of("ports") {
                 ports.extend(container::port(document, port)?);
             }
@@ -277,6 +286,7 @@ fn variant(document: &Document, object: &Node) -> Result<Variant, Problem> {
     }
     ports.sort();
     ports.dedup();
+    ports.shrink_to_fit();
     Ok(Variant {
         labels: labels(document, object)?,
         annotations: annotations(object),
@@ -286,92 +296,11 @@ fn variant(document: &Document, object: &Node) -> Result<Variant, Problem> {
         network: if host { Network::Host } else { Network::Pod },
         service_account: account.unwrap_or("default").to_owned(),
         profiles: Vec::new(),
-        addresses: BTreeSet::new(),
-        nodes: BTreeSet::new(),
-        pods: BTreeSet::new(),
+        addresses: Few::new(),
+        nodes: Few::new(),
+        pods: Few::new(),
         proxies: BTreeSet::new(),
         attachments: network::of_pod(&namespace_of(document), object),
-    })
-}
-
-fn read_service(document: &Document) -> Result<Service, Problem> {
-    let spec = document.body.get("spec");
-    let text = |field: &str| spec.and_then(|s| s.text_of(field));
-    let addresses = |field: &str| -> BTreeSet<IpAddr> {
-        let items = spec.map_or(&[][..], |s| s.items_of(field));
-        items.iter().filter_map(|n| n.text()?.parse().ok()).collect()
-    };
-    let headless = text("clusterIP") == Some("None");
-    let kind = match text("type") {
-        Some("NodePort") => ServiceKind::NodePort,
-        Some("LoadBalancer") => ServiceKind::LoadBalancer,
-        Some("ExternalName") => ServiceKind::ExternalName,
-        _ if headless => ServiceKind::Headless,
-        _ => ServiceKind::ClusterIp,
-    };
-    let mut cluster_ips = addresses("clusterIPs");
-    cluster_ips.extend(text("clusterIP").and_then(|ip| ip.parse::<IpAddr>().ok()));
-    let mut external_ips = addresses("externalIPs");
-    let balancer = document.body.path(&["status", "loadBalancer", "ingress"]);
-    external_ips.extend(
-        balancer.map_or(&[][..], Node::items).iter().filter_map(|i| i.text_of("ip")?.parse::<IpAddr>().ok()),
-    );
-    Ok(Service {
-        namespace: namespace_of(document),
-        name: document.origin.name.to_string(),
-        labels: labels(document, &document.body)?,
-        annotations: annotations(&document.body),
-        kind,
-        selector: service_selector(document, spec)?,
-        ports: spec.map_or(&[][..], |s| s.items_of("ports")).iter().filter_map(service_port).collect(),
-        cluster_ips,
-        external_ips,
-        endpoints: BTreeSet::new(),
-        external_traffic: match text("externalTrafficPolicy") {
-            Some("Local") => TrafficPolicy::Local,
-            _ => TrafficPolicy::Cluster,
-        },
-        external_name: text("externalName").map(str::to_owned),
-        origin: document.origin.clone(),
-    })
-}
-
-/// The selector; `None` where there is none, so that endpoints are listed by hand.
-fn service_selector(document: &Document, spec: Option<&Node>) -> Result<Option<Selector>, Problem> {
-    let Some(node) = spec.and_then(|spec| spec.get("selector")).filter(|node| !node.is_null()) else {
-        return Ok(None);
-    };
-    let hint = "a selector of a service is a mapping of labels to texts; put values in quotes";
-    let refused =
-        |line: u32| refuse(document, line, "selector has something that is not a string".to_owned(), hint);
-    if !matches!(node.value, Value::Map(_)) {
-        return Err(refused(node.line));
-    }
-    let one = |(key, value): &(Box<str>, Node)| match value.text() {
-        Some(text) => Ok(Requirement::In(key.to_string(), vec![text.to_owned()])),
-        None => Err(refused(value.line)),
-    };
-    let requirements = node.fields().iter().map(one).collect::<Result<Vec<_>, _>>()?;
-    Ok((!requirements.is_empty()).then_some(Selector { requirements }))
-}
-
-pub(super) fn service_port(node: &Node) -> Option<ServicePort> {
-    let number = |field: &str| node.get(field)?.int().and_then(|n| u16::try_from(n).ok()).filter(|n| *n > 0);
-    let port = number("port")?;
-    let target = match node.text_of("targetPort") {
-        Some(name) => match name.parse() {
-            Ok(number) => TargetPort::Number(number),
-            Err(_) => TargetPort::Named(name.to_owned()),
-        },
-        None => TargetPort::Number(number("targetPort").unwrap_or(port)),
-    };
-    Some(ServicePort {
-        name: node.text_of("name").unwrap_or_default().to_owned(),
-        port,
-        target,
-        node_port: number("nodePort"),
-        protocol: node.text_of("protocol").and_then(Protocol::from_name).unwrap_or(Protocol::Tcp),
-        app_protocol: node.text_of("appProtocol").unwrap_or_default().to_owned(),
     })
 }
 
@@ -411,10 +340,10 @@ struct Builder {
 impl Builder {
     fn add(&mut self, part: Part) -> Option<Problem> {
         match part {
-            Part::Namespace(name, namespace) => return self.add_namespace(name, namespace),
+            Part::Namespace(name, namespace) => return self.add_namespace(name, *namespace),
             Part::Workload(owned) => self.owned.push(owned),
-            Part::Service(service) => self.inventory.services.push(service),
-            Part::Entry(entry) => self.inventory.entries.push(entry),
+            Part::Service(service) => self.inventory.services.push(*service),
+            Part::Entry(entry) => self.inventory.entries.push(*entry),
             Part::Endpoints { namespace, service, found } => {
                 let known = self.endpoints.entry((namespace, service)).or_default();
                 known.addresses.extend(found.addresses);
@@ -424,7 +353,6 @@ impl Builder {
             Part::ServiceAccount(account, labels) => {
                 self.inventory.service_accounts.insert(account, labels);
             }
-            Part::Mentioned(namespace) => self.mention(&namespace),
             Part::Profile(name, labels) => drop(self.profiles.insert(name, labels)),
         }
         None
@@ -447,7 +375,7 @@ impl Builder {
             let pods: BTreeSet<EndpointName> = pods.map(|owned| owned.name.clone()).collect();
             self.owned.retain(|owned| !is_endpoint(owned) || !pods.contains(&owned.name));
         }
-        for variant in self.owned.iter_mut().filter_map(|owned| owned.variant.as_mut()) {
+        for variant in self.owned.iter_mut().filter_map(|owned| owned.variant.as_deref_mut()) {
             calico::inherit(variant, &self.profiles);
         }
     }
@@ -470,10 +398,11 @@ impl Builder {
                 self.mention(&owned.name.namespace);
             }
             let top = group::top_owner(owned.owner.as_ref().unwrap_or(&owned.name), &owners);
-            groups.entry(top).or_default().push(owned);
+            groups.entry(top).or_insert_with(|| Vec::with_capacity(1)).push(owned);
         }
-        self.inventory.workloads =
-            groups.into_iter().filter_map(|(name, owned)| group::workload(name, owned)).collect();
+        let groups: Vec<(EndpointName, Vec<Owned>)> = groups.into_iter().collect();
+        let workload = |(name, owned)| group::workload(name, owned);
+        self.inventory.workloads = groups.into_par_iter().filter_map(workload).collect();
         for service in &mut self.inventory.services {
             let key = (service.namespace.clone(), service.name.clone());
             let found = self.endpoints.remove(&key).unwrap_or_default();
@@ -483,7 +412,7 @@ impl Builder {
         let namespaces: Vec<String> = self.inventory.services.iter().map(|s| s.namespace.clone()).collect();
         namespaces.iter().for_each(|namespace| self.mention(namespace));
         for (name, namespace) in &mut self.inventory.namespaces {
-            namespace.labels.insert(NAME_LABEL.to_owned(), name.clone());
+            namespace.labels.insert(NAME_LABEL, name.as_str());
         }
         self.inventory.services.sort_by(|a, b| (&a.namespace, &a.name).cmp(&(&b.namespace, &b.name)));
         let key = |entry: &ServiceEntry| (entry.service.namespace.clone(), entry.service.name.clone());

@@ -5,7 +5,7 @@
 
 use super::build::{labels, namespace_of, refuse};
 use super::workload::{ContainerPort, Network, Variant};
-use crate::model::{AddressRange, Document, EndpointName, Labels, Node, Problem, Protocol};
+use crate::model::{AddressRange, Document, EndpointName, Labels, Node, Problem, Protocol, Text};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
@@ -48,7 +48,7 @@ pub(super) fn endpoint(document: &Document) -> Result<(EndpointName, Variant), P
         },
     };
     let prefix = format!("ksa.{}.", name.namespace);
-    let by_profile = profiles.iter().find_map(|profile| profile.strip_prefix(&prefix)).map(str::to_owned);
+    let by_profile = profiles.iter().find_map(|profile| profile.strip_prefix(&prefix)).map(Text::new);
     if !host {
         own.retain(|key, _| {
             !OWN_LABELS.contains(&key.as_str()) && !INHERITED.iter().any(|prefix| key.starts_with(prefix))
@@ -75,11 +75,11 @@ pub(super) fn endpoint(document: &Document) -> Result<(EndpointName, Variant), P
         containers: Default::default(),
         ports,
         network: if host { Network::HostEndpoint } else { Network::Pod },
-        service_account: account.or(by_profile).unwrap_or_else(|| "default".to_owned()),
+        service_account: account.or(by_profile).map_or_else(|| "default".to_owned(), String::from),
         profiles,
         addresses,
-        nodes: text("node").map(str::to_owned).into_iter().collect(),
-        pods: pod.into_iter().collect::<BTreeSet<_>>(),
+        nodes: text("node").map(Text::new).into_iter().collect(),
+        pods: pod.into_iter().map(Text::from).collect(),
     };
     Ok((name, variant))
 }
@@ -87,15 +87,15 @@ pub(super) fn endpoint(document: &Document) -> Result<(EndpointName, Variant), P
 /// `spec.labelsToApply` of a Profile.
 pub(super) fn profile_labels(document: &Document) -> Labels {
     let fields = document.body.path(&["spec", "labelsToApply"]).map_or(&[][..], Node::fields);
-    let label = |(key, node): &(Box<str>, Node)| Some((key.to_string(), node.text()?.to_owned()));
     let inherited = |key: &str| INHERITED.iter().any(|prefix| key.starts_with(prefix));
-    fields.iter().filter_map(label).filter(|(key, _)| !inherited(key)).collect()
+    let own = fields.iter().filter(|(key, _)| !inherited(key));
+    own.filter_map(|(key, node)| Some((key.clone(), node.text()?))).collect()
 }
 
 /// Labels of the profiles that a variant lists; its own come first.
 pub(super) fn inherit(variant: &mut Variant, profiles: &Profiles) {
     for (key, value) in variant.profiles.iter().filter_map(|name| profiles.get(name)).flatten() {
-        variant.labels.entry(key.clone()).or_insert_with(|| value.clone());
+        variant.labels.insert_if_absent(key, value);
     }
 }
 

@@ -35,26 +35,35 @@ pub(super) fn workload(name: EndpointName, mut owned: Vec<Owned>) -> Option<Work
     owned.sort_by(|a, b| (a.from_template, &a.origin).cmp(&(b.from_template, &b.origin)));
     let declared = owned.iter().find(|o| o.name == name).or(owned.first())?;
     let origin = declared.origin.clone();
-    let mut variants: Vec<Variant> = Vec::new();
+    // Each with those that are put to it.
+    let mut variants: Vec<(Variant, Vec<Variant>)> = Vec::with_capacity(1);
     for one in owned {
         let Some(variant) = one.variant else { continue };
         let covered = |known: &Variant| variant.labels.iter().all(|(k, v)| known.labels.get(k) == Some(v));
-        if one.from_template && variants.iter().any(covered) {
+        if one.from_template && variants.iter().any(|(known, _)| covered(known)) {
             continue;
         }
-        match variants.iter_mut().find(|known| alike(known, &variant)) {
-            Some(known) => {
-                known.addresses.extend(variant.addresses);
-                known.nodes.extend(variant.nodes);
-                known.pods.extend(variant.pods);
-                for (name, addresses) in variant.attachments {
-                    known.attachments.entry(name).or_default().extend(addresses);
-                }
-            }
-            None => variants.push(variant),
+        match variants.iter_mut().find(|(known, _)| alike(known, &variant)) {
+            Some((_, others)) => others.push(*variant),
+            None => variants.push((*variant, Vec::new())),
         }
     }
+    let variants: Vec<Variant> = variants.into_iter().map(|(first, others)| joined(first, others)).collect();
     (!variants.is_empty()).then_some(Workload { name, variants, origin })
+}
+
+/// Pods that are alike, as one.
+fn joined(mut first: Variant, others: Vec<Variant>) -> Variant {
+    if others.is_empty() {
+        return first;
+    }
+    first.addresses.extend(others.iter().flat_map(|other| other.addresses.iter().copied()));
+    first.nodes.extend(others.iter().flat_map(|other| other.nodes.iter().cloned()));
+    first.pods.extend(others.iter().flat_map(|other| other.pods.iter().cloned()));
+    for (name, addresses) in others.into_iter().flat_map(|other| other.attachments) {
+        first.attachments.entry(name).or_default().extend(addresses);
+    }
+    first
 }
 
 /// Whether pods can be put together; one whose address or node is not known stays apart from those

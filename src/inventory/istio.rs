@@ -6,7 +6,7 @@ use super::build::{self, Owned, refuse};
 use super::workload::{ContainerPort, Network, Variant};
 use super::{Service, ServiceEntry, ServiceKind, ServicePort, TargetPort, TrafficPolicy};
 use crate::model::{
-    AddressRange, Document, EndpointName, Labels, Node, Problem, Protocol, Requirement, Selector,
+    AddressRange, Document, EndpointName, Few, Labels, Node, Problem, Protocol, Requirement, Selector,
 };
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -43,15 +43,15 @@ pub(super) fn machine(document: &Document) -> Result<Owned, Problem> {
         proxies: Default::default(),
         labels,
         annotations: build::annotations(&document.body),
-        containers: BTreeSet::new(),
+        containers: Few::new(),
         users: BTreeSet::new(),
         ports,
         network: Network::Machine,
         service_account: account.to_owned(),
         profiles: Vec::new(),
         addresses: address.parse().into_iter().collect(),
-        nodes: BTreeSet::new(),
-        pods: BTreeSet::new(),
+        nodes: Few::new(),
+        pods: Few::new(),
         attachments: Attachments::new(),
     };
     let name = EndpointName {
@@ -60,13 +60,19 @@ pub(super) fn machine(document: &Document) -> Result<Owned, Problem> {
         name: document.origin.name.to_string(),
     };
     let owner = build::owner(document, &Labels::new()).filter(|owner| owner.kind == "WorkloadGroup");
-    Ok(Owned { name, owner, variant: Some(variant), from_template: group, origin: document.origin.clone() })
+    Ok(Owned {
+        name,
+        owner,
+        variant: Some(Box::new(variant)),
+        from_template: group,
+        origin: document.origin.clone(),
+    })
 }
 
 fn take_labels(labels: &mut Labels, node: Option<&Node>) {
     for (key, value) in node.map_or(&[][..], Node::fields) {
         if let Some(value) = value.text() {
-            labels.insert(key.to_string(), value.to_owned());
+            labels.insert(key.clone(), value);
         }
     }
 }

@@ -5,7 +5,7 @@
 
 use super::build::{Owned, namespace_of};
 use super::workload::{Network, Variant};
-use crate::model::{Document, EndpointName, Labels, Node};
+use crate::model::{Document, EndpointName, Few, Labels, Node, Text};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The label on what was deployed for a Gateway (GEP-1762).
@@ -51,23 +51,23 @@ fn pods(document: &Document, namespace: String, name: String, class: String) -> 
     for (key, value) in
         document.body.path(&["spec", "infrastructure", "labels"]).map_or(&[][..], Node::fields)
     {
-        own.extend(value.text().map(|value| (key.to_string(), value.to_owned())));
+        own.extend(value.text().map(|value| (key.clone(), value)));
     }
-    own.insert(GATEWAY_NAME.to_owned(), name.clone());
-    own.insert(GATEWAY_CLASS.to_owned(), class);
-    own.insert("istio.io/dataplane-mode".to_owned(), "none".to_owned());
-    own.insert("sidecar.istio.io/inject".to_owned(), "false".to_owned());
+    own.insert(GATEWAY_NAME, name.as_str());
+    own.insert(GATEWAY_CLASS, class);
+    own.insert("istio.io/dataplane-mode", "none");
+    own.insert("sidecar.istio.io/inject", "false");
     let variant = Variant {
         labels: own,
         annotations: Labels::new(),
-        containers: BTreeSet::from(["istio-proxy".to_owned()]),
+        containers: Few::from_iter([Text::new("istio-proxy")]),
         ports: Vec::new(),
         network: Network::Pod,
         service_account: name.clone(),
         profiles: Vec::new(),
-        addresses: BTreeSet::new(),
-        nodes: BTreeSet::new(),
-        pods: BTreeSet::new(),
+        addresses: Few::new(),
+        nodes: Few::new(),
+        pods: Few::new(),
         users: Default::default(),
         proxies: Default::default(),
         attachments: super::Attachments::default(),
@@ -76,7 +76,7 @@ fn pods(document: &Document, namespace: String, name: String, class: String) -> 
     Owned {
         name: EndpointName { namespace, kind, name },
         owner: None,
-        variant: Some(variant),
+        variant: Some(Box::new(variant)),
         from_template: true,
         origin: document.origin.clone(),
     }

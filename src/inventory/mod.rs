@@ -123,7 +123,7 @@ impl Inventory {
     fn take_addresses_from_nodes(&mut self) {
         let host = |variant: &&mut Variant| variant.network == Network::Host;
         for variant in self.workloads.iter_mut().flat_map(|w| &mut w.variants).filter(host) {
-            let own = self.nodes.iter().filter(|node| variant.nodes.contains(&node.name));
+            let own = self.nodes.iter().filter(|node| variant.nodes.contains(node.name.as_str()));
             variant.addresses.extend(own.flat_map(|node| node.addresses.iter().copied()));
         }
     }

@@ -5,8 +5,7 @@ use super::Attachments;
 use super::build::Owned;
 use super::workload::{Network, Variant};
 use crate::model::proxy::{self, Proxy};
-use crate::model::{Document, EndpointName, Labels, Origin};
-use std::collections::BTreeSet;
+use crate::model::{Document, EndpointName, Few, Labels, Origin};
 
 /// The kind under which proxies that are no pods are named.
 pub(super) const KIND: &str = "Envoy";
@@ -26,7 +25,7 @@ pub(super) fn attach(proxies: Vec<Found>, owned: &mut Vec<Owned>) {
         for index in &own {
             if let Some(variant) = &mut owned[*index].variant {
                 variant.proxies.insert(proxy.key.clone());
-                variant.addresses.extend(&proxy.addresses);
+                variant.addresses.extend(proxy.addresses.iter().copied());
             }
         }
         if own.is_empty() {
@@ -61,8 +60,8 @@ fn of_template(proxy: &Proxy, owned: &[Owned]) -> Option<Owned> {
     let template = owned.iter().find(makes)?;
     let mut variant = template.variant.clone()?;
     variant.proxies.insert(proxy.key.clone());
-    variant.addresses.extend(&proxy.addresses);
-    variant.pods.insert(pod.clone());
+    variant.addresses.extend(proxy.addresses.iter().copied());
+    variant.pods.insert(pod.as_str().into());
     Some(Owned {
         name: EndpointName { namespace: namespace.clone(), kind: "Pod".to_owned(), name: pod.clone() },
         owner: Some(template.name.clone()),
@@ -77,14 +76,14 @@ fn standalone(proxy: &Proxy, origin: Origin) -> Owned {
     let variant = Variant {
         labels: Labels::new(),
         annotations: Labels::new(),
-        containers: BTreeSet::new(),
+        containers: Few::new(),
         ports: Vec::new(),
         network: Network::Standalone,
         service_account: String::new(),
         profiles: Vec::new(),
-        addresses: addresses.clone(),
-        nodes: BTreeSet::new(),
-        pods: BTreeSet::new(),
+        addresses: addresses.iter().copied().collect(),
+        nodes: Few::new(),
+        pods: Few::new(),
         users: Default::default(),
         proxies: [key.clone()].into(),
         attachments: Attachments::new(),
@@ -92,7 +91,7 @@ fn standalone(proxy: &Proxy, origin: Origin) -> Owned {
     Owned {
         name: EndpointName { namespace: namespace.clone(), kind: KIND.to_owned(), name: name.clone() },
         owner: None,
-        variant: Some(variant),
+        variant: Some(Box::new(variant)),
         from_template: false,
         origin,
     }

@@ -5,7 +5,7 @@
 //! to; who held an address when is left to `tenancy`.
 
 use super::build::namespace_of;
-use crate::model::{Bend, Document, Gap, Node, Origin, Snapshot, SnapshotHead, Value};
+use crate::model::{Bend, Document, Gap, Node, Origin, Snapshot, SnapshotHead, Text, Value};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Kinds that say who exists; the others say what is permitted.
@@ -155,7 +155,7 @@ fn owner_names(pod: &Document) -> Vec<(String, String, String)> {
 /// Whether two bodies are alike but for `metadata` and `status`, wherever they stand.
 fn says_the_same(one: &Node, other: &Node) -> bool {
     let content = |body: &Node| -> Vec<(String, Plain)> {
-        let counts = |(name, _): &&(Box<str>, Node)| !matches!(&**name, "metadata" | "status");
+        let counts = |(name, _): &&(Text, Node)| !matches!(&**name, "metadata" | "status");
         let mut fields: Vec<(String, Plain)> =
             body.fields().iter().filter(counts).map(|(name, node)| (name.to_string(), plain(node))).collect();
         fields.sort_by(|a, b| a.0.cmp(&b.0));

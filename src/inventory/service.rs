@@ -1,7 +1,9 @@
 //! Services and nodes: the other holders of addresses, and the ways in from outside.
 
-use super::Variant;
-use crate::model::{Labels, Node as Yaml, Origin, Protocol, Selector};
+use super::{Variant, build};
+use crate::model::{
+    Document, Labels, Node as Yaml, Origin, Problem, Protocol, Requirement, Selector, Text, Value,
+};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
@@ -129,6 +131,89 @@ pub(super) fn endpoint_ports(object: &Yaml) -> BTreeSet<EndpointPort> {
         Some((port.text_of("name").unwrap_or_default().to_owned(), protocol, number))
     };
     lists.flat_map(|list| list.items_of("ports")).filter_map(one).collect()
+}
+
+/// A Service object.
+pub(super) fn read(document: &Document) -> Result<Service, Problem> {
+    let spec = document.body.get("spec");
+    let text = |field: &str| spec.and_then(|s| s.text_of(field));
+    let addresses = |field: &str| -> BTreeSet<IpAddr> {
+        let items = spec.map_or(&[][..], |s| s.items_of(field));
+        items.iter().filter_map(|n| n.text()?.parse().ok()).collect()
+    };
+    let headless = text("clusterIP") == Some("None");
+    let kind = match text("type") {
+        Some("NodePort") => ServiceKind::NodePort,
+        Some("LoadBalancer") => ServiceKind::LoadBalancer,
+        Some("ExternalName") => ServiceKind::ExternalName,
+        _ if headless => ServiceKind::Headless,
+        _ => ServiceKind::ClusterIp,
+    };
+    let mut cluster_ips = addresses("clusterIPs");
+    cluster_ips.extend(text("clusterIP").and_then(|ip| ip.parse::<IpAddr>().ok()));
+    let mut external_ips = addresses("externalIPs");
+    let balancer = document.body.path(&["status", "loadBalancer", "ingress"]);
+    external_ips.extend(
+        balancer.map_or(&[][..], Yaml::items).iter().filter_map(|i| i.text_of("ip")?.parse::<IpAddr>().ok()),
+    );
+    Ok(Service {
+        namespace: build::namespace_of(document),
+        name: document.origin.name.to_string(),
+        labels: build::labels(document, &document.body)?,
+        annotations: build::annotations(&document.body),
+        kind,
+        selector: service_selector(document, spec)?,
+        ports: spec.map_or(&[][..], |s| s.items_of("ports")).iter().filter_map(service_port).collect(),
+        cluster_ips,
+        external_ips,
+        endpoints: BTreeSet::new(),
+        external_traffic: match text("externalTrafficPolicy") {
+            Some("Local") => TrafficPolicy::Local,
+            _ => TrafficPolicy::Cluster,
+        },
+        external_name: text("externalName").map(str::to_owned),
+        origin: document.origin.clone(),
+    })
+}
+
+/// The selector; `None` where there is none, so that endpoints are listed by hand.
+fn service_selector(document: &Document, spec: Option<&Yaml>) -> Result<Option<Selector>, Problem> {
+    let Some(node) = spec.and_then(|spec| spec.get("selector")).filter(|node| !node.is_null()) else {
+        return Ok(None);
+    };
+    let hint = "a selector of a service is a mapping of labels to texts; put values in quotes";
+    let refused = |line: u32| {
+        build::refuse(document, line, "selector has something that is not a string".to_owned(), hint)
+    };
+    if !matches!(node.value, Value::Map(_)) {
+        return Err(refused(node.line));
+    }
+    let one = |(key, value): &(Text, Yaml)| match value.text() {
+        Some(text) => Ok(Requirement::In(key.to_string(), vec![text.to_owned()])),
+        None => Err(refused(value.line)),
+    };
+    let requirements = node.fields().iter().map(one).collect::<Result<Vec<_>, _>>()?;
+    Ok((!requirements.is_empty()).then_some(Selector { requirements }))
+}
+
+fn service_port(node: &Yaml) -> Option<ServicePort> {
+    let number = |field: &str| node.get(field)?.int().and_then(|n| u16::try_from(n).ok()).filter(|n| *n > 0);
+    let port = number("port")?;
+    let target = match node.text_of("targetPort") {
+        Some(name) => match name.parse() {
+            Ok(number) => TargetPort::Number(number),
+            Err(_) => TargetPort::Named(name.to_owned()),
+        },
+        None => TargetPort::Number(number("targetPort").unwrap_or(port)),
+    };
+    Some(ServicePort {
+        name: node.text_of("name").unwrap_or_default().to_owned(),
+        port,
+        target,
+        node_port: number("nodePort"),
+        protocol: node.text_of("protocol").and_then(Protocol::from_name).unwrap_or(Protocol::Tcp),
+        app_protocol: node.text_of("appProtocol").unwrap_or_default().to_owned(),
+    })
 }
 
 impl Service {

@@ -181,15 +181,14 @@ fn holdings(document: &Document) -> Vec<(IpAddr, Holder)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Origin, SnapshotHead, Value};
-    use std::sync::Arc;
+    use crate::model::{Origin, SnapshotHead, Text, Value};
 
     const ADDRESS: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 1, 0, 7));
 
     fn origin() -> Origin {
-        let none: Arc<str> = Arc::from("");
+        let none = Text::default();
         let (kind, namespace, name, rule) = (none.clone(), none.clone(), none.clone(), none.clone());
-        Origin { file: none, document: 1, line: 1, column: 1, kind, namespace, name, rule }
+        Origin { file: "".into(), document: 1, line: 1, column: 1, kind, namespace, name, rule }
     }
 
     /// Seconds, so that tables read well.
@@ -212,9 +211,9 @@ mod tests {
         metadata.extend(ends.map(|ends| ("deletionTimestamp", text(&time(ends)))));
         let status = vec![("podIP", text("10.1.0.7")), ("startTime", text(&time(begun)))];
         let mut origin = origin();
-        (origin.kind, origin.namespace, origin.name) = (Arc::from("Pod"), Arc::from("shop"), Arc::from(name));
+        (origin.kind, origin.namespace, origin.name) = ("Pod".into(), "shop".into(), name.into());
         let body = map(vec![("metadata", map(metadata)), ("status", map(status))]);
-        Document { origin, api_version: "v1".to_owned(), body }
+        Document { origin, api_version: "v1".into(), body }
     }
 
     fn series(moments: Vec<(u64, Vec<Document>)>) -> Tenancy {

@@ -3,7 +3,7 @@
 use super::build::{self, Owned};
 use super::network;
 use super::workload::{ContainerPort, Network, Variant};
-use crate::model::{Document, EndpointName, Node, Problem, Protocol};
+use crate::model::{Document, EndpointName, Few, Node, Problem, Protocol, Text};
 use std::collections::BTreeSet;
 
 /// Reads a VirtualMachine or a VirtualMachineInstance.
@@ -16,7 +16,7 @@ pub(super) fn read(document: &Document) -> Result<Owned, Problem> {
         true => Some(&document.body),
         false => document.body.path(&["spec", "template"]),
     };
-    let variant = object.map(|object| variant(document, object)).transpose()?;
+    let variant = object.map(|object| variant(document, object)).transpose()?.map(Box::new);
     let owner = build::owner(document, &crate::model::Labels::new());
     Ok(Owned { name, owner, variant, from_template: true, origin: document.origin.clone() })
 }
@@ -25,8 +25,8 @@ pub(super) fn read(document: &Document) -> Result<Owned, Problem> {
 fn variant(document: &Document, object: &Node) -> Result<Variant, Problem> {
     let namespace = build::namespace_of(document);
     let mut labels = build::labels(document, object)?;
-    labels.insert("kubevirt.io".to_owned(), "virt-launcher".to_owned());
-    labels.insert("vm.kubevirt.io/name".to_owned(), document.origin.name.to_string());
+    labels.insert("kubevirt.io", "virt-launcher");
+    labels.insert("vm.kubevirt.io/name", document.origin.name.clone());
     let spec = object.get("spec");
     let interfaces = spec.and_then(|spec| spec.path(&["domain", "devices", "interfaces"]));
     let ports = interfaces.map_or(&[][..], Node::items).iter().flat_map(|i| i.items_of("ports"));
@@ -42,14 +42,14 @@ fn variant(document: &Document, object: &Node) -> Result<Variant, Problem> {
         users: BTreeSet::new(),
         labels,
         annotations: build::annotations(object),
-        containers: BTreeSet::from(["compute".to_owned()]),
+        containers: Few::from_iter([Text::new("compute")]),
         ports: ports.filter_map(port).collect(),
         network: Network::Pod,
         service_account: "default".to_owned(),
         profiles: Vec::new(),
         addresses: address.into_iter().collect(),
-        nodes: status.and_then(|s| s.text_of("nodeName")).map(str::to_owned).into_iter().collect(),
-        pods: BTreeSet::new(),
+        nodes: status.and_then(|s| s.text_of("nodeName")).map(Text::new).into_iter().collect(),
+        pods: Few::new(),
         proxies: BTreeSet::new(),
         attachments,
     })

@@ -1,7 +1,7 @@
 //! Workloads: pods grouped by the object at the top of their owners.
 
 use super::Attachments;
-use crate::model::{EndpointName, Labels, Origin, Protocol};
+use crate::model::{EndpointName, Few, Labels, Origin, Protocol, Text};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
@@ -24,7 +24,7 @@ pub struct Variant {
     /// Annotations of the pods that say how traffic is carried.
     pub annotations: Labels,
     /// Names of all containers, native sidecars and init containers.
-    pub containers: BTreeSet<String>,
+    pub containers: Few<Text>,
     /// Users that containers run as where that is said, those of proxies left out.
     pub users: BTreeSet<u32>,
     /// Declared ports of all containers, native sidecars and init containers.
@@ -36,11 +36,11 @@ pub struct Variant {
     /// Calico profiles that the endpoint lists; empty for pods.
     pub profiles: Vec<String>,
     /// Known addresses of the pods; node addresses on the host network.
-    pub addresses: BTreeSet<IpAddr>,
+    pub addresses: Few<IpAddr>,
     /// Names of nodes that the pods run on, where known.
-    pub nodes: BTreeSet<String>,
+    pub nodes: Few<Text>,
     /// Names of Pod objects; empty where only a template is known.
-    pub pods: BTreeSet<String>,
+    pub pods: Few<Text>,
     /// Keys of the proxies whose configuration was read and that are, or stand beside, the pods
     /// (`model::proxy`).
     pub proxies: BTreeSet<String>,

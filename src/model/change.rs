@@ -1,19 +1,18 @@
 //! What changed between two readings of one cluster, object by object.
 
-use super::Document;
-use std::sync::Arc;
+use super::{Document, Text};
 
 /// What tells an object from all others of a cluster, whatever version of its API it is written in.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ObjectKey {
     /// API group; empty for the core API.
-    pub group: Arc<str>,
+    pub group: Text,
     /// Kind.
-    pub kind: Arc<str>,
+    pub kind: Text,
     /// Namespace; empty for objects of the cluster.
-    pub namespace: Arc<str>,
+    pub namespace: Text,
     /// Name.
-    pub name: Arc<str>,
+    pub name: Text,
 }
 
 /// Objects that are not what they were, each once on either side.

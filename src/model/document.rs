@@ -1,6 +1,6 @@
 //! One object as it was written, and where it was written.
 
-use super::Node;
+use super::{Node, Text};
 use std::sync::Arc;
 
 /// A parsed object with its place.
@@ -9,7 +9,7 @@ pub struct Document {
     /// File, document and names.
     pub origin: Origin,
     /// `apiVersion` as written.
-    pub api_version: String,
+    pub api_version: Text,
     /// The whole object; nodes know their lines.
     pub body: Node,
 }
@@ -26,14 +26,14 @@ pub struct Origin {
     /// Column in characters, from 1; 0 where none is known, which is so for most objects.
     pub column: u32,
     /// Kind of the object.
-    pub kind: Arc<str>,
+    pub kind: Text,
     /// Namespace of the object; `default` where a namespaced object names none, empty where the
     /// kind has no namespace.
-    pub namespace: Arc<str>,
+    pub namespace: Text,
     /// Name of the object.
-    pub name: Arc<str>,
+    pub name: Text,
     /// The rule inside the object: `ingress[0]`; empty for the object as a whole.
-    pub rule: Arc<str>,
+    pub rule: Text,
 }
 
 /// What begins the file of an object of a live cluster; its name follows.
@@ -42,16 +42,15 @@ pub const CLUSTER: &str = "cluster:";
 impl Origin {
     /// A file as a whole.
     pub fn of_file(file: &str) -> Origin {
-        let none: Arc<str> = "".into();
         Origin {
             file: file.into(),
             document: 0,
             line: 0,
             column: 0,
-            kind: none.clone(),
-            namespace: none.clone(),
-            name: none.clone(),
-            rule: none,
+            kind: Text::default(),
+            namespace: Text::default(),
+            name: Text::default(),
+            rule: Text::default(),
         }
     }
 

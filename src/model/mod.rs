@@ -12,9 +12,11 @@ pub mod der;
 pub mod document;
 pub mod domain;
 pub mod endpoint;
+pub mod few;
 pub mod gap;
 pub mod instant;
 pub mod ip_protocols;
+pub mod labels;
 pub mod names;
 pub mod narrowing;
 pub mod node;
@@ -32,13 +34,19 @@ pub use closest::closest;
 pub use document::{CLUSTER, Document, Origin};
 pub use domain::DomainPattern;
 pub use endpoint::EndpointName;
+pub use few::Few;
 pub use gap::{Bend, Gap};
 pub use instant::Instant;
 pub use ip_protocols::IpProtocols;
+pub use labels::Labels;
 pub use narrowing::{Condition, Narrowing};
 pub use node::{Node, Value};
 pub use problem::Problem;
 pub use protection::{Encryption, ExpectedProtection, Proof, Protection, WhyUnknown};
-pub use selector::{Labels, Pattern, Requirement, Selector, fact};
+pub use selector::{Pattern, Requirement, Selector, fact};
 pub use snapshot::{Forbidden, Snapshot, SnapshotHead};
 pub use traffic::{PortSet, Protocol, TrafficSet};
+
+/// A text of a document. Up to 23 bytes, as most have, it stands where it is kept, without memory of
+/// its own; longer ones are shared by their copies.
+pub type Text = smol_str::SmolStr;

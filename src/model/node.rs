@@ -3,6 +3,7 @@
 //! Typed shapes are read out of it with serde, so that an error names the line of the value that
 //! is wrong; sparse reads use the accessors.
 
+use super::Text;
 use serde::de::{self, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, SeqAccess, Visitor};
 use std::fmt;
 
@@ -30,11 +31,11 @@ pub enum Value {
     /// Any other number.
     Float(f64),
     /// Text.
-    Text(Box<str>),
+    Text(Text),
     /// A sequence.
-    List(Vec<Node>),
+    List(Box<[Node]>),
     /// A mapping in the order of the file.
-    Map(Vec<(Box<str>, Node)>),
+    Map(Box<[(Text, Node)]>),
 }
 
 /// A value that does not fit its field: what is wrong, and on which line.
@@ -87,10 +88,28 @@ impl Node {
     }
 
     /// The fields of a mapping; none where this is no mapping.
-    pub fn fields(&self) -> &[(Box<str>, Node)] {
+    pub fn fields(&self) -> &[(Text, Node)] {
         match &self.value {
             Value::Map(fields) => fields,
             _ => &[],
+        }
+    }
+
+    /// Changes which items a sequence has; nothing where this is no sequence.
+    pub fn change_items(&mut self, change: impl FnOnce(&mut Vec<Node>)) {
+        if let Value::List(items) = &mut self.value {
+            let mut all = std::mem::take(items).into_vec();
+            change(&mut all);
+            *items = all.into();
+        }
+    }
+
+    /// Changes which fields a mapping has; nothing where this is no mapping.
+    pub fn change_fields(&mut self, change: impl FnOnce(&mut Vec<(Text, Node)>)) {
+        if let Value::Map(fields) = &mut self.value {
+            let mut all = std::mem::take(fields).into_vec();
+            change(&mut all);
+            *fields = all.into();
         }
     }
 
@@ -205,7 +224,7 @@ impl<'de> SeqAccess<'de> for Items<'de> {
 }
 
 struct Fields<'de> {
-    rest: std::slice::Iter<'de, (Box<str>, Node)>,
+    rest: std::slice::Iter<'de, (Text, Node)>,
     value: Option<&'de Node>,
 }
 

@@ -3,10 +3,7 @@
 //! The rules are those of `metav1.LabelSelector`: requirements are joined by AND, values are
 //! compared byte by byte, and the negative operators hold where the key is absent.
 
-use std::collections::BTreeMap;
-
-/// Labels of one object.
-pub type Labels = BTreeMap<String, String>;
+use super::Labels;
 
 /// A conjunction of requirements; the empty one selects everything.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
@@ -160,8 +157,8 @@ impl Requirement {
             Requirement::Fits(_, pattern) => value.is_some_and(|v| pattern.fits(v)),
             Requirement::AnyOf(choices) => choices.iter().any(|choice| choice.matches(labels)),
             Requirement::Not(selector) => !selector.matches(labels),
-            Requirement::In(_, values) => value.is_some_and(|v| values.contains(v)),
-            Requirement::NotIn(_, values) => value.is_none_or(|v| !values.contains(v)),
+            Requirement::In(_, values) => value.is_some_and(|v| values.iter().any(|one| one == v)),
+            Requirement::NotIn(_, values) => value.is_none_or(|v| values.iter().all(|one| one != v)),
             Requirement::Exists(_) => value.is_some(),
             Requirement::DoesNotExist(_) => value.is_none(),
         }

@@ -108,7 +108,7 @@ fn read(document: &Document) -> Result<SnapshotHead, Problem> {
     })?;
     let list = |field: &str| match body.get(field) {
         None => Ok(&[][..]),
-        Some(Node { value: Value::List(items), .. }) => Ok(items.as_slice()),
+        Some(Node { value: Value::List(items), .. }) => Ok(&**items),
         Some(Node { value: Value::Null, .. }) => Ok(&[][..]),
         Some(other) => Err(refuse(other.line, format!("{field} is no list"), "write it as [Pod, Node]")),
     };

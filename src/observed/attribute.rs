@@ -69,7 +69,7 @@ impl<'a> Directory<'a> {
         if !inventory.tenancy.is_empty() {
             for (workload, variant, one) in variants(inventory) {
                 let namespace = &inventory.workloads[workload].name.namespace;
-                let names = one.pods.iter().map(|pod| (namespace.clone(), pod.clone()));
+                let names = one.pods.iter().map(|pod| (namespace.clone(), pod.to_string()));
                 pods.extend(names.map(|pod| (pod, (workload, variant))));
             }
         }

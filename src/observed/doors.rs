@@ -69,7 +69,7 @@ fn host_ports(inventory: &Inventory) -> Vec<((IpAddr, Protocol, u16), Party)> {
     for (workload, one) in inventory.workloads.iter().enumerate() {
         for (number, variant) in one.variants.iter().enumerate().filter(|(_, v)| v.network == Network::Pod) {
             let ports = || variant.ports.iter().filter(|port| port.host_port == Some(port.port));
-            let nodes = || inventory.nodes.iter().filter(|node| variant.nodes.contains(&node.name));
+            let nodes = || inventory.nodes.iter().filter(|node| variant.nodes.contains(node.name.as_str()));
             for port in ports() {
                 let doors =
                     nodes().flat_map(|node| &node.addresses).map(|ip| (*ip, port.protocol, port.port));

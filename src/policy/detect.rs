@@ -159,22 +159,20 @@ fn suggested(documents: &[Document]) -> Option<Sighting> {
 mod tests {
     use super::*;
     use crate::model::Value;
-    use std::sync::Arc;
 
     fn object(kind: &str, name: &str, api_version: &str) -> Document {
-        let empty: Arc<str> = "".into();
         let origin = Origin {
-            file: empty.clone(),
+            file: "".into(),
             document: 1,
             column: 0,
             line: 1,
             kind: kind.into(),
-            namespace: empty.clone(),
+            namespace: "".into(),
             name: name.into(),
-            rule: empty,
+            rule: "".into(),
         };
-        let body = Node { line: 1, column: 0, value: Value::Map(Vec::new()) };
-        Document { origin, api_version: api_version.to_owned(), body }
+        let body = Node { line: 1, column: 0, value: Value::Map(Box::default()) };
+        Document { origin, api_version: api_version.into(), body }
     }
 
     #[test]

@@ -48,7 +48,7 @@ use crate::model::{Bend, Document, Gap, Problem, names, proxy};
 use hashbrown::HashMap;
 use rayon::prelude::*;
 use std::collections::BTreeMap;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 /// A policy language.
 pub trait Engine: Sync {
@@ -157,7 +157,7 @@ fn together(lowered: impl Iterator<Item = (&'static dyn Engine, Lowered)>, datap
     for (engine, Lowered { tiers: own, transport, gaps, problems }) in lowered {
         set.transport.extend(transport);
         for mut tier in own {
-            let counts = |policy: &Policy| {
+            let counts = |policy: &Arc<Policy>| {
                 let kind = &*policy.origin.kind;
                 engine.enforces(kind, dataplane) && !dataplane.ignored_kinds.contains_key(kind)
             };

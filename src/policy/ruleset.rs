@@ -4,6 +4,7 @@ use crate::model::{
     AddressSet, DomainPattern, Narrowing, Origin, Protocol, Requirement, Selector, TrafficSet,
 };
 use std::cmp::Ordering;
+use std::sync::Arc;
 
 /// One step of policy processing: the rules that a connection meets together.
 ///
@@ -18,8 +19,9 @@ pub struct Tier {
     pub rank: TierRank,
     /// What becomes of traffic that no rule matched, of subjects that a policy isolates here.
     pub unmatched: Action,
-    /// Policies, in any order: `Policy::order` says which is asked first.
-    pub policies: Vec<Policy>,
+    /// Policies, in any order: `Policy::order` says which is asked first. They are never changed once
+    /// they are lowered, so whoever keeps one shares it.
+    pub policies: Vec<Arc<Policy>>,
 }
 
 /// A policy makes its subjects answer to the tier; its rules are ordered.
@@ -437,6 +439,13 @@ impl Peers {
             Peers::Everyone => &[],
             Peers::Among(peers) => peers,
         }
+    }
+}
+
+impl Policy {
+    /// Policies as a tier has them.
+    pub fn shared(policies: impl IntoIterator<Item = Policy>) -> Vec<Arc<Policy>> {
+        policies.into_iter().map(Arc::new).collect()
     }
 }
 

@@ -78,7 +78,7 @@ pub fn labels(object: &Node) -> Labels {
 /// The labels that a field holds, where it is there.
 pub fn labels_in(field: Option<&Node>) -> Labels {
     let fields = field.map_or(&[][..], Node::fields);
-    fields.iter().filter_map(|(key, node)| Some((key.to_string(), node.text()?.to_owned()))).collect()
+    fields.iter().filter_map(|(key, node)| Some((key.clone(), node.text()?))).collect()
 }
 
 /// An annotation of an object.

@@ -5,7 +5,7 @@
 
 use super::Reading;
 use crate::model::proxy::{BOOTSTRAP, CONFIG_DUMP};
-use crate::model::{Document, Node, Origin, Problem, Value};
+use crate::model::{Document, Node, Origin, Problem, Text, Value};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -33,7 +33,7 @@ pub fn take(file: &Arc<str>, number: u32, root: Node, reading: &mut Reading) -> 
             let origin = Origin { line, ..origin };
             reading.problems.push(Problem { origin, message, hint: hint.to_owned() });
         }
-        None => reading.documents.push(Document { origin, api_version: form.0.to_owned(), body }),
+        None => reading.documents.push(Document { origin, api_version: form.0.into(), body }),
     }
     None
 }
@@ -177,7 +177,7 @@ fn spell(node: &mut Node, below: &str) {
 }
 
 /// `staticResources` → `static_resources`; what is no name of a field stays.
-fn snake(name: &str) -> Box<str> {
+fn snake(name: &str) -> Text {
     let is_field = name.starts_with(|c: char| c.is_ascii_lowercase())
         && name.chars().all(|c| c.is_ascii_alphanumeric())
         && name.contains(|c: char| c.is_ascii_uppercase());
@@ -218,9 +218,8 @@ pub fn add_certificates(folder: &Path, body: &mut Node) {
 fn add_chain(folder: &Path, chain: &mut Node) {
     let (line, column) = (chain.line, chain.column);
     let Some(text) = chain.text_of("filename").and_then(|name| beside(folder, name)) else { return };
-    if let Value::Map(fields) = &mut chain.value {
-        fields.push(("inline_string".into(), Node { line, column, value: Value::Text(text.into()) }));
-    }
+    let inline = ("inline_string".into(), Node { line, column, value: Value::Text(text.into()) });
+    chain.change_fields(|fields| fields.push(inline));
 }
 
 /// The certificates of a file below the folder of the configuration, or its parent: the path as it is

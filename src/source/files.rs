@@ -23,6 +23,22 @@ pub struct Reading {
     pub bytes: u64,
 }
 
+impl Reading {
+    /// One after the other.
+    pub(super) fn joined(parts: Vec<Reading>) -> Reading {
+        let count = parts.iter().map(|part| part.documents.len()).sum();
+        let mut all = Reading { documents: Vec::with_capacity(count), ..Reading::default() };
+        for part in parts {
+            all.documents.extend(part.documents);
+            all.problems.extend(part.problems);
+            all.skipped += part.skipped;
+            all.files += part.files;
+            all.bytes += part.bytes;
+        }
+        all
+    }
+}
+
 /// A file, unpacked, larger than this is refused: a bomb or a mistake.
 const LARGEST_MANIFEST: u64 = 2 << 30;
 /// Nobody writes a longer contract by hand.
@@ -42,14 +58,7 @@ pub fn read_manifests(paths: &[PathBuf]) -> Reading {
         reading.problems.push(problem(&named, "no manifests here", hint));
     }
     let parts: Vec<Reading> = files.par_iter().map(|file| read_file(file)).collect();
-    for part in parts {
-        reading.documents.extend(part.documents);
-        reading.problems.extend(part.problems);
-        reading.skipped += part.skipped;
-        reading.files += part.files;
-        reading.bytes += part.bytes;
-    }
-    reading
+    Reading::joined(std::iter::once(reading).chain(parts).collect())
 }
 
 /// The files of manifests at the given paths, sorted, each once.

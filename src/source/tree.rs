@@ -2,7 +2,7 @@
 //!
 //! What the YAML library of Kubernetes reads, and how; cutting a file into documents is left to `yaml`.
 
-use crate::model::{Node, Value};
+use crate::model::{Node, Text, Value};
 use saphyr_parser::{Event, Parser, ScalarStyle, Span};
 use std::collections::{BTreeSet, HashMap};
 
@@ -12,19 +12,39 @@ const DEEPEST: usize = 200;
 const MOST_ALIASED_NODES: usize = 1_000_000;
 
 /// Builds a tree out of parser events.
+///
+/// Parts of collections that are still open wait in two lists, the innermost behind the others, so
+/// that a collection gets memory once, when it is closed and its size is known.
 pub(super) struct Builder {
     lines_before: u32,
     anchors: HashMap<usize, Node>,
     aliased: usize,
+    open: Vec<Open>,
+    items: Vec<Node>,
+    fields: Vec<(Text, Node)>,
 }
 
-/// A collection that is still open, with the anchor that it defines (0 for none).
+/// A collection that is still open.
 struct Open {
-    node: Node,
-    key: Option<Box<str>>,
+    line: u32,
+    column: u32,
+    /// The anchor that it defines, 0 for none.
     anchor: usize,
-    /// Keys that came by `<<` alone, which the mapping's own replace.
-    merged: BTreeSet<Box<str>>,
+    inside: Inside,
+}
+
+/// What an open collection has so far.
+enum Inside {
+    /// The items from this place on.
+    List(usize),
+    Map {
+        /// Its fields begin here.
+        first: usize,
+        /// The name of a field whose value comes next.
+        key: Option<Text>,
+        /// Keys that came by `<<` alone, which the mapping's own replace.
+        merged: BTreeSet<Text>,
+    },
 }
 
 /// In mappings up to this size a key that stands twice is found when it comes, in larger ones at
@@ -34,19 +54,14 @@ const FEW_KEYS: usize = 64;
 /// The line, and what is wrong there.
 pub(super) type BuildError = (u32, String);
 
-impl Open {
-    fn new(node: Node, anchor: usize) -> Open {
-        Open { node, key: None, anchor, merged: BTreeSet::new() }
-    }
-}
-
 impl Builder {
     pub fn new(lines_before: u32) -> Self {
-        Builder { lines_before, anchors: HashMap::new(), aliased: 0 }
+        let (anchors, open, items, fields) = Default::default();
+        Builder { lines_before, anchors, aliased: 0, open, items, fields }
     }
 
     pub fn build(mut self, text: &str) -> Result<Vec<Node>, BuildError> {
-        let (mut roots, mut open) = (Vec::new(), Vec::<Open>::new());
+        let mut roots = Vec::new();
         for event in Parser::new_from_str(text) {
             let (event, span) = event.map_err(|error| {
                 (
@@ -58,37 +73,48 @@ impl Builder {
             let column = span.start.col() as u32 + 1;
             let done = match event {
                 Event::SequenceStart(anchor, _) => {
-                    open.push(Open::new(Node { line, column, value: Value::List(Vec::new()) }, anchor));
+                    let inside = Inside::List(self.items.len());
+                    self.open.push(Open { line, column, anchor, inside });
                     None
                 }
                 Event::MappingStart(anchor, _) => {
-                    open.push(Open::new(Node { line, column, value: Value::Map(Vec::new()) }, anchor));
+                    let inside = Inside::Map { first: self.fields.len(), key: None, merged: BTreeSet::new() };
+                    self.open.push(Open { line, column, anchor, inside });
                     None
                 }
-                Event::SequenceEnd | Event::MappingEnd => match open.pop() {
-                    Some(closed) => {
-                        distinct(&closed.node)?;
-                        Some(self.remember(closed.anchor, closed.node))
-                    }
+                Event::SequenceEnd | Event::MappingEnd => match self.open.pop() {
+                    Some(closed) => Some(self.close(closed)?),
                     None => None,
                 },
                 Event::Scalar(text, style, anchor, tag) => {
                     let column = column_of(&text, style, &span);
                     let quoted = style != ScalarStyle::Plain || tag.is_some_and(|tag| tag.suffix == "str");
-                    let value = if quoted { Value::Text(text.into()) } else { plain(&text) };
+                    let value = if quoted { Value::Text(Text::new(text)) } else { plain(&text) };
                     Some(self.remember(anchor, Node { line, column, value }))
                 }
                 Event::Alias(anchor) => Some(self.recall(anchor, line)?),
                 _ => None,
             };
-            if open.len() > DEEPEST {
+            if self.open.len() > DEEPEST {
                 return Err((line, "nested too deeply".to_owned()));
             }
             if let Some(node) = done {
-                place(node, &mut open, &mut roots)?;
+                roots.extend(self.place(node)?);
             }
         }
         Ok(roots)
+    }
+
+    /// The collection of everything that came since it was opened.
+    fn close(&mut self, Open { line, column, anchor, inside }: Open) -> Result<Node, BuildError> {
+        let value = match inside {
+            Inside::List(first) => Value::List(self.items.drain(first..).collect()),
+            Inside::Map { first, .. } => {
+                distinct(&self.fields[first..])?;
+                Value::Map(self.fields.drain(first..).collect())
+            }
+        };
+        Ok(self.remember(anchor, Node { line, column, value }))
     }
 
     fn remember(&mut self, anchor: usize, node: Node) -> Node {
@@ -106,6 +132,42 @@ impl Builder {
         }
         Ok(node)
     }
+
+    /// Puts a node into the innermost collection; it comes back where none is open.
+    fn place(&mut self, node: Node) -> Result<Option<Node>, BuildError> {
+        let Some(parent) = self.open.last_mut() else { return Ok(Some(node)) };
+        match &mut parent.inside {
+            Inside::List(_) => self.items.push(node),
+            Inside::Map { first, key, merged } => match key.take() {
+                None => *key = Some(key_text(node)?),
+                Some(key) => add_field(&mut self.fields, *first, merged, (key, node))?,
+            },
+        }
+        Ok(None)
+    }
+}
+
+/// Adds a field to the mapping whose fields begin at `first`.
+fn add_field(
+    fields: &mut Vec<(Text, Node)>,
+    first: usize,
+    merged: &mut BTreeSet<Text>,
+    (key, node): (Text, Node),
+) -> Result<(), BuildError> {
+    if key == "<<" {
+        return merge(fields, first, merged, node);
+    }
+    if merged.remove(&key) {
+        let own = fields[first..].iter_mut().find(|(name, _)| *name == key);
+        own.into_iter().for_each(|(_, value)| *value = node.clone());
+        return Ok(());
+    }
+    let own = &fields[first..];
+    if own.len() < FEW_KEYS && own.iter().any(|(name, _)| *name == key) {
+        return Err(twice(&key, &node));
+    }
+    fields.push((key, node));
+    Ok(())
 }
 
 fn size(node: &Node) -> usize {
@@ -116,37 +178,12 @@ fn size(node: &Node) -> usize {
     }
 }
 
-fn place(node: Node, open: &mut [Open], roots: &mut Vec<Node>) -> Result<(), BuildError> {
-    let Some(parent) = open.last_mut() else {
-        roots.push(node);
-        return Ok(());
-    };
-    match &mut parent.node.value {
-        Value::List(items) => items.push(node),
-        Value::Map(fields) => match parent.key.take() {
-            None => parent.key = Some(key_text(node)?),
-            Some(key) if &*key == "<<" => merge(fields, &mut parent.merged, node)?,
-            Some(key) if parent.merged.remove(&key) => {
-                let own = fields.iter_mut().find(|(name, _)| *name == key);
-                own.into_iter().for_each(|(_, value)| *value = node.clone());
-            }
-            Some(key) if fields.len() < FEW_KEYS && fields.iter().any(|(name, _)| *name == key) => {
-                return Err(twice(&key, &node));
-            }
-            Some(key) => fields.push((key, node)),
-        },
-        _ => {}
-    }
-    Ok(())
-}
-
 fn twice(key: &str, value: &Node) -> BuildError {
     (value.line, format!("the key {key:?} stands twice in one mapping"))
 }
 
 /// Looks for keys that stand twice in a mapping too large for looking at each.
-fn distinct(node: &Node) -> Result<(), BuildError> {
-    let Value::Map(fields) = &node.value else { return Ok(()) };
+fn distinct(fields: &[(Text, Node)]) -> Result<(), BuildError> {
     if fields.len() <= FEW_KEYS {
         return Ok(());
     }
@@ -169,7 +206,7 @@ fn column_of(text: &str, style: ScalarStyle, span: &Span) -> u32 {
     if whole { (start + quote + 1) as u32 } else { 0 }
 }
 
-fn key_text(node: Node) -> Result<Box<str>, BuildError> {
+fn key_text(node: Node) -> Result<Text, BuildError> {
     match node.value {
         Value::Text(text) => Ok(text),
         Value::Int(number) => Ok(number.to_string().into()),
@@ -183,15 +220,16 @@ fn key_text(node: Node) -> Result<Box<str>, BuildError> {
 /// `<<: *anchor`, or a list of them: the fields of the anchors, where they are not given already;
 /// what the mapping itself says counts before, whether it stands above or below.
 fn merge(
-    fields: &mut Vec<(Box<str>, Node)>,
-    merged: &mut BTreeSet<Box<str>>,
+    fields: &mut Vec<(Text, Node)>,
+    first: usize,
+    merged: &mut BTreeSet<Text>,
     node: Node,
 ) -> Result<(), BuildError> {
     let line = node.line;
     match node.value {
         Value::Map(more) => {
             for (name, value) in more {
-                if !fields.iter().any(|(present, _)| *present == name) {
+                if !fields[first..].iter().any(|(present, _)| *present == name) {
                     merged.insert(name.clone());
                     fields.push((name, value));
                 }
@@ -199,7 +237,7 @@ fn merge(
             Ok(())
         }
         Value::List(items) => items.into_iter().try_for_each(|item| match item.value {
-            Value::Map(_) => merge(fields, merged, item),
+            Value::Map(_) => merge(fields, first, merged, item),
             _ => Err((line, "`<<` takes mappings alone".to_owned())),
         }),
         _ => Err((line, "`<<` takes a mapping, or a list of mappings".to_owned())),

@@ -5,7 +5,7 @@
 
 use super::tree::{BuildError, Builder};
 use super::{Reading, envoy};
-use crate::model::{Document, Node, Origin, Problem, Value};
+use crate::model::{Document, Node, Origin, Problem, Text, Value};
 use rayon::prelude::*;
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -16,15 +16,12 @@ const MOST_MENDED: usize = 32;
 /// Parses all documents of a file; a broken one does not hide the others.
 pub fn parse(file: &Arc<str>, text: &str) -> Reading {
     let parts = split(text.trim_start_matches('\u{feff}'));
-    let parsed: Vec<Reading> =
-        parts.par_iter().enumerate().map(|(index, part)| parse_part(file, index as u32 + 1, part)).collect();
-    let mut reading = Reading::default();
-    for part in parsed {
-        reading.documents.extend(part.documents);
-        reading.problems.extend(part.problems);
-        reading.skipped += part.skipped;
-    }
-    reading
+    let run = |mut reading: Reading, (index, part): (usize, &Part<'_>)| {
+        parse_part(file, index as u32 + 1, part, &mut reading);
+        reading
+    };
+    let runs: Vec<Reading> = parts.par_iter().enumerate().fold(Reading::default, run).collect();
+    Reading::joined(runs)
 }
 
 /// Parses a file that is one document of any shape; nothing at all is `Null`.
@@ -81,22 +78,17 @@ fn has_content(line: &str) -> bool {
     !(line.is_empty() || line == "---" || line == "..." || line.starts_with('#') || line.starts_with('%'))
 }
 
-fn parse_part(file: &Arc<str>, number: u32, part: &Part<'_>) -> Reading {
-    let mut reading = Reading::default();
-    let built = build(part);
-    match built {
+fn parse_part(file: &Arc<str>, number: u32, part: &Part<'_>, reading: &mut Reading) {
+    match build(part) {
         Ok(roots) => {
             for root in roots {
-                add_object(file, number, root, &mut reading);
+                add_object(file, number, root, reading);
             }
         }
         Err((line, message)) => {
             let values = json_values(part);
             for value in &values {
-                let one = parse_part(file, number, value);
-                reading.documents.extend(one.documents);
-                reading.problems.extend(one.problems);
-                reading.skipped += one.skipped;
+                parse_part(file, number, value, reading);
             }
             if values.is_empty() {
                 let hint = "the other documents of the file were read; check the indentation here";
@@ -105,7 +97,6 @@ fn parse_part(file: &Arc<str>, number: u32, part: &Part<'_>) -> Reading {
             }
         }
     }
-    reading
 }
 
 /// The values of a file in which several stand one after the other without a mark between them, as
@@ -198,21 +189,21 @@ fn add_object(file: &Arc<str>, number: u32, root: Node, reading: &mut Reading) {
     let Some(mut root) = envoy::take(file, number, root, reading) else { return };
     // `calicoctl get … -o json` of several kinds: a plain list of objects.
     if let Value::List(items) = &mut root.value {
-        for item in std::mem::take(items) {
+        for item in std::mem::take(items).into_vec() {
             add_object(file, number, item, reading);
         }
         return;
     }
-    let kind = root.text_of("kind").unwrap_or_default().to_owned();
+    let kind = Text::new(root.text_of("kind").unwrap_or_default());
     if let Some(item_kind) = kind.strip_suffix("List").filter(|_| root.get("items").is_some()) {
-        let api_version = root.text_of("apiVersion").unwrap_or_default().to_owned();
+        let api_version = Text::new(root.text_of("apiVersion").unwrap_or_default());
         for mut item in take_items(&mut root) {
             complete(&mut item, item_kind, &api_version);
             add_object(file, number, item, reading);
         }
         return;
     }
-    let api_version = root.text_of("apiVersion").unwrap_or_default().to_owned();
+    let api_version = Text::new(root.text_of("apiVersion").unwrap_or_default());
     let missing = if kind.is_empty() { "kind" } else { "apiVersion" };
     if kind.is_empty() || api_version.is_empty() {
         // With metadata and one of the two it was meant to be an object; values of charts and the like have neither.
@@ -235,21 +226,21 @@ fn add_object(file: &Arc<str>, number: u32, root: Node, reading: &mut Reading) {
 
 /// Items of a typed list (`PodList`) may leave out what the list says for them.
 fn complete(item: &mut Node, kind: &str, api_version: &str) {
-    let (line, named) = (item.line, item.get("kind").is_some());
-    let Value::Map(fields) = &mut item.value else { return };
-    if named || kind.is_empty() {
+    let line = item.line;
+    if item.get("kind").is_some() || kind.is_empty() {
         return;
     }
-    for (field, text) in [("kind", kind), ("apiVersion", api_version)] {
-        fields.push((field.into(), Node { line, column: 0, value: Value::Text(text.into()) }));
-    }
+    let said = [("kind", kind), ("apiVersion", api_version)];
+    let said =
+        said.map(|(field, text)| (field.into(), Node { line, column: 0, value: Value::Text(text.into()) }));
+    item.change_fields(|fields| fields.extend(said));
 }
 
 fn take_items(root: &mut Node) -> Vec<Node> {
     let Value::Map(fields) = &mut root.value else { return Vec::new() };
     let items = fields.iter_mut().find(|(name, _)| &**name == "items");
     match items.map(|(_, node)| std::mem::replace(&mut node.value, Value::Null)) {
-        Some(Value::List(items)) => items,
+        Some(Value::List(items)) => items.into_vec(),
         _ => Vec::new(),
     }
 }

@@ -184,7 +184,7 @@ impl ApiServer {
     fn path_of(&self, document: &Document, plurals: &mut BTreeMap<String, Value>) -> String {
         let api_version = &document.api_version;
         let base = if api_version.contains('/') { "/apis" } else { "/api" };
-        let list = plurals.entry(api_version.clone()).or_insert_with(|| {
+        let list = plurals.entry(api_version.to_string()).or_insert_with(|| {
             let text =
                 self.get(&format!("{base}/{api_version}")).unwrap_or_else(|e| panic!("{api_version}: {e}"));
             serde_json::from_str(&text).expect("resources")

@@ -21,7 +21,7 @@ use super::settings::{self, Drawing, Target};
 use super::{Failure, FailureKind};
 use crate::analysis::{self, Analysis, Tenancy};
 use crate::contract::{self, Contract};
-use crate::model::{Bend, Gap, Problem};
+use crate::model::{Bend, Gap, Origin, Problem};
 use crate::observed::{self, Observed};
 use crate::policy;
 use crate::report::View;
@@ -183,9 +183,11 @@ impl Session {
 
     /// Builds the graph of what was read; problems are printed as they stand.
     fn analysed(&mut self, read: Written, dataplane: policy::Dataplane) -> Analysis {
-        let Written { manifests: reading, contract, mut found, gaps, engine: _, today, tenancy } = read;
-        let mut analysis = self
-            .timed("analyse", || analysis::declared_under(&reading.documents, dataplane, contract, today));
+        let Written { manifests: mut reading, contract, mut found, gaps, engine: _, today, tenancy } = read;
+        let documents = std::mem::take(&mut reading.documents);
+        let first = documents.first().map(|document| document.origin.clone());
+        let mut analysis =
+            self.timed("analyse", || analysis::declared_once(documents, dataplane, contract, today));
         analysis.inventory.tenancy = tenancy;
         // A broken contract lies among the manifests and is read as one of them too.
         let twice = |p: &Problem| {
@@ -195,7 +197,7 @@ impl Session {
         found.extend(others);
         analysis.problems.splice(0..0, found);
         analysis.gaps.extend(gaps);
-        analysis.gaps.extend(nobody_read(&analysis, &reading));
+        analysis.gaps.extend(nobody_read(&analysis, first));
         analysis.gaps.sort();
         self.report_problems(&analysis.problems);
         if analysis.inventory.workloads.is_empty() {
@@ -350,10 +352,10 @@ fn nothing_read(manifests: &source::Reading, paths: &[PathBuf]) -> Option<Proble
 }
 
 /// Where nobody was read, nothing was found out about anybody.
-fn nobody_read(analysis: &Analysis, manifests: &source::Reading) -> Option<Gap> {
-    let first = manifests.documents.first().filter(|_| analysis.inventory.workloads.is_empty())?;
+fn nobody_read(analysis: &Analysis, first: Option<Origin>) -> Option<Gap> {
+    let origin = first.filter(|_| analysis.inventory.workloads.is_empty())?;
     let what = "no workloads were read: nothing can be said about who may talk to whom".to_owned();
-    Some(Gap { what, origin: first.origin.clone(), bends: Bend::MayAllowMore })
+    Some(Gap { what, origin, bends: Bend::MayAllowMore })
 }
 
 /// Manifests must be named, or the cluster, and not both; nothing is guessed. Who names captures

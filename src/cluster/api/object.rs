@@ -1,9 +1,10 @@
 //! JSON of the API server → trees, without bookkeeping: managed fields are skipped while they are read.
 
 use crate::cluster::{clean, file_name};
-use crate::model::{Document, Node, Origin, Value};
+use crate::model::{Document, Node, Origin, Text, Value};
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -66,20 +67,20 @@ impl<'de> Visitor<'de> for Builder {
         while let Some(Json(item)) = items.next_element()? {
             list.push(item);
         }
-        Ok(leaf(Value::List(list)))
+        Ok(leaf(Value::List(list.into())))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Json, A::Error> {
-        let mut fields: Vec<(Box<str>, Node)> = Vec::new();
-        while let Some(name) = map.next_key::<Box<str>>()? {
+        let mut fields: Vec<(Text, Node)> = Vec::new();
+        while let Some(name) = map.next_key::<Cow<'_, str>>()? {
             if &*name == "managedFields" {
                 map.next_value::<IgnoredAny>()?;
                 continue;
             }
             let Json(node) = map.next_value()?;
-            fields.push((name, node));
+            fields.push((name.into(), node));
         }
-        Ok(leaf(Value::Map(fields)))
+        Ok(leaf(Value::Map(fields.into())))
     }
 }
 
@@ -88,20 +89,20 @@ impl<'de> Visitor<'de> for Builder {
 pub(super) struct Maker {
     file: Arc<str>,
     number: u32,
-    api_version: String,
-    kind: Arc<str>,
+    api_version: Text,
+    kind: Text,
 }
 
 impl Maker {
     /// `number` sets kinds apart that have one name in several groups.
     pub fn new(cluster: &str, number: u32, api_version: &str, kind: &str) -> Maker {
         let (file, kind) = (file_name(cluster).into(), kind.into());
-        Maker { file, number, api_version: api_version.to_owned(), kind }
+        Maker { file, number, api_version: api_version.into(), kind }
     }
 
     /// The document of an object; lists of the built-in kinds leave out what their items are.
     pub fn document(&self, Json(mut body): Json) -> Document {
-        let name = |field: &str| -> Arc<str> {
+        let name = |field: &str| -> Text {
             body.path(&["metadata", field]).and_then(Node::text).unwrap_or_default().into()
         };
         let origin = Origin {
@@ -112,14 +113,14 @@ impl Maker {
             kind: self.kind.clone(),
             namespace: name("namespace"),
             name: name("name"),
-            rule: "".into(),
+            rule: Text::default(),
         };
-        if let Value::Map(fields) = &mut body.value {
+        let own = [("apiVersion", &self.api_version), ("kind", &self.kind)];
+        let own = own.map(|(field, text)| (field.into(), leaf(Value::Text(text.clone())).0));
+        body.change_fields(|fields| {
             fields.retain(|(name, _)| !["apiVersion", "kind"].contains(&&**name));
-            let own = [("apiVersion", self.api_version.as_str()), ("kind", &*self.kind)];
-            let own = own.map(|(field, text)| (field.into(), leaf(Value::Text(text.into())).0));
             fields.splice(0..0, own);
-        }
+        });
         clean(Document { origin, api_version: self.api_version.clone(), body })
     }
 }

@@ -1,7 +1,7 @@
 //! Endpoints of one namespace that look alike to rules, put together; each namespace by itself, so
 //! that those in which nothing changed need not be looked at again.
 
-use super::{GroupKey, Groups, Member, Mentioned, Seen, Served, services_by_choice};
+use super::{Group, Groups, Looks, Member, Mentioned, Seen, Served, services_by_choice};
 use crate::inventory::{Inventory, Service, Workload};
 use crate::policy::{Dataplane, Services};
 use hashbrown::HashMap;
@@ -9,9 +9,8 @@ use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Look-alikes of one namespace; their members are numbered from its first workload on, and their
-/// keys have no namespace yet.
-pub(super) type OfNamespace = Arc<Vec<(GroupKey, Vec<Member>)>>;
+/// Look-alikes of one namespace; their members are numbered from its first workload on.
+pub(super) type OfNamespace = Arc<Vec<(Arc<Looks>, Vec<Member>)>>;
 
 /// Puts the variants of each namespace together that look alike to rules. Namespaces that are `kept`
 /// are not looked at again.
@@ -35,12 +34,11 @@ pub(super) fn group(
     let mut groups =
         Groups { list: Vec::new(), by_namespace: vec![Vec::new(); numbers.len()], unaddressed: 0 };
     // Endpoints without a namespace may have several names for it.
-    let mut nowhere: HashMap<GroupKey, u32> = HashMap::new();
+    let mut nowhere: HashMap<Arc<Looks>, u32> = HashMap::new();
     let mut first = 0;
     for (run, alike) in runs.iter().zip(&found) {
         let namespace = numbers.get(run[0].name.namespace.as_str()).copied();
-        for (key, members) in alike.iter() {
-            let key = GroupKey { namespace, ..key.clone() };
+        for (looks, members) in alike.iter() {
             let members = members.iter().map(|m| Member { workload: m.workload + first, ..*m });
             let next = groups.list.len() as u32;
             let number = match namespace {
@@ -48,11 +46,13 @@ pub(super) fn group(
                     groups.by_namespace[namespace as usize].push(next);
                     next
                 }
-                None => *nowhere.entry(key.clone()).or_insert(next),
+                None => *nowhere.entry(looks.clone()).or_insert(next),
             };
             match groups.list.get_mut(number as usize) {
-                Some((_, known)) => known.extend(members),
-                None => groups.list.push((key, members.collect())),
+                Some(known) => known.members.extend(members),
+                None => {
+                    groups.list.push(Group { namespace, looks: looks.clone(), members: members.collect() });
+                }
             }
         }
         first += run.len() as u32;
@@ -71,22 +71,21 @@ fn look_alikes(
     services: &BTreeMap<&Services, Vec<&Service>>,
     dataplane: &Dataplane,
     workloads: &[Workload],
-) -> Vec<(GroupKey, Vec<Member>)> {
-    let mut index: HashMap<GroupKey, usize> = HashMap::new();
-    let mut list: Vec<(GroupKey, Vec<Member>)> = Vec::new();
+) -> Vec<(Arc<Looks>, Vec<Member>)> {
+    let mut index: HashMap<Arc<Looks>, usize> = HashMap::new();
+    let mut list: Vec<(Arc<Looks>, Vec<Member>)> = Vec::new();
     for (w, workload) in (0..).zip(workloads) {
         for (v, variant) in (0..).zip(&workload.variants) {
             let seen = Seen { inventory, mentioned, services, workload, variant };
-            let key = GroupKey {
-                namespace: None,
+            let looks = Arc::new(Looks {
                 labels: seen.labels(),
                 named_ports: seen.named_ports(),
                 network: variant.network,
                 sets: seen.sets(dataplane),
                 backs: served.by(workload, variant),
-            };
-            let number = *index.entry(key).or_insert_with_key(|key| {
-                list.push((key.clone(), Vec::new()));
+            });
+            let number = *index.entry(looks).or_insert_with_key(|looks| {
+                list.push((looks.clone(), Vec::with_capacity(1)));
                 list.len() - 1
             });
             list[number].1.push(Member { workload: w, variant: v });

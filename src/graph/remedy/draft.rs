@@ -7,6 +7,7 @@ use crate::model::{Origin, TrafficSet};
 use crate::policy::{
     Action, Direction, Isolation, Layer, Peer, Peers, Policy, PolicyOrder, Rule, Tier, TierRank, TrafficMatch,
 };
+use std::sync::Arc;
 
 /// Policies that changes can be made to; numbers are those of the whole graph.
 #[derive(Clone, Default)]
@@ -48,7 +49,11 @@ impl Draft {
                     subjects: info.subjects.clone(),
                     isolation: info.isolation,
                     order: info.order.clone(),
-                    rules: info.rules.clone().map(|rule| graph.rules[rule as usize].rule.clone()).collect(),
+                    rules: info
+                        .rules
+                        .clone()
+                        .map(|rule| Rule::clone(&graph.rules[rule as usize].rule))
+                        .collect(),
                     origin: info.origin.clone(),
                 },
                 rules: info.rules.clone().map(Some).collect(),
@@ -134,13 +139,13 @@ impl Draft {
             let same =
                 |tier: &&mut Tier| (tier.layer, tier.direction, &tier.rank) == (layer, direction, &rank);
             match tiers.last_mut().filter(same) {
-                Some(tier) => tier.policies.push(draft.policy.clone()),
+                Some(tier) => tier.policies.push(Arc::new(draft.policy.clone())),
                 None => tiers.push(Tier {
                     layer,
                     direction,
                     rank,
                     unmatched: draft.unmatched,
-                    policies: vec![draft.policy.clone()],
+                    policies: vec![Arc::new(draft.policy.clone())],
                 }),
             }
         }

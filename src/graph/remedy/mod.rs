@@ -10,7 +10,7 @@ mod draft;
 use super::build::AllowedGraph;
 use super::explain::{Explanation, Outcome, Spot, Walk, explain};
 use crate::inventory::{Inventory, Network};
-use crate::model::{Labels, Requirement, Selector, TrafficSet};
+use crate::model::{Labels, Requirement, Selector, Text, TrafficSet};
 use crate::policy::fields::is_enforced;
 use crate::policy::{Action, Direction, ENGINES, Namespaces, Peer, Population, Selection, TierRank};
 use draft::{Draft, Numbers};
@@ -340,6 +340,6 @@ fn selection(inventory: &Inventory, end: &Spot) -> Option<Selection> {
 /// Pods by their labels, those left out that controllers put there.
 pub fn by_labels(labels: &Labels) -> Selector {
     let own = labels.iter().filter(|(key, _)| !GENERATED.contains(&key.as_str()));
-    let equal = |(key, value): (&String, &String)| Requirement::In(key.clone(), vec![value.clone()]);
+    let equal = |(key, value): (&Text, &Text)| Requirement::In(key.to_string(), vec![value.to_string()]);
     Selector { requirements: own.map(equal).collect() }
 }

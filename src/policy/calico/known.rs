@@ -57,12 +57,12 @@ fn network_set(document: &Document, namespaces: &BTreeMap<&str, Labels>) -> Resu
     let mut labels = labels_of(&document.body);
     if &*document.origin.kind == "NetworkSet" {
         let name = namespace_of(document);
-        labels.insert(fact::NAMESPACE.to_owned(), name.to_owned());
+        labels.insert(fact::NAMESPACE, name);
         let label = |key: &str| format!("{}{key}", fact::NAMESPACE_LABEL);
         for (key, value) in namespaces.get(name).into_iter().flatten() {
             labels.insert(label(key), value.clone());
         }
-        labels.insert(label("kubernetes.io/metadata.name"), name.to_owned());
+        labels.insert(label("kubernetes.io/metadata.name"), name);
     }
     Ok(Known { labels, addresses })
 }
@@ -73,7 +73,7 @@ fn host_endpoint(document: &Document, profiles: &BTreeMap<&str, Labels>) -> Resu
     let mut labels = labels_of(&document.body);
     for profile in own.unwrap_or_default() {
         for (key, value) in profiles.get(profile.as_str()).into_iter().flatten() {
-            labels.entry(key.clone()).or_insert_with(|| value.clone());
+            labels.insert_if_absent(key, value);
         }
     }
     Ok(Known { labels, addresses })
@@ -85,7 +85,7 @@ fn profile_labels<'a>(documents: &[&'a Document]) -> BTreeMap<&'a str, Labels> {
     of_kind
         .map(|document| {
             let spec: ProfileSpec = wire::spec(document).unwrap_or_default();
-            (&*document.origin.name, spec.labels_to_apply.unwrap_or_default())
+            (&*document.origin.name, spec.labels_to_apply.unwrap_or_default().into_iter().collect())
         })
         .collect()
 }
@@ -93,10 +93,10 @@ fn profile_labels<'a>(documents: &[&'a Document]) -> BTreeMap<&'a str, Labels> {
 /// Own labels; those that only Calico may set are left out.
 fn labels_of(object: &Node) -> Labels {
     let fields = object.path(&["metadata", "labels"]).map_or(&[][..], Node::fields);
-    let typed = |(key, node): &(Box<str>, Node)| Some((key.to_string(), node.text()?.to_owned()));
     let reserved =
         |key: &str| key.starts_with(OF_NAMESPACE) || key.starts_with(OF_ACCOUNT) || key == scope::NAMESPACE;
-    fields.iter().filter_map(typed).filter(|(key, _)| !reserved(key)).collect()
+    let own = fields.iter().filter(|(key, _)| !reserved(key));
+    own.filter_map(|(key, node)| Some((key.clone(), node.text()?))).collect()
 }
 
 /// The namespace of a namespaced object.

@@ -11,6 +11,7 @@ use super::{host, profiles, staged};
 use crate::model::{Bend, Document, Gap, Node, Problem};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::sync::Arc;
 
 /// Lowers all Calico objects among the documents.
 pub fn lower(documents: &[Document], dataplane: &Dataplane) -> Lowered {
@@ -149,7 +150,7 @@ fn put_together(placed: Vec<Placed>) -> Vec<Tier> {
             unmatched,
             policies: Vec::new(),
         });
-        tier.policies.push(policy);
+        tier.policies.push(Arc::new(policy));
     }
     tiers.into_values().collect()
 }

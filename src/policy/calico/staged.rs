@@ -28,7 +28,7 @@ pub fn committed(documents: &[Document]) -> Vec<Document> {
         let mut policy = document.clone();
         policy.origin.kind = (*kind).into();
         if let Some(api_version) = api_version {
-            policy.api_version = (*api_version).to_owned();
+            policy.api_version = (*api_version).into();
         }
         all.retain(|other| identity(other) != identity(&policy));
         if action == "Set" {
@@ -62,7 +62,7 @@ pub fn identity(document: &Document) -> (String, String, String, String) {
 fn remove_action(body: &mut Node) {
     let Value::Map(fields) = &mut body.value else { return };
     let spec = fields.iter_mut().find(|(name, _)| &**name == "spec");
-    if let Some((_, Node { value: Value::Map(fields), .. })) = spec {
-        fields.retain(|(name, _)| &**name != "stagedAction");
+    if let Some((_, spec)) = spec {
+        spec.change_fields(|fields| fields.retain(|(name, _)| name != "stagedAction"));
     }
 }

@@ -6,6 +6,7 @@ use crate::model::names::{is_label_key, is_label_value};
 use crate::model::{Requirement, Selector, fact};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement};
 use regex_lite::Regex;
+use std::sync::Arc;
 
 /// The label that every pod's identity has for its namespace.
 const POD_NAMESPACE: &str = "io.kubernetes.pod.namespace";
@@ -412,6 +413,7 @@ impl Pattern {
 pub fn hide_labels(tier: &mut Tier, dataplane: &Dataplane) {
     let (filter, _) = Filter::read(dataplane.setting("labels", ""));
     for policy in &mut tier.policies {
+        let policy = Arc::make_mut(policy);
         policy.subjects.iter_mut().for_each(|selection| filter.seen(&mut selection.endpoints));
         for rule in &mut policy.rules {
             for peers in [&mut rule.peers, &mut rule.own] {

@@ -91,7 +91,7 @@ fn tier(direction: Direction, effect: Effect, policies: Vec<Policy>) -> Tier {
         Effect::Denies => (TierRank::declared(DENY, "cilium deny"), Action::Pass),
         Effect::Allows => (TierRank::default_tier(), Action::Deny),
     };
-    Tier { layer: Layer::Network, direction, rank, unmatched, policies }
+    Tier { layer: Layer::Network, direction, rank, unmatched, policies: Policy::shared(policies) }
 }
 
 /// `enable-policy: always`: every endpoint is isolated, whether a policy selects it or not.
@@ -99,16 +99,15 @@ fn always(documents: &[Document], dataplane: &Dataplane) -> Option<Policy> {
     if !settings::is_cilium(dataplane.kind) || dataplane.setting("enable-policy", "default") != "always" {
         return None;
     }
-    let text = |text: &str| text.into();
     let named = || Origin {
-        file: text(CONFIG_MAP),
+        file: CONFIG_MAP.into(),
         document: 1,
         line: 0,
         column: 0,
-        kind: text("ConfigMap"),
-        namespace: text("kube-system"),
-        name: text(CONFIG_MAP),
-        rule: text("enable-policy"),
+        kind: "ConfigMap".into(),
+        namespace: "kube-system".into(),
+        name: CONFIG_MAP.into(),
+        rule: "enable-policy".into(),
     };
     let origin = settings::config_map(documents).map_or_else(named, |document| {
         let line = document.body.path(&["data", "enable-policy"]).map_or(document.origin.line, |n| n.line);

@@ -69,7 +69,13 @@ pub fn lower(documents: &[Document], dataplane: &Dataplane) -> Lowered {
 
 fn tier(layer: Layer, policies: Vec<Policy>) -> Tier {
     let rank = TierRank::declared(0.0, "consul");
-    Tier { layer, direction: Direction::Ingress, rank, unmatched: Action::Deny, policies }
+    Tier {
+        layer,
+        direction: Direction::Ingress,
+        rank,
+        unmatched: Action::Deny,
+        policies: Policy::shared(policies),
+    }
 }
 
 /// Pods that take plaintext beside mTLS, where intentions say nothing of it.

@@ -4,7 +4,7 @@
 use super::super::shapes::{self, Shape, all, lacks};
 use super::super::{Namespaces, Selection};
 use super::gateways;
-use crate::model::{Document, Node, PortSet, Requirement, Selector, fact};
+use crate::model::{Document, Node, PortSet, Requirement, Selector, Text, fact};
 use std::collections::BTreeMap;
 
 /// The annotation that names the service of a pod.
@@ -59,7 +59,7 @@ impl Names {
         for shape in unclaimed {
             let first = shape.body.path(&["spec", "containers"]).and_then(|list| list.items().first());
             let Some(name) = first.and_then(|container| container.text_of("name")) else { continue };
-            let own = shape.labels().iter().map(|(k, v)| Requirement::In(k.clone(), vec![v.clone()]));
+            let own = shape.labels().iter().map(|(k, v)| Requirement::In(k.to_string(), vec![v.to_string()]));
             let labels = Selector { requirements: own.collect() };
             let here = shapes::has(&format!("{}{name}", fact::CONTAINER));
             let endpoints = all([labels, here, lacks(&annotation)]);
@@ -103,9 +103,8 @@ impl Names {
 
 fn selector(service: &Document) -> Option<Selector> {
     let fields = service.body.path(&["spec", "selector"]).map_or(&[][..], Node::fields);
-    let one = |(key, node): &(Box<str>, Node)| {
-        Some(Requirement::In(key.to_string(), vec![node.text()?.to_owned()]))
-    };
+    let one =
+        |(key, node): &(Text, Node)| Some(Requirement::In(key.to_string(), vec![node.text()?.to_owned()]));
     let mut requirements: Vec<Requirement> = fields.iter().filter_map(one).collect();
     requirements.sort();
     (!requirements.is_empty()).then_some(Selector { requirements })

@@ -153,12 +153,12 @@ impl Authorization {
 
     /// The tiers, in their order.
     pub fn tiers(self) -> Vec<Tier> {
-        let tier = |place: f64, name: &str, policies| Tier {
+        let tier = |place: f64, name: &str, policies: Vec<Policy>| Tier {
             layer: Layer::Mesh,
             direction: Direction::Ingress,
             rank: TierRank::declared(FIRST + place, name),
             unmatched: Action::Pass,
-            policies,
+            policies: Policy::shared(policies),
         };
         let deny = tier(0.0, "envoy deny", self.deny);
         let allow =

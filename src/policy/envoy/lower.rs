@@ -59,7 +59,7 @@ pub fn lower(documents: &[Document]) -> Lowered {
         direction: Direction::Ingress,
         rank: TierRank::declared(0.0, "envoy listeners"),
         unmatched: Action::Deny,
-        policies: reachable,
+        policies: Policy::shared(reachable),
     });
     lowered
 }

@@ -318,7 +318,7 @@ mod tests {
     fn range(start: i64, end: i64) -> PortSet {
         let number = |value| Node { line: 1, column: 0, value: Value::Int(value) };
         let fields = vec![("start".into(), number(start)), ("end".into(), number(end))];
-        half_open(&Node { line: 1, column: 0, value: Value::Map(fields) })
+        half_open(&Node { line: 1, column: 0, value: Value::Map(fields.into()) })
     }
 
     #[test]

@@ -4,9 +4,8 @@ use super::super::fields;
 use super::super::kubernetes::refusal;
 use super::kinds::KINDS;
 use crate::model::names::is_subdomain;
-use crate::model::{Bend, Document, Gap, Node, Problem};
+use crate::model::{Bend, Document, Gap, Node, Problem, Text};
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 /// `kind`.
 pub const SIDECAR: &str = "Sidecar";
@@ -14,7 +13,7 @@ pub const SIDECAR: &str = "Sidecar";
 /// Walks all objects of Istio against their tables, and reads the Sidecars.
 pub fn read(documents: &[Document]) -> (Vec<Gap>, Vec<Problem>) {
     let (mut gaps, mut problems) = (Vec::new(), Vec::new());
-    let mut whole: BTreeSet<Arc<str>> = BTreeSet::new();
+    let mut whole: BTreeSet<Text> = BTreeSet::new();
     for document in documents {
         let Some(kind) = fields::kind_of(KINDS, document) else { continue };
         gaps.extend(fields::doubts(kind, document));

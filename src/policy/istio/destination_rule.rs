@@ -6,7 +6,7 @@
 
 use super::super::kubernetes::refusal;
 use super::mesh_config::MeshConfig;
-use crate::model::{Bend, Document, Gap, Node, Origin, Problem, Requirement, Selector};
+use crate::model::{Bend, Document, Gap, Node, Origin, Problem, Requirement, Selector, Text};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// `kind`.
@@ -199,7 +199,7 @@ fn object(document: &Document, config: &MeshConfig) -> Result<DestinationRule, P
         let name = subset.text_of("name").unwrap_or_default().to_owned();
         let own = subset.get("trafficPolicy").filter(|node| !node.is_null());
         let own = own.map(|node| self::policy(&origin, node)).transpose()?;
-        let label = |(key, value): &(Box<str>, Node)| {
+        let label = |(key, value): &(Text, Node)| {
             Some(Requirement::In(key.to_string(), vec![value.text()?.to_owned()]))
         };
         let labels = subset.get("labels").map_or(&[][..], Node::fields).iter().filter_map(label).collect();

@@ -55,8 +55,8 @@ pub fn tiers(
         };
         let mut place = Placing { object, members, waypoints, config, gaps };
         place.say_what_is_idle();
-        at_servers[number].policies.extend(place.at_servers());
-        on_the_way[number].policies.extend(place.on_the_way());
+        at_servers[number].policies.extend(Policy::shared(place.at_servers()));
+        on_the_way[number].policies.extend(Policy::shared(place.on_the_way()));
     }
     let tiers = at_servers.into_iter().chain(on_the_way);
     tiers.filter(|tier| !tier.policies.is_empty()).collect()

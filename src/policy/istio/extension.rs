@@ -8,7 +8,7 @@ use super::super::{
 use super::membership::{GATEWAY_NAME, Members, all, pods};
 use super::mesh_config::MeshConfig;
 use crate::model::{
-    Bend, Condition, Document, Gap, Narrowing, Node, Origin, PortSet, Protocol, Requirement, Selector,
+    Bend, Condition, Document, Gap, Narrowing, Node, Origin, PortSet, Protocol, Requirement, Selector, Text,
     TrafficSet, fact,
 };
 
@@ -53,9 +53,8 @@ fn subjects(document: &Document, members: &Members, config: &MeshConfig) -> Sele
     }
     let lists = [&["workloadSelector", "labels"][..], &["selector", "matchLabels"]];
     let labels = lists.iter().find_map(|path| spec(path)).map_or(&[][..], Node::fields);
-    let one = |(key, value): &(Box<str>, Node)| {
-        Some(Requirement::In(key.to_string(), vec![value.text()?.to_owned()]))
-    };
+    let one =
+        |(key, value): &(Text, Node)| Some(Requirement::In(key.to_string(), vec![value.text()?.to_owned()]));
     let labels = Selector { requirements: labels.iter().filter_map(one).collect() };
     let proxies = Selector::any_of(vec![members.sidecar.clone(), members.gateway.clone()]);
     match *origin.namespace == *config.root {
@@ -117,7 +116,7 @@ impl Extensions {
             direction: Direction::Ingress,
             rank: TierRank::declared(3.0, "plugins"),
             unmatched: Action::Pass,
-            policies: self.plugins.iter().map(one).collect(),
+            policies: Policy::shared(self.plugins.iter().map(one)),
         })
     }
 }

@@ -6,7 +6,7 @@
 
 use super::super::{Membership, MeshMode, Namespaces, Population, Selection, one_of};
 use super::waypoint::Waypoints;
-use crate::model::{Document, Node, Requirement, Selector, fact};
+use crate::model::{Document, Node, Requirement, Selector, Text, fact};
 use std::collections::BTreeSet;
 
 const INJECT: &str = "sidecar.istio.io/inject";
@@ -205,11 +205,11 @@ pub fn templates(document: &Document) -> impl Iterator<Item = &Node> {
     own.into_iter().chain(INSIDE.iter().filter_map(|path| document.body.path(path)))
 }
 
-fn labels(object: &Node) -> &[(Box<str>, Node)] {
+fn labels(object: &Node) -> &[(Text, Node)] {
     object.path(&["metadata", "labels"]).map_or(&[], Node::fields)
 }
 
-fn has_key(fields: &[(Box<str>, Node)], keys: &[&str]) -> bool {
+fn has_key(fields: &[(Text, Node)], keys: &[&str]) -> bool {
     fields.iter().any(|(key, _)| keys.contains(&&**key))
 }
 
@@ -236,7 +236,7 @@ fn shows(document: &Document) -> bool {
         let wanted = |key: &str| key == MODE || key == REVISION || key == GATEWAY_NAME;
         let asks = labels(template)
             .iter()
-            .any(|(key, value)| wanted(key) || (&**key == INJECT && value.text() == Some("true")));
+            .any(|(key, value)| wanted(key) || (key == INJECT && value.text() == Some("true")));
         asks || has_key(annotations, &[STATUS, REDIRECTION])
             || containers("containers")
             || containers("initContainers")

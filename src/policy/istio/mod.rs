@@ -26,7 +26,7 @@ mod waypoint;
 
 use super::kubernetes::refusal;
 use super::{Dataplane, Engine, Kind, Lowered, Transport};
-use crate::model::{Bend, Document, Gap, Node, Origin, Problem, Requirement, Selector, Value};
+use crate::model::{Bend, Document, Gap, Node, Origin, Problem, Requirement, Selector, Text, Value};
 pub use capture::kept;
 use membership::{Known, Members};
 use mesh_config::MeshConfig;
@@ -133,7 +133,7 @@ fn workload_selector(document: &Document) -> Result<Selector, Problem> {
 /// `matchLabels` of a WorkloadSelector, which has nothing else (`validateWorkloadSelector`).
 fn match_labels(origin: &Origin, selector: &Node) -> Result<Selector, Problem> {
     let labels = selector.get("matchLabels").or_else(|| selector.get("labels")).map_or(&[][..], Node::fields);
-    let one = |(key, node): &(Box<str>, Node)| match &node.value {
+    let one = |(key, node): &(Text, Node)| match &node.value {
         Value::Text(value) if key.contains('*') || value.contains('*') => {
             let hint = "selectors of Istio compare whole values";
             Err(refusal(origin, node.line, "a selector cannot have patterns", hint))

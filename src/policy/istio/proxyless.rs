@@ -7,7 +7,7 @@
 use super::super::Speech;
 use super::super::shapes::{labels, labels_in};
 use super::membership::{all, templates};
-use crate::model::{Document, Node, PortSet, Requirement, Selector, fact};
+use crate::model::{Document, Node, PortSet, Requirement, Selector, Text, fact};
 
 /// Ports that some pods serve so.
 #[derive(Debug)]
@@ -31,7 +31,7 @@ fn of_service(documents: &[Document], service: &Document) -> Option<Served> {
         return None;
     }
     let namespace = super::place(service).namespace.to_string();
-    let one = |(key, value): (&String, &String)| Requirement::In(key.clone(), vec![value.clone()]);
+    let one = |(key, value): (&Text, &Text)| Requirement::In(key.to_string(), vec![value.to_string()]);
     let pods = Selector { requirements: wanted.iter().map(one).collect() };
     let ports = spec
         .items_of("ports")

@@ -5,7 +5,7 @@
 
 use super::super::{Acceptance, Accepts, Admission, Dialect, Namespaces};
 use super::membership::{GATEWAY_NAME, Members, all, pods, templates};
-use crate::model::{Document, Node, Origin, PortSet, Requirement, Selector};
+use crate::model::{Document, Node, Origin, PortSet, Requirement, Selector, Text};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What the gateways of the documents take on the ports of their servers.
@@ -93,9 +93,8 @@ fn number(node: Option<&Node>) -> Option<u16> {
 }
 
 fn labels(node: Option<&Node>) -> Selector {
-    let one = |(key, value): &(Box<str>, Node)| {
-        Some(Requirement::In(key.to_string(), vec![value.text()?.to_owned()]))
-    };
+    let one =
+        |(key, value): &(Text, Node)| Some(Requirement::In(key.to_string(), vec![value.text()?.to_owned()]));
     Selector { requirements: node.map_or(&[][..], Node::fields).iter().filter_map(one).collect() }
 }
 

@@ -327,7 +327,7 @@ impl Waypoints {
     fn usable(&mut self, to: &Reference, what: Serves, namespace: &str, around: Option<&Node>) -> bool {
         let Reference { namespace: other, name, origin, by } = to;
         let mut labels: Labels = around.map(labels).unwrap_or_default();
-        labels.insert("kubernetes.io/metadata.name".to_owned(), namespace.to_owned());
+        labels.insert("kubernetes.io/metadata.name", namespace);
         let Some(waypoint) = self.known.get(&(other.clone(), name.clone())) else {
             let what = format!(
                 "the waypoint {other}/{name} was not read ({by}): its traffic is shown as if it went straight, as it \

@@ -44,7 +44,7 @@ pub fn lower(documents: &[Document]) -> Lowered {
             direction,
             rank: TierRank::default_tier(),
             unmatched: Action::Deny,
-            policies,
+            policies: Policy::shared(policies),
         });
     }
     lowered
@@ -98,12 +98,12 @@ pub fn policy(document: &Document) -> Result<PolicyPair, Problem> {
     let endpoints = context.selector(pod_selector.unwrap_or_default(), &["spec", "podSelector"])?;
     let namespaces = Namespaces::Named(context.origin.namespace.to_string());
     let subjects = vec![Selection::pods(namespaces, endpoints)];
-    let mut into_rules = Vec::new();
+    let mut into_rules = Vec::with_capacity(ingress.len());
     for (index, rule) in ingress.into_iter().enumerate() {
         let NetworkPolicyIngressRule { from, ports } = rule;
         into_rules.push(context.rule("ingress", "from", index, from, ports)?);
     }
-    let mut out_rules = Vec::new();
+    let mut out_rules = Vec::with_capacity(egress.len());
     for (index, rule) in egress.into_iter().enumerate() {
         let NetworkPolicyEgressRule { to, ports } = rule;
         out_rules.push(context.rule("egress", "to", index, to, ports)?);

@@ -87,7 +87,7 @@ pub fn lower(documents: &[Document], dataplane: &Dataplane) -> Lowered {
         direction: Direction::Ingress,
         rank: TierRank::declared(0.0, "linkerd"),
         unmatched: Action::Deny,
-        policies,
+        policies: Policy::shared(policies),
     });
     lowered
 }

@@ -4,6 +4,7 @@ use super::super::kubernetes::{policy, refusal, twins};
 use super::super::{Action, Direction, Layer, Lowered, Policy, Tier, TierRank, fields, joined};
 use super::{KINDS, POLICY};
 use crate::model::{Bend, Document, Gap, Node, Problem};
+use std::sync::Arc;
 
 /// Namespace and name of a NetworkAttachmentDefinition.
 type AttachmentName = (String, String);
@@ -13,7 +14,7 @@ const POLICY_FOR: &str = "k8s.v1.cni.cncf.io/policy-for";
 
 /// All policies for networks beside that of the cluster.
 #[derive(Clone, Debug, Default)]
-pub struct NetworkPolicies(Vec<(Direction, Vec<AttachmentName>, Policy)>);
+pub struct NetworkPolicies(Vec<(Direction, Vec<AttachmentName>, Arc<Policy>)>);
 
 impl NetworkPolicies {
     /// The tiers of a network, by the attachments that lead to it.
@@ -43,7 +44,7 @@ pub fn read(documents: &[Document]) -> NetworkPolicies {
             continue;
         };
         for (direction, policy) in [(Direction::Ingress, ingress), (Direction::Egress, egress)] {
-            all.0.extend(policy.map(|policy| (direction, attachments.clone(), policy)));
+            all.0.extend(policy.map(|policy| (direction, attachments.clone(), Arc::new(policy))));
         }
     }
     all
@@ -69,7 +70,7 @@ pub fn doubts(documents: &[Document]) -> Lowered {
     let NetworkPolicies(all) = read(documents);
     for direction in Direction::BOTH {
         let own = all.iter().filter(|(own, _, _)| *own == direction);
-        lowered.problems.extend(twins(own.map(|(_, _, policy)| policy)));
+        lowered.problems.extend(twins(own.map(|(_, _, policy)| &**policy)));
     }
     lowered.problems.sort();
     lowered.problems.dedup();

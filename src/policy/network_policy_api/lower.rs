@@ -57,7 +57,13 @@ fn tier(stage: Stage, direction: Direction, policies: Vec<Policy>) -> Tier {
         Stage::Admin => TierRank::declared(TierRank::ADMIN, "kube-admin"),
         Stage::Baseline => TierRank::declared(TierRank::BASELINE, "kube-baseline"),
     };
-    Tier { layer: Layer::Network, direction, rank, unmatched: Action::Pass, policies }
+    Tier {
+        layer: Layer::Network,
+        direction,
+        rank,
+        unmatched: Action::Pass,
+        policies: Policy::shared(policies),
+    }
 }
 
 /// One object on its way.

@@ -47,7 +47,8 @@ pub fn lower(documents: &[Document]) -> Lowered {
 }
 
 fn tier(layer: Layer, direction: Direction, name: &str, policies: Vec<Policy>) -> Tier {
-    Tier { layer, direction, rank: TierRank::declared(0.0, name), unmatched: Action::Pass, policies }
+    let (rank, policies) = (TierRank::declared(0.0, name), Policy::shared(policies));
+    Tier { layer, direction, rank, unmatched: Action::Pass, policies }
 }
 
 fn firewall(document: &Document, rules: Vec<FirewallRule>) -> Policy {

@@ -37,11 +37,9 @@ impl NamespaceLabels {
         let labels = |document: &Document| {
             let name = document.origin.name.to_string();
             let fields = document.body.path(&["metadata", "labels"]).map_or(&[][..], Node::fields);
-            let text = |(key, value): &(Box<str>, Node)| {
-                (key.to_string(), value.text().unwrap_or_default().to_owned())
-            };
-            let mut labels: Labels = fields.iter().map(text).collect();
-            labels.insert("kubernetes.io/metadata.name".to_owned(), name.clone());
+            let pairs = fields.iter().map(|(key, value)| (key.clone(), value.text().unwrap_or_default()));
+            let mut labels: Labels = pairs.collect();
+            labels.insert("kubernetes.io/metadata.name", name.as_str());
             (name, labels)
         };
         NamespaceLabels(namespaces.map(labels).collect())
