@@ -370,7 +370,7 @@ mod tests {
     fn leg(ends: [([u8; 4], u16); 2], first: u64) -> ObservedFlow {
         let [initiator, responder] = ends.map(|(ip, port)| FlowEnd { ip: ip.into(), port });
         let some = Counters { packets: 2, bytes: 200 };
-        let opening = Some(Opening { initiator: 7, responder: Some(8), timestamp: 0 });
+        let opening = Some(Opening { initiator: 0x1a2b_3c4d, responder: Some(0x9f8e_7d6b), timestamp: 0 });
         let flow = Flow {
             initiator,
             responder,
