@@ -5,6 +5,9 @@
 #[path = "common/files.rs"]
 #[expect(dead_code, reason = "other tests write pcapng")]
 mod files;
+#[path = "common/frames.rs"]
+#[expect(dead_code, reason = "other tests wrap them")]
+mod frames;
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -92,16 +95,12 @@ fn pings_have_no_words_and_the_proof_says_so() {
     assert!(said.contains("ICMP, 1 flow: NetworkPolicy has no words for it"), "{said}");
 }
 
-fn ip(protocol: u8, from: [u8; 4], to: [u8; 4], body: &[u8]) -> Vec<u8> {
-    let [high, low] = (20 + body.len() as u16).to_be_bytes();
-    [&[0x45, 0, high, low, 0, 0, 0x40, 0, 64, protocol, 0, 0][..], &from, &to, body].concat()
+fn ip(protocol: u8, source: [u8; 4], target: [u8; 4], body: &[u8]) -> Vec<u8> {
+    frames::Ip { id: 0, hops: 64, source, target }.whole(protocol, body)
 }
 
 fn tcp(from: ([u8; 4], u16), to: ([u8; 4], u16), numbers: [u32; 2], flags: u8, payload: &[u8]) -> Vec<u8> {
-    let ports = [from.1.to_be_bytes(), to.1.to_be_bytes()].concat();
-    let rest = [0x50, flags, 0xff, 0xff, 0, 0, 0, 0];
-    let body = [&ports[..], &numbers[0].to_be_bytes(), &numbers[1].to_be_bytes(), &rest, payload].concat();
-    ip(6, from.0, to.0, &body)
+    ip(6, from.0, to.0, &frames::tcp((from.1, to.1), numbers[0], numbers[1], flags, payload))
 }
 
 /// A connection that is opened and answered with a request in between.

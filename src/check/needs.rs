@@ -2,7 +2,7 @@
 //! out of that, with why.
 
 use super::Evidence;
-use super::shared::{backends, is_named, paths, protocol_of, turned_paths};
+use super::shared::{backends, flow_subject, is_named, paths, protocol_of, traffic_name, turned_paths};
 use crate::inventory::{Network, Variant};
 use crate::model::{Protection, Protocol, WhyUnknown};
 use crate::observed::{Handshake, ObservedFlow, Party, Stretch, Transport};
@@ -104,7 +104,7 @@ pub fn needs(evidence: &Evidence<'_>) -> Needs {
                 let with_pods = is_pods(evidence, &seen.initiator) || is_pods(evidence, &seen.responder);
                 // What is said to a group is no connection.
                 if with_pods && seen.responder != Party::Group {
-                    let (subject, traffic) = (super::shared::flow_subject(evidence, &seen), traffic(&seen));
+                    let (subject, traffic) = (flow_subject(evidence, &seen), traffic_name(&seen.flow));
                     *all.left_out.entry((why, subject, traffic)).or_default() += 1;
                 }
             }
@@ -253,12 +253,5 @@ fn is_called_there(evidence: &Evidence<'_>, seen: &ObservedFlow) -> bool {
             pod.ports.iter().any(|port| port.port == seen.flow.responder.port)
         }
         _ => false,
-    }
-}
-
-fn traffic(seen: &ObservedFlow) -> String {
-    match protocol_of(seen) {
-        Some(protocol) => format!("{protocol}/{}", seen.flow.responder.port),
-        None => format!("{:?}", seen.flow.transport).to_uppercase(),
     }
 }

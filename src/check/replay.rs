@@ -2,7 +2,7 @@
 //! that newly open carry traffic already.
 
 use super::mesh_seen::infrastructure;
-use super::shared::backends;
+use super::shared::{backends, traffic_name};
 use crate::graph::diff::Version;
 use crate::graph::{Admission, Edge};
 use crate::inventory::{Inventory, ServicePort};
@@ -245,12 +245,5 @@ fn names(directories: &[Directory; 2], versions: [&Version<'_>; 2], flow: &Flow)
         let known = named.iter().find(|name| **name != ip.to_string());
         known.unwrap_or(&named[0]).clone()
     };
-    let what = match flow.transport {
-        Transport::Tcp => format!("TCP/{}", flow.responder.port),
-        Transport::Udp => format!("UDP/{}", flow.responder.port),
-        Transport::Sctp => format!("SCTP/{}", flow.responder.port),
-        Transport::Icmp => "ICMP".to_owned(),
-        Transport::Other(number) => format!("IP{number}"),
-    };
-    [name(Role::Calls, flow.initiator.ip), name(Role::IsCalled, flow.responder.ip), what]
+    [name(Role::Calls, flow.initiator.ip), name(Role::IsCalled, flow.responder.ip), traffic_name(flow)]
 }

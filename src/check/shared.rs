@@ -7,7 +7,7 @@ use crate::graph::{
 };
 use crate::inventory::{Inventory, Service, ServicePort};
 use crate::model::{AddressSet, Origin, Protocol};
-use crate::observed::{self, NamedBy, ObservedFlow, Party, Stretch};
+use crate::observed::{self, Flow, NamedBy, ObservedFlow, Party, Stretch, Transport};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -171,6 +171,17 @@ pub(super) fn turned_paths(evidence: &Evidence<'_>, seen: &ObservedFlow) -> Vec<
 pub(super) fn flow_subject(evidence: &Evidence<'_>, seen: &ObservedFlow) -> String {
     let (from, to) = flow_ends(evidence, seen);
     format!("{from} -> {to}")
+}
+
+/// What a flow called, as its initiator did: `TCP/5432`, `ICMP`, `IP47`.
+pub(super) fn traffic_name(flow: &Flow) -> String {
+    match flow.transport {
+        Transport::Tcp => format!("TCP/{}", flow.responder.port),
+        Transport::Udp => format!("UDP/{}", flow.responder.port),
+        Transport::Sctp => format!("SCTP/{}", flow.responder.port),
+        Transport::Icmp => "ICMP".to_owned(),
+        Transport::Other(number) => format!("IP{number}"),
+    }
 }
 
 /// Initiator and responder, by name or address.

@@ -164,12 +164,15 @@ impl<'a> Proof<'a> {
             narrows: count(ChangeKind::Narrows),
         }
     }
+
+    fn holds(&self) -> bool {
+        self.breaks.is_empty() && self.opens.is_empty()
+    }
 }
 
 /// Whether the policies keep what was seen and open nothing.
 pub fn holds(suggestion: &Suggestion, comparison: &Comparison<'_>) -> bool {
-    let proof = Proof::of(suggestion, comparison);
-    proof.breaks.is_empty() && proof.opens.is_empty()
+    Proof::of(suggestion, comparison).holds()
 }
 
 /// YAML, with the proof in front.
@@ -296,7 +299,7 @@ pub fn write_json(
         schema: "watertight/suggestion/v1",
         policies: objects.iter().map(policy).collect(),
         proof: json!({
-            "holds": holds(suggestion, comparison),
+            "holds": proof.holds(),
             "judged": proof.judged,
             "unjudged": proof.unjudged,
             "shut": proof.shut,
