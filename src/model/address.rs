@@ -87,7 +87,8 @@ impl AddressSet {
         let mut left = Vec::new();
         for range in &self.0 {
             let mut rest = Some(*range);
-            for hole in other.0.iter().filter(|h| h.first <= range.last && range.first <= h.last) {
+            let from = other.0.partition_point(|hole| hole.last < range.first);
+            for hole in other.0[from..].iter().take_while(|hole| hole.first <= range.last) {
                 let Some(open) = rest else { break };
                 if open.first < hole.first {
                     left.push(AddressRange { first: open.first, last: before(hole.first) });

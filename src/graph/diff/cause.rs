@@ -128,6 +128,41 @@ impl Causes<'_> {
         Some(Cause { what, old: origin(0, old), new: origin(1, new) })
     }
 
+    /// The policies of each version that select a joint class.
+    fn selecting(&self, direction: Direction, subject: JointId) -> [BTreeSet<u32>; 2] {
+        [0, 1].map(|version: usize| {
+            let classes = self.joint.peers(subject, version);
+            let graph = self.versions[version].graph;
+            let of_class = |class| {
+                let mesh = if direction == Direction::Ingress { graph.mesh_policies(class) } else { &[] };
+                graph.row(class, direction).policies.iter().chain(mesh).copied()
+            };
+            classes.into_iter().flat_map(of_class).collect()
+        })
+    }
+
+    /// What became of those policies, each once.
+    fn touched(&self, selecting: &[BTreeSet<u32>; 2]) -> BTreeSet<usize> {
+        let each = |version: usize| selecting[version].iter().map(move |number| (version, *number));
+        let all = each(0).chain(each(1));
+        all.map(|(version, number)| self.policies.of[version][number as usize]).collect()
+    }
+
+    /// All that a joint class's decisions and their causes can rest on: the rules, in both versions, of
+    /// each policy that selects it in one, with the version.
+    pub fn rules(&self, direction: Direction, subject: JointId) -> Vec<(usize, u32)> {
+        let mut rules = Vec::new();
+        for index in self.touched(&self.selecting(direction, subject)) {
+            let change = &self.policies.all[index];
+            for (version, number) in [(0, change.old), (1, change.new)] {
+                let policies = &self.versions[version].graph.policies;
+                let own = number.map(|number| policies[number as usize].rules.clone());
+                rules.extend(own.into_iter().flatten().map(|rule| (version, rule)));
+            }
+        }
+        rules
+    }
+
     fn side(
         &self,
         direction: Direction,
@@ -138,20 +173,8 @@ impl Causes<'_> {
         if self.joint.class(subject).is_none() {
             return;
         }
-        let selecting = [0, 1].map(|version: usize| {
-            let classes = self.joint.peers(subject, version);
-            let graph = self.versions[version].graph;
-            let of_class = |class| {
-                let mesh = if direction == Direction::Ingress { graph.mesh_policies(class) } else { &[] };
-                graph.row(class, direction).policies.iter().chain(mesh).copied()
-            };
-            classes.into_iter().flat_map(of_class).collect::<BTreeSet<u32>>()
-        });
-        let touched: BTreeSet<usize> = [0, 1]
-            .into_iter()
-            .flat_map(|version: usize| selecting[version].iter().map(move |number| (version, *number)))
-            .map(|(version, number)| self.policies.of[version][number as usize])
-            .collect();
+        let selecting = self.selecting(direction, subject);
+        let touched = self.touched(&selecting);
         let peers = [0, 1].map(|version| peer.map(|peer| self.joint.peers(peer, version)));
         for index in touched {
             let change = &self.policies.all[index];

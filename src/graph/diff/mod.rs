@@ -7,6 +7,7 @@ mod cause;
 mod joint;
 mod kind;
 mod mesh_pairs;
+mod outside;
 mod policies;
 
 pub use cause::{Cause, What};
@@ -26,7 +27,9 @@ use hashbrown::HashMap;
 use joint::{Joint, JointId};
 use kind::kind;
 use mesh_pairs::MeshPairs;
+use outside::Outside;
 use policies::Policies;
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
@@ -247,7 +250,7 @@ impl Compare<'_> {
         let (mut found, mut outside) = (Vec::new(), BTreeMap::new());
         let meshes = MeshPairs::of(self);
         meshes.changes(lost).into_iter().for_each(|change| merge_outside(change, &mut found, &mut outside));
-        for (from, to) in self.candidates() {
+        for ((from, to), alike) in self.candidates() {
             if meshes.holds(from, to) {
                 continue;
             }
@@ -255,7 +258,11 @@ impl Compare<'_> {
             if matches!(kind, ChangeKind::Ungoverned | ChangeKind::Governed) && lost.contains(&to) {
                 continue;
             }
-            let change = self.change((from, to), kind, old, new);
+            let mut change = self.change((from, to), kind, old, new);
+            if let Some(alike) = alike {
+                let end = if self.joint.atom(from).is_some() { &mut change.from } else { &mut change.to };
+                *end = ChangedEnd::External(alike);
+            }
             merge_outside(change, &mut found, &mut outside);
         }
         found.extend(outside.into_iter().map(merged));
@@ -306,26 +313,34 @@ impl Compare<'_> {
         }
     }
 
-    /// Pairs that may have changed, sorted.
-    fn candidates(&self) -> BTreeSet<(JointId, JointId)> {
-        let mut found = BTreeSet::new();
-        let all = || 0..self.joint.count();
+    /// Pairs that may have changed, sorted; where one end stands for all addresses outside that the
+    /// other treats alike, with these.
+    fn candidates(&self) -> BTreeMap<(JointId, JointId), Option<AddressSet>> {
+        let mut found = BTreeMap::new();
+        let outside = OnceCell::new();
+        let names = self.joint.count() - self.joint.domains.len() as JointId..self.joint.count();
         for direction in Direction::BOTH {
             let mut memo = HashMap::new();
             for (id, class) in (0..).zip(&self.joint.classes) {
-                let mut add = |peer: JointId| {
+                let mut add = |peer: JointId, alike| {
                     let pair = if direction == Direction::Egress { (id, peer) } else { (peer, id) };
-                    found.insert(pair);
+                    found.insert(pair, alike);
                 };
                 match self.touched(class, direction, &mut memo) {
                     Touched::None => {}
-                    Touched::Some(peers) => peers.iter().for_each(|peer| add(*peer)),
-                    Touched::All => all().for_each(&mut add),
+                    Touched::Some(peers) => peers.iter().for_each(|peer| add(*peer, None)),
+                    Touched::All => {
+                        let outside = outside.get_or_init(|| Outside::of(self));
+                        (0..self.joint.classes.len() as JointId).for_each(|peer| add(peer, None));
+                        names.clone().for_each(|peer| add(peer, None));
+                        let groups = outside.alike(direction, id).into_iter();
+                        groups.for_each(|(peer, alike)| add(peer, Some(alike)));
+                    }
                 }
             }
         }
         let alone = |id: JointId| self.joint.class(id).is_some_and(|class| class.members.len() == 1);
-        found.retain(|(from, to)| !(from == to && alone(*from)));
+        found.retain(|(from, to), _| !(from == to && alone(*from)));
         found
     }
 
