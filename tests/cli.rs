@@ -57,6 +57,26 @@ fn without_paths_there_is_a_hint_and_exit_code_two() {
 }
 
 #[test]
+fn the_help_of_a_command_lists_the_formats_that_it_takes() {
+    for (command, rest) in [
+        ("check", &["-"][..]),
+        ("graph", &["-"]),
+        ("suggest", &["-", "--capture", "fixtures/shop/capture.pcap"]),
+        ("reach", &["x/a", "-"]),
+    ] {
+        let help = String::from_utf8_lossy(&run(&[command, "--help"]).stdout).into_owned();
+        let (_, after) = help.split_once("--format <NAME>").expect("it is listed");
+        let listed = after.trim_start().lines().next().expect("a line").replace(" (which is YAML)", "");
+        for format in ["text", "markdown", "html", "json", "sarif", "junit", "dot", "mermaid", "csv"] {
+            let output = run_with_input(&[&[command, "-f", format], rest].concat(), OPEN);
+            let refused = said(&output).contains(&format!("the format {format} has no"));
+            let is_listed = listed.split([',', ' ']).any(|word| word == format);
+            assert_eq!(refused, !is_listed, "{command} -f {format}: {}", said(&output));
+        }
+    }
+}
+
+#[test]
 fn a_format_without_such_a_report_is_refused_before_anything_is_read() {
     // Nothing of this exists: whoever read first would say so.
     let commands: [(&[&str], &str, &str); 8] = [

@@ -67,7 +67,7 @@ pub enum Command {
 /// Flags of every command.
 #[derive(Debug, ClapArgs)]
 pub struct Common {
-    /// text, markdown, html, json, sarif, junit, dot, svg, mermaid or csv
+    /// text, markdown, html, json, sarif, junit, dot, svg, mermaid or csv; the help of a command has its own
     #[arg(short, long, global = true, value_name = "NAME")]
     pub format: Option<String>,
     /// Write to a file instead of standard output

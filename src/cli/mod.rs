@@ -4,18 +4,18 @@ mod args;
 mod commands;
 mod ends;
 mod failure;
+mod help;
 mod live;
 mod say;
 mod settings;
 
 pub use failure::{Failure, FailureKind};
 
-use clap::Parser;
 use std::process::ExitCode;
 
 /// Runs the program and says how it went: 0 fine, 1 findings, 2 could not do it.
 pub fn main() -> ExitCode {
-    let args = args::Args::parse();
+    let args = help::parse();
     match commands::run(args) {
         Ok(code) => code,
         Err(failure) if failure.kind == FailureKind::ClosedPipe => ExitCode::SUCCESS,

@@ -37,16 +37,16 @@ pub fn targets_for(common: &Common, kind: ViewKind) -> Result<Vec<Target>, Failu
     let all = targets(common)?;
     let refused = all.iter().find(|target| !target.format.writes().contains(&kind));
     let Some(Target { format, drawing, .. }) = refused else { return Ok(all) };
-    let can = FORMATS.iter().filter(|format| format.writes().contains(&kind)).map(|format| format.name());
-    let drawn = kinds_of("dot").contains(&kind).then_some("svg");
-    let names: Vec<&str> = can.chain(drawn).collect();
     let asked = if *drawing == Drawing::Svg { "svg" } else { format.name() };
-    Err(Failure::usage(report::has_none(asked, kind), format!("one of {}", names.join(", "))))
+    Err(Failure::usage(report::has_none(asked, kind), format!("one of {}", formats_of(kind).join(", "))))
 }
 
-/// What a format can write; nothing where there is no such format.
-fn kinds_of(name: &str) -> &'static [ViewKind] {
-    FORMATS.iter().find(|format| format.name() == name).map_or(&[], |format| format.writes())
+/// The formats that have a kind of report, with what Graphviz makes of one.
+pub fn formats_of(kind: ViewKind) -> Vec<&'static str> {
+    let has_it = |format: &&&dyn Format| format.writes().contains(&kind);
+    let names: Vec<&str> = FORMATS.iter().filter(has_it).map(|format| format.name()).collect();
+    let drawn = names.contains(&"dot").then_some("svg");
+    names.into_iter().chain(drawn).collect()
 }
 
 /// All reports that were asked for; the default format goes to standard output.

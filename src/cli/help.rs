@@ -1,0 +1,51 @@
+//! The command line as it is parsed: what is typed, with the formats of each command in its help.
+
+use super::args::Args;
+use super::settings::formats_of;
+use crate::report::ViewKind;
+use clap::{Arg, CommandFactory, FromArgMatches};
+
+/// What kind of report a command writes.
+const REPORTS: &[(&str, ViewKind)] = &[
+    ("check", ViewKind::Review),
+    ("graph", ViewKind::Graph),
+    ("flows", ViewKind::Flows),
+    ("capture", ViewKind::Flows),
+    ("explain", ViewKind::Explain),
+    ("diff", ViewKind::Diff),
+    ("drift", ViewKind::Drift),
+];
+
+/// What commands write that have no kind of report of their own.
+const OTHERS: &[(&str, &str)] = &[
+    ("reach", "text or json"),
+    ("snapshot", "yaml or json"),
+    ("suggest", "text (which is YAML) or json"),
+    ("watch", "text or json"),
+];
+
+/// What was typed; help, and what is wrong, are told here.
+pub(super) fn parse() -> Args {
+    let command = Args::command();
+    let reports = REPORTS.iter().map(|(name, kind)| (*name, either(&formats_of(*kind))));
+    let others = OTHERS.iter().map(|(name, formats)| (*name, (*formats).to_owned()));
+    let command = reports.chain(others).fold(command, |command, (name, formats)| {
+        command.mut_subcommand(name, |sub| sub.arg(format(formats)))
+    });
+    let parsed = command.try_get_matches().and_then(|matches| Args::from_arg_matches(&matches));
+    parsed.unwrap_or_else(|error| error.exit())
+}
+
+/// `--format` of one command, in place of the one of all.
+fn format(formats: String) -> Arg {
+    Arg::new("format").short('f').long("format").global(true).value_name("NAME").help(formats)
+}
+
+/// `a, b or c`.
+fn either(words: &[&str]) -> String {
+    match words {
+        [] => String::new(),
+        [one] => (*one).to_owned(),
+        [most @ .., last] => format!("{} or {last}", most.join(", ")),
+    }
+}
