@@ -147,9 +147,26 @@ fn row(out: &mut dyn Write, cells: &[&str]) -> io::Result<()> {
     write!(out, "{}\r\n", quoted.join(","))
 }
 
+/// What a spreadsheet takes for a formula gets an apostrophe in front: names come from whoever wrote
+/// the manifests, or sent the packets.
 fn quote(cell: &str) -> String {
+    let guard = if cell.starts_with(['=', '+', '-', '@', '\t', '\r']) { "'" } else { "" };
     match cell.contains([',', '"', '\n', '\r']) {
-        true => format!("\"{}\"", cell.replace('"', "\"\"")),
-        false => cell.to_owned(),
+        true => format!("\"{guard}{}\"", cell.replace('"', "\"\"")),
+        false => format!("{guard}{cell}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quote;
+
+    #[test]
+    fn what_looks_like_a_formula_is_text() {
+        let cells = ["=HYPERLINK(\"http://x\",1)", "+1", "-a", "@a", "a=b", "10.0.0.1", "a,b", ""];
+        let written = cells.map(quote);
+        let wanted =
+            ["\"'=HYPERLINK(\"\"http://x\"\",1)\"", "'+1", "'-a", "'@a", "a=b", "10.0.0.1", "\"a,b\"", ""];
+        assert_eq!(written, wanted);
     }
 }
