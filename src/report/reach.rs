@@ -3,6 +3,7 @@
 //! A choke point is a workload without which others are not reached; the more depend on it, the
 //! better a policy at that place pays.
 
+use super::json::{GapShape, ProblemShape, gap_shape, problem_shape};
 use super::names::{doubts, traffic_text};
 use crate::analysis::Analysis;
 use crate::graph::{Links, PeerId, Reached, Search};
@@ -205,11 +206,22 @@ pub fn write_text(analysis: &Analysis, reach: &Reach, out: &mut dyn Write) -> io
     }
 }
 
+/// What is written for programs: the answer, and what may bend it.
+#[derive(Serialize)]
+struct Shape<'a> {
+    #[serde(flatten)]
+    reach: &'a Reach,
+    gaps: Vec<GapShape<'a>>,
+    problems: Vec<ProblemShape<'a>>,
+}
+
 /// Writes one line of JSON.
 ///
 /// # Errors
 /// Those of the writer.
-pub fn write_json(reach: &Reach, out: &mut dyn Write) -> io::Result<()> {
-    serde_json::to_writer(&mut *out, reach)?;
+pub fn write_json(analysis: &Analysis, reach: &Reach, out: &mut dyn Write) -> io::Result<()> {
+    let gaps = analysis.gaps.iter().map(gap_shape).collect();
+    let problems = analysis.problems.iter().map(problem_shape).collect();
+    serde_json::to_writer(&mut *out, &Shape { reach, gaps, problems })?;
     out.write_all(b"\n")
 }

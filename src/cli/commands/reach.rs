@@ -25,7 +25,7 @@ pub(super) fn run(session: &mut Session, args: &Reach) -> Result<ExitCode, Failu
         None => Box::new(io::stdout().lock()),
     };
     match json {
-        true => reach::write_json(&reach, &mut out)?,
+        true => reach::write_json(&analysis, &reach, &mut out)?,
         false => reach::write_text(&analysis, &reach, &mut out)?,
     }
     out.flush()?;
