@@ -45,6 +45,7 @@ mod mongodb;
 mod mqtt;
 mod mysql;
 mod nats;
+mod nbd;
 mod netbios;
 mod nntp;
 mod ntp;
@@ -86,6 +87,7 @@ mod vnc;
 mod wireguard;
 mod x11;
 mod xmpp;
+mod zabbix;
 mod zookeeper;
 
 pub use first::{First, Opening, candidates};
@@ -256,6 +258,8 @@ pub const DETECTORS: &[&dyn Detector] = &[
     &tds::Tds,
     &smb::Smb,
     &vnc::Vnc,
+    &nbd::Nbd,
+    &zabbix::Zabbix,
     &rsync::Rsync,
     &git::Git,
     &ceph::Ceph,

@@ -62,7 +62,7 @@ fn with_payload(seen: &Seen<'_>) -> Detection {
         return Detection::unclear("unknown", WhyUnknown::RandomLooking, why)
             .with("entropy", "looks-encrypted");
     }
-    if sides().all(is_text) {
+    if sides().all(is_readable) && sides().any(suffices) {
         return readable("readable text of an unknown protocol");
     }
     if sides().all(is_random) {
@@ -78,15 +78,20 @@ fn with_payload(seen: &Seen<'_>) -> Detection {
     Detection::unclear("unknown", why, text)
 }
 
-/// Enough bytes, nearly all of them printable: more than 90 of each hundred, in whole ones.
-fn is_text(bytes: &[u8]) -> bool {
+/// Enough bytes to say that who can read them can read on. One side that says as much is enough, where
+/// the little that the other says can be read too.
+fn suffices(bytes: &[u8]) -> bool {
+    bytes.len() >= 24
+}
+
+/// Nearly all bytes are printable: more than 90 of each hundred, in whole ones.
+fn is_readable(bytes: &[u8]) -> bool {
     // As soon as more than these are not printable, the rest need not be looked at.
     let mut left = (bytes.len() - (bytes.len() * 91).div_ceil(100)) as i64;
-    bytes.len() >= 24
-        && bytes.chunks(255).all(|some| {
-            left -= (some.len() - printable(some)) as i64;
-            left >= 0
-        })
+    bytes.chunks(255).all(|some| {
+        left -= (some.len() - printable(some)) as i64;
+        left >= 0
+    })
 }
 
 /// Nothing but base 64 (RFC 4648, both alphabets), of which each of the 64 letters is as frequent as any
@@ -170,6 +175,10 @@ mod tests {
             assert!(!is_encoded(&words) && !is_encoded(&encoded(&words)), "{length}");
         }
         assert!(!is_encoded(&[b'A'; 200]) && !is_encoded(b"short") && !is_encoded(&[]));
+    }
+
+    fn is_text(bytes: &[u8]) -> bool {
+        suffices(bytes) && is_readable(bytes)
     }
 
     #[test]
