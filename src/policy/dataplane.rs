@@ -19,6 +19,8 @@ pub struct Dataplane {
     pub ipblock_matches_nodes: bool,
     /// Whether traffic from a node to its own pods is always admitted.
     pub local_node_exempt: bool,
+    /// Whether rules of a NetworkPolicy count for a direction that its `policyTypes` leave out.
+    pub rules_count_unlisted: bool,
     /// Settings of the dataplane by their own names (`cilium-config`, FelixConfiguration); absent
     /// ones have the documented default.
     pub settings: BTreeMap<String, String>,
@@ -151,6 +153,7 @@ impl Dataplane {
             ipblock_matches_pods: !identities,
             ipblock_matches_nodes: !identities,
             local_node_exempt: true,
+            rules_count_unlisted: identities,
             settings: BTreeMap::new(),
             ignored_kinds: BTreeMap::new(),
         }

@@ -4,8 +4,8 @@
 
 use super::super::TrafficMatch;
 use super::super::{
-    Action, Direction, Isolation, Layer, Lowered, Namespaces, Peer, Peers, Policy, PolicyOrder, PortName,
-    Rule, Selection, Tier, TierRank,
+    Action, Dataplane, Direction, Isolation, Layer, Lowered, Namespaces, Peer, Peers, Policy, PolicyOrder,
+    PortName, Rule, Selection, Tier, TierRank,
 };
 use super::wire::{self, refusal};
 use crate::model::{AddressRange, AddressSet, Document, Node, Origin, PortSet, Problem, Protocol};
@@ -19,9 +19,9 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use rayon::prelude::*;
 
 /// Lowers all NetworkPolicies among the documents.
-pub fn lower(documents: &[Document]) -> Lowered {
+pub fn lower(documents: &[Document], dataplane: &Dataplane) -> Lowered {
     let policies: Vec<&Document> = documents.iter().filter(|d| is_policy(d)).collect();
-    let parsed: Vec<_> = policies.par_iter().map(|d| (policy(d), wire::doubts(d))).collect();
+    let parsed: Vec<_> = policies.par_iter().map(|d| (policy(d, dataplane), wire::doubts(d))).collect();
     let mut lowered = Lowered::default();
     let (mut ingress, mut egress) = (Vec::new(), Vec::new());
     for (result, gaps) in parsed {
@@ -83,7 +83,7 @@ struct Context<'a> {
 ///
 /// # Errors
 /// What the API server would refuse, with its line.
-pub fn policy(document: &Document) -> Result<PolicyPair, Problem> {
+pub fn policy(document: &Document, dataplane: &Dataplane) -> Result<PolicyPair, Problem> {
     let mut origin = document.origin.clone();
     if origin.namespace.is_empty() {
         origin.namespace = "default".into();
@@ -94,7 +94,10 @@ pub fn policy(document: &Document) -> Result<PolicyPair, Problem> {
     let types = policy_types.unwrap_or_default();
     let ingress = ingress.unwrap_or_default();
     let egress = egress.unwrap_or_default();
-    let (into, out) = context.directions(&types, !egress.is_empty())?;
+    let (mut into, mut out) = context.directions(&types, !egress.is_empty())?;
+    if dataplane.rules_count_unlisted {
+        (into, out) = (into || !ingress.is_empty(), out || !egress.is_empty());
+    }
     let endpoints = context.selector(pod_selector.unwrap_or_default(), &["spec", "podSelector"])?;
     let namespaces = Namespaces::Named(context.origin.namespace.to_string());
     let subjects = vec![Selection::pods(namespaces, endpoints)];

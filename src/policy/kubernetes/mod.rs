@@ -72,8 +72,8 @@ impl Engine for Kubernetes {
         KINDS
     }
 
-    fn lower(&self, documents: &[Document], _dataplane: &Dataplane) -> Lowered {
-        lower::lower(documents)
+    fn lower(&self, documents: &[Document], dataplane: &Dataplane) -> Lowered {
+        lower::lower(documents, dataplane)
     }
 
     fn reads(&self, document: &Document) -> bool {

@@ -1,7 +1,7 @@
 //! MultiNetworkPolicy → the tiers of NetworkPolicy, for the networks that its annotation names.
 
 use super::super::kubernetes::{policy, refusal, twins};
-use super::super::{Action, Direction, Layer, Lowered, Policy, Tier, TierRank, fields, joined};
+use super::super::{Action, Dataplane, Direction, Layer, Lowered, Policy, Tier, TierRank, fields, joined};
 use super::{KINDS, POLICY};
 use crate::model::{Bend, Document, Gap, Node, Problem};
 use std::sync::Arc;
@@ -38,9 +38,10 @@ impl NetworkPolicies {
 
 /// Reads all policies for networks beside that of the cluster; broken ones are said by `doubts`.
 pub fn read(documents: &[Document]) -> NetworkPolicies {
-    let mut all = NetworkPolicies::default();
+    let (mut all, standard) = (NetworkPolicies::default(), Dataplane::kubernetes());
     for document in documents.iter().filter(|document| is_policy(document)) {
-        let (Ok(attachments), Ok((ingress, egress))) = (attachments(document), policy(document)) else {
+        let (Ok(attachments), Ok((ingress, egress))) = (attachments(document), policy(document, &standard))
+        else {
             continue;
         };
         for (direction, policy) in [(Direction::Ingress, ingress), (Direction::Egress, egress)] {
@@ -52,12 +53,14 @@ pub fn read(documents: &[Document]) -> NetworkPolicies {
 
 /// Problems and gaps of the objects of the engine.
 pub fn doubts(documents: &[Document]) -> Lowered {
-    let mut lowered = Lowered::default();
+    let (mut lowered, standard) = (Lowered::default(), Dataplane::kubernetes());
     for document in documents {
         let Some(kind) = fields::kind_of(KINDS, document) else { continue };
         lowered.gaps.extend(fields::doubts(kind, document));
         if kind.name == POLICY {
-            lowered.problems.extend(attachments(document).err().or_else(|| policy(document).err()));
+            lowered
+                .problems
+                .extend(attachments(document).err().or_else(|| policy(document, &standard).err()));
         }
     }
     if let Some(first) = documents.iter().find(|document| is_policy(document)) {
