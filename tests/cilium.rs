@@ -113,14 +113,6 @@ fn other_conditions_above_packets_are_kept() {
     for (rule, condition) in [
         (format!("toPorts: [{{{port}, serverNames: [a.example.com]}}]"), "TLS server names a.example.com"),
         (
-            format!("toPorts: [{{{port}, rules: {{kafka: [{{topic: t}}]}}}}]"),
-            "Kafka requests that the rules list",
-        ),
-        (
-            format!("toPorts: [{{{port}, rules: {{l7proto: r2d2, l7: [{{cmd: READ}}]}}}}]"),
-            "r2d2 requests that its parser lets through",
-        ),
-        (
             format!("toPorts: [{{{port}, rules: {{http: [{{host: h, headers: [X-A]}}]}}}}]"),
             "hosts h, headers X-A",
         ),
@@ -131,6 +123,27 @@ fn other_conditions_above_packets_are_kept() {
             to_a(&with_rule(&format!("ingress:\n- fromEndpoints: [{{}}]\n  {rule}")), &[]);
         assert!(traffic.contains(Protocol::Tcp, 443), "{rule}");
         assert_eq!((traffic, conditions.join("; ")), (narrowed, condition.to_owned()), "{rule}");
+    }
+}
+
+#[test]
+fn kafka_and_other_parsers_are_conditions_in_old_versions_and_refused_in_new_ones() {
+    let port = "ports: [{port: \"443\", protocol: TCP}]";
+    for (rules, condition) in [
+        ("kafka: [{topic: t}]", "Kafka requests that the rules list"),
+        ("l7proto: r2d2, l7: [{cmd: READ}]", "r2d2 requests that its parser lets through"),
+    ] {
+        let entry = format!("ingress:\n- fromEndpoints: [{{}}]\n  toPorts: [{{{port}, rules: {{{rules}}}}}]");
+        let manifests = with_rule(&entry);
+        let old = Dataplane { version: Some((1, 19)), ..cilium(&[]) };
+        let (analysis, _) = common::analyse_on(&manifests, Some(old));
+        let edge = analysis.graph.edge(class(&analysis, "b"), class(&analysis, "a"));
+        let because = edge.because()[0] as usize;
+        let narrowed = analysis.graph.rules[because].rule.narrowed.as_ref().map(ToString::to_string);
+        assert_eq!(narrowed.as_deref(), Some(condition));
+        let (analysis, problems) = common::analyse_on(&manifests, Some(cilium(&[])));
+        assert!(problems[0].hint.contains("removed in 1.20"), "{problems:?}");
+        assert!(analysis.graph.edge(class(&analysis, "b"), class(&analysis, "a")).traffic.is_all());
     }
 }
 
@@ -425,7 +438,12 @@ fn side(
                     };
                     here && selectors.iter().any(|terms| fits(terms, &identity(cluster, pod)))
                 }
-                (Whom::Endpoints(_), Far::World(_)) => false,
+                // A selector of namespaces is one of labels, and the outside has none.
+                (Whom::Endpoints(selectors), Far::World(_)) => {
+                    let forbids = |of: &Vec<Term>| !of.is_empty() && of.iter().all(|term| holds(term, None));
+                    namespaces.as_ref().is_some_and(forbids)
+                        && selectors.iter().any(|terms| fits(terms, &Labels::new()))
+                }
                 (whom, far) => names_far(cluster, None, whom, far, false),
             };
             allowed |= peer && port.is_none_or(|port| protocol == Protocol::Tcp && port == number);
@@ -506,7 +524,10 @@ fn manifests(cluster: &Cluster) -> String {
             pod.ip
         ));
     }
-    for (number, rule) in cluster.rules.iter().enumerate() {
+    // The agent refuses a rule that has no entry.
+    let has_entry =
+        |rule: &Rule| [&rule.allow, &rule.deny].into_iter().flatten().any(|list| !list.is_empty());
+    for (number, rule) in cluster.rules.iter().enumerate().filter(|(_, rule)| has_entry(rule)) {
         let (name, word) = if rule.ingress { ("ingress", "from") } else { ("egress", "to") };
         let head = match rule.namespace {
             Some(own) => {
@@ -694,7 +715,8 @@ proptest! {
     #[test]
     fn the_engine_decides_as_the_naive_evaluator_does(cluster in cluster()) {
         let text = manifests(&cluster);
-        let (analysis, problems) = common::analyse_on(&text, Some(cilium(&[("enable-policy", cluster.mode)])));
+        let settings = [("enable-policy", cluster.mode), ("policy-default-local-cluster", "false")];
+        let (analysis, problems) = common::analyse_on(&text, Some(cilium(&settings)));
         prop_assert!(problems.is_empty(), "{problems:?}\n{text}");
         let outside: Vec<IpAddr> =
             ["10.0.0.9", "10.0.0.17", "10.0.0.40", "203.0.113.1", "fd00::70", "2001:db8::1"]

@@ -2,7 +2,7 @@
 //! all peers, nodes, and whether the API server's addresses are there.
 
 use super::super::shapes::labels;
-use super::super::{Direction, Namespaces, Selection};
+use super::super::{Direction, Namespaces, Selection, ServiceChoice, Services};
 use super::lower::{Context, Learning};
 use super::peers::{CidrGroups, block};
 use super::wire::{Effect, PortRule, field};
@@ -10,6 +10,7 @@ use crate::model::{AddressSet, Document, Labels, Node, Origin, Problem, Requirem
 use crate::policy::Dataplane;
 use crate::policy::kubernetes::wire::refusal;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use std::collections::BTreeSet;
 
 /// What the objects say together.
 #[derive(Default)]
@@ -18,12 +19,22 @@ pub struct Facts {
     pub groups: CidrGroups,
     /// Whether the service `default/kubernetes` and its endpoints are among the documents.
     pub api_server_is_known: bool,
+    /// Services, and what has endpoints of its own.
+    services: Vec<Service>,
+    backed: BTreeSet<(String, String)>,
     /// Nodes with their labels.
     pub nodes: Vec<(String, Labels)>,
     /// Subjects whose DNS answers pass the DNS proxy.
     resolved: Vec<Selection>,
     /// `fromRequires` and `toRequires`, of versions that have them.
     pub demands: Vec<Demand>,
+}
+
+struct Service {
+    namespace: String,
+    name: String,
+    labels: Labels,
+    has_selector: bool,
 }
 
 /// What some subjects ask of all endpoints that rules let in or out.
@@ -52,7 +63,6 @@ impl Facts {
     ) -> (Facts, Vec<Problem>) {
         let mut facts = Facts::default();
         let mut problems = Vec::new();
-        let (mut service, mut endpoints) = (false, false);
         for document in documents {
             let Origin { kind, namespace, name, .. } = &document.origin;
             let labels = || labels(&document.body);
@@ -62,16 +72,29 @@ impl Facts {
                     Err(problem) => problems.push(problem),
                 },
                 "Node" if document.api_version == "v1" => facts.nodes.push((name.to_string(), labels())),
-                "Service" => service |= (&**namespace, &**name) == ("default", "kubernetes"),
-                "Endpoints" => endpoints |= (&**namespace, &**name) == ("default", "kubernetes"),
-                "EndpointSlice" => {
-                    let of = labels().get("kubernetes.io/service-name").cloned();
-                    endpoints |= &**namespace == "default" && of.as_deref() == Some("kubernetes");
+                "Service" => facts.services.push(Service {
+                    namespace: in_namespace(namespace),
+                    name: name.to_string(),
+                    labels: labels(),
+                    has_selector: document
+                        .body
+                        .path(&["spec", "selector"])
+                        .is_some_and(|selector| !selector.fields().is_empty()),
+                }),
+                "Endpoints" if !document.body.items_of("subsets").is_empty() => {
+                    facts.backed.insert((in_namespace(namespace), name.to_string()));
+                }
+                "EndpointSlice" if !document.body.items_of("endpoints").is_empty() => {
+                    let of = labels().get("kubernetes.io/service-name").map(ToString::to_string);
+                    facts.backed.extend(of.map(|of| (in_namespace(namespace), of)));
                 }
                 _ => {}
             }
         }
-        facts.api_server_is_known = service && endpoints;
+        let api_server = ("default".to_owned(), "kubernetes".to_owned());
+        let declared =
+            |service: &Service| (service.namespace == api_server.0) && service.name == api_server.1;
+        facts.api_server_is_known = facts.services.iter().any(declared) && facts.backed.contains(&api_server);
         for document in policies {
             facts.add(document, dataplane);
         }
@@ -118,6 +141,22 @@ impl Facts {
         }
         self.resolved.extend(resolved);
         self.demands.extend(demands);
+    }
+
+    /// Whether the agent finds endpoints or a selector for services; in old versions a selector is
+    /// passed over.
+    pub fn leads_somewhere(&self, services: &Services, old: bool) -> bool {
+        let Services { namespace, chosen } = services;
+        self.services.iter().any(|service| {
+            let fits = match chosen {
+                ServiceChoice::Named(name) => *name == service.name,
+                ServiceChoice::Labelled(labels) => labels.matches(&service.labels),
+                ServiceChoice::Entry(_) => false,
+            };
+            let backed = || self.backed.contains(&(service.namespace.clone(), service.name.clone()));
+            let here = namespace.as_ref().is_none_or(|own| *own == service.namespace);
+            here && fits && if service.has_selector { !old } else { backed() }
+        })
     }
 
     /// Whether names that these subjects look up become known to the agent.
@@ -168,6 +207,10 @@ pub fn relation(wide: &Selection, narrow: &Selection) -> Relation {
         Relation::MayOverlap
     };
     namespaces.min(endpoints)
+}
+
+fn in_namespace(named: &str) -> String {
+    if named.is_empty() { "default".to_owned() } else { named.to_owned() }
 }
 
 fn group(document: &Document) -> Result<AddressSet, Problem> {

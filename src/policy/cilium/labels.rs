@@ -132,14 +132,21 @@ impl Terms {
 
     /// The pods that a rule means, and whether it may mean identities that are no pods.
     pub fn peers(&self, scope: &Scope, cluster: &str) -> (Selection, Reserved) {
-        if self.speaks_of_reserved() || self.speaks_of_namespace() {
+        if self.speaks_of_reserved() {
             return (self.named_pods(cluster), Reserved::ByLabels);
+        }
+        let reserved = match self.0.iter().any(|term| term.is_of_pods() && term.key == CLUSTER) {
+            true => Reserved::ByLabels,
+            false => Reserved::OfAnyCluster,
+        };
+        if self.speaks_of_namespace() {
+            return (self.named_pods(cluster), reserved);
         }
         match scope {
             Scope::Namespace(own) if !self.speaks_of_namespace_labels() => {
                 (self.pods(Namespaces::Named(own.clone()), cluster), Reserved::None)
             }
-            Scope::Namespace(_) => (self.named_pods(cluster), Reserved::ByLabels),
+            Scope::Namespace(_) => (self.named_pods(cluster), reserved),
             // A label for the namespace must exist.
             Scope::Cluster => (self.named_pods(cluster), Reserved::None),
         }
@@ -180,16 +187,15 @@ impl Terms {
         Selection { population: Population::Pods, namespaces, endpoints: Selector { requirements: own } }
     }
 
-    /// Whether `reserved:all` stands in `matchLabels`, which means everybody.
-    pub fn means_everyone(&self) -> bool {
-        let all = |term: &Term| term.source == Source::Reserved && term.key == "all";
-        self.0.iter().any(|term| all(term) && term.place == Place::MatchLabels)
-    }
-
-    /// Whether an identity that is no pod is meant: it has its one reserved label and no other.
-    pub fn fits_reserved(&self, identity: &str) -> bool {
+    /// Whether an identity that is no pod is meant: it has one reserved label, and what it has of
+    /// other sources is not known.
+    pub fn fits_reserved(&self, identity: &str, unsaid: bool) -> bool {
         let is = |term: &Term| matches!(term.source, Source::Reserved | Source::Any) && term.key == identity;
-        self.0.iter().all(|term| term.test.holds(is(term).then_some("")))
+        self.0.iter().all(|term| match term.source {
+            Source::Other if unsaid => true,
+            Source::Other => term.test.holds(None),
+            _ => term.test.holds(is(term).then_some("")),
+        })
     }
 
     /// Nodes by their labels; sources are left away, as nodes have one alone.
@@ -206,6 +212,8 @@ impl Terms {
 pub enum Reserved {
     /// Those that fit.
     ByLabels,
+    /// Those that fit, unless a selector that names no cluster means the own one.
+    OfAnyCluster,
     /// Never: a namespace is asked, and they have none.
     None,
 }

@@ -24,6 +24,9 @@ use std::collections::BTreeMap;
 /// The rank of denying entries: before the tier of NetworkPolicy, after admin tiers.
 const DENY: f64 = TierRank::DEFAULT - 1.0;
 
+/// The version since which the agent refuses a rule without entries, and with it the whole object.
+const ENTRY_NEEDED: (u32, u32) = (1, 17);
+
 /// What the parts of one object need to know, and what they leave unsaid.
 pub struct Context<'a> {
     /// The object.
@@ -247,6 +250,11 @@ impl<'a> Context<'a> {
     }
 
     fn spec(&mut self, spec: &Spec<'_>) -> Result<Vec<Piece>, Problem> {
+        if spec.entries.is_empty() && self.dataplane.version.is_none_or(|version| version >= ENTRY_NEEDED) {
+            let hint = "write an entry under ingress, ingressDeny, egress or egressDeny: \
+                        `ingress: [{}]` isolates and lets nobody in";
+            return Err(self.refuse(spec.node.line, "the rule has no entry in any direction", hint));
+        }
         let line_of = |name: &str| spec.node.get(name).map_or(spec.node.line, |node| node.line);
         let line = line_of("endpointSelector").max(line_of("nodeSelector"));
         let subject = match (&spec.endpoints, &spec.nodes) {

@@ -2,6 +2,7 @@
 //!
 //! The exact meaning, case by case, is on the page `docs/semantics/cilium.md`.
 
+mod entities;
 mod facts;
 mod labels;
 mod lower;
@@ -151,6 +152,8 @@ const KINDS: &[Kind] = &[
             full("data.enable-cilium-network-policy"),
             full("data.enable-host-firewall"),
             full("data.enable-icmp-rules"),
+            full("data.enable-ipv4"),
+            full("data.enable-ipv6"),
             full("data.enable-k8s-cluster-network-policy"),
             full("data.enable-k8s-networkpolicy"),
             full("data.enable-l7-proxy"),
@@ -161,6 +164,7 @@ const KINDS: &[Kind] = &[
             full("data.labels"),
             full("data.policy-audit-mode"),
             full("data.policy-cidr-match-mode"),
+            full("data.policy-default-local-cluster"),
             no_effect("data.*"),
             no_effect("binaryData.*"),
             no_effect("immutable"),
@@ -192,10 +196,12 @@ impl Engine for Cilium {
         !is_network_policy(document) && !is_pod(document)
     }
 
-    /// Labels that are no part of an identity are missing for NetworkPolicy too.
+    /// Labels that are no part of an identity are missing for NetworkPolicy too, and what its
+    /// selectors of namespaces do not ask, identities without a namespace need not have.
     fn adapt(&self, tier: &mut Tier, dataplane: &Dataplane) {
         if settings::is_cilium(dataplane.kind) && tier.layer == Layer::Network {
             labels::hide_labels(tier, dataplane);
+            entities::let_in_without_namespace(tier, dataplane);
         }
     }
 }

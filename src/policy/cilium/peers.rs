@@ -1,11 +1,12 @@
 //! The other ends of an entry: endpoints, entities, blocks, nodes, services, names.
 
-use super::super::{Namespaces, Peer, Peers, Population, Selection, ServiceChoice, Services};
+use super::super::{Peer, Peers, Selection, ServiceChoice, Services};
+use super::entities::{self, ENTITIES, Entity, Meant, all_nodes};
 use super::labels::Reserved;
 use super::lower::{Context, Learning};
 use super::settings;
 use super::wire::{CidrRule, DnsName, Effect, Entry, LabelledServices, NamedService, ServiceRef, field};
-use crate::model::{AddressRange, AddressSet, Bend, Condition, DomainPattern, Labels, Problem, Selector};
+use crate::model::{AddressRange, AddressSet, Bend, Condition, DomainPattern, Labels, Problem};
 use crate::policy::Direction;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use std::collections::BTreeMap;
@@ -29,55 +30,14 @@ pub enum Family {
     Other,
 }
 
-/// What a field means: peers, and those that are meant only in part.
-#[derive(Default)]
-struct Meant {
-    peers: Vec<Peer>,
-    everyone: bool,
-    own_node: bool,
-    other_nodes: bool,
-}
-
-/// A named set of identities.
-#[derive(Clone, Copy)]
-enum Entity {
-    All,
-    World,
-    WorldIpv4,
-    WorldIpv6,
-    Cluster,
-    Host,
-    RemoteNode,
-    ApiServer,
-    /// Endpoints that no object declares; what is said of them, where it matters.
-    Elsewhere(Option<&'static str>),
-}
-
-const ENTITIES: &[(&str, Entity)] = &[
-    ("all", Entity::All),
-    ("world", Entity::World),
-    ("world-ipv4", Entity::WorldIpv4),
-    ("world-ipv6", Entity::WorldIpv6),
-    ("cluster", Entity::Cluster),
-    ("host", Entity::Host),
-    ("remote-node", Entity::RemoteNode),
-    ("kube-apiserver", Entity::ApiServer),
-    ("ingress", Entity::Elsewhere(Some("what comes through Cilium's own ingress proxy is not in the graph"))),
-    ("health", Entity::Elsewhere(None)),
-    ("init", Entity::Elsewhere(Some("pods whose labels are not known yet are not in the graph"))),
-    ("unmanaged", Entity::Elsewhere(Some("which pods Cilium does not manage is not known"))),
-    ("none", Entity::Elsewhere(None)),
-];
-
-/// Entities that are one identity each, with a reserved label of that name.
-const IDENTITIES: &[&str] =
-    &["world", "host", "remote-node", "kube-apiserver", "ingress", "health", "init", "unmanaged"];
-
 /// CiliumCIDRGroups by name: their labels and blocks.
 pub type CidrGroups = BTreeMap<String, (Labels, AddressSet)>;
 
 /// Fields of peers without their first word, in the order of the API.
 const FIELDS: &[&str] = &["Endpoints", "CIDR", "CIDRSet", "Entities", "Nodes", "Groups", "Services", "FQDNs"];
+
+/// Fields whose empty list is the same as none.
+const UNSAID_WHERE_EMPTY: &[&str] = &["Groups", "Services", "FQDNs"];
 
 /// What an entry says on peers; `None` where it says nothing.
 ///
@@ -90,10 +50,13 @@ pub fn parts(context: &mut Context<'_>, entry: &Entry<'_>) -> Result<Option<Vec<
         fits && !(**name == "FQDNs" && entry.effect == Effect::Denies)
     };
     let names = FIELDS.iter().filter(allowed).map(|name| (*name, format!("{}{name}", entry.word())));
-    let there: Vec<(&str, String)> =
-        names.filter(|(_, full)| entry.node.get(full).is_some_and(|node| !node.is_null())).collect();
-    let used: Vec<&String> =
-        there.iter().map(|(_, full)| full).filter(|full| !entry.node.items_of(full).is_empty()).collect();
+    let filled = |full: &str| !entry.node.items_of(full).is_empty();
+    let said = |(name, full): &(&str, String)| {
+        let there = entry.node.get(full).is_some_and(|node| !node.is_null());
+        there && (filled(full) || !UNSAID_WHERE_EMPTY.contains(name))
+    };
+    let there: Vec<(&str, String)> = names.filter(said).collect();
+    let used: Vec<&String> = there.iter().map(|(_, full)| full).filter(|full| filled(full)).collect();
     if let [first, second, ..] = used.as_slice() {
         let message = format!("{first} stands beside {second} in one entry");
         return Err(context.refuse(entry.line_of(second), message, "give each an entry of its own"));
@@ -101,89 +64,51 @@ pub fn parts(context: &mut Context<'_>, entry: &Entry<'_>) -> Result<Option<Vec<
     if there.is_empty() {
         return Ok(None);
     }
+    let family =
+        if there.iter().any(|(name, _)| *name == "Endpoints") { Family::Endpoints } else { Family::Other };
     let mut meant = Meant::default();
+    if there.len() > used.len() && !there.iter().any(|(name, _)| UNSAID_WHERE_EMPTY.contains(name)) {
+        // One empty list is enough for naming nobody.
+        return Ok(Some(meant.parts(family)));
+    }
     for (name, full) in &there {
         match *name {
             "Endpoints" => endpoints(context, entry, full, &mut meant)?,
             "CIDR" => blocks(context, entry, full, &mut meant)?,
             "CIDRSet" => block_sets(context, entry, full, &mut meant)?,
-            "Entities" => entities(context, entry, full, &mut meant)?,
+            "Entities" => entity_words(context, entry, full, &mut meant)?,
             "Nodes" => nodes(context, entry, full, &mut meant)?,
             // Groups of a cloud are blocks that nobody told; the table of fields has a gap for them.
             "Groups" => {}
-            "Services" => services(context, entry, full, &mut meant)?,
+            "Services" if entry.effect == Effect::Denies => undenied(context, entry, full),
+            "Services" => {
+                if services(context, entry, full, &mut meant)? == Found::Nothing {
+                    return Ok(nowhere(context, entry, full));
+                }
+            }
             _ => names_of(context, entry, full, &mut meant)?,
         }
     }
-    let family =
-        if there.iter().any(|(name, _)| *name == "Endpoints") { Family::Endpoints } else { Family::Other };
     Ok(Some(meant.parts(family)))
 }
 
-impl Meant {
-    fn parts(mut self, family: Family) -> Vec<Part> {
-        let whole = |peers| Part { peers, condition: None, family };
-        if self.everyone {
-            return vec![whole(Peers::Everyone)];
-        }
-        let some_nodes = match (self.own_node, self.other_nodes) {
-            (true, true) => {
-                self.peers.extend(all_nodes());
-                None
-            }
-            (true, false) => Some("the node that the endpoint runs on, and no other"),
-            (false, true) => Some("nodes other than the one that the endpoint runs on"),
-            (false, false) => None,
-        };
-        let mut parts = Vec::new();
-        if !self.peers.is_empty() || some_nodes.is_none() {
-            parts.push(whole(Peers::Among(self.peers)));
-        }
-        parts.extend(some_nodes.map(|which| Part {
-            condition: Some(Condition::Other(which.to_owned())),
-            ..whole(Peers::Among(all_nodes()))
-        }));
-        parts
+/// The agent puts endpoints in the place of services in allowing entries alone.
+fn undenied(context: &mut Context<'_>, entry: &Entry<'_>, name: &str) {
+    let what = "Cilium does not look up toServices of a denying entry: it was taken for denying nothing";
+    context.gap(&entry.place, entry.line_of(name), what, Bend::MayAllowLess);
+}
+
+/// What an entry means whose services lead nowhere: the agent puts their endpoints in the place of
+/// `toServices`, and where there are none it sees an entry that says nothing on peers.
+fn nowhere(context: &mut Context<'_>, entry: &Entry<'_>, name: &str) -> Option<Vec<Part>> {
+    let says_ports = ["toPorts", "icmps"].iter().any(|list| !entry.node.items_of(list).is_empty());
+    if !says_ports {
+        return Some(Meant::default().parts(Family::Other));
     }
-
-    fn entity(&mut self, entity: Entity) {
-        let family = |cidr: &str| AddressRange::from_cidr(cidr).into_iter().collect();
-        match entity {
-            Entity::All => self.everyone = true,
-            Entity::World => self.peers.push(Peer::Outside),
-            Entity::WorldIpv4 => self.peers.push(outside(family("0.0.0.0/0"))),
-            Entity::WorldIpv6 => self.peers.push(outside(family("::/0"))),
-            Entity::Cluster => {
-                self.peers.push(Peer::Endpoints(Selection::all_pods()));
-                self.peers.extend(all_nodes());
-                self.peers.push(api_server());
-            }
-            Entity::Host => self.own_node = true,
-            Entity::RemoteNode => self.other_nodes = true,
-            Entity::ApiServer => self.peers.push(api_server()),
-            Entity::Elsewhere(_) => {}
-        }
-    }
-}
-
-fn outside(family: AddressSet) -> Peer {
-    Peer::All(vec![Peer::Outside, Peer::Addresses(family)])
-}
-
-/// Every node, and what runs on its network.
-fn all_nodes() -> Vec<Peer> {
-    let on_nodes = Selection {
-        population: Population::HostNetwork,
-        namespaces: Namespaces::any(),
-        endpoints: Selector::everything(),
-    };
-    vec![Peer::Nodes(Selector::everything()), Peer::Endpoints(on_nodes)]
-}
-
-/// The endpoints of the service `default/kubernetes`.
-fn api_server() -> Peer {
-    let chosen = ServiceChoice::Named("kubernetes".to_owned());
-    Peer::Backends(Services { namespace: Some("default".to_owned()), chosen })
+    let what = "no service that toServices names is among the documents with endpoints or a selector: \
+                as long as that is so, Cilium lets these ports out to everybody";
+    context.gap(&entry.place, entry.line_of(name), what, Bend::MayAllowLess);
+    None
 }
 
 fn endpoints(
@@ -198,21 +123,19 @@ fn endpoints(
         let terms = context.terms(selector, line)?;
         let (selection, reserved) = terms.peers(&context.scope, context.cluster());
         meant.peers.push(Peer::Endpoints(selection));
-        if reserved == Reserved::None {
+        let local = settings::means_own_cluster(context.dataplane).unwrap_or(entry.effect == Effect::Denies);
+        if reserved == Reserved::None || (reserved == Reserved::OfAnyCluster && local) {
             continue;
         }
-        meant.everyone |= terms.means_everyone();
-        for (word, entity) in ENTITIES {
-            if IDENTITIES.contains(word) && terms.fits_reserved(word) {
-                meant.entity(*entity);
-                say(context, entry, line, *entity);
-            }
+        for entity in entities::fitting(&terms, context.dataplane, entry.effect) {
+            meant.entity(entity);
+            say(context, entry, line, entity);
         }
     }
     Ok(())
 }
 
-fn entities(
+fn entity_words(
     context: &mut Context<'_>,
     entry: &Entry<'_>,
     name: &str,
@@ -221,13 +144,13 @@ fn entities(
     let words: Vec<String> = field(entry.node, name, &context.origin)?.unwrap_or_default();
     for (index, word) in words.iter().enumerate() {
         let line = item_line(entry, name, index);
-        let Some((_, entity)) = ENTITIES.iter().find(|(known, _)| known == word) else {
+        let Some(entity) = entities::named(word, context.dataplane) else {
             let known: Vec<&str> = ENTITIES.iter().map(|(known, _)| *known).collect();
             let hint = format!("one of {}", known.join(", "));
             return Err(context.refuse(line, format!("entity {word:?} is not known"), &hint));
         };
-        meant.entity(*entity);
-        say(context, entry, line, *entity);
+        meant.entity(entity);
+        say(context, entry, line, entity);
     }
     Ok(())
 }
@@ -236,6 +159,7 @@ fn entities(
 fn say(context: &mut Context<'_>, entry: &Entry<'_>, line: u32, entity: Entity) {
     let what = match entity {
         Entity::Elsewhere(Some(what)) => what,
+        Entity::ClusterMesh => "endpoints and nodes of other clusters are not in the graph",
         Entity::ApiServer if !context.facts.api_server_is_known => {
             "the addresses of the API server are not known: there is no Service default/kubernetes with endpoints"
         }
@@ -269,10 +193,8 @@ fn blocks(
 ) -> Result<(), Problem> {
     let texts: Vec<String> = field(entry.node, name, &context.origin)?.unwrap_or_default();
     for (index, text) in texts.iter().enumerate() {
-        // Here a single address may stand without a prefix length.
-        let range = block(text).or_else(|| text.trim().parse().ok().map(AddressRange::single));
-        let Some(range) = range else {
-            let hint = "write an address, or an address and a prefix length: 10.0.0.0/8";
+        let Some(range) = block(text) else {
+            let hint = "write an address and a prefix length, for a single address too: 192.0.2.1/32";
             return Err(context.refuse(item_line(entry, name, index), format!("{text:?} is no CIDR"), hint));
         };
         meant.peers.push(Peer::Addresses([range].into_iter().collect()));
@@ -342,7 +264,7 @@ fn block_set(
     for text in except {
         let hole = block(&text).ok_or_else(|| context.refuse(line, format!("{text:?} is no CIDR"), hint))?;
         if let Some((range, cidr)) = &within
-            && !range.contains(hole.first)
+            && !(range.contains(hole.first) && range.contains(hole.last))
         {
             let message = format!("except {text} is not inside {cidr}");
             return Err(context.refuse(line, message, "an except is a part of its cidr"));
@@ -373,6 +295,13 @@ fn nodes(context: &mut Context<'_>, entry: &Entry<'_>, name: &str, meant: &mut M
     Ok(())
 }
 
+/// Whether services lead anywhere.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Found {
+    Something,
+    Nothing,
+}
+
 /// The version since which services with a selector mean the pods behind them.
 const SERVICES_WITH_SELECTOR: (u32, u32) = (1, 17);
 
@@ -381,8 +310,9 @@ fn services(
     entry: &Entry<'_>,
     name: &str,
     meant: &mut Meant,
-) -> Result<(), Problem> {
+) -> Result<Found, Problem> {
     let references: Vec<ServiceRef> = field(entry.node, name, &context.origin)?.unwrap_or_default();
+    let mut found = Found::Nothing;
     for (index, reference) in references.into_iter().enumerate() {
         let line = item_line(entry, name, index);
         let ServiceRef { k8s_service, k8s_service_selector } = reference;
@@ -402,13 +332,16 @@ fn services(
             }
         };
         let old = context.dataplane.version.is_some_and(|version| version < SERVICES_WITH_SELECTOR);
+        if context.facts.leads_somewhere(&services, old) {
+            found = Found::Something;
+        }
         let backends = Peer::Backends(services);
         meant.peers.push(match old {
             true => Peer::All(vec![backends, Peer::Not(Box::new(Peer::Endpoints(Selection::all_pods())))]),
             false => backends,
         });
     }
-    Ok(())
+    Ok(found)
 }
 
 fn names_of(

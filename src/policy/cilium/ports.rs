@@ -23,7 +23,11 @@ pub struct Part {
 const MANY: usize = 40;
 
 /// Protocols without ports that `ports[].protocol` may name, with their numbers.
-const PORTLESS: &[(&str, u8)] = &[("VRRP", 112), ("IGMP", 2)];
+const PORTLESS: &[(&str, u8)] =
+    &[("VRRP", 112), ("IGMP", 2), ("GRE", 47), ("IPIP", 4), ("IPV6", 41), ("ESP", 50), ("AH", 51)];
+
+/// The version since which rules for Kafka and for parsers of one's own are no fields any more.
+const HTTP_AND_DNS_ALONE: (u32, u32) = (1, 20);
 
 /// What an entry says on ports; `None` where it says nothing, which is different from all ports
 /// where it names no peers either.
@@ -57,9 +61,12 @@ fn port_rule(
 ) -> Result<Part, Problem> {
     let PortRule { ports, rules, server_names, listener, terminating_tls } = rule;
     let ports = ports.unwrap_or_default();
-    let (rules, names) = (rules.unwrap_or_default(), server_names.unwrap_or_default());
+    let names = server_names.unwrap_or_default();
     // A denying entry has ports alone; the API server drops the rest.
-    let rules = if entry.effect == Effect::Denies { L7Rules::default() } else { rules };
+    let rules = rules.filter(|_| entry.effect == Effect::Allows);
+    check_kind(context, rules.as_ref(), line)?;
+    let rules = rules.unwrap_or_default();
+    check_listener(context, entry, listener.is_some(), &rules, line)?;
     if ports.len() > MANY {
         return Err(context.refuse(line, format!("{} ports in one list", ports.len()), "at most 40"));
     }
@@ -79,15 +86,41 @@ fn port_rule(
         conditions
             .extend(listener.map(|_| Condition::Other("what a listener of one's own lets through".into())));
     }
+    // An item without ports means none.
     let mut traffic = TrafficMatch::default();
-    if ports.is_empty() {
-        traffic = TrafficMatch::all();
-        conditions.push(Condition::Other("ports that the rule does not list".to_owned()));
-    }
     for port in ports {
         add_port(context, entry, port, line, &mut traffic)?;
     }
     Ok(Part { traffic, conditions })
+}
+
+/// `rules` must be of a kind that the API server knows.
+fn check_kind(context: &Context<'_>, rules: Option<&L7Rules>, line: u32) -> Result<(), Problem> {
+    let Some(L7Rules { http, kafka, dns, l7proto, l7: _ }) = rules else { return Ok(()) };
+    let old = context.dataplane.version.is_some_and(|version| version < HTTP_AND_DNS_ALONE);
+    if http.is_some() || dns.is_some() || (old && (kafka.is_some() || l7proto.is_some())) {
+        return Ok(());
+    }
+    let hint = "the API server takes http or dns here; kafka and l7proto were removed in 1.20";
+    Err(context.refuse(line, "rules are of no kind that is known", hint))
+}
+
+fn check_listener(
+    context: &Context<'_>,
+    entry: &Entry<'_>,
+    there: bool,
+    rules: &L7Rules,
+    line: u32,
+) -> Result<(), Problem> {
+    if there && entry.effect == Effect::Allows {
+        if entry.direction == Direction::Ingress {
+            return Err(context.refuse(line, "a listener stands under ingress", "it belongs under egress"));
+        }
+        if !rules.is_empty() {
+            return Err(context.refuse(line, "a listener stands beside rules", "remove one of the two"));
+        }
+    }
+    Ok(())
 }
 
 fn check_l7(
@@ -109,11 +142,11 @@ fn check_l7(
         let hint = "the agent refuses the object while enable-l7-proxy is false";
         return Err(context.refuse(line, "L7 rules without the L7 proxy", hint));
     }
-    if context.is_host_policy {
+    let about_dns = dns.as_ref().is_some_and(|names| !names.is_empty());
+    if context.is_host_policy && !(about_dns && entry.direction == Direction::Egress) {
         let hint = "policies with a nodeSelector know addresses and ports alone";
         return Err(context.refuse(line, "host policies have no L7 rules", hint));
     }
-    let about_dns = dns.as_ref().is_some_and(|names| !names.is_empty());
     if about_dns && entry.direction == Direction::Ingress {
         return Err(context.refuse(line, "DNS rules stand under ingress", "they belong under egress"));
     }
@@ -128,6 +161,10 @@ fn check_l7(
         }
         if port.port.as_deref().is_none_or(|number| number.trim_start_matches('0').is_empty()) {
             return Err(context.refuse(line, "L7 rules stand at port 0", "name the port"));
+        }
+        let first = port.port.as_deref().and_then(number).map_or(0, i64::from);
+        if about_dns && port.end_port.is_some_and(|last| last > first) {
+            return Err(context.refuse(line, "DNS rules stand at a range of ports", "name port \"53\""));
         }
     }
     Ok(())
@@ -201,6 +238,12 @@ fn add_port(
 ) -> Result<(), Problem> {
     let PortProtocol { port, end_port, protocol } = port;
     let name = protocol.as_deref().unwrap_or("ANY");
+    let extended = settings::is_on(context.dataplane, "enable-extended-ip-protocols", "false");
+    let text = port.filter(|text| !text.is_empty());
+    if text.is_none() && !extended {
+        return Err(context.refuse(line, "a port is missing", "write port: \"0\" for every port"));
+    }
+    let text = text.unwrap_or_else(|| "0".to_owned());
     let protocols: Vec<Protocol> = match (name, Protocol::from_name(name)) {
         ("ANY", _) => Protocol::ALL.to_vec(),
         (_, Some(protocol)) => vec![protocol],
@@ -209,8 +252,15 @@ fn add_port(
                 let message = format!("protocol {name:?} is not known");
                 return Err(context.refuse(line, message, "TCP, UDP, SCTP or ANY, in capitals"));
             };
-            if settings::is_on(context.dataplane, "enable-extended-ip-protocols", "false") {
-                let portless = TrafficSet::portless(IpProtocols::of(*number));
+            let named = names::is_port_name_in_any_case(&text);
+            if text != "0" && !named {
+                let message = format!("{name} stands at port {text:?}");
+                return Err(context.refuse(line, message, "it has no ports: write port: \"0\""));
+            }
+            let portless = TrafficSet::portless(IpProtocols::of(*number));
+            if named {
+                // No port of a container is of such a protocol.
+            } else if extended {
                 traffic.fixed = traffic.fixed.union(&portless);
             } else {
                 let what = format!("{name} has no effect while enable-extended-ip-protocols is not true");
@@ -226,16 +276,23 @@ fn add_port(
         return Ok(());
     }
     let protocols = protocols.into_iter().filter(|protocol| sctp || *protocol != Protocol::Sctp);
-    let text = port.unwrap_or_else(|| "0".to_owned());
     if names::is_port_name_in_any_case(&text) {
         let text = text.to_ascii_lowercase();
+        let last = u16::try_from(end_port.unwrap_or(0)).unwrap_or(0);
+        if last > 0 && entry.direction == Direction::Ingress && entry.effect == Effect::Allows {
+            let what = format!("endPort {last} beside the name {text:?}: every port up to it was counted");
+            context.gap(&entry.place, line, what, Bend::MayAllowLess);
+            for protocol in protocols.clone() {
+                traffic.fixed = traffic.fixed.union(&TrafficSet::of(protocol, PortSet::range(1, last)));
+            }
+        }
         match name {
             "ANY" => traffic.named.push(PortName::Container(None, text)),
             _ => traffic.named.extend(protocols.map(|p| PortName::Container(Some(p), text.clone()))),
         }
         return Ok(());
     }
-    let Some(first) = text.parse::<u16>().ok() else {
+    let Some(first) = number(&text) else {
         let hint = "a number from 0 to 65535, or a name of at most 15 letters, digits and single hyphens";
         return Err(context.refuse(line, format!("{text:?} is no port"), hint));
     };
@@ -256,6 +313,14 @@ fn add_port(
         traffic.fixed = traffic.fixed.union(&TrafficSet::of(protocol, ports.clone()));
     }
     Ok(())
+}
+
+/// A port by its digits, as the agent reads them: a zero before others means base eight.
+fn number(text: &str) -> Option<u16> {
+    match text.strip_prefix('0') {
+        Some(rest) if !rest.is_empty() => u16::from_str_radix(rest, 8).ok(),
+        _ => text.parse().ok(),
+    }
 }
 
 fn icmp(context: &Context<'_>, entry: &Entry<'_>, rules: Vec<IcmpRule>) -> Result<Vec<Part>, Problem> {

@@ -33,11 +33,14 @@ pub const ABOUT_POLICIES: &[&str] = &[
     "labels",
     "policy-audit-mode",
     "policy-cidr-match-mode",
+    "policy-default-local-cluster",
 ];
 
 /// Other keys that something is drawn from.
 const ABOUT_OTHERS: &[&str] = &[
     "cluster-name",
+    "enable-ipv4",
+    "enable-ipv6",
     "enable-extended-ip-protocols",
     "enable-ipsec",
     "enable-wireguard",
@@ -123,4 +126,24 @@ pub fn is_on(dataplane: &Dataplane, key: &str, default: &str) -> bool {
 /// Whether anything is known of the configuration.
 pub fn are_known(dataplane: &Dataplane) -> bool {
     !dataplane.settings.is_empty()
+}
+
+/// The version since which selectors mean the own cluster where the settings do not say otherwise.
+const OWN_CLUSTER: (u32, u32) = (1, 19);
+
+/// Whether selectors that name no cluster mean pods of the own one and nothing else; `None` where
+/// neither the settings nor the version tell.
+pub fn means_own_cluster(dataplane: &Dataplane) -> Option<bool> {
+    const KEY: &str = "policy-default-local-cluster";
+    if dataplane.settings.contains_key(KEY) {
+        return Some(is_on(dataplane, KEY, "true"));
+    }
+    dataplane.version.map(|version| version >= OWN_CLUSTER)
+}
+
+/// Whether the agent has the address family of `world-ipv4` or `world-ipv6`; `None` where nothing
+/// is known of the configuration.
+pub fn family(dataplane: &Dataplane, world: &str) -> Option<bool> {
+    let key = if world == "world-ipv4" { "enable-ipv4" } else { "enable-ipv6" };
+    are_known(dataplane).then(|| is_on(dataplane, key, "true"))
 }

@@ -1,0 +1,210 @@
+//! Identities that are no pods: what entities mean, and which identities a selector of labels fits.
+//!
+//! Such an identity has a reserved label. That of an address outside depends on which address
+//! families the agent has, so where the settings do not tell, allowing entries take each that may
+//! fit and denying entries only what fits in any case.
+
+use super::super::{Dataplane, Peer, Policy, Population, Rule, Selection, ServiceChoice, Services, Tier};
+use super::super::{Namespaces, Peers};
+use super::labels::Terms;
+use super::peers::{Family, Part};
+use super::ports::narrowing;
+use super::settings;
+use super::wire::Effect;
+use crate::model::{AddressRange, Condition, Labels, Selector};
+use std::sync::Arc;
+
+/// A named set of identities.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entity {
+    /// Everybody.
+    All,
+    /// The outside.
+    World,
+    /// The outside, by IPv4.
+    WorldIpv4,
+    /// The outside, by IPv6.
+    WorldIpv6,
+    /// Pods and nodes of the cluster.
+    Cluster,
+    /// The same of all clusters that are connected.
+    ClusterMesh,
+    /// The node of the endpoint.
+    Host,
+    /// The other nodes.
+    RemoteNode,
+    /// The API server.
+    ApiServer,
+    /// Endpoints that no object declares; what is said of them, where it matters.
+    Elsewhere(Option<&'static str>),
+}
+
+/// What entries may name. The agent knows `world-ipv4` and `world-ipv6` too, but the API server
+/// refuses them: they are not in the enumeration of the field.
+pub const ENTITIES: &[(&str, Entity)] = &[
+    ("all", Entity::All),
+    ("world", Entity::World),
+    ("cluster", Entity::Cluster),
+    ("cluster-mesh", Entity::ClusterMesh),
+    ("host", Entity::Host),
+    ("remote-node", Entity::RemoteNode),
+    ("kube-apiserver", Entity::ApiServer),
+    ("ingress", Entity::Elsewhere(Some("what comes through Cilium's own ingress proxy is not in the graph"))),
+    ("health", Entity::Elsewhere(None)),
+    ("init", Entity::Elsewhere(Some("pods whose labels are not known yet are not in the graph"))),
+    ("unmanaged", Entity::Elsewhere(Some("which pods Cilium does not manage is not known"))),
+    ("none", Entity::Elsewhere(None)),
+];
+
+/// The version since which `cluster-mesh` is one of them.
+const CLUSTER_MESH: (u32, u32) = (1, 20);
+
+/// Entities that are one identity each inside, with a reserved label of that name.
+const IDENTITIES: &[&str] =
+    &["host", "remote-node", "kube-apiserver", "ingress", "health", "init", "unmanaged"];
+
+/// The entity of a word; `None` where the API server refuses it.
+pub fn named(word: &str, dataplane: &Dataplane) -> Option<Entity> {
+    let (_, entity) = ENTITIES.iter().find(|(known, _)| *known == word)?;
+    let old = dataplane.version.is_some_and(|version| version < CLUSTER_MESH);
+    (*entity != Entity::ClusterMesh || !old).then_some(*entity)
+}
+
+/// The identities that are no pods and that a selector fits.
+pub fn fitting(terms: &Terms, dataplane: &Dataplane, effect: Effect) -> Vec<Entity> {
+    let known = |word: &&str| terms.fits_reserved(word, false);
+    let words = IDENTITIES.iter().filter(|word| known(word));
+    let mut entities: Vec<Entity> = words.filter_map(|word| named(word, dataplane)).collect();
+    // Addresses outside have labels of other sources too: `cidr:`, `fqdn:`.
+    let unsaid = effect == Effect::Allows;
+    let outside = |own: &'static str, other: &str| {
+        let fits = |label: &str| terms.fits_reserved(label, unsaid);
+        // The label names its family only where the agent has the other one.
+        match settings::family(dataplane, other) {
+            Some(true) => fits(own),
+            Some(false) => fits("world"),
+            None if effect == Effect::Allows => fits(own) || fits("world"),
+            None => fits(own) && fits("world"),
+        }
+    };
+    match (outside("world-ipv4", "world-ipv6"), outside("world-ipv6", "world-ipv4")) {
+        (true, true) => entities.push(Entity::World),
+        (true, false) => entities.push(Entity::WorldIpv4),
+        (false, true) => entities.push(Entity::WorldIpv6),
+        (false, false) => {}
+    }
+    entities
+}
+
+/// What fields mean: peers, and those that are meant only in part.
+#[derive(Default)]
+pub struct Meant {
+    /// Peers that are meant as a whole.
+    pub peers: Vec<Peer>,
+    everyone: bool,
+    own_node: bool,
+    other_nodes: bool,
+}
+
+impl Meant {
+    /// The same as parts of an entry.
+    pub fn parts(mut self, family: Family) -> Vec<Part> {
+        let whole = |peers| Part { peers, condition: None, family };
+        if self.everyone {
+            return vec![whole(Peers::Everyone)];
+        }
+        let some_nodes = match (self.own_node, self.other_nodes) {
+            (true, true) => {
+                self.peers.extend(all_nodes());
+                None
+            }
+            (true, false) => Some("the node that the endpoint runs on, and no other"),
+            (false, true) => Some("nodes other than the one that the endpoint runs on"),
+            (false, false) => None,
+        };
+        let mut parts = Vec::new();
+        if !self.peers.is_empty() || some_nodes.is_none() {
+            parts.push(whole(Peers::Among(self.peers)));
+        }
+        parts.extend(some_nodes.map(|which| Part {
+            condition: Some(Condition::Other(which.to_owned())),
+            ..whole(Peers::Among(all_nodes()))
+        }));
+        parts
+    }
+
+    /// Adds an entity.
+    pub fn entity(&mut self, entity: Entity) {
+        match entity {
+            Entity::All => self.everyone = true,
+            Entity::World => self.peers.push(Peer::Outside),
+            Entity::WorldIpv4 => self.peers.push(outside("0.0.0.0/0")),
+            Entity::WorldIpv6 => self.peers.push(outside("::/0")),
+            Entity::Cluster | Entity::ClusterMesh => {
+                self.peers.push(Peer::Endpoints(Selection::all_pods()));
+                self.peers.extend(all_nodes());
+                self.peers.push(api_server());
+            }
+            Entity::Host => self.own_node = true,
+            Entity::RemoteNode => self.other_nodes = true,
+            Entity::ApiServer => self.peers.push(api_server()),
+            Entity::Elsewhere(_) => {}
+        }
+    }
+}
+
+fn outside(family: &str) -> Peer {
+    let addresses = AddressRange::from_cidr(family).into_iter().collect();
+    Peer::All(vec![Peer::Outside, Peer::Addresses(addresses)])
+}
+
+/// Every node, and what runs on its network.
+pub fn all_nodes() -> Vec<Peer> {
+    let on_nodes = Selection {
+        population: Population::HostNetwork,
+        namespaces: Namespaces::any(),
+        endpoints: Selector::everything(),
+    };
+    vec![Peer::Nodes(Selector::everything()), Peer::Endpoints(on_nodes)]
+}
+
+/// The endpoints of the service `default/kubernetes`.
+fn api_server() -> Peer {
+    let chosen = ServiceChoice::Named("kubernetes".to_owned());
+    Peer::Backends(Services { namespace: Some("default".to_owned()), chosen })
+}
+
+/// A selector of namespaces in a NetworkPolicy is one of labels to the agent. Where it only forbids
+/// labels and names no cluster, identities without any fit it: the outside and the nodes.
+pub fn let_in_without_namespace(tier: &mut Tier, dataplane: &Dataplane) {
+    let local = settings::means_own_cluster(dataplane);
+    if local == Some(true) {
+        return;
+    }
+    let unsure = "in versions before 1.19, or where policy-default-local-cluster is false";
+    let condition = local.is_none().then(|| Condition::Other(unsure.to_owned()));
+    let of_kubernetes = |policy: &&mut Arc<Policy>| &*policy.origin.kind == "NetworkPolicy";
+    for policy in tier.policies.iter_mut().filter(of_kubernetes) {
+        if !policy.rules.iter().any(fits_without_labels) {
+            continue;
+        }
+        let policy = Arc::make_mut(policy);
+        let more = policy.rules.iter().filter(|rule| fits_without_labels(rule)).map(|rule| {
+            let peers = all_nodes().into_iter().chain([Peer::Outside]).collect();
+            Rule { peers: Peers::Among(peers), narrowed: narrowing(condition.clone()), ..rule.clone() }
+        });
+        let more: Vec<Rule> = more.collect();
+        policy.rules.extend(more);
+    }
+}
+
+fn fits_without_labels(rule: &Rule) -> bool {
+    let Peers::Among(peers) = &rule.peers else { return false };
+    peers.iter().any(|peer| match peer {
+        Peer::Endpoints(Selection { namespaces: Namespaces::Matching(selector), endpoints, .. }) => {
+            let none = Labels::default();
+            !selector.is_everything() && selector.matches(&none) && endpoints.matches(&none)
+        }
+        _ => false,
+    })
+}
