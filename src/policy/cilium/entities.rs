@@ -104,7 +104,12 @@ pub struct Meant {
     everyone: bool,
     own_node: bool,
     other_nodes: bool,
+    chosen_nodes: Vec<Peer>,
 }
+
+/// Which of the nodes an entity means.
+const OWN_NODE: &str = "the node that the endpoint runs on, and no other";
+const OTHER_NODES: &str = "nodes other than the one that the endpoint runs on";
 
 impl Meant {
     /// The same as parts of an entry.
@@ -118,19 +123,32 @@ impl Meant {
                 self.peers.extend(all_nodes());
                 None
             }
-            (true, false) => Some("the node that the endpoint runs on, and no other"),
-            (false, true) => Some("nodes other than the one that the endpoint runs on"),
+            (true, false) => Some(OWN_NODE),
+            (false, true) => Some(OTHER_NODES),
             (false, false) => None,
         };
+        let part = |which: &str, peers| Part {
+            condition: Some(Condition::Other(which.to_owned())),
+            ..whole(Peers::Among(peers))
+        };
         let mut parts = Vec::new();
-        if !self.peers.is_empty() || some_nodes.is_none() {
+        let nobody_else = some_nodes.is_none() && self.chosen_nodes.is_empty();
+        if !self.peers.is_empty() || nobody_else {
             parts.push(whole(Peers::Among(self.peers)));
         }
-        parts.extend(some_nodes.map(|which| Part {
-            condition: Some(Condition::Other(which.to_owned())),
-            ..whole(Peers::Among(all_nodes()))
-        }));
+        parts.extend(some_nodes.map(|which| part(which, all_nodes())));
+        if !self.chosen_nodes.is_empty() {
+            parts.push(part(OTHER_NODES, self.chosen_nodes));
+        }
         parts
+    }
+
+    /// Adds nodes by their labels: other ones, as the own node is the entity `host`.
+    pub fn nodes(&mut self, selector: Selector) {
+        match selector.is_everything() {
+            true => self.chosen_nodes.extend(all_nodes()),
+            false => self.chosen_nodes.push(Peer::Nodes(selector)),
+        }
     }
 
     /// Adds an entity.
@@ -159,7 +177,7 @@ fn outside(family: &str) -> Peer {
 }
 
 /// Every node, and what runs on its network.
-pub fn all_nodes() -> Vec<Peer> {
+fn all_nodes() -> Vec<Peer> {
     let on_nodes = Selection {
         population: Population::HostNetwork,
         namespaces: Namespaces::any(),
@@ -178,8 +196,12 @@ fn api_server() -> Peer {
 /// labels and names no cluster, identities without any fit it: the outside and the nodes.
 pub fn let_in_without_namespace(tier: &mut Tier, dataplane: &Dataplane) {
     let local = settings::means_own_cluster(dataplane);
-    if local == Some(true) {
-        return;
+    let mut meant = match settings::nodes_have_labels(dataplane) || local != Some(true) {
+        true => all_nodes(),
+        false => return,
+    };
+    if local != Some(true) {
+        meant.push(Peer::Outside);
     }
     let unsure = "in versions before 1.19, or where policy-default-local-cluster is false";
     let condition = local.is_none().then(|| Condition::Other(unsure.to_owned()));
@@ -190,8 +212,8 @@ pub fn let_in_without_namespace(tier: &mut Tier, dataplane: &Dataplane) {
         }
         let policy = Arc::make_mut(policy);
         let more = policy.rules.iter().filter(|rule| fits_without_labels(rule)).map(|rule| {
-            let peers = all_nodes().into_iter().chain([Peer::Outside]).collect();
-            Rule { peers: Peers::Among(peers), narrowed: narrowing(condition.clone()), ..rule.clone() }
+            let narrowed = narrowing(condition.clone());
+            Rule { peers: Peers::Among(meant.clone()), narrowed, ..rule.clone() }
         });
         let more: Vec<Rule> = more.collect();
         policy.rules.extend(more);

@@ -1,7 +1,7 @@
 //! The other ends of an entry: endpoints, entities, blocks, nodes, services, names.
 
 use super::super::{Peer, Peers, Selection, ServiceChoice, Services};
-use super::entities::{self, ENTITIES, Entity, Meant, all_nodes};
+use super::entities::{self, ENTITIES, Entity, Meant};
 use super::labels::Reserved;
 use super::lower::{Context, Learning};
 use super::settings;
@@ -123,11 +123,18 @@ fn endpoints(
         let terms = context.terms(selector, line)?;
         let (selection, reserved) = terms.peers(&context.scope, context.cluster());
         meant.peers.push(Peer::Endpoints(selection));
-        let local = settings::means_own_cluster(context.dataplane).unwrap_or(entry.effect == Effect::Denies);
-        if reserved == Reserved::None || (reserved == Reserved::OfAnyCluster && local) {
+        if reserved == Reserved::None {
             continue;
         }
+        let allows = entry.effect == Effect::Allows;
+        let local = settings::means_own_cluster(context.dataplane).unwrap_or(!allows);
+        let pods_alone = reserved == Reserved::OfAnyCluster && local;
+        let nodes_too = allows && settings::nodes_have_labels(context.dataplane);
         for entity in entities::fitting(&terms, context.dataplane, entry.effect) {
+            let is_node = matches!(entity, Entity::Host | Entity::RemoteNode);
+            if pods_alone && !(nodes_too && is_node) {
+                continue;
+            }
             meant.entity(entity);
             say(context, entry, line, entity);
         }
@@ -277,7 +284,7 @@ fn block_set(
 fn nodes(context: &mut Context<'_>, entry: &Entry<'_>, name: &str, meant: &mut Meant) -> Result<(), Problem> {
     let selectors: Vec<LabelSelector> = field(entry.node, name, &context.origin)?.unwrap_or_default();
     let line = entry.line_of(name);
-    if !selectors.is_empty() && !settings::is_on(context.dataplane, "enable-node-selector-labels", "false") {
+    if !selectors.is_empty() && !settings::nodes_have_labels(context.dataplane) {
         if settings::are_known(context.dataplane) {
             let hint = "the agent refuses the object unless enable-node-selector-labels is true";
             return Err(context.refuse(line, format!("{name} without labels of nodes"), hint));
@@ -287,10 +294,7 @@ fn nodes(context: &mut Context<'_>, entry: &Entry<'_>, name: &str, meant: &mut M
     }
     for (index, selector) in selectors.into_iter().enumerate() {
         let selector = context.terms(selector, item_line(entry, name, index))?.nodes();
-        match selector.is_everything() {
-            true => meant.peers.extend(all_nodes()),
-            false => meant.peers.push(Peer::Nodes(selector)),
-        }
+        meant.nodes(selector);
     }
     Ok(())
 }

@@ -141,6 +141,11 @@ pub fn means_own_cluster(dataplane: &Dataplane) -> Option<bool> {
     dataplane.version.map(|version| version >= OWN_CLUSTER)
 }
 
+/// Whether identities of nodes have the labels of the nodes, and that of the cluster.
+pub fn nodes_have_labels(dataplane: &Dataplane) -> bool {
+    is_on(dataplane, "enable-node-selector-labels", "false")
+}
+
 /// Whether the agent has the address family of `world-ipv4` or `world-ipv6`; `None` where nothing
 /// is known of the configuration.
 pub fn family(dataplane: &Dataplane, world: &str) -> Option<bool> {
