@@ -118,6 +118,11 @@ impl Terms {
         self.0.iter().any(|term| term.source == Source::Reserved)
     }
 
+    /// Whether the label of pods whose own labels are not known yet is asked.
+    pub fn speaks_of_init(&self) -> bool {
+        self.0.iter().any(|term| term.source == Source::Reserved && term.key == "init")
+    }
+
     /// The pods that a policy is about. The namespace of the policy replaces one that
     /// `matchLabels` names with the source `k8s:`; one that is named otherwise is asked too.
     pub fn subjects(&self, scope: &Scope, cluster: &str) -> Selection {

@@ -41,6 +41,9 @@ pub struct Context<'a> {
     pub learning: Learning,
     /// Whether the rule is about nodes.
     pub is_host_policy: bool,
+    /// Whether a clusterwide rule speaks of pods whose labels are not known yet: these have no
+    /// namespace, so none is asked of peers.
+    pub is_about_init: bool,
     gaps: Vec<Gap>,
 }
 
@@ -204,7 +207,8 @@ impl<'a> Context<'a> {
             }
         };
         let (learning, is_host_policy, gaps) = (Learning::Nothing, false, Vec::new());
-        Context { origin, dataplane, facts, scope, learning, is_host_policy, gaps }
+        let is_about_init = false;
+        Context { origin, dataplane, facts, scope, learning, is_host_policy, is_about_init, gaps }
     }
 
     /// The name of the cluster.
@@ -270,6 +274,10 @@ impl<'a> Context<'a> {
             }
         };
         self.is_host_policy = spec.nodes.is_some();
+        self.is_about_init = match (&spec.endpoints, &self.scope) {
+            (Some(selector), Scope::Cluster) => self.terms(selector.clone(), line)?.speaks_of_init(),
+            _ => false,
+        };
         self.learning = subject.as_ref().map_or(Learning::Nothing, |subject| self.facts.learning(subject));
         let mut rules: BTreeMap<(Direction, Effect), Vec<Rule>> = BTreeMap::new();
         for entry in &spec.entries {

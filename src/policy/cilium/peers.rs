@@ -9,6 +9,7 @@ use super::wire::{CidrRule, DnsName, Effect, Entry, LabelledServices, NamedServi
 use crate::model::{AddressRange, AddressSet, Bend, Condition, DomainPattern, Labels, Problem};
 use crate::policy::Direction;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use serde::de::IgnoredAny;
 use std::collections::BTreeMap;
 
 /// Other ends, with what is asked of them that peers cannot say.
@@ -52,8 +53,9 @@ pub fn parts(context: &mut Context<'_>, entry: &Entry<'_>) -> Result<Option<Vec<
     let names = FIELDS.iter().filter(allowed).map(|name| (*name, format!("{}{name}", entry.word())));
     let filled = |full: &str| !entry.node.items_of(full).is_empty();
     let said = |(name, full): &(&str, String)| {
-        let there = entry.node.get(full).is_some_and(|node| !node.is_null());
-        there && (filled(full) || !UNSAID_WHERE_EMPTY.contains(name))
+        let node = entry.node.get(full);
+        let blank = node.is_some_and(|node| node.is_null());
+        node.is_some() && (blank || filled(full) || !UNSAID_WHERE_EMPTY.contains(name))
     };
     let there: Vec<(&str, String)> = names.filter(said).collect();
     let used: Vec<&String> = there.iter().map(|(_, full)| full).filter(|full| filled(full)).collect();
@@ -67,7 +69,11 @@ pub fn parts(context: &mut Context<'_>, entry: &Entry<'_>) -> Result<Option<Vec<
     let family =
         if there.iter().any(|(name, _)| *name == "Endpoints") { Family::Endpoints } else { Family::Other };
     let mut meant = Meant::default();
-    if there.len() > used.len() && !there.iter().any(|(name, _)| UNSAID_WHERE_EMPTY.contains(name)) {
+    let is_blank = |(_, full): &(&str, String)| entry.node.get(full).is_some_and(|node| node.is_null());
+    if there.len() > used.len()
+        && !there.iter().any(is_blank)
+        && !there.iter().any(|(name, _)| UNSAID_WHERE_EMPTY.contains(name))
+    {
         // One empty list is enough for naming nobody.
         return Ok(Some(meant.parts(family)));
     }
@@ -79,7 +85,7 @@ pub fn parts(context: &mut Context<'_>, entry: &Entry<'_>) -> Result<Option<Vec<
             "Entities" => entity_words(context, entry, full, &mut meant)?,
             "Nodes" => nodes(context, entry, full, &mut meant)?,
             // Groups of a cloud are blocks that nobody told; the table of fields has a gap for them.
-            "Groups" => {}
+            "Groups" => drop(field::<Vec<IgnoredAny>>(entry.node, full, &context.origin)?),
             "Services" if entry.effect == Effect::Denies => undenied(context, entry, full),
             "Services" => {
                 if services(context, entry, full, &mut meant)? == Found::Nothing {
@@ -123,12 +129,12 @@ fn endpoints(
         let terms = context.terms(selector, line)?;
         let (selection, reserved) = terms.peers(&context.scope, context.cluster());
         meant.peers.push(Peer::Endpoints(selection));
-        if reserved == Reserved::None {
+        if reserved == Reserved::None && !context.is_about_init {
             continue;
         }
         let allows = entry.effect == Effect::Allows;
         let local = settings::means_own_cluster(context.dataplane).unwrap_or(!allows);
-        let pods_alone = reserved == Reserved::OfAnyCluster && local;
+        let pods_alone = reserved != Reserved::ByLabels && local;
         let nodes_too = allows && settings::nodes_have_labels(context.dataplane);
         for entity in entities::fitting(&terms, context.dataplane, entry.effect) {
             let is_node = matches!(entity, Entity::Host | Entity::RemoteNode);

@@ -234,7 +234,10 @@ pub fn specs<'a>(document: &'a Document, origin: &Origin) -> Result<Vec<Spec<'a>
 fn spec<'a>(node: &'a Node, place: String, origin: &Origin) -> Result<Spec<'a>, Problem> {
     let mut entries = Vec::new();
     for (list, direction, effect) in LISTS {
-        let Some(items) = node.get(list).filter(|items| !items.is_null()) else { continue };
+        let Some(items) = node.get(list) else { continue };
+        if items.is_null() {
+            return Err(blank(origin, items, &format!("{place}{list}")));
+        }
         if !matches!(items.value, crate::model::Value::List(_)) {
             let message = format!("{place}{list} is not a list");
             return Err(refusal(origin, items.line, message, "write its entries with a dash before each"));
@@ -256,16 +259,25 @@ fn spec<'a>(node: &'a Node, place: String, origin: &Origin) -> Result<Spec<'a>, 
     })
 }
 
-/// A typed field; `None` where it is absent or null.
+/// A typed field; `None` where it is absent.
 ///
 /// # Errors
-/// The value that does not fit, with its line.
+/// The value that does not fit, with its line; nothing behind a key is such a value.
 pub fn field<T: DeserializeOwned>(node: &Node, name: &str, origin: &Origin) -> Result<Option<T>, Problem> {
-    let Some(value) = node.get(name).filter(|value| !value.is_null()) else { return Ok(None) };
+    let Some(value) = node.get(name) else { return Ok(None) };
+    if value.is_null() {
+        return Err(blank(origin, value, name));
+    }
     value.read().map(Some).map_err(|misfit| {
         let hint = "quote values that look like numbers or truth values: port: \"80\"";
         refusal(origin, misfit.line, format!("{name}: {}", misfit.message), hint)
     })
+}
+
+/// The API server takes no null for what has a type.
+fn blank(origin: &Origin, value: &Node, name: &str) -> Problem {
+    let hint = "remove the key, or write what it should hold: an empty list is []";
+    refusal(origin, value.line, format!("there is nothing behind {name}"), hint)
 }
 
 impl Entry<'_> {
