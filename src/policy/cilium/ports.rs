@@ -239,11 +239,14 @@ fn add_port(
     let PortProtocol { port, end_port, protocol } = port;
     let name = protocol.as_deref().unwrap_or("ANY");
     let extended = settings::is_on(context.dataplane, "enable-extended-ip-protocols", "false");
-    let text = port.filter(|text| !text.is_empty());
-    if text.is_none() && !extended {
+    if port.as_ref().map_or(!extended, String::is_empty) {
         return Err(context.refuse(line, "a port is missing", "write port: \"0\" for every port"));
     }
-    let text = text.unwrap_or_else(|| "0".to_owned());
+    let text = port.unwrap_or_else(|| "0".to_owned());
+    if !names::is_port_name_in_any_case(&text) && number(&text).is_none() {
+        let hint = "a number from 0 to 65535, or a name of at most 15 letters, digits and single hyphens";
+        return Err(context.refuse(line, format!("{text:?} is no port"), hint));
+    }
     let protocols: Vec<Protocol> = match (name, Protocol::from_name(name)) {
         ("ANY", _) => Protocol::ALL.to_vec(),
         (_, Some(protocol)) => vec![protocol],
@@ -292,10 +295,7 @@ fn add_port(
         }
         return Ok(());
     }
-    let Some(first) = number(&text) else {
-        let hint = "a number from 0 to 65535, or a name of at most 15 letters, digits and single hyphens";
-        return Err(context.refuse(line, format!("{text:?} is no port"), hint));
-    };
+    let first = number(&text).unwrap_or_default();
     let last = match end_port.unwrap_or(0) {
         0 => first,
         last if !(0..=65535).contains(&last) => {
