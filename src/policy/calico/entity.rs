@@ -17,6 +17,12 @@ pub struct Owner<'a> {
     pub known: &'a KnownAddresses,
 }
 
+/// What cannot be known of a rule whose service has no namespace: the API says that it is that of
+/// the policy (`ServiceMatch.namespace`), and Felix looks for a service without one and finds none
+/// (`ruleToParsedRule`). Such a rule may match or not.
+pub const BARE_SERVICE: &str =
+    "a service without a namespace, which Felix does not look for in that of the policy";
+
 /// Which side of a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
@@ -36,6 +42,16 @@ impl Side {
     }
 }
 
+/// What a selector of a side can stand for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// Whatever has labels.
+    Everything,
+    /// What has ports with names: where `ports` holds names alone, the selector chooses among the
+    /// owners of such ports, and addresses of network sets are not asked (`ruleToParsedRule`).
+    NamedPorts,
+}
+
 /// All conditions of a side; ports are left to `rule`.
 ///
 /// # Errors
@@ -45,6 +61,7 @@ pub fn conditions(
     place: &Place<'_>,
     entity: &EntitySpec,
     families: Families,
+    reach: Reach,
 ) -> Result<Vec<Condition>, Problem> {
     let EntitySpec {
         nets,
@@ -87,10 +104,21 @@ pub fn conditions(
         None => None,
     };
     let positive = among.into_iter().chain(chosen).reduce(Selector::and);
-    conditions.extend(positive.map(|selector| known(owner, &selector)));
-    if let Some(text) = not_selector {
-        let selector = own_labels(&place.selector_without_global("notSelector", &text)?);
-        conditions.push(vec![Peer::Not(Box::new(any_of(known(owner, &selector))))]);
+    let left_out = match not_selector {
+        Some(text) => Some(own_labels(&place.selector_without_global("notSelector", &text)?)),
+        None => None,
+    };
+    match (positive, left_out) {
+        // Beside another selector it thins out what that matches, one labelled thing after the
+        // other: an address is not taken away because something else has it too.
+        (Some(chosen), Some(left_out)) => {
+            conditions.push(known(owner, &chosen.and(left_out.negated()), reach));
+        }
+        (Some(chosen), None) => conditions.push(known(owner, &chosen, reach)),
+        (None, Some(left_out)) => {
+            conditions.push(vec![Peer::Not(Box::new(any_of(known(owner, &left_out, Reach::Everything))))]);
+        }
+        (None, None) => {}
     }
     if let Some(services) = services {
         conditions.push(vec![Peer::Backends(of_service(owner, place, services)?)]);
@@ -125,8 +153,11 @@ fn own_labels(expr: &Expr) -> Selector {
 }
 
 /// Pods that a selector matches, and the addresses of everything else that it matches.
-fn known(owner: &Owner<'_>, selector: &Selector) -> Condition {
-    let addresses = owner.known.matching(selector);
+fn known(owner: &Owner<'_>, selector: &Selector, reach: Reach) -> Condition {
+    let addresses = match reach {
+        Reach::Everything => owner.known.matching(selector),
+        Reach::NamedPorts => owner.known.matching_hosts(selector),
+    };
     let mut peers = vec![Peer::Endpoints(scope::pods(None, selector))];
     if !addresses.is_empty() {
         peers.push(Peer::Addresses(addresses));
@@ -145,7 +176,8 @@ fn of_accounts(place: &Place<'_>, accounts: &AccountSpec) -> Result<Option<Selec
     }
     if let Some(text) = selector.as_ref().filter(|text| !text.is_empty()) {
         let expr = place.selector_without_global("selector", text)?;
-        parts.push(scope::lower(&expr, Scope::Account, All::HasAccount));
+        // Here `all()` stays what it is elsewhere: everything that has labels, network sets too.
+        parts.push(scope::lower(&expr, Scope::Account, All::Everything));
     }
     Ok(parts.into_iter().reduce(Selector::and))
 }

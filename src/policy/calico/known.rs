@@ -14,6 +14,16 @@ use std::collections::BTreeMap;
 struct Known {
     labels: Labels,
     addresses: AddressSet,
+    kind: KnownKind,
+}
+
+/// Whether ports of what has the addresses can have names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum KnownKind {
+    /// Network sets are addresses and nothing else.
+    NetworkSet,
+    /// Ports of host endpoints have names (`spec.ports`).
+    HostEndpoint,
 }
 
 /// Everything beside pods that has labels.
@@ -46,7 +56,16 @@ impl KnownAddresses {
 
     /// The addresses of everything that a selector matches.
     pub fn matching(&self, selector: &Selector) -> AddressSet {
-        let chosen = self.0.iter().filter(|known| selector.matches(&known.labels));
+        self.addresses(selector, |_| true)
+    }
+
+    /// The addresses of the host endpoints that a selector matches.
+    pub fn matching_hosts(&self, selector: &Selector) -> AddressSet {
+        self.addresses(selector, |known| known.kind == KnownKind::HostEndpoint)
+    }
+
+    fn addresses(&self, selector: &Selector, counts: impl Fn(&Known) -> bool) -> AddressSet {
+        let chosen = self.0.iter().filter(|known| counts(known) && selector.matches(&known.labels));
         chosen.flat_map(|known| known.addresses.ranges().iter().copied()).collect()
     }
 }
@@ -64,7 +83,7 @@ fn network_set(document: &Document, namespaces: &BTreeMap<&str, Labels>) -> Resu
         }
         labels.insert(label("kubernetes.io/metadata.name"), name);
     }
-    Ok(Known { labels, addresses })
+    Ok(Known { labels, addresses, kind: KnownKind::NetworkSet })
 }
 
 fn host_endpoint(document: &Document, profiles: &BTreeMap<&str, Labels>) -> Result<Known, Problem> {
@@ -76,7 +95,7 @@ fn host_endpoint(document: &Document, profiles: &BTreeMap<&str, Labels>) -> Resu
             labels.insert_if_absent(key, value);
         }
     }
-    Ok(Known { labels, addresses })
+    Ok(Known { labels, addresses, kind: KnownKind::HostEndpoint })
 }
 
 /// Labels that profiles give to their endpoints.

@@ -202,18 +202,20 @@ fn subjects(place: &Place<'_>, spec: &PolicySpec, namespace: Option<&str>) -> Re
         Some(_) => None,
         None => read("namespaceSelector", &spec.namespace_selector)?,
     };
-    // Beside another selector `all()` means what is in a namespace, or what has a service account.
+    // In a global policy, beside another selector, `all()` means what is in a namespace, or what has
+    // a service account; in a namespaced one it is not rewritten.
     let all = match (&among, &accounts) {
         (Some(_), _) => All::InNamespace,
-        (None, Some(_)) => All::HasAccount,
-        (None, None) => All::Everything,
+        (None, Some(_)) if namespace.is_none() => All::HasAccount,
+        (None, _) => All::Everything,
     };
+    let of_accounts = if namespace.is_none() { All::HasAccount } else { All::Everything };
     let lower = |expr: Option<Expr>, scope: Scope, all: All| {
         expr.map_or_else(Selector::everything, |expr| scope::lower(&expr, scope, all))
     };
     Ok(lower(own, Scope::Endpoint, all).and(lower(among, Scope::Namespace, All::InNamespace)).and(lower(
         accounts,
         Scope::Account,
-        All::HasAccount,
+        of_accounts,
     )))
 }

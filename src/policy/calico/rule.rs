@@ -1,11 +1,11 @@
 //! One rule of a policy or profile → a rule of the tier, or none where it decides nothing.
 
 use super::super::{Action, Direction, Peer, PortName, Rule, TrafficMatch};
-use super::entity::{self, Owner, Side, conditions, together};
+use super::entity::{self, Owner, Reach, Side, conditions, together};
 use super::families::Families;
 use super::place::Place;
 use super::traffic::{self, Ports, of_protocol, with_ports};
-use super::wire::{EntitySpec, HttpSpec, NumberOrName, PathSpec, RuleSpec};
+use super::wire::{EntitySpec, HttpSpec, NumberOrName, PathSpec, RuleSpec, ServiceSpec};
 use crate::model::{Condition, IpProtocols, Narrowing, Problem, TrafficSet};
 
 /// Lowers the rules of one direction.
@@ -81,14 +81,22 @@ impl Reading<'_> {
         {
             narrowing.push(Condition::Other("domains, which only Calico Enterprise knows".to_owned()));
         }
+        if [source, destination].iter().any(|side| side.services.as_ref().is_some_and(ServiceSpec::is_bare)) {
+            narrowing.push(Condition::Other(entity::BARE_SERVICE.to_owned()));
+        }
         let families = self
             .family(*ip_version)?
             .and(family_of(protocol))
             .and(Families::of(source))
             .and(Families::of(destination));
+        let names_alone = |ports: &Vec<NumberOrName>| !ports.is_empty() && ports.iter().all(traffic::is_name);
+        let reach = match destination.ports.as_ref().is_some_and(names_alone) {
+            true => Reach::NamedPorts,
+            false => Reach::Everything,
+        };
         let mut sides = [
-            conditions(self.owner, &source_place, source, families)?,
-            conditions(self.owner, &self.place.field("destination"), destination, families)?,
+            conditions(self.owner, &source_place, source, families, Reach::Everything)?,
+            conditions(self.owner, &self.place.field("destination"), destination, families, reach)?,
         ];
         let mut fixed = protocol.map_or_else(TrafficSet::all, of_protocol);
         fixed = fixed.difference(&left_out.map_or_else(TrafficSet::none, of_protocol));

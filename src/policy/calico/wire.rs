@@ -69,6 +69,13 @@ pub struct ServiceSpec {
     pub namespace: Option<String>,
 }
 
+impl ServiceSpec {
+    /// Whether it says no namespace.
+    pub fn is_bare(&self) -> bool {
+        self.namespace.as_deref().is_none_or(str::is_empty)
+    }
+}
+
 /// `ServiceAccountMatch`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
