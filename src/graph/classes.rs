@@ -252,6 +252,14 @@ impl Seen<'_> {
         })
     }
 
+    /// Those of some services without a selector whose endpoints have an address of this variant.
+    fn listed<'s>(&'s self, services: &Services) -> impl Iterator<Item = &'s Service> {
+        let chosen = self.services.get(services).map_or(&[][..], Vec::as_slice);
+        let own =
+            |service: &Service| self.variant.addresses.iter().any(|own| service.endpoints.contains(own));
+        chosen.iter().copied().filter(move |service| service.selector.is_none() && own(service))
+    }
+
     /// All services that this variant stands behind.
     fn fronted_by(&self) -> impl Iterator<Item = &Service> {
         let (services, namespace) = (&self.inventory.services, &self.workload.name.namespace);
@@ -280,7 +288,8 @@ impl Seen<'_> {
                     }
                 }
                 PortName::Backend(services) => {
-                    for port in self.served(services).flat_map(|service| &service.ports) {
+                    let behind = self.served(services).chain(self.listed(services));
+                    for port in behind.flat_map(|service| &service.ports) {
                         let targets = port.targets(self.variant);
                         ports.extend(targets.into_iter().map(|t| (name.clone(), port.protocol, t)));
                     }
