@@ -50,6 +50,62 @@ pub(super) fn of_addresses(classes: &Classes, rules: &[RuleInfo], dataplane: &Da
     rules.iter().filter(may_cover_pods).map(gap).collect()
 }
 
+/// A rule may mean some pods of a workload by their addresses and not the others, which stand
+/// together here. What it allows is shown for all of them; what it denies or leaves out may be open
+/// to some.
+pub(super) fn of_parts(rules: &[RuleInfo], inventory: &Inventory, dataplane: &Dataplane) -> Vec<Gap> {
+    if !dataplane.ipblock_matches_pods {
+        return Vec::new();
+    }
+    let of_pods = |variant: &&Variant| variant.network == Network::Pod && variant.addresses.len() > 1;
+    let workloads: Vec<(&Workload, &Variant)> = inventory
+        .workloads
+        .iter()
+        .flat_map(|workload| workload.variants.iter().filter(of_pods).map(move |variant| (workload, variant)))
+        .collect();
+    let mut parted: BTreeMap<&AddressSet, Option<&Workload>> = BTreeMap::new();
+    let mut gaps = BTreeSet::new();
+    for RuleInfo { rule, .. } in rules {
+        let mut visit = |set| {
+            let first = || workloads.iter().find(|(_, variant)| parts(set, variant)).map(|(w, _)| *w);
+            let Some(workload) = *parted.entry(set).or_insert_with(first) else { return };
+            let what = format!(
+                "these addresses are those of some pods of {} and not of others, which may get through",
+                workload.name
+            );
+            gaps.insert(Gap { what, origin: rule.origin.clone(), bends: Bend::MayAllowMore });
+        };
+        for peer in rule.peers.named().iter().chain(rule.own.named()) {
+            if rule.action != Action::Deny {
+                kept_back(peer, false, &mut visit);
+            }
+            if rule.action != Action::Allow {
+                kept_back(peer, true, &mut visit);
+            }
+        }
+    }
+    gaps.into_iter().collect()
+}
+
+/// Blocks whose holders a rule keeps something back from: those that a deny names, and those that
+/// an allow leaves out.
+fn kept_back<'a>(peer: &'a Peer, named: bool, visit: &mut impl FnMut(&'a AddressSet)) {
+    match peer {
+        Peer::Addresses(set) if named => visit(set),
+        Peer::All(parts) => parts.iter().for_each(|part| kept_back(part, named, visit)),
+        Peer::Not(part) => kept_back(part, !named, visit),
+        _ => {}
+    }
+}
+
+/// Whether some addresses of one family are inside and some are not.
+fn parts(set: &AddressSet, variant: &Variant) -> bool {
+    [true, false].into_iter().any(|v4| {
+        let mut inside = variant.addresses.iter().filter(|a| a.is_ipv4() == v4).map(|a| set.contains(*a));
+        inside.next().is_some_and(|first| inside.any(|other| other != first))
+    })
+}
+
 /// Selectors may ask for labels that the input does not tell: those that pods get from their
 /// controller, where only the template is there, and those of namespaces and service accounts whose
 /// objects are not there. They select otherwise in the cluster than here.
