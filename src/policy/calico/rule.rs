@@ -1,6 +1,6 @@
 //! One rule of a policy or profile → a rule of the tier, or none where it decides nothing.
 
-use super::super::{Action, Direction, Peer, PortName, Rule, TrafficMatch};
+use super::super::{Action, Direction, Peer, Peers, PortName, Rule, TrafficMatch};
 use super::entity::{self, Owner, Reach, Side, conditions, together};
 use super::families::Families;
 use super::place::Place;
@@ -36,7 +36,8 @@ struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    fn rule(&self, rule: &RuleSpec) -> Result<Option<Rule>, Problem> {
+    /// None where the rule decides nothing, two where it means owners of ports and addresses.
+    fn rule(&self, rule: &RuleSpec) -> Result<Vec<Rule>, Problem> {
         let RuleSpec {
             action,
             ip_version,
@@ -89,14 +90,11 @@ impl Reading<'_> {
             .and(family_of(protocol))
             .and(Families::of(source))
             .and(Families::of(destination));
-        let names_alone = |ports: &Vec<NumberOrName>| !ports.is_empty() && ports.iter().all(traffic::is_name);
-        let reach = match destination.ports.as_ref().is_some_and(names_alone) {
-            true => Reach::NamedPorts,
-            false => Reach::Everything,
-        };
+        let to = self.place.field("destination");
+        let mut of_names = conditions(self.owner, &to, destination, families, Reach::NamedPorts)?;
         let mut sides = [
             conditions(self.owner, &source_place, source, families, Reach::Everything)?,
-            conditions(self.owner, &self.place.field("destination"), destination, families, reach)?,
+            conditions(self.owner, &to, destination, families, Reach::Everything)?,
         ];
         let mut fixed = protocol.map_or_else(TrafficSet::all, of_protocol);
         fixed = fixed.difference(&left_out.map_or_else(TrafficSet::none, of_protocol));
@@ -105,25 +103,36 @@ impl Reading<'_> {
             fixed = fixed.intersection(&TrafficSet::portless(both));
         }
         let traffic = self.traffic(protocol, fixed, destination, &mut narrowing)?;
-        let Some(action) = action else { return Ok(None) };
-        if families.is_none() {
-            return Ok(None);
-        }
+        let Some(action) = action.filter(|_| !families.is_none()) else { return Ok(Vec::new()) };
         let peer_side = usize::from(self.direction == Direction::Egress);
+        let alike = of_names == sides[1];
         if let Some(addresses) = families.addresses() {
-            sides[peer_side].push(vec![Peer::Addresses(addresses)]);
+            sides[peer_side].push(vec![Peer::Addresses(addresses.clone())]);
+            if peer_side == 1 {
+                of_names.push(vec![Peer::Addresses(addresses)]);
+            }
         }
         let [source, destination] = sides.map(together);
-        let (own, peers) = match self.direction {
-            Direction::Ingress => (destination, source),
-            Direction::Egress => (source, destination),
-        };
         let narrowed = narrowing
             .into_iter()
             .fold(None, |all: Option<Narrowing>, condition| Some(all.unwrap_or_default().and(condition)));
         let name = format!("{}[{}]", self.direction.word(), self.index);
         let origin = self.place.origin.at(&name, self.place.line);
-        Ok(Some(Rule { action, own, peers, traffic, narrowed, origin }))
+        let rule = |destination: Peers, traffic: TrafficMatch| {
+            let (own, peers) = match self.direction {
+                Direction::Ingress => (destination, source.clone()),
+                Direction::Egress => (source.clone(), destination),
+            };
+            Rule { action, own, peers, traffic, narrowed: narrowed.clone(), origin: origin.clone() }
+        };
+        if alike || traffic.named.is_empty() {
+            return Ok(vec![rule(destination, traffic)]);
+        }
+        // Ports by number hold for addresses, those by name for their owners.
+        let numbered = TrafficMatch { named: Vec::new(), ..traffic.clone() };
+        let of_numbers = (!numbered.fixed.is_empty()).then(|| rule(destination, numbered));
+        let named = TrafficMatch { fixed: TrafficSet::none(), ..traffic };
+        Ok(of_numbers.into_iter().chain([rule(together(of_names), named)]).collect())
     }
 
     /// What happens; `None` for Log, which decides nothing.

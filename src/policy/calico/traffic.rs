@@ -79,11 +79,6 @@ impl Ports {
     }
 }
 
-/// Whether a port is written as a name.
-pub fn is_name(port: &NumberOrName) -> bool {
-    range(&port.0).is_none()
-}
-
 /// `None` for a name, `Some(None)` for numbers that are no range of ports.
 fn range(text: &str) -> Option<Option<(u16, u16)>> {
     let numeric = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
