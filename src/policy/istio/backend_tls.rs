@@ -2,17 +2,18 @@
 //! (`destination_rule.go`), for sidecars as for gateways.
 
 use super::destination_rule::{DestinationRule, Tls, TrafficPolicy, expanded, synthesized};
+use super::mesh_config::MeshConfig;
 use crate::model::{Document, Node};
 
 /// The rules that stand for all policies.
-pub fn read(documents: &[Document]) -> Vec<DestinationRule> {
+pub fn read(documents: &[Document], config: &MeshConfig) -> Vec<DestinationRule> {
     let of_group = |d: &&Document| {
         &*d.origin.kind == "BackendTLSPolicy" && d.api_version.starts_with("gateway.networking.k8s.io/")
     };
-    documents.iter().filter(of_group).flat_map(|policy| of_policy(policy, documents)).collect()
+    documents.iter().filter(of_group).flat_map(|policy| of_policy(policy, documents, config)).collect()
 }
 
-fn of_policy(policy: &Document, documents: &[Document]) -> Vec<DestinationRule> {
+fn of_policy(policy: &Document, documents: &[Document], config: &MeshConfig) -> Vec<DestinationRule> {
     let origin = super::place(policy);
     let namespace = origin.namespace.to_string();
     let targets = policy.body.path(&["spec", "targetRefs"]).map_or(&[][..], Node::items);
@@ -42,7 +43,7 @@ fn of_policy(policy: &Document, documents: &[Document]) -> Vec<DestinationRule> 
                 tls.ports.insert(number, Some(Tls::Own));
             }
         }
-        rules.extend(hosts.into_iter().map(|host| synthesized(origin.clone(), host, tls.clone())));
+        rules.extend(hosts.into_iter().map(|host| synthesized(origin.clone(), host, tls.clone(), config)));
     }
     rules
 }

@@ -101,7 +101,7 @@ impl Clients<'_> {
         names.sort();
         names.dedup();
         for client in &names {
-            for rule in self.rules.selective(client, &called.host) {
+            for rule in self.rules.find(Some(client), &called.namespace, &called.host).selective {
                 let whom = Whom { namespace: Some(client), labels: rule.clients.as_ref(), by: None };
                 let resolved = Resolved { rule: Some(rule.clone()), ..self.resolved(Some(client), called) };
                 self.by(called, &whom, &resolved, list, gaps);
@@ -118,7 +118,7 @@ impl Clients<'_> {
     }
 
     fn resolved(&self, client: Option<&str>, called: &Called) -> Resolved {
-        let rule = self.rules.find(client, &called.namespace, &called.host, &self.config.root);
+        let rule = self.rules.find(client, &called.namespace, &called.host).general.cloned();
         let used = |by| match rule.is_some() || called.outside().next().is_some() {
             true => self.routes.used(client, by, &called.host, None),
             false => Used::default(),
@@ -231,6 +231,7 @@ impl Clients<'_> {
             true => Sends::IfOnly(Dialect::Hbone),
             false => Sends::AsIs,
         };
+        let passes = rule.policy.as_ref().is_some_and(|policy| policy.passes_through);
         match (effective.tls, effective.lost) {
             (Some(Tls::Disable), _) => (plain, why(rule, "DISABLE")),
             (Some(Tls::Own), _) => (one.other_tls(), why(rule, "TLS of its own")),
@@ -249,15 +250,18 @@ impl Clients<'_> {
                 (Sends::AsIs, why(rule, "MUTUAL without certificate and key, which leaves no TLS"))
             }
             (Some(Tls::Mesh), _) => (Sends::Always(self.dialect()), why(rule, "ISTIO_MUTUAL")),
-            (None, Some(Tls::Mesh)) if one.called.lies == Lies::InMesh => {
-                (Sends::IfAdvertised(self.dialect()), why(rule, "an entry for the port without TLS"))
+            // What decides for single pods looks at the whole again, and finds the mesh's there; pods
+            // behind a headless service are decided on together, where it is not looked at.
+            // What decides for single pods looks at the whole again, and finds the mesh's there; pods
+            // behind a headless service are decided on together, where it is not looked at.
+            (None, Some(lost)) if lost == Tls::Mesh || one.called.headless => {
+                let (sends, _) = self.automatic_to(one.called, passes);
+                (sends, why(rule, "an entry for the port without TLS"))
             }
             (None, Some(_)) => {
                 (plain, why(rule, "an entry for the port without TLS, which takes away that of the whole"))
             }
-            (None, None) => {
-                self.automatic_to(one.called, rule.policy.as_ref().is_some_and(|p| p.passes_through))
-            }
+            (None, None) => self.automatic_to(one.called, passes),
         }
     }
 

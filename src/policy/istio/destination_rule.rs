@@ -1,11 +1,8 @@
-//! DestinationRule: which one counts for a client and a service, and the TLS that it asks for.
-//!
-//! The search of istiod (`PushContext.destinationRule`): the client's namespace, then the service's,
-//! then the root namespace; the first that has a rule for the host ends it, and nothing is merged
-//! across namespaces. In one namespace the most specific host wins.
+//! DestinationRule: the TLS that it asks for. Which one counts for a client is left to `rule_lookup`.
 
 use super::super::kubernetes::refusal;
 use super::mesh_config::MeshConfig;
+use super::rule_lookup::{Found, Lookup};
 use crate::model::{Bend, Document, Gap, Node, Origin, Problem, Requirement, Selector, Text};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -66,8 +63,8 @@ pub struct DestinationRule {
     pub origin: Origin,
     /// `host`, expanded.
     pub host: String,
-    /// `exportTo`, with the default of the mesh; `*` for everybody.
-    pub exported_to: Vec<String>,
+    /// `exportTo` as it is written, with `.` and `*`; with a `workloadSelector` it is `.` alone.
+    pub exported_to: BTreeSet<String>,
     /// `workloadSelector.matchLabels`.
     pub clients: Option<Selector>,
     /// `trafficPolicy`.
@@ -76,14 +73,17 @@ pub struct DestinationRule {
     pub subsets: BTreeMap<String, Subset>,
     /// Who wrote it.
     pub author: Author,
+    /// Whether the mesh keeps rules without `exportTo` in their namespace.
+    kept_by_default: bool,
     created: Option<String>,
 }
 
 /// All rules, with what was found wrong.
 #[derive(Debug, Default)]
 pub struct Rules {
-    /// By namespace; in each the oldest first.
-    by_namespace: BTreeMap<String, Vec<DestinationRule>>,
+    lookup: Lookup,
+    namespaces: BTreeSet<String>,
+    root: String,
     /// What depends on more than the documents say.
     pub gaps: Vec<Gap>,
     /// Objects that the API server would refuse.
@@ -92,11 +92,11 @@ pub struct Rules {
 
 /// Reads all rules.
 pub fn read(documents: &[Document], config: &MeshConfig) -> Rules {
-    let mut rules = Rules::default();
+    let mut rules = Rules { root: config.root.clone(), ..Rules::default() };
+    let mut all = Vec::new();
     for document in documents.iter().filter(|d| super::is(d, KIND)) {
         match object(document, config) {
             Ok(rule) => {
-                let namespace = rule.origin.namespace.to_string();
                 if rule.host.contains('.') && !rule.host.ends_with(".local") && is_short(&rule.host) {
                     rules.gaps.push(Gap {
                         what: format!("the host {:?} is not expanded and matches no service", rule.host),
@@ -104,34 +104,36 @@ pub fn read(documents: &[Document], config: &MeshConfig) -> Rules {
                         bends: Bend::MayAllowLess,
                     });
                 }
-                rules.by_namespace.entry(namespace).or_default().push(rule);
+                all.push(rule);
             }
             Err(problem) => rules.problems.push(problem),
         }
     }
-    for rule in super::backend_tls::read(documents) {
-        rules.by_namespace.entry(rule.origin.namespace.to_string()).or_default().push(rule);
-    }
-    for list in rules.by_namespace.values_mut() {
-        // Where nobody knows which is older, the one that protects less is shown.
-        let weakness = |rule: &DestinationRule| rule.created.is_none().then(|| rule.weakest());
-        let key = |rule: &DestinationRule| {
-            (rule.author, rule.created.clone(), weakness(rule), rule.origin.name.clone())
-        };
-        list.sort_by_key(key);
-        rules.gaps.extend(undated(list));
-    }
+    all.extend(super::backend_tls::read(documents, config));
+    // Where nobody knows which is older, the one that protects less is shown.
+    all.sort_by_key(|rule| {
+        let weakness = rule.created.is_none().then(|| rule.weakest());
+        let name = (rule.origin.name.clone(), rule.origin.namespace.clone());
+        (rule.clients.is_none(), rule.author, rule.created.clone(), weakness, name)
+    });
+    rules.gaps.extend(undated(&all));
+    let named = |rule: &DestinationRule| {
+        let to = rule.exported_to.iter().filter(|name| !["*", "."].contains(&name.as_str()));
+        to.cloned().chain([rule.origin.namespace.to_string()]).collect::<Vec<_>>()
+    };
+    rules.namespaces = all.iter().flat_map(named).collect();
+    rules.lookup.take(all, &config.root);
     rules
 }
 
-/// Of rules for one host whose policies differ, the oldest one's counts ([`merged`]).
+/// Of rules for one host whose policies differ, the oldest one's counts (`rule_lookup`).
 fn undated(list: &[DestinationRule]) -> Vec<Gap> {
-    let mut by_host: BTreeMap<(&str, &[String]), Vec<&DestinationRule>> = BTreeMap::new();
+    let mut by_host: BTreeMap<(&str, &str), Vec<&DestinationRule>> = BTreeMap::new();
     let counts = |rule: &&DestinationRule| {
         rule.author == Author::User && rule.clients.is_none() && rule.policy.is_some()
     };
     for rule in list.iter().filter(counts) {
-        by_host.entry((&rule.host, &rule.exported_to)).or_default().push(rule);
+        by_host.entry((&rule.host, &rule.origin.namespace)).or_default().push(rule);
     }
     let several = by_host.into_iter().filter(|(_, rules)| {
         rules.iter().any(|rule| rule.created.is_none()) && rules.iter().any(|r| r.policy != rules[0].policy)
@@ -152,15 +154,21 @@ fn undated(list: &[DestinationRule]) -> Vec<Gap> {
 }
 
 /// A rule for everybody that istiod makes of a policy.
-pub fn synthesized(origin: Origin, host: String, policy: TrafficPolicy) -> DestinationRule {
+pub fn synthesized(
+    origin: Origin,
+    host: String,
+    policy: TrafficPolicy,
+    config: &MeshConfig,
+) -> DestinationRule {
     DestinationRule {
         origin,
         host,
-        exported_to: vec!["*".to_owned()],
+        exported_to: BTreeSet::new(),
         clients: None,
         policy: Some(policy),
         subsets: BTreeMap::new(),
         author: Author::Policy,
+        kept_by_default: keeps(config),
         created: None,
     }
 }
@@ -178,17 +186,13 @@ fn object(document: &Document, config: &MeshConfig) -> Result<DestinationRule, P
         return Err(refusal(&origin, spec.line, "host is missing", "name the service under spec.host"));
     };
     let namespace = origin.namespace.to_string();
-    let exported: Vec<String> =
-        spec.items_of("exportTo").iter().filter_map(Node::text).map(str::to_owned).collect();
-    let exported = if exported.is_empty() { config.rules_exported_to.clone() } else { exported };
-    let mut exported_to: Vec<String> =
-        exported.into_iter().map(|name| if name == "." { namespace.clone() } else { name }).collect();
-    if exported_to.is_empty() {
-        exported_to.push("*".to_owned());
-    }
     let clients = match spec.get("workloadSelector").filter(|node| !node.is_null()) {
         Some(selector) => Some(super::match_labels(&origin, selector)?),
         None => None,
+    };
+    let exported_to = match clients.is_some() {
+        true => BTreeSet::from([".".to_owned()]),
+        false => spec.items_of("exportTo").iter().filter_map(Node::text).map(str::to_owned).collect(),
     };
     let policy = match spec.get("trafficPolicy").filter(|node| !node.is_null()) {
         Some(node) => Some(policy(&origin, node)?),
@@ -214,8 +218,14 @@ fn object(document: &Document, config: &MeshConfig) -> Result<DestinationRule, P
         policy,
         subsets,
         author: Author::User,
+        kept_by_default: keeps(config),
         created: created.map(str::to_owned),
     })
+}
+
+/// `defaultDestinationRuleExportTo`, of which istiod honours `.` and `*` alone.
+fn keeps(config: &MeshConfig) -> bool {
+    config.rules_exported_to.iter().any(|name| name == ".")
 }
 
 /// `ResolveShortnameToFQDN`: only a name without any dot is expanded.
@@ -275,7 +285,7 @@ pub struct Effective {
 
 impl DestinationRule {
     /// The least of what its policy asks for: plaintext, what both sides can, TLS of its own, the mesh's.
-    fn weakest(&self) -> u8 {
+    pub fn weakest(&self) -> u8 {
         let of = |tls: Option<Tls>| match tls {
             Some(Tls::Disable) => 0,
             None => 1,
@@ -309,91 +319,41 @@ impl DestinationRule {
         policies.flat_map(|policy| policy.ports.keys().copied()).collect()
     }
 
-    /// How well the host fits: the longer the better, exact names best.
-    fn fits(&self, name: &str) -> Option<usize> {
-        match self.host.strip_prefix('*') {
-            _ if self.host == name => Some(usize::MAX),
-            Some(suffix) if name.ends_with(suffix) => Some(suffix.len()),
-            _ => None,
-        }
+    /// Whether it is known when it was made.
+    pub fn is_dated(&self) -> bool {
+        self.created.is_some()
     }
 
-    fn is_exported_to(&self, namespace: &str) -> bool {
-        self.exported_to.iter().any(|name| name == "*" || name == namespace)
+    /// Whether clients of its own namespace see it.
+    pub fn is_seen_at_home(&self) -> bool {
+        self.exported_to.is_empty() || ["*", ".", &*self.origin.namespace].iter().any(|name| self.names(name))
     }
 
-    fn is_private(&self) -> bool {
-        self.exported_to.iter().all(|name| **name == *self.origin.namespace)
+    /// Whether nobody else does.
+    pub fn is_private(&self) -> bool {
+        let home = [".", &*self.origin.namespace];
+        (self.exported_to.is_empty() && self.kept_by_default)
+            || (self.exported_to.len() == 1 && home.iter().any(|name| self.names(name)))
+    }
+
+    /// Whether clients of a namespace see it from there (`None`: any that is not named anywhere).
+    pub fn is_visible_to(&self, client: Option<&str>) -> bool {
+        self.exported_to.is_empty() || self.names("*") || client.is_some_and(|client| self.names(client))
+    }
+
+    fn names(&self, namespace: &str) -> bool {
+        self.exported_to.contains(namespace)
     }
 }
 
 impl Rules {
     /// Namespaces whose clients may be treated unlike all others.
     pub fn client_namespaces(&self) -> Vec<String> {
-        let named = self.by_namespace.values().flatten().flat_map(|rule| &rule.exported_to);
-        let mut all: Vec<String> =
-            named.filter(|name| *name != "*").chain(self.by_namespace.keys()).cloned().collect();
-        all.sort();
-        all.dedup();
-        all
+        self.namespaces.iter().cloned().collect()
     }
 
-    /// Rules of a namespace for some of its clients, by their labels.
-    pub fn selective<'a>(&'a self, client: &str, host: &'a str) -> impl Iterator<Item = &'a DestinationRule> {
-        let own = self.by_namespace.get(client).into_iter().flatten();
-        own.filter(move |rule| rule.clients.is_some() && rule.fits(host).is_some())
+    /// The rules that count for clients of a namespace (`None`: any that is not named anywhere).
+    pub fn find(&self, client: Option<&str>, service: &str, host: &str) -> Found<'_> {
+        self.lookup.find(client, service, host, &self.root)
     }
-
-    /// The rule that counts for a client of a namespace (`None`: any that is not named anywhere).
-    pub fn find(
-        &self,
-        client: Option<&str>,
-        service: &str,
-        host: &str,
-        root: &str,
-    ) -> Option<DestinationRule> {
-        let of = |namespace: &str, wanted: &dyn Fn(&DestinationRule) -> bool| {
-            let list = self.by_namespace.get(namespace)?;
-            let general = || list.iter().filter(|rule| rule.clients.is_none());
-            let best = general().filter_map(|rule| rule.fits(host)).max()?;
-            merged(general().filter(|rule| rule.fits(host) == Some(best) && wanted(rule)))
-        };
-        let exported = |rule: &DestinationRule| match client {
-            Some(client) => rule.is_exported_to(client),
-            None => rule.exported_to.iter().any(|name| name == "*"),
-        };
-        let own = client.and_then(|client| match client == root {
-            true => of(client, &DestinationRule::is_private),
-            false => of(client, &|_| true),
-        });
-        own.or_else(|| of(service, &exported)).or_else(|| of(root, &exported))
-    }
-}
-
-/// Rules of one host and one `exportTo` are one: subsets are united, and the first policy at the top
-/// counts alone.
-fn merged<'a>(mut rules: impl Iterator<Item = &'a DestinationRule>) -> Option<DestinationRule> {
-    let mut first = rules.next()?.clone();
-    for rule in rules.filter(|rule| rule.exported_to == first.exported_to).collect::<Vec<_>>() {
-        match (&mut first.policy, &rule.policy) {
-            (None, Some(policy)) => {
-                first.policy = Some(policy.clone());
-                first.origin = rule.origin.clone();
-            }
-            (Some(own), Some(policy)) if rule.author == Author::Policy => {
-                if own.tls.is_none() && policy.tls.is_some() {
-                    own.tls = policy.tls;
-                }
-                for (port, tls) in &policy.ports {
-                    let entry = own.ports.entry(*port).or_insert(*tls);
-                    *entry = entry.or(*tls);
-                }
-            }
-            _ => {}
-        }
-        for (name, subset) in &rule.subsets {
-            first.subsets.entry(name.clone()).or_insert_with(|| subset.clone());
-        }
-    }
-    Some(first)
 }

@@ -21,6 +21,7 @@ mod peer_authentication;
 mod proxyless;
 mod rbac;
 mod routes;
+mod rule_lookup;
 mod servers;
 mod waypoint;
 
