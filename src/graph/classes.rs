@@ -268,6 +268,22 @@ impl Seen<'_> {
         own.filter(|service| service.selector.as_ref().is_some_and(|s| s.matches(&self.variant.labels)))
     }
 
+    /// What services declare of its ports. Where they differ the oldest service decides, which nobody
+    /// knows: then nothing is declared.
+    fn spoken(&self) -> BTreeMap<(Protocol, u16), Speech> {
+        let mut all = BTreeMap::new();
+        for port in self.fronted_by().flat_map(|service| &service.ports) {
+            let speech = Speech::of(&port.name, &port.app_protocol);
+            for target in port.targets(self.variant) {
+                let said = all.entry((port.protocol, target)).or_insert(speech);
+                if *said != speech {
+                    *said = Speech::Undeclared;
+                }
+            }
+        }
+        all
+    }
+
     fn named_ports(&self) -> Vec<NamedPort> {
         let mut ports = Vec::new();
         for name in &self.mentioned.names {
@@ -280,12 +296,8 @@ impl Seen<'_> {
                     ports.extend(own.map(|p| (name.clone(), p.protocol, p.port)));
                 }
                 PortName::Spoken(speech) => {
-                    for port in self.fronted_by().flat_map(|service| &service.ports) {
-                        if Speech::of(&port.name, &port.app_protocol) == *speech {
-                            let targets = port.targets(self.variant);
-                            ports.extend(targets.into_iter().map(|t| (name.clone(), port.protocol, t)));
-                        }
-                    }
+                    let spoken = self.spoken().into_iter().filter(|(_, said)| said == speech);
+                    ports.extend(spoken.map(|((protocol, port), _)| (name.clone(), protocol, port)));
                 }
                 PortName::Backend(services) => {
                     let behind = self.served(services).chain(self.listed(services));

@@ -203,14 +203,29 @@ pub fn object(document: &Document) -> Result<Authorization, Problem> {
         }
         rules.push(rule(&origin, number, node, &action)?);
     }
-    let annotations = document.body.path(&["metadata", "annotations", "istio.io/dry-run"]);
-    let dry_run = annotations.and_then(Node::text).is_some_and(is_true);
+    let dry_run = dry_run(document, &origin, &action)?;
     Ok(Authorization { origin, action, selector, targets, dry_run, rules })
 }
 
-/// The truth values of Go (`strconv.ParseBool`); anything else is no truth value and counts as false.
-fn is_true(text: &str) -> bool {
-    matches!(text, "1" | "t" | "T" | "true" | "TRUE" | "True")
+/// `istio.io/dry-run`, one of the truth values of Go (`strconv.ParseBool`, `checkDryRunAnnotation`).
+fn dry_run(document: &Document, origin: &Origin, action: &Action) -> Result<bool, Problem> {
+    let annotation = document.body.path(&["metadata", "annotations", "istio.io/dry-run"]);
+    let Some((node, text)) = annotation.and_then(|node| Some((node, node.text()?))) else { return Ok(false) };
+    let dry = match text {
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => true,
+        "0" | "f" | "F" | "false" | "FALSE" | "False" => false,
+        _ => {
+            let message = format!("istio.io/dry-run is {text:?}, which is no truth value");
+            return Err(refusal(origin, node.line, message, "write \"true\" or \"false\""));
+        }
+    };
+    match action {
+        Action::Allow | Action::Deny => Ok(dry),
+        Action::Audit | Action::Custom(_) => {
+            let message = "istio.io/dry-run can stand at ALLOW and DENY alone";
+            Err(refusal(origin, node.line, message, "take the annotation away"))
+        }
+    }
 }
 
 fn line(node: &Node, field: &str) -> u32 {
@@ -222,9 +237,9 @@ fn rule(origin: &Origin, number: usize, node: &Node, action: &Action) -> Result<
     let mut clauses = Vec::new();
     for (list, inner, table) in [("from", "source", SOURCE), ("to", "operation", OPERATION)] {
         let Some(clause) = node.get(list).filter(|n| !n.is_null()) else { continue };
+        // A list without entries is none: that is what is left of it on its way to istiod.
         if clause.items().is_empty() {
-            let hint = format!("leave {list} out to match everything");
-            return Err(refusal(origin, clause.line, format!("{list} is empty"), &hint));
+            continue;
         }
         let matches: Result<Vec<_>, _> =
             clause.items().iter().map(|item| one_match(origin, item, inner, table)).collect();

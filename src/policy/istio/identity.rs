@@ -6,6 +6,7 @@
 use super::super::{Namespaces, Peer, one_of};
 use super::membership::{all, pods};
 use super::mesh_config::MeshConfig;
+use super::trust_domain;
 use crate::model::{Pattern, Requirement, Selector, fact};
 
 /// Whoever has one of these identities and proves it.
@@ -37,9 +38,40 @@ fn like(key: &str, pattern: &str) -> Selector {
     selector
 }
 
-/// `namespaces`.
+/// `namespaces`. The pattern is a regular expression on the whole identity (`srcNamespaceGenerator`):
+/// what a star stands for may go on to the `/sa` behind the namespace.
 pub fn namespaces(values: &[String]) -> Peer {
-    proven(values.iter().map(|value| like(fact::NAMESPACE, value)).collect())
+    let one = |value: &String| [Some(like(fact::NAMESPACE, value)), up_to_account(value)];
+    proven(values.iter().flat_map(one).flatten().collect())
+}
+
+/// Namespaces that fit a pattern together with the `/sa` behind them.
+fn up_to_account(pattern: &str) -> Option<Selector> {
+    const BEHIND: &str = "/sa";
+    let parts: Vec<&str> = pattern.split('*').collect();
+    let [head, between @ .., tail] = &parts[..] else { return None };
+    let front = tail.strip_suffix(BEHIND);
+    let ends = front.is_some() || BEHIND.ends_with(tail);
+    let reaches = !tail.is_empty() || between.iter().any(|part| !part.is_empty() && BEHIND.contains(*part));
+    if !ends || !reaches {
+        return None;
+    }
+    let fits = |pattern| one_that(Requirement::Fits(fact::NAMESPACE.to_owned(), pattern));
+    let mut selector = one_that(Requirement::Exists(fact::NAMESPACE.to_owned()));
+    if !head.is_empty() {
+        selector = selector.and(fits(Pattern::StartsWith((*head).to_owned())));
+    }
+    if let Some(front) = front.filter(|front| !front.is_empty()) {
+        selector = selector.and(fits(Pattern::EndsWith(front.to_owned())));
+    }
+    for part in between.iter().filter(|part| !BEHIND.contains(*part)) {
+        selector = selector.and(fits(Pattern::Contains((*part).to_owned())));
+    }
+    Some(selector)
+}
+
+fn one_that(requirement: Requirement) -> Selector {
+    Selector { requirements: vec![requirement] }
 }
 
 /// `serviceAccounts`: `account` of the policy's namespace, or `namespace/account`.
@@ -53,16 +85,8 @@ pub fn accounts(values: &[String], own: &str) -> Peer {
 
 /// `trustDomains`: everybody of this mesh, or nobody.
 pub fn trust_domains(values: &[String], config: &MeshConfig) -> Peer {
-    let local = |value: &String| {
-        let fits = |domain: &String| match (value.strip_prefix('*'), value.strip_suffix('*')) {
-            (Some(tail), _) => domain.ends_with(tail),
-            (_, Some(head)) => domain.starts_with(head),
-            (None, None) => domain == value,
-        };
-        config.trust_domains.iter().any(fits)
-    };
-    let choice = if values.iter().any(local) { Selector::everything() } else { Selector::nothing() };
-    proven(vec![choice])
+    let local = values.iter().any(|value| trust_domain::like(&config.trust_domains.own, value));
+    proven(vec![if local { Selector::everything() } else { Selector::nothing() }])
 }
 
 /// `principals`.
@@ -77,20 +101,17 @@ fn principal(value: &str, config: &MeshConfig) -> Vec<Selector> {
     if let Some(tail) = value.strip_prefix('*') {
         return ending(tail, config);
     }
-    let choices = config.trust_domains.iter().filter_map(|domain| {
-        let prefix = format!("{domain}/ns/");
-        match value.strip_suffix('*') {
-            Some(head) if prefix.starts_with(head) => Some(Selector::everything()),
-            Some(head) => starting(head.strip_prefix(&prefix)?),
-            None => {
-                let (namespace, account) = value.strip_prefix(&prefix)?.split_once("/sa/")?;
-                Some(all([is(fact::NAMESPACE, namespace), is(fact::SERVICE_ACCOUNT, account)]))
-            }
-        }
-    });
-    let mut choices: Vec<Selector> = choices.collect();
-    choices.dedup();
-    choices
+    let prefix = format!("{}/ns/", config.trust_domains.own);
+    let exact = || {
+        let (namespace, account) = value.strip_prefix(&prefix)?.split_once("/sa/")?;
+        Some(all([is(fact::NAMESPACE, namespace), is(fact::SERVICE_ACCOUNT, account)]))
+    };
+    let choice = match value.strip_suffix('*') {
+        Some(head) if prefix.starts_with(head) => Some(Selector::everything()),
+        Some(head) => head.strip_prefix(&prefix).and_then(starting),
+        None => exact(),
+    };
+    choice.into_iter().collect()
 }
 
 /// Behind the trust domain: `NAMESPACE`, `NAMESPACE/s`, `NAMESPACE/sa/ACCOUNT`, cut anywhere.
@@ -119,8 +140,7 @@ fn ending(tail: &str, config: &MeshConfig) -> Vec<Selector> {
     match front.rsplit_once('/') {
         None => with(like(fact::NAMESPACE, &format!("*{front}"))),
         Some((domain, namespace)) => {
-            let local = |known: &String| format!("{known}/ns").ends_with(domain);
-            if config.trust_domains.iter().any(local) {
+            if format!("{}/ns", config.trust_domains.own).ends_with(domain) {
                 with(is(fact::NAMESPACE, namespace))
             } else {
                 Vec::new()

@@ -10,8 +10,8 @@ use crate::model::{Bend, Document, Gap, Node, Origin};
 pub struct MeshConfig {
     /// `rootNamespace`.
     pub root: String,
-    /// `trustDomain` and its aliases, with `cluster.local`, which always stands for the local one.
-    pub trust_domains: Vec<String>,
+    /// `trustDomain`, which all identities of the mesh have, and its aliases.
+    pub trust_domains: TrustDomains,
     /// `enableAutoMtls`.
     pub auto_mtls: bool,
     /// `defaultDestinationRuleExportTo`; everybody where it is empty.
@@ -30,6 +30,15 @@ pub struct MeshConfig {
     pub gaps: Vec<Gap>,
 }
 
+/// Names of the trust domain.
+#[derive(Clone, Debug)]
+pub struct TrustDomains {
+    /// `trustDomain`.
+    pub own: String,
+    /// `trustDomainAliases`.
+    pub aliases: Vec<String>,
+}
+
 /// `global.proxy` of the chart, and `defaultConfig` of the mesh: what annotations of pods override.
 #[derive(Clone, Debug, Default)]
 pub struct ProxyDefaults {
@@ -46,6 +55,9 @@ pub struct ProxyDefaults {
     /// `defaultConfig.interceptionMode`.
     pub interception: Option<String>,
 }
+
+/// In principals it stands for the trust domain, whatever that is called.
+pub const CLUSTER_LOCAL: &str = "cluster.local";
 
 /// Where an installer is told the values of the chart, by group, kind, and path.
 const ORDERS: &[(&str, &str, &[&str])] = &[
@@ -124,10 +136,10 @@ pub fn read(documents: &[Document]) -> MeshConfig {
     let list = |key: &str| mesh.get(key).cloned().unwrap_or_default();
     let first = |key: &str| list(key).into_iter().next();
     let of_proxy = |key: &str| proxy.get(key).map(|values| values.join(","));
-    let mut trust_domains = vec![first("trustDomain").unwrap_or_else(|| "cluster.local".to_owned())];
-    trust_domains.extend(list("trustDomainAliases"));
-    trust_domains.push("cluster.local".to_owned());
-    trust_domains.dedup();
+    let trust_domains = TrustDomains {
+        own: first("trustDomain").unwrap_or_else(|| CLUSTER_LOCAL.to_owned()),
+        aliases: list("trustDomainAliases"),
+    };
     if let (Some("REGISTRY_ONLY"), Some(origin)) = (first("outboundTrafficPolicy.mode").as_deref(), &origin) {
         gaps.push(Gap {
             what: "outboundTrafficPolicy REGISTRY_ONLY lets proxies refuse hosts that they do not know, which is advice \

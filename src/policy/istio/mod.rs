@@ -23,6 +23,7 @@ mod rbac;
 mod routes;
 mod rule_lookup;
 mod servers;
+mod trust_domain;
 mod waypoint;
 
 use super::kubernetes::refusal;

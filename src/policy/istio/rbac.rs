@@ -9,6 +9,7 @@ use super::super::{Speech, TrafficMatch};
 use super::authorization::{self, Attribute, AuthRule, Authorization, Field};
 use super::identity;
 use super::mesh_config::MeshConfig;
+use super::trust_domain;
 use crate::model::{
     AddressRange, AddressSet, Bend, Condition, Gap, Narrowing, PortSet, Protocol, TrafficSet,
 };
@@ -75,6 +76,7 @@ fn at_envoy(
     gaps: &mut Vec<Gap>,
 ) -> Vec<Rule> {
     let mut clauses = rule.clauses.clone();
+    clauses.iter_mut().flatten().flatten().for_each(|field| with_all_domains(field, config));
     let misnamed = |field: &Field| field.of == Attribute::Port && !unreadable(field).is_empty();
     let wrong: Vec<String> =
         clauses.iter().flatten().flatten().filter(|f| misnamed(f)).flat_map(unreadable).collect();
@@ -122,6 +124,18 @@ fn at_envoy(
         rules.push(meant.rule(action, traffic, rule));
     }
     rules
+}
+
+/// Whom a field names, with each name of the trust domain.
+fn with_all_domains(field: &mut Field, config: &MeshConfig) {
+    let expanded = match field.of {
+        Attribute::Principal => trust_domain::principals,
+        Attribute::TrustDomain => trust_domain::domains,
+        _ => return,
+    };
+    for values in [&mut field.values, &mut field.not_values] {
+        *values = values.iter().flat_map(|value| expanded(value, &config.trust_domains)).collect();
+    }
 }
 
 fn at_ztunnel(
