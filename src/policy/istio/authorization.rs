@@ -68,6 +68,17 @@ pub struct Field {
     pub values: Vec<String>,
     /// None of these.
     pub not_values: Vec<String>,
+    /// Where it stands.
+    pub asked: Asked,
+}
+
+/// Where a field stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// In a source or an operation.
+    Directly,
+    /// In `when`.
+    AsCondition,
 }
 
 /// What a field looks at.
@@ -77,6 +88,8 @@ pub enum Attribute {
     Principal,
     /// `namespaces`, `source.namespace`.
     Namespace,
+    /// The same, compared with the name alone.
+    NamespaceName,
     /// `serviceAccounts`, `source.serviceAccount`.
     ServiceAccount,
     /// `trustDomains`, `source.trustDomain`; whether it is the field of a source.
@@ -277,12 +290,13 @@ fn one_match(
     for (field, negation, of) in table {
         let (values, not_values) = (list(field)?, list(negation)?);
         if !values.is_empty() || !not_values.is_empty() {
-            fields.push(Field { of: of.clone(), values, not_values });
+            fields.push(Field { of: of.clone(), values, not_values, asked: Asked::Directly });
         }
     }
     let (values, not_values) = (list("requestPrincipals")?, list("notRequestPrincipals")?);
     if !values.is_empty() || !not_values.is_empty() {
-        fields.push(Field { of: Attribute::Request("request principal".to_owned()), values, not_values });
+        let of = Attribute::Request("request principal".to_owned());
+        fields.push(Field { of, values, not_values, asked: Asked::Directly });
     }
     if fields.is_empty() {
         let message = format!("{inner} has no field with a value");
@@ -341,5 +355,5 @@ fn when(origin: &Origin, node: &Node) -> Result<Field, Problem> {
             ));
         }
     };
-    Ok(Field { of, values, not_values })
+    Ok(Field { of, values, not_values, asked: Asked::AsCondition })
 }

@@ -260,12 +260,12 @@ impl Capture {
     pub fn sidecars(&self, members: &Members, place: &Place<'_>) -> Vec<Acceptance> {
         let mut list = Vec::new();
         for Kind { pods: kind, told: advertised, ends: terminated, permissive, reach } in &self.kinds {
-            let mode = if place.mode == Mode::Permissive { *permissive } else { place.mode };
+            let mode = if place.given.0 == Mode::Permissive { *permissive } else { place.given.0 };
             let plaintext = match mode {
                 Mode::Strict => Admission::Refused,
                 Mode::Permissive | Mode::Disable => Admission::Admitted,
             };
-            let told = match (place.mode, advertised) {
+            let told = match (place.given.0, advertised) {
                 (Mode::Disable, Some(Dialect::IstioEither)) => Some(Dialect::Hbone),
                 (Mode::Disable, _) => None,
                 (_, advertised) => *advertised,
@@ -293,8 +293,8 @@ impl Capture {
                 subjects: place.of(&own),
                 ports: place.ports.clone(),
                 accepts: Accepts { plaintext, terminates, advertises: told, proxied: Admission::Admitted },
-                why: place.why(place.mode),
-                origin: place.origin.cloned(),
+                why: Place::why(place.given),
+                origin: place.given.1.cloned(),
             };
             match reach {
                 Reach::AllPorts => list.push(whole),

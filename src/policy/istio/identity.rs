@@ -45,6 +45,22 @@ pub fn namespaces(values: &[String]) -> Peer {
     proven(values.iter().flat_map(one).flatten().collect())
 }
 
+/// `namespaces` as ztunnel compares them: with the name alone, and with a star at one end.
+pub fn namespace_names(values: &[String]) -> Peer {
+    let one = |value: &String| match plain(value) {
+        true => like(fact::NAMESPACE, value),
+        false => Selector::nothing(),
+    };
+    proven(values.iter().map(one).collect())
+}
+
+/// Whether a pattern has a star at one end at most; any other star is compared as it is, and no name
+/// has one.
+fn plain(value: &str) -> bool {
+    let rest = value.strip_prefix('*').or_else(|| value.strip_suffix('*')).unwrap_or(value);
+    !rest.contains('*')
+}
+
 /// Namespaces that fit a pattern together with the `/sa` behind them.
 fn up_to_account(pattern: &str) -> Option<Selector> {
     const BEHIND: &str = "/sa";
@@ -98,6 +114,9 @@ pub fn principals(values: &[String], config: &MeshConfig) -> Peer {
 }
 
 fn principal(value: &str, config: &MeshConfig) -> Vec<Selector> {
+    if !plain(value) {
+        return Vec::new();
+    }
     if let Some(tail) = value.strip_prefix('*') {
         return ending(tail, config);
     }

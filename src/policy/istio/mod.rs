@@ -25,6 +25,7 @@ mod rule_lookup;
 mod servers;
 mod trust_domain;
 mod waypoint;
+mod ztunnel_modes;
 
 use super::kubernetes::refusal;
 use super::{Dataplane, Engine, Kind, Lowered, Transport};

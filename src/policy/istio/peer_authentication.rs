@@ -8,6 +8,7 @@ use super::super::{Acceptance, Accepts, Admission, Dialect, Namespaces, Selectio
 use super::capture::Capture;
 use super::membership::{Members, all, pods};
 use super::mesh_config::MeshConfig;
+use super::ztunnel_modes::Parents;
 use crate::model::{Bend, Document, Gap, Node, Origin, PortSet, Problem, Requirement, Selector};
 use std::collections::BTreeMap;
 
@@ -36,14 +37,22 @@ pub struct PeerAuthentication {
     pub mode: Option<Mode>,
     /// `portLevelMtls`, by the port of the container.
     pub ports: BTreeMap<u16, Option<Mode>>,
+    /// Whether `selector` is absent, and not only empty.
+    pub without_selector: bool,
     created: Option<String>,
 }
+
+/// A mode and who says it.
+type Given<'a> = (Mode, Option<&'a Origin>);
 
 /// All objects by scope, with what was found wrong.
 #[derive(Debug, Default)]
 pub struct Modes {
     mesh: Option<PeerAuthentication>,
     namespaces: BTreeMap<String, PeerAuthentication>,
+    /// The same two without those that have an empty selector, by namespace (`ztunnel_modes`).
+    bare: BTreeMap<String, PeerAuthentication>,
+    root: String,
     workloads: BTreeMap<String, Vec<PeerAuthentication>>,
     /// What depends on more than the documents say.
     pub gaps: Vec<Gap>,
@@ -53,7 +62,7 @@ pub struct Modes {
 
 /// Reads all objects.
 pub fn read(documents: &[Document], config: &MeshConfig) -> Modes {
-    let mut modes = Modes::default();
+    let mut modes = Modes { root: config.root.clone(), ..Modes::default() };
     let mut scopes: BTreeMap<(String, bool), Vec<PeerAuthentication>> = BTreeMap::new();
     for document in documents.iter().filter(|d| super::is(d, KIND)) {
         match object(document) {
@@ -98,6 +107,11 @@ pub fn read(documents: &[Document], config: &MeshConfig) -> Modes {
             modes.workloads.insert(namespace, objects);
             continue;
         }
+        if namespace == config.root {
+            modes.gaps.extend(objects.iter().filter(|object| !object.without_selector).map(not_in_ambient));
+        }
+        let bare = objects.iter().find(|object| object.without_selector);
+        modes.bare.extend(bare.map(|object| (namespace.clone(), object.clone())));
         let Some(first) = objects.into_iter().next() else { continue };
         if namespace == config.root {
             modes.mesh = Some(first);
@@ -106,6 +120,11 @@ pub fn read(documents: &[Document], config: &MeshConfig) -> Modes {
         }
     }
     modes
+}
+
+fn not_in_ambient(object: &PeerAuthentication) -> Gap {
+    let what = "a PeerAuthentication of the root namespace with an empty selector does not count for pods in ambient";
+    Gap { what: what.to_owned(), origin: object.origin.clone(), bends: Bend::MayAllowMore }
 }
 
 fn overlapping(objects: &[PeerAuthentication]) -> bool {
@@ -144,7 +163,15 @@ fn object(document: &Document) -> Result<PeerAuthentication, Problem> {
         }
     }
     let created = document.body.path(&["metadata", "creationTimestamp"]).and_then(Node::text);
-    Ok(PeerAuthentication { origin, selector, mode, ports, created: created.map(str::to_owned) })
+    let given = spec.and_then(|spec| spec.get("selector")).is_some_and(|node| !node.is_null());
+    Ok(PeerAuthentication {
+        origin,
+        selector,
+        mode,
+        ports,
+        without_selector: !given,
+        created: created.map(str::to_owned),
+    })
 }
 
 fn mode(origin: &Origin, node: &Node) -> Result<Option<Mode>, Problem> {
@@ -171,16 +198,15 @@ impl Modes {
     /// What holds in a namespace where no workload says otherwise; clients know no more than that
     /// of a service (`BestEffortInferServiceMTLSMode`).
     pub fn of_namespace(&self, namespace: &str) -> Mode {
-        let mesh = self.mesh.as_ref().and_then(|object| object.mode);
-        let own = self.namespaces.get(namespace).and_then(|object| object.mode);
-        own.or(mesh).unwrap_or(Mode::Permissive)
+        self.given(namespace, self.mesh.as_ref()).0
     }
 
-    /// The object that says the mode of a namespace; `None` where the mode is the default.
-    fn giver(&self, namespace: &str) -> Option<&Origin> {
-        let of = |object: &'_ Option<&PeerAuthentication>| object.is_some_and(|object| object.mode.is_some());
-        let scopes = [self.namespaces.get(namespace), self.mesh.as_ref()];
-        scopes.into_iter().find(of).flatten().map(|object| &object.origin)
+    /// The mode of a namespace below that of the mesh, and the object that says it; none where the mode
+    /// is the default.
+    fn given<'a>(&'a self, namespace: &str, mesh: Option<&'a PeerAuthentication>) -> Given<'a> {
+        let said = |object: &'a PeerAuthentication| Some((object.mode?, Some(&object.origin)));
+        let scopes = [self.namespaces.get(namespace), mesh];
+        scopes.into_iter().flatten().find_map(said).unwrap_or((Mode::Permissive, None))
     }
 
     /// Namespaces in which clients believe that services do without mutual TLS; `None` stands for
@@ -203,65 +229,44 @@ impl Modes {
             list.extend(capture.sidecars(members, place));
             list.extend(ambient(members, place));
         };
+        let (mesh, of_ambient) = (self.mesh.as_ref(), self.bare.get(&self.root));
         for (namespace, objects) in &self.workloads {
-            let base = self.of_namespace(namespace);
+            let (at_sidecar, at_ztunnel) = (self.given(namespace, mesh), self.given(namespace, of_ambient));
             for object in objects {
-                let whole = object.mode.unwrap_or(base);
-                let inherits = object.mode.is_none();
-                let giver = object.mode.map(|_| &object.origin).or(self.giver(namespace));
-                let (namespaces, selector) = (Namespaces::Named(namespace.clone()), object.selector.clone());
+                let own = |given| object.mode.map_or(given, |mode| (mode, Some(&object.origin)));
+                let (whole, in_ambient) = (own(at_sidecar), own(at_ztunnel));
+                let (namespaces, selector) = (&Namespaces::Named(namespace.clone()), &object.selector);
+                let parents = Parents {
+                    namespace: self.bare.get(namespace),
+                    mesh: of_ambient,
+                    effective: at_ztunnel.0,
+                };
                 for (port, mode) in &object.ports {
                     let ports = PortSet::range(*port, *port);
-                    let origin = mode.map(|_| &object.origin).or(giver);
-                    let mode = mode.unwrap_or(whole);
-                    let in_ambient = self.at_ztunnel(namespace, object, mode, base, inherits);
-                    add(&Place {
-                        namespaces: &namespaces,
-                        selector: &selector,
-                        ports,
-                        mode,
-                        in_ambient,
-                        origin,
-                    });
+                    let of_port = |whole| mode.map_or(whole, |mode| (mode, Some(&object.origin)));
+                    let (given, (mode, origin)) = (of_port(whole), of_port(in_ambient));
+                    let in_ambient = (parents.at_ztunnel(object, Some(*port), mode), origin);
+                    add(&Place { namespaces, selector, ports, given, in_ambient });
                 }
-                let (ports, mode, in_ambient, origin) = (PortSet::all(), whole, whole, giver);
-                add(&Place { namespaces: &namespaces, selector: &selector, ports, mode, in_ambient, origin });
+                let in_ambient = (parents.at_ztunnel(object, None, in_ambient.0), in_ambient.1);
+                add(&Place { namespaces, selector, ports: PortSet::all(), given: whole, in_ambient });
             }
         }
-        let everything = Selector::everything();
+        let (selector, ports) = (&Selector::everything(), PortSet::all());
         for namespace in self.namespaces.keys() {
-            let (mode, origin) = (self.of_namespace(namespace), self.giver(namespace));
-            let namespaces = Namespaces::Named(namespace.clone());
-            let (ports, in_ambient, selector) = (PortSet::all(), mode, &everything);
-            add(&Place { namespaces: &namespaces, selector, ports, mode, in_ambient, origin });
+            let namespaces = &Namespaces::Named(namespace.clone());
+            let (given, in_ambient) = (self.given(namespace, mesh), self.given(namespace, of_ambient));
+            add(&Place { namespaces, selector, ports: ports.clone(), given, in_ambient });
         }
-        let mode = self.mesh.as_ref().and_then(|object| object.mode).unwrap_or(Mode::Permissive);
-        let origin = self.mesh.as_ref().filter(|object| object.mode.is_some()).map(|object| &object.origin);
-        let (ports, in_ambient, namespaces, selector) =
-            (PortSet::all(), mode, &Namespaces::any(), &everything);
-        add(&Place { namespaces, selector, ports, mode, in_ambient, origin });
+        let whole = |mesh: Option<&'_ PeerAuthentication>| -> (Mode, Option<Origin>) {
+            let mode = mesh.and_then(|object| object.mode);
+            let origin = mesh.filter(|_| mode.is_some()).map(|object| object.origin.clone());
+            (mode.unwrap_or(Mode::Permissive), origin)
+        };
+        let (all, all_in_ambient) = (whole(mesh), whole(of_ambient));
+        let (given, in_ambient) = ((all.0, all.1.as_ref()), (all_in_ambient.0, all_in_ambient.1.as_ref()));
+        add(&Place { namespaces: &Namespaces::any(), selector, ports, given, in_ambient });
         list
-    }
-
-    /// Two quirks of the conversion to ztunnel's policies (`ambient/policies.go`): an exception
-    /// below an inherited STRICT must be PERMISSIVE to count, and a STRICT port below a PERMISSIVE
-    /// workload is lost where the mesh alone is STRICT.
-    fn at_ztunnel(
-        &self,
-        namespace: &str,
-        object: &PeerAuthentication,
-        port: Mode,
-        base: Mode,
-        inherits: bool,
-    ) -> Mode {
-        let of_namespace = self.namespaces.get(namespace).and_then(|object| object.mode);
-        match (object.mode, port) {
-            _ if inherits && base == Mode::Strict && port == Mode::Disable => Mode::Strict,
-            (Some(Mode::Permissive), Mode::Strict) if of_namespace.is_none() && base == Mode::Strict => {
-                Mode::Permissive
-            }
-            _ => port,
-        }
     }
 }
 
@@ -274,12 +279,10 @@ pub struct Place<'a> {
     pub selector: &'a Selector,
     /// On which ports.
     pub ports: PortSet,
-    /// What a proxy beside the pod makes of it.
-    pub mode: Mode,
+    /// What a proxy beside the pod makes of it, and the object that says so; none where nothing does.
+    pub given: Given<'a>,
     /// What the proxy of the node makes of it.
-    pub in_ambient: Mode,
-    /// The object that says so; `None` where nothing does.
-    pub origin: Option<&'a Origin>,
+    pub in_ambient: Given<'a>,
 }
 
 impl Place<'_> {
@@ -289,13 +292,13 @@ impl Place<'_> {
     }
 
     /// The reason, in words.
-    pub fn why(&self, mode: Mode) -> String {
+    pub fn why((mode, origin): Given<'_>) -> String {
         let word = match mode {
             Mode::Disable => "DISABLE",
             Mode::Permissive => "PERMISSIVE",
             Mode::Strict => "STRICT",
         };
-        match self.origin {
+        match origin {
             Some(origin) => format!("mode {word} of PeerAuthentication {}/{}", origin.namespace, origin.name),
             None => format!("mode {word}, as no PeerAuthentication says otherwise"),
         }
@@ -303,7 +306,7 @@ impl Place<'_> {
 }
 
 fn ambient(members: &Members, place: &Place<'_>) -> Vec<Acceptance> {
-    let plaintext = match place.in_ambient {
+    let plaintext = match place.in_ambient.0 {
         Mode::Strict => Admission::Refused,
         Mode::Permissive | Mode::Disable => Admission::Admitted,
     };
@@ -328,7 +331,7 @@ fn ambient(members: &Members, place: &Place<'_>) -> Vec<Acceptance> {
         list.push(acceptance(&members.half, half, past.to_owned(), None));
     }
     if members.ambient != Selector::nothing() {
-        list.push(acceptance(&members.ambient, whole, place.why(place.in_ambient), place.origin));
+        list.push(acceptance(&members.ambient, whole, Place::why(place.in_ambient), place.in_ambient.1));
     }
     list
 }

@@ -6,7 +6,7 @@
 
 use super::super::{Action, Isolation, Peer, Peers, Policy, PolicyOrder, PortName, Rule, Selection};
 use super::super::{Speech, TrafficMatch};
-use super::authorization::{self, Attribute, AuthRule, Authorization, Field};
+use super::authorization::{self, Asked, Attribute, AuthRule, Authorization, Field};
 use super::identity;
 use super::mesh_config::MeshConfig;
 use super::trust_domain;
@@ -146,10 +146,13 @@ fn at_ztunnel(
     gaps: &mut Vec<Gap>,
 ) -> Vec<Rule> {
     use Attribute::{DestinationIp, Namespace, Port, Principal, ServiceAccount, SourceIp, TrustDomain};
-    let seen = |field: &Field| {
-        matches!(field.of, Principal | Namespace | ServiceAccount | SourceIp | Port | DestinationIp)
+    // Of conditions it knows fewer keys than of sources fields.
+    let seen = |field: &Field| match field.of {
+        Principal | Namespace | SourceIp | Port | DestinationIp => true,
+        ServiceAccount => field.asked == Asked::Directly,
+        _ => false,
     };
-    let ignored = |field: &Field| field.of == TrustDomain;
+    let ignored = |field: &Field| field.of == TrustDomain && field.asked == Asked::Directly;
     let unseen = rule.clauses.iter().flatten().flatten().any(|field| !seen(field) && !ignored(field));
     if unseen {
         gaps.push(Gap {
@@ -177,6 +180,9 @@ fn at_ztunnel(
             fields.retain(|field| seen(field) && !(field.values.is_empty() && field.not_values.is_empty()));
         }
         clause.retain(|fields| !fields.is_empty());
+    }
+    for field in clauses.iter_mut().flatten().flatten().filter(|field| field.of == Namespace) {
+        field.of = Attribute::NamespaceName;
     }
     if clauses.iter().any(Vec::is_empty) {
         return Vec::new();
@@ -236,6 +242,7 @@ impl Meant {
             match &field.of {
                 Attribute::Principal => self.peers.push(signed(identity::principals(values, config))),
                 Attribute::Namespace => self.peers.push(signed(identity::namespaces(values))),
+                Attribute::NamespaceName => self.peers.push(signed(identity::namespace_names(values))),
                 Attribute::ServiceAccount => {
                     self.peers.push(signed(identity::accounts(values, &object.origin.namespace)));
                 }
