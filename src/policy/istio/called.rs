@@ -33,8 +33,15 @@ pub struct Called {
 pub struct Port {
     /// 1 to 65535.
     pub number: u16,
+    /// What it is declared for.
+    pub speech: Speech,
+}
+
+impl Port {
     /// Whether it is declared for HTTP in the clear.
-    pub http: bool,
+    pub fn is_http(&self) -> bool {
+        self.speech == Speech::Http
+    }
 }
 
 /// `location`.
@@ -104,8 +111,8 @@ fn service(document: &Document) -> Option<Called> {
     let spec = document.body.get("spec")?;
     let port = |node: &Node| {
         let text = |field: &str| node.text_of(field).unwrap_or_default();
-        let http = Speech::of(text("name"), text("appProtocol")) == Speech::Http;
-        Some(Port { number: number(node, "port")?, http })
+        let speech = Speech::of(text("name"), text("appProtocol"));
+        Some(Port { number: number(node, "port")?, speech })
     };
     let namespace = super::place(document).namespace.to_string();
     let name = document.origin.name.to_string();
@@ -169,7 +176,9 @@ fn entries(document: &Document, documents: &[Document], config: &MeshConfig) -> 
         let addresses = addresses(spec, resolution);
         let mut gaps = Vec::new();
         let open = resolution == "NONE" && addresses.is_none();
-        if open && ports.iter().any(|(port, speech, _)| !port.http && *speech == OutsideSpeech::Undeclared) {
+        if open
+            && ports.iter().any(|(port, outside, _)| !port.is_http() && *outside == OutsideSpeech::Undeclared)
+        {
             gaps.push(Gap {
                 what:
                     "without addresses and resolution, its TCP ports lead to every address: proxies look at \
@@ -194,9 +203,9 @@ fn entries(document: &Document, documents: &[Document], config: &MeshConfig) -> 
 /// `ports[]` of a ServiceEntry.
 fn entry_port(node: &Node) -> Option<(Port, OutsideSpeech, &Node)> {
     let text = |field: &str| node.text_of(field).unwrap_or_default();
-    let speech = OutsideSpeech::of(text("protocol"), text("name"));
-    let http = Speech::of(&text("protocol").to_ascii_lowercase(), "") == Speech::Http;
-    Some((Port { number: number(node, "number")?, http }, speech, node))
+    let outside = OutsideSpeech::of(text("protocol"), text("name"));
+    let speech = Speech::of(&text("protocol").to_ascii_lowercase(), "");
+    Some((Port { number: number(node, "number")?, speech }, outside, node))
 }
 
 /// The port of the endpoints: that of the first endpoint which names it, or `targetPort`.

@@ -1,7 +1,7 @@
 //! What clients of the mesh send: automatic mutual TLS, and what DestinationRules make of it
 //! (`cluster_tls.go`, `mtls_checker.go`).
 
-use super::super::{Dialect, Namespaces, Sending, Sends, Target};
+use super::super::{Dialect, Namespaces, Sending, Sends, Speech, Target};
 use super::called::{self, Called, Lies, Place, Port};
 use super::capture::{Capture, every_service};
 use super::destination_rule::{DestinationRule, Effective, Rules, Subset, Tls};
@@ -31,12 +31,18 @@ pub struct Clients<'a> {
     pub waypoints: &'a Waypoints,
 }
 
+/// What is called at ports of each kind.
+type Ways = [Used; 3];
+
+/// At all ports, at those for requests, and at those for bytes.
+const SPEECHES: [Option<Speech>; 3] = [None, Some(Speech::Http), Some(Speech::Bytes)];
+
 /// What decides for clients of one namespace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Resolved {
     rule: Option<DestinationRule>,
-    sidecars: Used,
-    gateways: Used,
+    sidecars: Ways,
+    gateways: Ways,
     visible: bool,
 }
 
@@ -120,8 +126,8 @@ impl Clients<'_> {
     fn resolved(&self, client: Option<&str>, called: &Called) -> Resolved {
         let rule = self.rules.find(client, &called.namespace, &called.host).general.cloned();
         let used = |by| match rule.is_some() || called.outside().next().is_some() {
-            true => self.routes.used(client, by, &called.host, None),
-            false => Used::default(),
+            true => SPEECHES.map(|speech| self.routes.used(client, by, &called.host, None, speech)),
+            false => Default::default(),
         };
         let visible = called.exported_to.iter().any(|name| name == "*" || Some(name.as_str()) == client);
         Resolved { sidecars: used(By::Sidecars), gateways: used(By::Gateways), rule, visible }
@@ -146,7 +152,7 @@ impl Clients<'_> {
         if let Some(rule) = &resolved.rule {
             for (name, subset) in &rule.subsets {
                 let routed =
-                    [&resolved.sidecars, &resolved.gateways].iter().any(|u| u.subsets.contains(name));
+                    [&resolved.sidecars, &resolved.gateways].iter().any(|u| u[0].subsets.contains(name));
                 let differs = subset.policy.as_ref().is_some_and(|p| p.tls.is_some() || !p.ports.is_empty());
                 if differs && !routed {
                     gaps.push(Gap {
@@ -160,11 +166,11 @@ impl Clients<'_> {
         let apart = resolved.sidecars != resolved.gateways;
         if apart && whom.labels.is_none() {
             let gateways = Whom { by: Some(By::Gateways), ..*whom };
-            self.through(called, &gateways, resolved.rule.as_ref(), &resolved.gateways, list);
+            self.through(called, &gateways, resolved.rule.as_ref(), &resolved.gateways[0], list);
             let sidecars = Whom { by: Some(By::Sidecars), ..*whom };
-            self.through(called, &sidecars, resolved.rule.as_ref(), &resolved.sidecars, list);
+            self.through(called, &sidecars, resolved.rule.as_ref(), &resolved.sidecars[0], list);
         } else {
-            self.through(called, whom, resolved.rule.as_ref(), &resolved.sidecars, list);
+            self.through(called, whom, resolved.rule.as_ref(), &resolved.sidecars[0], list);
         }
     }
 
@@ -177,14 +183,20 @@ impl Clients<'_> {
         list: &mut Vec<Sending>,
     ) {
         let ports = rule.map(DestinationRule::ports).unwrap_or_default();
-        let alone =
-            |port: &&Port| called.outside().next().is_some() || port.http || ports.contains(&port.number);
+        let outside = called.outside().next().is_some();
+        let led_apart = self.routes.concern(&called.host);
+        let alone = |port: &&Port| outside || led_apart || port.is_http() || ports.contains(&port.number);
         let single = called.ports.iter().filter(alone).map(Some);
         for port in single.chain([None]) {
             let Some(target) = called.target(port.map(|port| port.number)) else { continue };
-            let led = match (port, whom.by) {
-                (Some(port), Some(by)) if called.outside().next().is_some() => {
-                    self.routes.used(whom.namespace.map(String::as_str), by, &called.host, Some(port.number))
+            let client = whom.namespace.map(String::as_str);
+            let led = match (port, whom.by, outside) {
+                (Some(port), Some(by), true) => {
+                    self.routes.used(client, by, &called.host, Some(port.number), None)
+                }
+                (Some(port), by, false) => {
+                    let by = by.unwrap_or(By::Sidecars);
+                    self.routes.used(client, by, &called.host, Some(port.number), Some(port.speech))
                 }
                 _ => used.clone(),
             };
@@ -328,7 +340,7 @@ impl One<'_> {
     /// TLS of its own; a proxy at the other end may read requests where HTTP is declared.
     fn other_tls(&self) -> Sends {
         let inside = self.called.outside().next().is_none();
-        match self.port.is_some_and(|port| port.http) && inside {
+        match self.port.is_some_and(Port::is_http) && inside {
             true => Sends::OtherTlsOverHttp,
             false => Sends::OtherTls,
         }

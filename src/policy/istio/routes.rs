@@ -4,6 +4,7 @@
 //! a connection has: the subset of a rule, or a gateway between client and host. Routes of the
 //! Gateway API have no subsets, so that they change nothing here.
 
+use super::super::Speech;
 use super::destination_rule::expanded;
 use super::mesh_config::MeshConfig;
 use crate::model::{Document, Node};
@@ -18,6 +19,18 @@ pub enum By {
     Gateways,
 }
 
+/// The list in which a route stands: `http` is asked about requests alone, `tcp` and `tls` about bytes
+/// alone, as the port is declared or the first bytes show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Section {
+    Requests,
+    Bytes,
+}
+
+/// `spec.http`, `spec.tcp`, `spec.tls`.
+const SECTIONS: [(&str, Section); 3] =
+    [("http", Section::Requests), ("tcp", Section::Bytes), ("tls", Section::Bytes)];
+
 /// One destination.
 #[derive(Clone, Debug)]
 struct Route {
@@ -30,6 +43,8 @@ struct Route {
     /// `destination.host`, expanded.
     to: String,
     subset: Option<String>,
+    /// What it is asked about.
+    section: Section,
     /// Whether calls that do not match go on to the host itself: those of bytes do, requests fail.
     replaces: bool,
 }
@@ -99,8 +114,8 @@ fn meant(gateways: &[String]) -> BTreeSet<By> {
 
 impl Routes {
     fn add(&mut self, spec: &Node, namespace: &str, whole: &Whole, all: &ByName<'_>, first: bool) {
-        for section in ["http", "tcp", "tls"] {
-            for route in spec.items_of(section) {
+        for (name, section) in SECTIONS {
+            for route in spec.items_of(name) {
                 if let Some(delegate) = route.get("delegate").filter(|_| first) {
                     let own = delegate.text_of("namespace").unwrap_or(namespace).to_owned();
                     let name = delegate.text_of("name").unwrap_or_default().to_owned();
@@ -115,7 +130,7 @@ impl Routes {
         }
     }
 
-    fn add_route(&mut self, route: &Node, section: &str, namespace: &str, whole: &Whole) {
+    fn add_route(&mut self, route: &Node, section: Section, namespace: &str, whole: &Whole) {
         let matches = route.items_of("match");
         let named: Vec<String> = matches.iter().flat_map(|one| texts(one, "gateways")).collect();
         let by = meant(if named.is_empty() { &whole.gateways } else { &named });
@@ -138,7 +153,8 @@ impl Routes {
                     at,
                     to: expanded(to, namespace),
                     subset: destination.text_of("subset").map(str::to_owned),
-                    replaces: section == "http" || matches.is_empty(),
+                    section,
+                    replaces: section == Section::Requests || matches.is_empty(),
                 });
             }
         }
@@ -149,26 +165,70 @@ impl Routes {
         self.0.iter().flat_map(|route| &route.exported_to).filter(|name| *name != "*")
     }
 
-    /// What clients of a namespace (`None`: any that is not named anywhere) call of a host at a port.
-    pub fn used(&self, client: Option<&str>, by: By, host: &str, port: Option<u16>) -> Used {
+    /// Whether some route of sidecars is for a host or leads to it.
+    pub fn concern(&self, host: &str) -> bool {
+        self.0.iter().any(|route| route.to == host || route.hosts.iter().any(|own| covers(own, host)))
+    }
+
+    /// What clients of a namespace (`None`: any that is not named anywhere) call of a host at a port, as
+    /// far as that is declared to speak something.
+    pub fn used(
+        &self,
+        client: Option<&str>,
+        by: By,
+        host: &str,
+        port: Option<u16>,
+        speech: Option<Speech>,
+    ) -> Used {
+        let of = |section| self.of_section(client, by, host, port, section);
+        match (by, speech) {
+            (By::Gateways, _) | (_, None) => of(None),
+            (_, Some(Speech::Http)) => of(Some(Section::Requests)),
+            (_, Some(Speech::Bytes)) => of(Some(Section::Bytes)),
+            (_, Some(Speech::Undeclared)) => of(Some(Section::Requests)).or(of(Some(Section::Bytes))),
+        }
+    }
+
+    fn of_section(
+        &self,
+        client: Option<&str>,
+        by: By,
+        host: &str,
+        port: Option<u16>,
+        section: Option<Section>,
+    ) -> Used {
         let visible = |route: &&Route| {
             route.by == by
                 && route.exported_to.iter().any(|name| name == "*" || Some(name.as_str()) == client)
         };
-        let of_host = |route: &&Route| {
-            route.replaces
+        let is_own = |route: &Route| route.hosts.iter().any(|own| covers(own, host));
+        let asked = |route: &Route| {
+            section.is_none_or(|section| route.section == section)
                 && (route.at.is_none() || port.is_none() || route.at == port)
-                && route.hosts.iter().any(|own| covers(own, host))
         };
-        let here: Vec<&Route> = self.0.iter().filter(visible).filter(|route| route.to == host).collect();
-        let subsets: BTreeSet<String> = here.iter().filter_map(|route| route.subset.clone()).collect();
+        let of_host = |route: &&Route| route.replaces && asked(route) && is_own(route);
+        // What leads here from another host was asked about ports of that.
+        let leads = |route: &&Route| route.to == host && (asked(route) || !is_own(route));
+        let leading: Vec<&Route> = self.0.iter().filter(visible).filter(leads).collect();
+        let subsets: BTreeSet<String> = leading.iter().filter_map(|route| route.subset.clone()).collect();
         let replaced = self.0.iter().filter(visible).any(|route| of_host(&route));
-        let whole = here.iter().any(|route| route.subset.is_none());
+        let whole = leading.iter().any(|route| route.subset.is_none());
         Used {
             whole: whole || !replaced || subsets.is_empty(),
-            elsewhere: replaced && here.is_empty(),
+            elsewhere: replaced && leading.is_empty(),
             subsets,
         }
+    }
+}
+
+impl Used {
+    /// Calls of both kinds.
+    fn or(mut self, other: Used) -> Used {
+        // What is led elsewhere is no call of the host as a whole.
+        let whole = (self.whole && !self.elsewhere) || (other.whole && !other.elsewhere);
+        self.elsewhere &= other.elsewhere;
+        self.subsets.extend(other.subsets);
+        Used { whole: whole || self.subsets.is_empty(), ..self }
     }
 }
 
