@@ -49,6 +49,13 @@ struct Relayed {
     guards: Vec<u32>,
 }
 
+/// What comes of a meeting, with the acceptance and the sending behind it, by number.
+pub(super) type Carried = (Meeting, Option<u32>, Option<u32>);
+
+fn weaker(a: Carried, b: Carried) -> Carried {
+    if b.0 > a.0 { b } else { a }
+}
+
 impl Mesh {
     pub fn build(transport: Transport, classes: &Classes, inventory: &Inventory) -> Mesh {
         let count = classes.classes.len();
@@ -220,19 +227,35 @@ impl Mesh {
     }
 
     /// How one port is carried: the weakest over the ways to call it, refused where all are.
-    pub fn carried(
+    pub fn carried(&self, from: PeerId, to: ClassId, port: u16, calls: &[Option<Backing>]) -> Carried {
+        let (accepts, acceptance) = self.accepted(to, port);
+        let all = self.meetings(from, to, port, calls).into_iter();
+        all.reduce(weaker).unwrap_or((meet(Sends::AsIs, accepts), acceptance, None))
+    }
+
+    /// The same over the ways that get there and on which the client proves itself, or does not.
+    pub fn carried_as(
         &self,
         from: PeerId,
         to: ClassId,
         port: u16,
         calls: &[Option<Backing>],
-    ) -> (Meeting, Option<u32>, Option<u32>) {
+        identity: Admission,
+    ) -> Option<Carried> {
+        let open = |(meeting, ..): &Carried| {
+            meeting.identity == identity && meeting.protection != ExpectedProtection::Refused
+        };
+        self.meetings(from, to, port, calls).into_iter().filter(open).reduce(weaker)
+    }
+
+    /// What comes of each way.
+    fn meetings(&self, from: PeerId, to: ClassId, port: u16, calls: &[Option<Backing>]) -> Vec<Carried> {
         let (accepts, acceptance) = self.accepted(to, port);
         let ways = calls.iter().flat_map(|call| {
             let sent = self.sent(from, to, port, *call);
             sent.into_iter().map(move |(sends, sending)| (call, sends, sending))
         });
-        let meetings = ways.map(|(call, sends, sending)| {
+        ways.map(|(call, sends, sending)| {
             let all = match (sends, call) {
                 (Sends::IfAllAdvertise(dialect), Some(call)) => self.all_advertise(call.service, dialect),
                 _ => false,
@@ -245,9 +268,8 @@ impl Mesh {
                 meeting.protection = ExpectedProtection::AppTls;
             }
             (meeting, acceptance, sending)
-        });
-        let weaker = |a: (Meeting, _, _), b: (Meeting, _, _)| if b.0 > a.0 { b } else { a };
-        meetings.reduce(weaker).unwrap_or((meet(Sends::AsIs, accepts), acceptance, None))
+        })
+        .collect()
     }
 
     /// The ports of a pair, cut so that each part is carried in one way by whoever may carry it.

@@ -13,6 +13,9 @@ use crate::model::{ExpectedProtection, PortSet, Protocol, TrafficSet};
 use crate::policy::transport::Meeting;
 use crate::policy::{Admission, Decision, decide};
 
+/// Some ports, and the ways to call them.
+type Part = (PortSet, Vec<Option<Backing>>);
+
 /// A part of what may travel, and how it is carried.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Leg {
@@ -98,7 +101,7 @@ impl AllowedGraph {
         if !self.is_member(from) && !self.mesh.is_in(to) && !governed_by_mesh {
             return None;
         }
-        let mut straight: Vec<(PortSet, Vec<Option<Backing>>)> = Vec::new();
+        let mut straight: Vec<Part> = Vec::new();
         let mut relayed: Vec<(PortSet, u32, Option<Backing>)> = Vec::new();
         for part in self.mesh.parts(from, to, &server.backs) {
             let Some((port, _)) = part.intervals().first().copied() else { continue };
@@ -113,7 +116,8 @@ impl AllowedGraph {
                 straight.push((part, calls));
             }
         }
-        let edge = self.straight(from, to, network, straight);
+        let edge = self.straight(from, to, network, &straight, None);
+        let edge = self.otherwise_proven(from, to, network, straight, edge);
         let through = relayed.into_iter().flat_map(|(part, relay, call)| {
             let by = self.mesh.intermediaries(relay).iter();
             by.map(move |by| self.relayed(from, (relay, *by), to, &part, call))
@@ -126,24 +130,58 @@ impl AllowedGraph {
         self.class(peer).is_some() && self.mesh.is_in(peer)
     }
 
-    /// The calls that nobody carries on, each part with the ways to make it.
+    /// Adds what authorization lets through on ways on which the client proves itself otherwise than on
+    /// the weakest.
+    fn otherwise_proven(
+        &self,
+        from: PeerId,
+        to: ClassId,
+        network: &TrafficSet,
+        parts: Vec<Part>,
+        edge: MeshEdge,
+    ) -> MeshEdge {
+        if edge.unauthorized.is_empty() {
+            return edge;
+        }
+        [Admission::Admitted, Admission::Refused].into_iter().fold(edge, |edge, identity| {
+            let differs = |(part, calls): &&Part| {
+                let port = part.intervals().first().map_or(0, |(first, _)| *first);
+                self.mesh.carried(from, to, port, calls).0.identity != identity
+                    && self.mesh.carried_as(from, to, port, calls, identity).is_some()
+            };
+            let parts: Vec<Part> = parts.iter().filter(differs).cloned().collect();
+            if parts.is_empty() {
+                return edge;
+            }
+            let mut other = self.straight(from, to, network, &parts, Some(identity));
+            for leg in &mut other.legs {
+                leg.traffic = leg.traffic.difference(&edge.allowed);
+            }
+            other.legs.retain(|leg| !leg.traffic.is_empty());
+            edge.or(other)
+        })
+    }
+
+    /// The calls that nobody carries on, each part with the ways to make it; with an identity those
+    /// that prove it.
     fn straight(
         &self,
         from: PeerId,
         to: ClassId,
         network: &TrafficSet,
-        parts: Vec<(PortSet, Vec<Option<Backing>>)>,
+        parts: &[Part],
+        identity: Option<Admission>,
     ) -> MeshEdge {
         let mut edge = MeshEdge::default();
         let (mut proven, mut proxied) = (PortSet::none(), PortSet::none());
         for (part, calls) in parts {
-            let stretch = self.stretch(from, to, &part, &calls, network);
+            let stretch = self.stretch(from, to, part, calls, network, identity);
             edge.blocked = edge.blocked.union(&stretch.blocked);
             if stretch.proxied == Admission::Admitted {
-                proxied = proxied.union(&part);
+                proxied = proxied.union(part);
             }
             if stretch.meeting.identity == Admission::Admitted {
-                proven = proven.union(&part);
+                proven = proven.union(part);
             }
             let Stretch { meeting, accepts, sends, passing, .. } = stretch;
             let Meeting { protection, identity, wire } = meeting;
@@ -176,8 +214,8 @@ impl AllowedGraph {
         call: Option<Backing>,
     ) -> MeshEdge {
         let networks = [self.network(from, by), self.network(by, to)];
-        let first = self.stretch(from, by, part, &[None], &networks[0].0);
-        let second = self.stretch(by, to, part, &[call], &networks[1].0);
+        let first = self.stretch(from, by, part, &[None], &networks[0].0, None);
+        let second = self.stretch(by, to, part, &[call], &networks[1].0, None);
         let (one, two) = (first.meeting, second.meeting);
         let stretches = [one.protection, two.protection];
         let protection = match stretches.contains(&ExpectedProtection::Refused) {
@@ -221,9 +259,12 @@ impl AllowedGraph {
         part: &PortSet,
         calls: &[Option<Backing>],
         network: &TrafficSet,
+        identity: Option<Admission>,
     ) -> Stretch {
         let port = part.intervals().first().map_or(0, |(first, _)| *first);
-        let (mut meeting, accepts, sends) = self.mesh.carried(from, to, port, calls);
+        let as_asked = identity.and_then(|wanted| self.mesh.carried_as(from, to, port, calls, wanted));
+        let (mut meeting, accepts, sends) =
+            as_asked.unwrap_or_else(|| self.mesh.carried(from, to, port, calls));
         let unclear = |class: ClassId| self.class(class).is_some() && self.mesh.is_unclear(class);
         let strict = meeting.protection == ExpectedProtection::MtlsStrict && !unclear(to);
         // Nobody knows whether the proxies are there: nothing is promised, nothing refused. What a
