@@ -19,17 +19,18 @@ pub enum By {
     Gateways,
 }
 
-/// The list in which a route stands: `http` is asked about requests alone, `tcp` and `tls` about bytes
-/// alone, as the port is declared or the first bytes show.
+/// The list in which a route stands: `http` is asked about requests alone, `tls` about TLS of
+/// applications alone, `tcp` about other bytes alone, as the port is declared or the first bytes show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Section {
     Requests,
     Bytes,
+    Tls,
 }
 
 /// `spec.http`, `spec.tcp`, `spec.tls`.
 const SECTIONS: [(&str, Section); 3] =
-    [("http", Section::Requests), ("tcp", Section::Bytes), ("tls", Section::Bytes)];
+    [("http", Section::Requests), ("tcp", Section::Bytes), ("tls", Section::Tls)];
 
 /// One destination.
 #[derive(Clone, Debug)]
@@ -181,11 +182,13 @@ impl Routes {
         speech: Option<Speech>,
     ) -> Used {
         let of = |section| self.of_section(client, by, host, port, section);
+        // Whether they are TLS, a port may declare or not; it has one of the two lists.
+        let bytes = || of(Some(Section::Bytes)).or(of(Some(Section::Tls)));
         match (by, speech) {
             (By::Gateways, _) | (_, None) => of(None),
             (_, Some(Speech::Http)) => of(Some(Section::Requests)),
-            (_, Some(Speech::Bytes)) => of(Some(Section::Bytes)),
-            (_, Some(Speech::Undeclared)) => of(Some(Section::Requests)).or(of(Some(Section::Bytes))),
+            (_, Some(Speech::Bytes)) => bytes(),
+            (_, Some(Speech::Undeclared)) => of(Some(Section::Requests)).or(bytes()),
         }
     }
 
