@@ -4,13 +4,14 @@ use super::classes::{Class, ClassId, Classes, KeptAlike, NamedPort, PeerId};
 use super::declared::DeclaredPorts;
 use super::edge::{Edge, Exemption, Row};
 use super::gaps;
+use super::matching::Holding;
 use super::mesh::Mesh;
 use super::rows::Rows;
 use crate::inventory::{Inventory, Network};
 use crate::model::{AddressSet, DomainPattern, Gap, TrafficSet};
 use crate::policy::node_encryption::node_encryption;
 use crate::policy::{Action, Dataplane, Decision, Direction, Layer, Policy, Rule};
-use crate::policy::{Admission, Peer, Selection, Tier, TierRank, Transport, decide};
+use crate::policy::{Admission, Extent, Peer, Selection, Tier, TierRank, Transport, decide};
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -74,6 +75,8 @@ pub struct RuleInfo {
     pub matches: Option<Vec<PeerId>>,
     /// The classes that it can be about, beside being selected, sorted; `None` for all.
     pub own: Option<Vec<PeerId>>,
+    /// Whether it takes all traffic of those, as far as their addresses go.
+    pub extent: Extent,
 }
 
 /// A rule where its policy has it.
@@ -295,10 +298,11 @@ fn govern_by_mesh(
             Layer::Isolation | Layer::Network | Layer::Firewall => continue,
         }
         for rule in policy.rules.clone() {
-            let peers = &rules[rule as usize].rule.peers;
+            let (peers, action) = (&rules[rule as usize].rule.peers, rules[rule as usize].rule.action);
+            let holding = Holding::of(action);
             let asks = |part: &Peer| matches!(part, Peer::Authenticated);
             if peers.named().iter().any(|peer| peer.any(asks)) {
-                let unproven = classes.matching(peers, Admission::Refused).unwrap_or_default();
+                let unproven = classes.matching(peers, Admission::Refused, holding).unwrap_or_default();
                 mesh.unproven.insert(rule, unproven);
             }
         }
@@ -315,11 +319,17 @@ fn number(tiers: Vec<Tier>, classes: &Classes) -> Numbered {
         for policy in own {
             let first = rules.len() as u32;
             for (place, rule) in policy.rules.iter().enumerate() {
-                let (proven, unproven) = (Admission::Admitted, Admission::Refused);
-                let (matches, own) =
-                    (classes.matching(&rule.peers, proven), classes.matching(&rule.own, unproven));
+                let (proven, unproven, holding) =
+                    (Admission::Admitted, Admission::Refused, Holding::of(rule.action));
+                let matches = classes.matching(&rule.peers, proven, holding);
+                let own = classes.matching(&rule.own, unproven, holding);
+                // What is passed on for certain is not open to the rules behind; see `Holding`.
+                let extent = match rule.action {
+                    Action::Pass => classes.extent(rule),
+                    Action::Allow | Action::Deny => Extent::Whole,
+                };
                 let rule = LoweredRule { policy: policy.clone(), place };
-                rules.push(RuleInfo { policy: policies.len() as u32, rule, matches, own });
+                rules.push(RuleInfo { policy: policies.len() as u32, rule, matches, own, extent });
             }
             let mut selected: Vec<ClassId> =
                 policy.subjects.iter().flat_map(|selection| classes.selected(selection)).copied().collect();

@@ -68,6 +68,8 @@ pub(super) struct Classes {
     pub domains: Vec<DomainPattern>,
     pub(super) selections: HashMap<Selection, Vec<ClassId>>,
     pub(super) sets: HashMap<SetKey, Vec<PeerId>>,
+    /// Of blocks: the classes of which they hold some addresses and not others.
+    pub(super) partly: HashMap<SetKey, Vec<PeerId>>,
     /// Variants with no known address.
     pub unaddressed: usize,
     /// What the next graph need not find again.
@@ -128,6 +130,8 @@ struct Looks {
     named_ports: Vec<NamedPort>,
     network: Network,
     sets: Vec<u32>,
+    /// Those of the sets that hold some of its addresses and not others.
+    partly: Vec<u32>,
     backs: Vec<Backing>,
 }
 
@@ -411,12 +415,12 @@ fn narrowest<'a>(selector: &'a Selector, by_label: &'a HashMap<(&str, &str), Vec
 }
 
 /// What of the looks of endpoints counts once it is known which selections match them.
-type Kept<'a> = (&'a [NamedPort], Network, &'a [u32], &'a [Backing]);
+type Kept<'a> = (&'a [NamedPort], Network, [&'a [u32]; 2], &'a [Backing]);
 
 impl Looks {
     fn without_labels(&self) -> Kept<'_> {
-        let Looks { labels: _, named_ports, network, sets, backs } = self;
-        (named_ports, *network, sets, backs)
+        let Looks { labels: _, named_ports, network, sets, partly, backs } = self;
+        (named_ports, *network, [sets, partly], backs)
     }
 }
 
@@ -432,7 +436,7 @@ fn merge(inventory: &Inventory, mut mentioned: Mentioned, groups: Groups, matche
     let mut class_of_group = Vec::with_capacity(groups.list.len());
     let mut of_variant: Vec<Vec<ClassId>> =
         inventory.workloads.iter().map(|w| vec![0; w.variants.len()]).collect();
-    let mut sets_of_class: Vec<&[u32]> = Vec::new();
+    let mut sets_of_class: Vec<[&[u32]; 2]> = Vec::new();
     for (Group { namespace, looks, members }, signature) in groups.list.iter().zip(signature) {
         let class = *index.entry((*namespace, looks.without_labels(), signature)).or_insert_with(|| {
             classes.push(Class {
@@ -443,7 +447,7 @@ fn merge(inventory: &Inventory, mut mentioned: Mentioned, groups: Groups, matche
                 members: Vec::with_capacity(members.len()),
                 nodes: Some(BTreeSet::new()),
             });
-            sets_of_class.push(&looks.sets);
+            sets_of_class.push([&looks.sets, &looks.partly]);
             classes.len() as u32 - 1
         });
         class_of_group.push(class);
@@ -463,8 +467,12 @@ fn merge(inventory: &Inventory, mut mentioned: Mentioned, groups: Groups, matche
         });
     let selections = selections.collect();
     let mut inside: Vec<Vec<PeerId>> = vec![Vec::new(); mentioned.sets.len()];
-    for (class, sets) in sets_of_class.iter().enumerate() {
+    let mut partly: HashMap<SetKey, Vec<PeerId>> = HashMap::new();
+    for (class, [sets, in_part]) in sets_of_class.iter().enumerate() {
         sets.iter().for_each(|set| inside[*set as usize].push(class as PeerId));
+        for set in *in_part {
+            partly.entry(mentioned.sets[*set as usize].clone()).or_default().push(class as PeerId);
+        }
     }
     for atom in 0..mentioned.atoms.len() {
         let peer = (classes.len() + atom) as PeerId;
@@ -483,6 +491,7 @@ fn merge(inventory: &Inventory, mut mentioned: Mentioned, groups: Groups, matche
         domains: mentioned.domains,
         selections,
         sets: mentioned.sets.into_iter().zip(inside).collect(),
+        partly,
         unaddressed: groups.unaddressed,
         kept: KeptAlike::default(),
     }

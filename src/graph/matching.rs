@@ -2,28 +2,71 @@
 
 use super::classes::{Classes, PeerId};
 use super::mentioned::SetKey;
-use crate::model::Selector;
-use crate::policy::{Admission, Peer, Peers};
+use crate::model::{AddressSet, Selector};
+use crate::policy::{Action, Admission, Extent, Peer, Peers, Rule};
+
+/// What of an endpoint with several addresses a block must hold: replicas run in several networks,
+/// and pods have an address of each family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Holding {
+    /// One of its addresses: what may be meant.
+    Some,
+    /// All of them: what is meant for certain.
+    All,
+}
+
+impl Holding {
+    /// What a rule needs before it counts: one that takes something away must be certain to.
+    pub fn of(action: Action) -> Holding {
+        match action {
+            Action::Allow | Action::Pass => Holding::Some,
+            Action::Deny => Holding::All,
+        }
+    }
+
+    fn other(self) -> Holding {
+        match self {
+            Holding::Some => Holding::All,
+            Holding::All => Holding::Some,
+        }
+    }
+}
 
 impl Classes {
     /// Everybody that the peers stand for, sorted; `None` where everyone is meant. `identity` says
     /// whether who calls is proven.
-    pub fn matching(&self, peers: &Peers, identity: Admission) -> Option<Vec<PeerId>> {
+    pub fn matching(&self, peers: &Peers, identity: Admission, holding: Holding) -> Option<Vec<PeerId>> {
         match peers {
             Peers::Everyone => None,
-            Peers::Among(peers) => Some(union(peers.iter().map(|peer| self.peer(peer, identity)))),
+            Peers::Among(peers) => Some(union(peers.iter().map(|peer| self.held(peer, identity, holding)))),
         }
     }
 
-    /// Whom one peer stands for, where who calls is proven, or is not.
+    /// How much of what a rule is about it takes, as far as addresses go.
+    pub fn extent(&self, rule: &Rule) -> Extent {
+        let sure = |peers: &Peers| {
+            let of = |holding| self.matching(peers, Admission::Admitted, holding);
+            self.partly.is_empty() || of(Holding::Some) == of(Holding::All)
+        };
+        match sure(&rule.peers) && sure(&rule.own) {
+            true => Extent::Whole,
+            false => Extent::Part,
+        }
+    }
+
+    /// Whom one peer may stand for, where who calls is proven, or is not.
     pub fn peer(&self, peer: &Peer, identity: Admission) -> Vec<PeerId> {
+        self.held(peer, identity, Holding::Some)
+    }
+
+    fn held(&self, peer: &Peer, identity: Admission, holding: Holding) -> Vec<PeerId> {
         match peer {
             Peer::Authenticated => match identity {
                 Admission::Admitted => (0..self.peers()).collect(),
                 Admission::Refused => Vec::new(),
             },
             Peer::Endpoints(selection) => self.selected(selection).to_vec(),
-            Peer::Addresses(set) => self.set(&SetKey::Block(set.clone())),
+            Peer::Addresses(set) => self.block(set, holding),
             Peer::Nodes(selector) => self.set(&SetKey::Nodes(selector.clone())),
             Peer::Backends(services) => self.set(&SetKey::Backends(services.clone())),
             Peer::Outside => {
@@ -40,17 +83,26 @@ impl Classes {
                 .map(|(id, _)| id)
                 .collect(),
             Peer::All(parts) => {
-                let mut sets = parts.iter().map(|part| self.peer(part, identity));
+                let mut sets = parts.iter().map(|part| self.held(part, identity, holding));
                 let first = sets.next().unwrap_or_else(|| (0..self.peers()).collect());
                 sets.fold(first, |all, set| {
                     all.into_iter().filter(|id| set.binary_search(id).is_ok()).collect()
                 })
             }
             Peer::Not(part) => {
-                let set = self.peer(part, identity);
+                let set = self.held(part, identity, holding.other());
                 (0..self.peers()).filter(|id| set.binary_search(id).is_err()).collect()
             }
         }
+    }
+
+    fn block(&self, block: &AddressSet, holding: Holding) -> Vec<PeerId> {
+        let key = SetKey::Block(block.clone());
+        let mut all = self.set(&key);
+        if let (Holding::All, Some(partly)) = (holding, self.partly.get(&key)) {
+            all.retain(|id| partly.binary_search(id).is_err());
+        }
+        all
     }
 
     fn set(&self, key: &SetKey) -> Vec<PeerId> {

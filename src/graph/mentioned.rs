@@ -136,6 +136,18 @@ impl Mentioned {
         self.atom_starts[index.saturating_sub(1)].1
     }
 
+    /// Blocks that hold some addresses of a variant and not others; these are among `sets_of`.
+    pub fn partly_holding(&self, variant: &Variant, sets: &[u32]) -> Vec<u32> {
+        if variant.addresses.len() < 2 {
+            return Vec::new();
+        }
+        let atoms: BTreeSet<u32> = variant.addresses.iter().map(|address| self.atom_of(*address)).collect();
+        let holds_all =
+            |set: u32| atoms.iter().all(|atom| self.sets_of_atom[*atom as usize].binary_search(&set).is_ok());
+        let partly = |set: &u32| matches!(self.sets[*set as usize], SetKey::Block(_)) && !holds_all(*set);
+        sets.iter().copied().filter(partly).collect()
+    }
+
     /// The sets that hold a variant: by its addresses; where none is known, the blocks that hold a
     /// whole family, and the nodes that all are meant.
     pub fn sets_of(&self, inventory: &Inventory, variant: &Variant, dataplane: &Dataplane) -> Vec<u32> {

@@ -257,8 +257,8 @@ impl<'a> Rows<'a> {
     }
 
     fn matched<'t>(&self, rule: u32, traffic: &'t TrafficSet) -> Matched<'t> {
-        let info = &self.rules[rule as usize].rule;
-        let extent = if info.narrowed.is_some() { Extent::Part } else { Extent::Whole };
+        let RuleInfo { rule: info, extent, .. } = &self.rules[rule as usize];
+        let extent = if info.narrowed.is_some() { Extent::Part } else { *extent };
         Matched { action: info.action, traffic, extent, rule }
     }
 

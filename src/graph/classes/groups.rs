@@ -77,11 +77,13 @@ fn look_alikes(
     for (w, workload) in (0..).zip(workloads) {
         for (v, variant) in (0..).zip(&workload.variants) {
             let seen = Seen { inventory, mentioned, services, workload, variant };
+            let sets = seen.sets(dataplane);
             let looks = Arc::new(Looks {
                 labels: seen.labels(),
                 named_ports: seen.named_ports(),
                 network: variant.network,
-                sets: seen.sets(dataplane),
+                partly: mentioned.partly_holding(variant, &sets),
+                sets,
                 backs: served.by(workload, variant),
             });
             let number = *index.entry(looks).or_insert_with_key(|looks| {
