@@ -136,7 +136,7 @@ impl AllowedGraph {
             let mut gaps = gaps::of_addresses(&classes, &rules, &dataplane);
             gaps.extend(gaps::of_labels(&policies, &rules, inventory));
             gaps.extend(gaps::of_services(&rules, inventory));
-            gaps.extend(gaps::of_parts(&rules, inventory, &dataplane));
+            gaps.extend(gaps::of_parts(&classes, &rules, inventory));
             let encrypts = node_encryption(&dataplane).is_some();
             (gaps, DeclaredPorts::build(inventory, &classes, &mesh, encrypts))
         };

@@ -2,8 +2,9 @@
 //! that reach their own pods.
 
 use super::build::{AllowedGraph, PolicyInfo, RuleInfo};
-use super::classes::{Class, ClassId, Classes};
+use super::classes::{Class, ClassId, Classes, Member};
 use super::edge::Exemption;
+use super::mentioned::SetKey;
 use crate::inventory::{Inventory, NAME_LABEL, Network, Service, Variant, Workload};
 use crate::model::{AddressRange, AddressSet, Bend, Gap, Origin, fact};
 use crate::policy::{Action, Dataplane, Namespaces, Peer, Selection, ServiceChoice, Services};
@@ -51,29 +52,18 @@ pub(super) fn of_addresses(classes: &Classes, rules: &[RuleInfo], dataplane: &Da
 }
 
 /// A rule may mean some pods of a workload by their addresses and not the others, which stand
-/// together here. What it allows is shown for all of them; what it denies or leaves out may be open
-/// to some.
-pub(super) fn of_parts(rules: &[RuleInfo], inventory: &Inventory, dataplane: &Dataplane) -> Vec<Gap> {
-    if !dataplane.ipblock_matches_pods {
-        return Vec::new();
-    }
-    let of_pods = |variant: &&Variant| variant.network == Network::Pod && variant.addresses.len() > 1;
-    let workloads: Vec<(&Workload, &Variant)> = inventory
-        .workloads
-        .iter()
-        .flat_map(|workload| workload.variants.iter().filter(of_pods).map(move |variant| (workload, variant)))
-        .collect();
-    let mut parted: BTreeMap<&AddressSet, Option<&Workload>> = BTreeMap::new();
+/// together here. What it denies, or leaves out of what it allows, is shown as open to all of them.
+pub(super) fn of_parts(classes: &Classes, rules: &[RuleInfo], inventory: &Inventory) -> Vec<Gap> {
     let mut gaps = BTreeSet::new();
-    for RuleInfo { rule, .. } in rules {
-        let mut visit = |set| {
-            let first = || workloads.iter().find(|(_, variant)| parts(set, variant)).map(|(w, _)| *w);
-            let Some(workload) = *parted.entry(set).or_insert_with(first) else { return };
+    for RuleInfo { rule, .. } in rules.iter().filter(|_| !classes.partly.is_empty()) {
+        let mut visit = |set: &AddressSet| {
+            let Some(workload) = parted(classes, inventory, set) else { return };
             let what = format!(
-                "these addresses are those of some pods of {} and not of others, which may get through",
+                "these addresses are those of some pods of {} and not of others; what is kept back from \
+                 those is shown as open",
                 workload.name
             );
-            gaps.insert(Gap { what, origin: rule.origin.clone(), bends: Bend::MayAllowMore });
+            gaps.insert(Gap { what, origin: rule.origin.clone(), bends: Bend::MayAllowLess });
         };
         for peer in rule.peers.named().iter().chain(rule.own.named()) {
             if rule.action != Action::Deny {
@@ -85,6 +75,18 @@ pub(super) fn of_parts(rules: &[RuleInfo], inventory: &Inventory, dataplane: &Da
         }
     }
     gaps.into_iter().collect()
+}
+
+/// The first workload of which a block holds some pods and not others.
+fn parted<'a>(classes: &Classes, inventory: &'a Inventory, set: &AddressSet) -> Option<&'a Workload> {
+    let classes_of = classes.partly.get(&SetKey::Block(set.clone()))?.iter();
+    let members = classes_of.flat_map(|class| &classes.classes[*class as usize].members);
+    let own = |member: &Member| {
+        let workload = &inventory.workloads[member.workload as usize];
+        let variant = &workload.variants[member.variant as usize];
+        (variant.network == Network::Pod && parts(set, variant)).then_some(workload)
+    };
+    members.filter_map(own).min_by_key(|workload| &workload.name)
 }
 
 /// Blocks whose holders a rule keeps something back from: those that a deny names, and those that

@@ -68,7 +68,8 @@ impl Reading<'_> {
                 narrowing.extend(traffic::icmp(&self.place, field, fields)?);
             }
         }
-        let is_icmp = icmp.is_some() || not_icmp.is_some();
+        // Without a type there is no condition, not even that it is ICMP (`RuleAPIV2ToBackend`).
+        let is_icmp = [icmp, not_icmp].into_iter().flatten().any(|fields| fields.kind.is_some());
         if let Some(http) = http {
             narrowing.extend(self.http(http, action, protocol)?);
         }
@@ -85,11 +86,8 @@ impl Reading<'_> {
         if [source, destination].iter().any(|side| side.services.as_ref().is_some_and(ServiceSpec::is_bare)) {
             narrowing.push(Condition::Other(entity::BARE_SERVICE.to_owned()));
         }
-        let families = self
-            .family(*ip_version)?
-            .and(family_of(protocol))
-            .and(Families::of(source))
-            .and(Families::of(destination));
+        let written = self.family(*ip_version)?.and(Families::of(source)).and(Families::of(destination));
+        let families = written.and(family_of(protocol));
         let to = self.place.field("destination");
         let mut of_names = conditions(self.owner, &to, destination, families, Reach::NamedPorts)?;
         let mut sides = [
@@ -103,7 +101,12 @@ impl Reading<'_> {
             fixed = fixed.intersection(&TrafficSet::portless(both));
         }
         let traffic = self.traffic(protocol, fixed, destination, &mut narrowing)?;
-        let Some(action) = action.filter(|_| !families.is_none()) else { return Ok(Vec::new()) };
+        // What is of a protocol and of another is nothing, whatever the names of its ports stand for.
+        let contradicts = families.is_none() || protocol.is_some() && protocol == left_out;
+        let Some(action) = action.filter(|_| !contradicts) else { return Ok(Vec::new()) };
+        // ICMP of the other family is nothing that could be let through, so that a rule which takes it
+        // away need not ask for the family of endpoints that have both.
+        let families = if action == Action::Allow { families } else { written };
         let peer_side = usize::from(self.direction == Direction::Egress);
         let alike = of_names == sides[1];
         if let Some(addresses) = families.addresses() {

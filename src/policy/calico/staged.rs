@@ -55,8 +55,12 @@ pub fn identity(document: &Document) -> (String, String, String, String) {
         }
         name => name,
     };
-    let name = if ours { bare_name(&document.origin.name, tier) } else { &document.origin.name };
-    (group.to_owned(), document.origin.kind.to_string(), namespace.to_owned(), name.to_owned())
+    // With its tier or without, a policy has one name; policies of several tiers are not one.
+    let name = match ours {
+        true => format!("{tier}.{}", bare_name(&document.origin.name, tier)),
+        false => document.origin.name.to_string(),
+    };
+    (group.to_owned(), document.origin.kind.to_string(), namespace.to_owned(), name)
 }
 
 fn remove_action(body: &mut Node) {
