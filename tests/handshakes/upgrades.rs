@@ -234,7 +234,7 @@ const UPGRADES: &[Upgrade] = &[
     Upgrade {
         detector: "postgresql",
         port: 5432,
-        client: "psql host=127.0.0.1 port=PORT user=shop sslmode=require",
+        client: "psql host=127.0.0.1 port=PORT user=shop sslmode=require gssencmode=disable",
         greeting: b"",
         answer: postgresql,
     },
