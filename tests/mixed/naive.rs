@@ -101,15 +101,13 @@ fn network_policies(seen: &Seen<'_>) -> Option<bool> {
 }
 
 /// Cilium: one matching denial beats all, then one matching permission is enough, of whichever
-/// language; what is isolated gets nothing else. Laws without entries do not count.
+/// language; what is isolated gets nothing else.
 fn cilium(seen: &Seen<'_>) -> Option<bool> {
     let own = |of| matches!(of, Language::NetworkPolicy | Language::Cilium(_) | Language::CiliumGlobal(_));
     let (mut denied, mut allowed, mut isolated) = (false, false, false);
     for law in laws(seen, own) {
         isolated |= match law.language {
-            Language::Cilium(isolates) | Language::CiliumGlobal(isolates) => {
-                isolates && !law.lines.is_empty()
-            }
+            Language::Cilium(isolates) | Language::CiliumGlobal(isolates) => isolates,
             _ => true,
         };
         for line in law.lines.iter().filter(|line| line_fits(law, line, seen)) {

@@ -124,6 +124,8 @@ pub fn cluster(dataplane: DataplaneKind) -> impl Strategy<Value = Cluster> {
         let only = |law: &Law| match law.language {
             Language::OldBaseline => singles.insert(None),
             Language::EgressFirewall => singles.insert(law.namespace),
+            // A rule without any entry is refused.
+            Language::Cilium(_) | Language::CiliumGlobal(_) => !law.lines.is_empty(),
             _ => true,
         };
         Cluster { dataplane, pods: pods.collect(), laws: laws.filter(only).collect() }
