@@ -8,7 +8,7 @@ use crate::analysis::Analysis;
 use crate::check::needs::LeftOut;
 use crate::check::replay::Replayed;
 use crate::graph::Direction;
-use crate::graph::diff::ChangeKind;
+use crate::graph::diff::{ChangeKind, PairChange};
 use crate::model::{Gap, Protocol};
 use crate::suggest::{self, Suggested, SuggestedRule, SuggestedSide, Suggestion, Wider, Without};
 use serde::Serialize;
@@ -141,11 +141,11 @@ impl<'a> Proof<'a> {
     }
 
     fn of(suggestion: &Suggestion, comparison: &'a Comparison<'_>) -> Proof<'a> {
-        let count = |kind| comparison.diff.pairs.iter().filter(|pair| pair.kind == kind).count();
-        let opens =
-            comparison.diff.pairs.iter().filter(|pair| {
-                matches!(pair.kind, ChangeKind::Opens | ChangeKind::Widens | ChangeKind::Shifts)
-            });
+        let pairs = &comparison.diff.pairs;
+        let count = |kind| pairs.iter().filter(|pair| pair.kind == kind).map(PairChange::paths).sum();
+        let opens = pairs
+            .iter()
+            .filter(|pair| matches!(pair.kind, ChangeKind::Opens | ChangeKind::Widens | ChangeKind::Shifts));
         let idle = |flow: &&Replayed| {
             let key = (LeftOut::CameToNothing, format!("{} -> {}", flow.from, flow.to), flow.traffic.clone());
             suggestion.left_out.get(&key) == Some(&flow.flows)

@@ -5,6 +5,7 @@ use super::joint::{Joint, JointId};
 use super::policies::{Policies, PolicyChange, Same};
 use crate::graph::MeshEdge;
 use crate::graph::classes::PeerId;
+use crate::inventory::Variant;
 use crate::model::Origin;
 use crate::policy::{Direction, Isolation};
 use std::collections::{BTreeMap, BTreeSet};
@@ -63,18 +64,17 @@ pub(super) struct Causes<'a> {
 }
 
 impl Causes<'_> {
-    /// The causes of a change between two joint peers, sorted.
+    /// The causes of a change between two joint peers, sorted, but for one that is new or gone
+    /// ([`Causes::presence`]): that is cause enough, and rules are not asked then.
     pub fn between(&self, from: JointId, to: JointId) -> Vec<Cause> {
         let mut found = BTreeSet::new();
-        for end in [from, to] {
-            found.extend(self.presence(end));
-        }
-        if found.is_empty() {
+        let both = [from, to].into_iter().all(|end| self.presence(end).is_none());
+        if both {
             self.side(Direction::Egress, from, Some(to), &mut found);
             self.side(Direction::Ingress, to, Some(from), &mut found);
         }
         found.extend(self.carried(from, to));
-        if found.is_empty() {
+        if found.is_empty() && both {
             found.insert(Cause { what: What::SurroundingsChanged, old: None, new: None });
         }
         found.into_iter().collect()
@@ -115,7 +115,8 @@ impl Causes<'_> {
         found.into_iter().collect()
     }
 
-    fn presence(&self, end: JointId) -> Option<Cause> {
+    /// That the workloads of a joint class are new, or gone.
+    pub fn presence(&self, end: JointId) -> Option<Cause> {
         let (old, new) = *self.joint.class(end)?.members.first()?;
         let origin = |version: usize, index: Option<usize>| {
             index.map(|index| self.versions[version].inventory.workloads[index].origin.clone())
@@ -255,7 +256,7 @@ impl Causes<'_> {
     }
 
     /// What changed about the workloads of a joint class.
-    fn changed(&self, end: JointId) -> Vec<Cause> {
+    pub fn changed(&self, end: JointId) -> Vec<Cause> {
         let Some(class) = self.joint.class(end) else { return Vec::new() };
         let Some((Some(old), Some(new))) = class.members.first() else { return Vec::new() };
         let [before, after] = self.versions;
@@ -264,17 +265,20 @@ impl Causes<'_> {
         let mut add = |what, a: &Origin, b: &Origin| {
             causes.push(Cause { what, old: Some(a.clone()), new: Some(b.clone()) });
         };
-        let differs = |what: &dyn Fn(&crate::inventory::Variant) -> String| {
-            let list = |w: &crate::inventory::Workload| w.variants.iter().map(what).collect::<Vec<_>>();
-            list(a) != list(b)
+        let differs = |same: fn(&Variant, &Variant) -> bool| {
+            let pairs = a.variants.iter().zip(&b.variants);
+            a.variants.len() != b.variants.len() || !pairs.into_iter().all(|(a, b)| same(a, b))
         };
-        if differs(&|v| format!("{:?} {:?} {} {:?}", v.labels, v.network, v.service_account, v.profiles)) {
+        if differs(|a, b| {
+            (&a.labels, a.network, &a.service_account, &a.profiles)
+                == (&b.labels, b.network, &b.service_account, &b.profiles)
+        }) {
             add(What::PodsChanged, &a.origin, &b.origin);
         }
-        if differs(&|v| format!("{:?}", v.ports)) {
+        if differs(|a, b| a.ports == b.ports) {
             add(What::PortsChanged, &a.origin, &b.origin);
         }
-        if differs(&|v| format!("{:?}", v.addresses)) {
+        if differs(|a, b| a.addresses == b.addresses) {
             add(What::AddressesChanged, &a.origin, &b.origin);
         }
         let namespace = |version: &Version<'_>| version.inventory.namespaces.get(&a.name.namespace).cloned();

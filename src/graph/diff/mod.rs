@@ -3,11 +3,12 @@
 //!
 //! Only rows that differ are looked into, and only pairs that such a row touches are compared.
 
+mod alike;
 mod cause;
 mod joint;
 mod kind;
-mod mesh_pairs;
-mod outside;
+mod merged;
+mod pairs;
 mod policies;
 
 pub use cause::{Cause, What};
@@ -17,21 +18,15 @@ use super::build::AllowedGraph;
 use super::classes::ClassId;
 use super::connections::{Sum, names_outside, sum};
 use super::declared::Declared;
-use super::edge::Row;
 use crate::inventory::Inventory;
-use crate::model::{AddressRange, AddressSet, DomainPattern, EndpointName, ExpectedProtection, TrafficSet};
+use crate::model::{AddressSet, DomainPattern, EndpointName, ExpectedProtection, TrafficSet};
+use crate::policy::Direction;
 use crate::policy::node_encryption::{NodeEncryption, node_encryption};
-use crate::policy::{Decision, Direction};
 use cause::Causes;
-use hashbrown::HashMap;
 use joint::{Joint, JointId};
 use kind::kind;
-use mesh_pairs::MeshPairs;
-use outside::Outside;
 use policies::Policies;
-use std::cell::OnceCell;
-use std::collections::{BTreeMap, BTreeSet};
-use std::rc::Rc;
+use std::collections::BTreeSet;
 
 /// One of the two.
 #[derive(Clone, Copy, Debug)]
@@ -45,7 +40,7 @@ pub struct Version<'a> {
 /// What the new version does that the old one did not, and the other way round.
 #[derive(Clone, Debug, Default)]
 pub struct Diff {
-    /// Pairs that changed, in the order of their ends.
+    /// Pairs that changed, those that changed alike together, in the order of their ends.
     pub pairs: Vec<PairChange>,
     /// Workloads that lost or gained what governs them.
     pub isolation: Vec<IsolationChange>,
@@ -62,7 +57,7 @@ pub struct Diff {
 /// One end of a changed pair.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ChangedEnd {
-    /// Workloads that both versions treat alike, sorted.
+    /// Workloads, sorted.
     Workloads(Vec<EndpointName>),
     /// Addresses outside.
     External(AddressSet),
@@ -70,7 +65,8 @@ pub enum ChangedEnd {
     Domain(DomainPattern),
 }
 
-/// A pair that changed.
+/// Pairs that changed alike: each of the one end with each of the other, and no workload with
+/// itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PairChange {
     /// Who opens the connection.
@@ -91,6 +87,21 @@ pub struct PairChange {
     pub protection: [ExpectedProtection; 2],
     /// Why.
     pub causes: Vec<Cause>,
+}
+
+impl PairChange {
+    /// How many pairs of single workloads it holds for; what is outside counts as one.
+    #[must_use]
+    pub fn paths(&self) -> usize {
+        match (&self.from, &self.to) {
+            (ChangedEnd::Workloads(from), ChangedEnd::Workloads(to)) => {
+                let both = from.iter().filter(|name| to.binary_search(name).is_ok()).count();
+                from.len() * to.len() - both
+            }
+            (ChangedEnd::Workloads(names), _) | (_, ChangedEnd::Workloads(names)) => names.len(),
+            _ => 1,
+        }
+    }
 }
 
 /// In what way a pair changed.
@@ -193,14 +204,6 @@ struct Compare<'a> {
     policies: &'a Policies,
 }
 
-/// The joint peers for which a row may say something else; shared by classes with the same rows.
-#[derive(Clone)]
-enum Touched {
-    None,
-    Some(Rc<[JointId]>),
-    All,
-}
-
 impl Compare<'_> {
     fn causes(&self) -> Causes<'_> {
         Causes { versions: self.versions, joint: self.joint, policies: self.policies }
@@ -237,61 +240,15 @@ impl Compare<'_> {
         names
     }
 
-    fn end(&self, id: JointId) -> ChangedEnd {
-        match (self.joint.atom(id), self.joint.domain(id)) {
-            _ if self.joint.class(id).is_some() => ChangedEnd::Workloads(self.names(id)),
-            (Some(set), _) => ChangedEnd::External(set.clone()),
-            (None, Some(name)) => ChangedEnd::Domain(name.clone()),
-            (None, None) => ChangedEnd::External(AddressSet::none()),
-        }
+    /// Whether a joint class is one workload, which has no connection with itself.
+    fn is_alone(&self, id: JointId) -> bool {
+        self.joint.class(id).is_some_and(|class| class.members.len() == 1)
     }
 
-    fn pairs(&self, lost: &BTreeSet<JointId>) -> Vec<PairChange> {
-        let (mut found, mut outside) = (Vec::new(), BTreeMap::new());
-        let meshes = MeshPairs::of(self);
-        meshes.changes(lost).into_iter().for_each(|change| merge_outside(change, &mut found, &mut outside));
-        for ((from, to), alike) in self.candidates() {
-            if meshes.holds(from, to) {
-                continue;
-            }
-            let Some((kind, old, new)) = self.compare(from, to) else { continue };
-            if matches!(kind, ChangeKind::Ungoverned | ChangeKind::Governed) && lost.contains(&to) {
-                continue;
-            }
-            let mut change = self.change((from, to), kind, old, new);
-            if let Some(alike) = alike {
-                let end = if self.joint.atom(from).is_some() { &mut change.from } else { &mut change.to };
-                *end = ChangedEnd::External(alike);
-            }
-            merge_outside(change, &mut found, &mut outside);
-        }
-        found.extend(outside.into_iter().map(merged));
-        found.sort_by(|a, b| (&a.from, &a.to, a.kind).cmp(&(&b.from, &b.to, b.kind)));
-        found
-    }
-
-    fn change(
-        &self,
-        (from, to): (JointId, JointId),
-        kind: ChangeKind,
-        old: Option<Sum>,
-        new: Option<Sum>,
-    ) -> PairChange {
-        let declared = self.declared(to);
-        PairChange {
-            from: self.end(from),
-            to: self.end(to),
-            kind,
-            presence: self.presence(from, to),
-            protection: [0, 1].map(|version: usize| {
-                let sum = [&old, &new][version].as_ref();
-                sum.map_or(ExpectedProtection::Unknown, |sum| sum.protection(&declared[version]))
-            }),
-            old: old.map_or_else(TrafficSet::none, |sum| sum.traffic),
-            unsegmented: new.as_ref().map_or_else(TrafficSet::none, |sum| sum.unsegmented.clone()),
-            new: new.map_or_else(TrafficSet::none, |sum| sum.traffic),
-            causes: self.causes().between(from, to),
-        }
+    /// All addresses of some joint atoms.
+    fn addresses(&self, atoms: &[JointId]) -> AddressSet {
+        let sets = atoms.iter().filter_map(|id| self.joint.atom(*id));
+        sets.flat_map(|set| set.ranges().iter().copied()).collect()
     }
 
     /// The ports of a target in each version.
@@ -313,91 +270,6 @@ impl Compare<'_> {
         }
     }
 
-    /// Pairs that may have changed, sorted; where one end stands for all addresses outside that the
-    /// other treats alike, with these.
-    fn candidates(&self) -> BTreeMap<(JointId, JointId), Option<AddressSet>> {
-        let mut found = BTreeMap::new();
-        let outside = OnceCell::new();
-        let names = self.joint.count() - self.joint.domains.len() as JointId..self.joint.count();
-        for direction in Direction::BOTH {
-            let mut memo = HashMap::new();
-            for (id, class) in (0..).zip(&self.joint.classes) {
-                let mut add = |peer: JointId, alike| {
-                    let pair = if direction == Direction::Egress { (id, peer) } else { (peer, id) };
-                    found.insert(pair, alike);
-                };
-                match self.touched(class, direction, &mut memo) {
-                    Touched::None => {}
-                    Touched::Some(peers) => peers.iter().for_each(|peer| add(*peer, None)),
-                    Touched::All => {
-                        let outside = outside.get_or_init(|| Outside::of(self));
-                        (0..self.joint.classes.len() as JointId).for_each(|peer| add(peer, None));
-                        names.clone().for_each(|peer| add(peer, None));
-                        let groups = outside.alike(direction, id).into_iter();
-                        groups.for_each(|(peer, alike)| add(peer, Some(alike)));
-                    }
-                }
-            }
-        }
-        let alone = |id: JointId| self.joint.class(id).is_some_and(|class| class.members.len() == 1);
-        found.retain(|(from, to), _| !(from == to && alone(*from)));
-        found
-    }
-
-    fn touched(
-        &self,
-        class: &joint::JointClass,
-        direction: Direction,
-        memo: &mut HashMap<(*const Row, *const Row), Touched>,
-    ) -> Touched {
-        let (Some(old), Some(new)) = (&class.old, &class.new) else { return Touched::All };
-        let row = |version: usize, class: ClassId| self.versions[version].graph.row(class, direction);
-        let mut touched = Touched::None;
-        for a in old {
-            for b in new {
-                let (a, b) = (row(0, *a), row(1, *b));
-                let known = memo.entry((std::ptr::from_ref(a), std::ptr::from_ref(b)));
-                let more = known.or_insert_with(|| self.rows(a, b)).clone();
-                touched = match (touched, more) {
-                    (Touched::All, _) | (_, Touched::All) => Touched::All,
-                    (Touched::None, other) | (other, Touched::None) => other,
-                    (Touched::Some(x), Touched::Some(y)) => {
-                        Touched::Some(x.iter().chain(y.iter()).copied().collect())
-                    }
-                };
-            }
-        }
-        touched
-    }
-
-    /// The joint peers for which two rows may say something else.
-    fn rows(&self, old: &Row, new: &Row) -> Touched {
-        let mut named: HashMap<JointId, [bool; 2]> = HashMap::new();
-        for (version, row) in [old, new].into_iter().enumerate() {
-            for (peer, _) in &row.named {
-                for id in self.joint.of_peer(version, *peer) {
-                    named.entry(*id).or_default()[version] = true;
-                }
-            }
-        }
-        let rest = says_the_same(&old.rest, &new.rest);
-        if !rest {
-            return Touched::All;
-        }
-        let differs = |id: &JointId| {
-            let (before, after) = (self.joint.peers(*id, 0), self.joint.peers(*id, 1));
-            let pairs = before.iter().flat_map(|a| after.iter().map(move |b| (*a, *b)));
-            // A name that one version alone knows is compared as a pair.
-            let unknown = before.is_empty() || after.is_empty();
-            unknown || !pairs.into_iter().all(|(a, b)| says_the_same(old.decision(a), new.decision(b)))
-        };
-        let touched: Vec<JointId> = named.into_keys().filter(differs).collect();
-        match touched.is_empty() {
-            true => Touched::None,
-            false => Touched::Some(touched.into()),
-        }
-    }
-
     fn compare(&self, from: JointId, to: JointId) -> Option<(ChangeKind, Option<Sum>, Option<Sum>)> {
         if self.joint.class(from).is_none()
             && (self.joint.class(to).is_none() || self.joint.domain(from).is_some())
@@ -413,36 +285,4 @@ impl Compare<'_> {
         let kind = kind(old.as_ref(), new.as_ref(), &self.declared(to))?;
         Some((kind, old, new))
     }
-}
-
-/// Whether two decisions let the same through, whatever the numbers of their rules.
-fn says_the_same(a: &Decision, b: &Decision) -> bool {
-    let Decision { allowed, ungoverned, narrowed, because: _ } = a;
-    (allowed, ungoverned, narrowed) == (&b.allowed, &b.ungoverned, &b.narrowed)
-}
-
-type OutsideKey = (ChangedEnd, Direction, ChangeKind, [ExpectedProtection; 2], [TrafficSet; 3], Vec<Cause>);
-
-/// Changes with the outside that differ in addresses alone become one; their ranges are put together
-/// when all are there, for there may be very many.
-fn merge_outside(
-    change: PairChange,
-    found: &mut Vec<PairChange>,
-    outside: &mut BTreeMap<OutsideKey, (PairChange, Vec<AddressRange>)>,
-) {
-    let (inside, direction, ranges) = match (&change.from, &change.to) {
-        (ChangedEnd::External(set), _) => (change.to.clone(), Direction::Ingress, set.ranges().to_vec()),
-        (_, ChangedEnd::External(set)) => (change.from.clone(), Direction::Egress, set.ranges().to_vec()),
-        _ => return found.push(change),
-    };
-    let traffic = [change.old.clone(), change.new.clone(), change.unsegmented.clone()];
-    let key = (inside, direction, change.kind, change.protection, traffic, change.causes.clone());
-    outside.entry(key).or_insert((change, Vec::new())).1.extend(ranges);
-}
-
-/// One change with all addresses that it is about.
-fn merged((key, (mut change, ranges)): (OutsideKey, (PairChange, Vec<AddressRange>))) -> PairChange {
-    let end = if key.1 == Direction::Ingress { &mut change.from } else { &mut change.to };
-    *end = ChangedEnd::External(ranges.into_iter().collect());
-    change
 }

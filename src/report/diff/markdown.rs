@@ -1,14 +1,20 @@
 //! `diff` for a comment on a pull request.
 
-use super::{Comparison, by_kind, cause_text, end_text, headline, isolation_text, traffic_text, ways_in};
-use crate::graph::diff::Cause;
+use super::{Comparison, by_kind, cause_texts, end_text, headline, isolation_text, traffic_text, ways_in};
+use crate::check::Severity;
+use crate::graph::diff::{Cause, PairChange};
 use crate::report::markdown::not_read;
 use crate::report::names::{bend_word, origin_text};
+use std::cmp::Reverse;
 use std::io::{self, Write};
+
+/// Rows that fit into a comment, which forges bound by some 65,000 characters.
+const MOST_ROWS: usize = 200;
 
 pub(in crate::report) fn write(comparison: &Comparison<'_>, out: &mut dyn Write) -> io::Result<()> {
     let diff = &comparison.diff;
     writeln!(out, "### watertight: {}", headline(comparison))?;
+    digest(comparison, out)?;
     let ways = comparison.ways_in();
     if !diff.pairs.is_empty() || !diff.isolation.is_empty() || !ways.is_empty() {
         writeln!(out, "\n| severity | change | from | to | traffic | why |\n|---|---|---|---|---|---|")?;
@@ -17,12 +23,11 @@ pub(in crate::report) fn write(comparison: &Comparison<'_>, out: &mut dyn Write)
         let (word, why) = (super::isolation_severity(change).word(), why(&change.causes));
         writeln!(out, "| {word} | isolation | {} | | | {why} |", cell(&isolation_text(change)))?;
     }
-    for (word, pairs) in by_kind(diff) {
-        for pair in pairs {
-            let (from, to) = (cell(&end_text(&pair.from)), cell(&end_text(&pair.to)));
-            let (severity, traffic) = (comparison.severity(pair).word(), cell(&traffic_text(pair)));
-            writeln!(out, "| {severity} | {word} | `{from}` | `{to}` | {traffic} | {} |", why(&pair.causes))?;
-        }
+    let (rows, left_out) = rows(comparison);
+    for (severity, word, pair) in rows {
+        let (from, to) = (cell(&end_text(&pair.from)), cell(&end_text(&pair.to)));
+        let (severity, traffic, why) = (severity.word(), cell(&traffic_text(pair)), why(&pair.causes));
+        writeln!(out, "| {severity} | {word} | `{from}` | `{to}` | {traffic} | {why} |")?;
     }
     for change in &ways {
         let (severity, word) = (ways_in::severity(comparison, change).word(), ways_in::word(change.how));
@@ -30,6 +35,9 @@ pub(in crate::report) fn write(comparison: &Comparison<'_>, out: &mut dyn Write)
         let places: Vec<String> = ways_in::places(change).into_iter().map(origin_text).collect();
         let (workload, places) = (change.workload, cell(&places.join("; ")));
         writeln!(out, "| {severity} | {word} | outside | `{workload}` | {told} | {places} |")?;
+    }
+    if left_out > 0 {
+        writeln!(out, "\n{left_out} more changes, none of them worse, are left out of the table.")?;
     }
     for other in comparison.other_conditions() {
         let ((_, before), (new, after)) = (&other.old, &other.new);
@@ -84,8 +92,32 @@ pub(in crate::report) fn write(comparison: &Comparison<'_>, out: &mut dyn Write)
     }
 }
 
+fn digest(comparison: &Comparison<'_>, out: &mut dyn Write) -> io::Result<()> {
+    let (causes, more) = super::digest::of(comparison);
+    if causes.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\nMostly because of:\n")?;
+    causes.iter().try_for_each(|because| writeln!(out, "- {}: {}", because.cause, because.does))?;
+    if more > 0 { writeln!(out, "- and {more} more") } else { Ok(()) }
+}
+
+/// The changed pairs of the table, and how many do not fit into a comment: the worst are shown.
+fn rows<'a>(comparison: &'a Comparison<'_>) -> (Vec<(Severity, &'static str, &'a PairChange)>, usize) {
+    let mut all: Vec<_> = by_kind(&comparison.diff)
+        .flat_map(|(word, pairs)| pairs.into_iter().map(move |pair| (word, pair)))
+        .map(|(word, pair)| (comparison.severity(pair), word, pair))
+        .collect();
+    let left_out = all.len().saturating_sub(MOST_ROWS);
+    if left_out > 0 {
+        all.sort_by_key(|(severity, ..)| Reverse(*severity));
+        all.truncate(MOST_ROWS);
+    }
+    (all, left_out)
+}
+
 fn why(causes: &[Cause]) -> String {
-    cell(&causes.iter().map(cause_text).collect::<Vec<_>>().join("; "))
+    cell(&cause_texts(causes).join("; "))
 }
 
 /// Text that cannot leave its table cell.

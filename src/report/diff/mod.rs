@@ -2,6 +2,7 @@
 //!
 //! How bad a change is stands in one table here, so that every format and the exit code agree.
 
+mod digest;
 mod drawing;
 mod gap_changes;
 mod json;
@@ -316,6 +317,9 @@ fn traffic_text(change: &PairChange) -> String {
     }
 }
 
+/// More causes of one change than this are counted.
+const MOST_CAUSES: usize = 8;
+
 /// Causes: what programs read, and what people read.
 const CAUSES: &[(What, &str, &str)] = &[
     (What::PolicyAdded, "policy-added", "policy added"),
@@ -345,6 +349,14 @@ fn cause_code(what: What) -> &'static str {
 
 fn cause_word(what: What) -> &'static str {
     CAUSES.iter().find(|(known, ..)| *known == what).map_or("", |(_, _, word)| word)
+}
+
+/// The causes of a change for people; the first ones, where a change holds for many workloads that
+/// are new.
+fn cause_texts(causes: &[Cause]) -> Vec<String> {
+    let more = causes.len().saturating_sub(MOST_CAUSES);
+    let more = (more > 0).then(|| format!("and {more} more, which JSON lists"));
+    causes.iter().take(MOST_CAUSES).map(cause_text).chain(more).collect()
 }
 
 /// `rule changed: new.yaml:7 …, was old.yaml:7 …`.

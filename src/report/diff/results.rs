@@ -2,7 +2,7 @@
 //! it is, and the lines that it rests on.
 
 use super::{
-    Comparison, KINDS, cause_text, end_text, isolation_severity, isolation_text, traffic_text, ways_in, word,
+    Comparison, KINDS, cause_texts, end_text, isolation_severity, isolation_text, traffic_text, ways_in, word,
 };
 use crate::check::Severity;
 use crate::graph::diff::{Cause, Isolated, What};
@@ -95,7 +95,7 @@ fn told(
     causes: &[Cause],
     fallback: Option<&Origin>,
 ) -> Told {
-    let because: Vec<String> = causes.iter().map(cause_text).collect();
+    let because = cause_texts(causes);
     let text = match because.is_empty() {
         true => format!("{text}."),
         false => format!("{text}. Because: {}.", because.join("; ")),

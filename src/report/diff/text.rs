@@ -1,6 +1,6 @@
 //! `diff` for people.
 
-use super::{Comparison, by_kind, cause_text, end_text, headline, isolation_text, traffic_text, ways_in};
+use super::{Comparison, by_kind, cause_texts, end_text, headline, isolation_text, traffic_text, ways_in};
 use crate::check::replay::Replayed;
 use crate::graph::diff::{Cause, Presence};
 use crate::model::EndpointName;
@@ -17,6 +17,7 @@ pub(in crate::report) fn write(comparison: &Comparison<'_>, out: &mut dyn Write)
     if let (Some(severity), Some(text)) = (super::encryption_severity(diff), super::encryption_text(diff)) {
         writeln!(out, "\n{}: {text}", severity.word())?;
     }
+    digest(comparison, out)?;
     if !diff.isolation.is_empty() {
         writeln!(out, "\nISOLATION ({})", diff.isolation.len())?;
     }
@@ -57,8 +58,17 @@ pub(in crate::report) fn write(comparison: &Comparison<'_>, out: &mut dyn Write)
     gaps(comparison, out)
 }
 
+fn digest(comparison: &Comparison<'_>, out: &mut dyn Write) -> io::Result<()> {
+    let (causes, more) = super::digest::of(comparison);
+    if !causes.is_empty() {
+        writeln!(out, "\nMOSTLY BECAUSE OF\n")?;
+    }
+    causes.iter().try_for_each(|because| writeln!(out, "  {}: {}", because.cause, because.does))?;
+    if more > 0 { writeln!(out, "  and {more} more") } else { Ok(()) }
+}
+
 fn causes(causes: &[Cause], out: &mut dyn Write) -> io::Result<()> {
-    causes.iter().try_for_each(|cause| writeln!(out, "    {}", cause_text(cause)))
+    cause_texts(causes).iter().try_for_each(|cause| writeln!(out, "    {cause}"))
 }
 
 fn names(what: &str, names: &[EndpointName], out: &mut dyn Write) -> io::Result<()> {
