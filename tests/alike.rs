@@ -5,6 +5,7 @@ mod common;
 use std::fmt::Write;
 use watertight::analysis::{self, Analysis};
 use watertight::graph::diff::{ChangeKind, ChangedEnd, Diff, PairChange, What};
+use watertight::graph::{self, Connection, End};
 use watertight::observed::Observed;
 use watertight::report::diff::Comparison;
 use watertight::report::{FORMATS, View};
@@ -140,4 +141,18 @@ fn many_changes_begin_with_what_they_rest_on_and_fit_into_a_comment() {
     assert!(markdown.len() < 65_000, "{}", markdown.len());
     assert!(markdown.contains("100 more changes, none of them worse"), "{markdown}");
     assert_eq!(markdown.lines().filter(|line| line.starts_with("| medium")).count(), 200);
+}
+
+#[test]
+fn a_graph_of_many_workloads_tells_each_pair_once_and_in_order() {
+    const COUNT: usize = 300;
+    let world = analysed(&pods("shop", COUNT));
+    let all = || graph::connections(&world.graph, &world.inventory);
+    let ends: Vec<(End, End)> = all().map(|connection| (connection.from, connection.to)).collect();
+    assert_eq!(ends.len(), COUNT * (COUNT - 1) + 2 * COUNT, "each with each other, out and in");
+    assert!(ends.is_sorted_by(|a, b| a < b), "in the order of their ends, each once");
+    let is_outside = |end: &End| !matches!(end, End::Workload(_));
+    let outward: Vec<Connection> =
+        all().filter(|connection| is_outside(&connection.from) || is_outside(&connection.to)).collect();
+    assert_eq!(graph::outside(&world.graph, &world.inventory), outward);
 }

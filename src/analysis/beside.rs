@@ -71,7 +71,7 @@ fn allowed(network: Option<&SecondaryNetwork>) -> Allowed {
     };
     let all = graph::connections(&analysis.graph, &analysis.inventory);
     // Outside addresses are cut by the rules of each version, and so cannot be compared by name.
-    let inside = all.into_iter().filter(|c| matches!((&c.from, &c.to), (End::Workload(_), End::Workload(_))));
+    let inside = all.filter(|c| matches!((&c.from, &c.to), (End::Workload(_), End::Workload(_))));
     inside.map(|c| ((name(&c.from), name(&c.to)), c.traffic)).collect()
 }
 

@@ -9,6 +9,7 @@ use super::mesh_edge::Leg;
 use crate::inventory::Inventory;
 use crate::model::{AddressRange, AddressSet, DomainPattern, ExpectedProtection, TrafficSet};
 use crate::policy::Peer;
+use hashbrown::HashMap;
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -58,21 +59,77 @@ pub struct Carried {
     pub standing: Standing,
 }
 
+/// Connections that are worked out together, about.
+const TOGETHER: usize = 1 << 15;
+
 /// All connections that are allowed, in the order of their ends; pairs of a workload with itself
-/// are left out.
-pub fn connections(graph: &AllowedGraph, inventory: &Inventory) -> Vec<Connection> {
-    let count = inventory.workloads.len();
-    let inside = (0..count).into_par_iter().flat_map_iter(|from| {
-        (0..count).filter(move |to| *to != from).filter_map(move |to| {
-            let (sources, targets) = (graph.classes_of(from), graph.classes_of(to));
-            let sum = sum(graph, sources, targets)?;
-            Some(sum.between(graph, inventory, End::Workload(from), End::Workload(to)))
-        })
-    });
-    let outside = (0..count).into_par_iter().flat_map_iter(|workload| external(graph, inventory, workload));
-    let mut all: Vec<Connection> = inside.chain(outside).collect();
-    all.par_sort_by(|a, b| (&a.from, &a.to).cmp(&(&b.from, &b.to)));
+/// are left out. Only some are in memory at a time, for a cluster that nothing divides has as many
+/// as pairs of workloads.
+pub fn connections<'a>(graph: &'a AllowedGraph, inventory: &'a Inventory) -> Connections<'a> {
+    Connections { graph, inventory, left: Some(0), ready: Vec::new().into_iter() }
+}
+
+/// Those with an end outside alone.
+pub fn outside(graph: &AllowedGraph, inventory: &Inventory) -> Vec<Connection> {
+    let workloads = (0..inventory.workloads.len()).into_par_iter();
+    let both = |workload| outbound(graph, inventory, workload).chain(inbound(graph, inventory, workload));
+    in_order(workloads.flat_map_iter(both).collect())
+}
+
+/// The connections, one after the other.
+#[derive(Debug)]
+pub struct Connections<'a> {
+    graph: &'a AllowedGraph,
+    inventory: &'a Inventory,
+    /// The first workload whose connections are not worked out; behind the last those from outside;
+    /// `None` where these are.
+    left: Option<usize>,
+    ready: std::vec::IntoIter<Connection>,
+}
+
+impl Iterator for Connections<'_> {
+    type Item = Connection;
+
+    fn next(&mut self) -> Option<Connection> {
+        loop {
+            if let Some(connection) = self.ready.next() {
+                return Some(connection);
+            }
+            let (graph, inventory, first) = (self.graph, self.inventory, self.left?);
+            let count = inventory.workloads.len();
+            let ready: Vec<Connection> = if first < count {
+                let last = count.min(first + (TOGETHER / count).max(1));
+                self.left = Some(last);
+                (first..last).into_par_iter().flat_map_iter(|from| from_one(graph, inventory, from)).collect()
+            } else {
+                self.left = None;
+                let all = (0..count).into_par_iter();
+                in_order(all.flat_map_iter(|to| inbound(graph, inventory, to)).collect())
+            };
+            self.ready = ready.into_iter();
+        }
+    }
+}
+
+/// The connections of a workload to others and to the outside, in order.
+fn from_one(graph: &AllowedGraph, inventory: &Inventory, from: usize) -> Vec<Connection> {
+    // Workloads of the same classes are reached alike.
+    let mut known: HashMap<&[PeerId], Option<Sum>> = HashMap::new();
+    let to_other = |to: usize| {
+        let targets = graph.classes_of(to);
+        let sum =
+            known.entry(targets).or_insert_with(|| sum(graph, graph.classes_of(from), targets)).clone()?;
+        Some(sum.between(graph, inventory, End::Workload(from), End::Workload(to)))
+    };
+    let others = (0..inventory.workloads.len()).filter(|to| *to != from);
+    let mut all: Vec<Connection> = others.filter_map(to_other).collect();
+    all.extend(in_order(outbound(graph, inventory, from).collect()));
     all
+}
+
+fn in_order(mut connections: Vec<Connection>) -> Vec<Connection> {
+    connections.par_sort_by(|a, b| (&a.from, &a.to).cmp(&(&b.from, &b.to)));
+    connections
 }
 
 /// What the classes of two ends add up to.
@@ -170,27 +227,42 @@ fn add(to: &mut BTreeMap<Expected, TrafficSet>, parts: impl IntoIterator<Item = 
     }
 }
 
-/// Connections of a workload with the outside; atoms that it treats alike are one end.
-fn external(graph: &AllowedGraph, inventory: &Inventory, workload: usize) -> Vec<Connection> {
+/// Connections of a workload to the outside; atoms that it treats alike are one end.
+fn outbound<'a>(
+    graph: &'a AllowedGraph,
+    inventory: &'a Inventory,
+    workload: usize,
+) -> impl Iterator<Item = Connection> + use<'a> {
     let classes = graph.classes_of(workload);
-    let mut into: BTreeMap<Sum, Vec<AddressRange>> = BTreeMap::new();
-    let mut out: BTreeMap<Sum, Vec<AddressRange>> = BTreeMap::new();
+    let out = atoms_alike(graph, |peer| sum(graph, classes, &[peer]));
+    let out = out.into_iter().map(move |(sum, outside)| {
+        sum.between(graph, inventory, End::Workload(workload), End::External(outside))
+    });
+    out.chain(by_name(graph, inventory, workload))
+}
+
+/// Connections from the outside to a workload.
+fn inbound<'a>(
+    graph: &'a AllowedGraph,
+    inventory: &'a Inventory,
+    workload: usize,
+) -> impl Iterator<Item = Connection> + use<'a> {
+    let classes = graph.classes_of(workload);
+    let into = atoms_alike(graph, |peer| sum(graph, &[peer], classes));
+    into.into_iter().map(move |(sum, outside)| {
+        sum.between(graph, inventory, End::External(outside), End::Workload(workload))
+    })
+}
+
+/// The atoms by what comes of them.
+fn atoms_alike(graph: &AllowedGraph, sum: impl Fn(PeerId) -> Option<Sum>) -> BTreeMap<Sum, AddressSet> {
+    let mut alike: BTreeMap<Sum, Vec<AddressRange>> = BTreeMap::new();
     for (peer, atom) in graph.atoms() {
-        if let Some(sum) = sum(graph, &[peer], classes) {
-            into.entry(sum).or_default().extend(atom.ranges());
-        }
-        if let Some(sum) = sum(graph, classes, &[peer]) {
-            out.entry(sum).or_default().extend(atom.ranges());
+        if let Some(sum) = sum(peer) {
+            alike.entry(sum).or_default().extend(atom.ranges());
         }
     }
-    let outside = |ranges: Vec<AddressRange>| End::External(ranges.into_iter().collect());
-    let into = into
-        .into_iter()
-        .map(|(sum, ranges)| sum.between(graph, inventory, outside(ranges), End::Workload(workload)));
-    let out = out
-        .into_iter()
-        .map(|(sum, ranges)| sum.between(graph, inventory, End::Workload(workload), outside(ranges)));
-    into.chain(out).chain(by_name(graph, inventory, workload)).collect()
+    alike.into_iter().map(|(sum, ranges)| (sum, ranges.into_iter().collect())).collect()
 }
 
 /// Connections to outside endpoints that a rule of the workload names; what it may reach by

@@ -32,7 +32,7 @@ mod without;
 pub use backing::{Backing, Spoken};
 pub use build::{AllowedGraph, LoweredRule, PolicyInfo, RuleInfo, TierInfo};
 pub use classes::{Class, ClassId, KeptAlike, Member, NamedPort, PeerId};
-pub use connections::{Carried, Connection, End, connections};
+pub use connections::{Carried, Connection, Connections, End, connections, outside};
 pub use declared::{Declared, Standing};
 pub use edge::{Edge, Exemption, Row};
 pub use expected::{Expected, WhyExpected, expected};

@@ -100,18 +100,18 @@ impl Format for Csv {
 
 fn allowed(analysis: &Analysis, options: &GraphOptions, out: &mut dyn Write) -> io::Result<()> {
     row(out, &["from", "to", "traffic", "segmented", "in_part"])?;
-    permitted(analysis, options).iter().try_for_each(|cells| row(out, &cells.each_ref().map(String::as_str)))
+    permitted(analysis, options).try_for_each(|cells| row(out, &cells.each_ref().map(String::as_str)))
 }
 
 /// The cells of each connection that is allowed.
-fn permitted(analysis: &Analysis, options: &GraphOptions) -> Vec<[String; 5]> {
+fn permitted(analysis: &Analysis, options: &GraphOptions) -> impl Iterator<Item = [String; 5]> {
     let all = graph::connections(&analysis.graph, &analysis.inventory);
-    let cells = |c: &Connection| {
+    let cells = |c: Connection| {
         let segmented = if c.unsegmented.is_empty() { "yes" } else { "no" }.to_owned();
         let (from, to) = (end_name(analysis, &c.from), end_name(analysis, &c.to));
-        [from, to, traffic_text(&c.traffic), segmented, narrowed_text(analysis, c).unwrap_or_default()]
+        [from, to, traffic_text(&c.traffic), segmented, narrowed_text(analysis, &c).unwrap_or_default()]
     };
-    all.iter().filter(|c| options.shows(analysis, c)).map(cells).collect()
+    all.filter(|c| options.shows(analysis, c)).map(cells)
 }
 
 fn observed(analysis: &Analysis, options: &GraphOptions, out: &mut dyn Write) -> io::Result<()> {

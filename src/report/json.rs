@@ -1,6 +1,7 @@
 //! JSON, as `docs/reference/outputs.md` promises it to programs; additions only.
 
 use super::names::{bend_word, end_name, fingerprint, is_all_ports, segment_sizes};
+use super::passing::Passing;
 use super::{Format, GraphOptions, View, ViewKind, What, exposure, flow_record, outbound, seen};
 use crate::analysis::{Analysis, SecondaryNetwork};
 use crate::check::{CHECKS, Excepted, Finding};
@@ -160,7 +161,7 @@ struct Graph<'a> {
     what: Option<&'static str>,
     dataplane: &'static str,
     endpoints: Vec<Endpoint>,
-    connections: Vec<ConnectionShape<'a>>,
+    connections: Passing<'a>,
     /// What was seen, where that was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     observed: Option<Vec<seen::Shape>>,
@@ -179,7 +180,7 @@ struct Graph<'a> {
 #[derive(Serialize)]
 struct NetworkShape<'a> {
     name: &'a str,
-    connections: Vec<ConnectionShape<'a>>,
+    connections: Passing<'a>,
 }
 
 #[derive(Serialize)]
@@ -189,40 +190,6 @@ struct Endpoint {
     namespace: String,
     name: String,
     addresses: Vec<String>,
-}
-
-#[derive(Serialize)]
-struct ConnectionShape<'a> {
-    from: String,
-    to: String,
-    traffic: Traffic,
-    /// What travels without ports, where `traffic` alone would mislead.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    other_protocols: Option<String>,
-    l7: Option<Conditions>,
-    segmented: bool,
-    protection: &'static str,
-    protection_why: String,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    carried: Vec<Carried>,
-    because: Vec<Because<'a>>,
-}
-
-/// How one part of the traffic is protected, where meshes carry it.
-#[derive(Serialize)]
-struct Carried {
-    traffic: Traffic,
-    /// `declared`, `undeclared` or `mesh`.
-    ports: &'static str,
-    protection: &'static str,
-    protection_why: String,
-}
-
-/// Conditions above packets: on which traffic, and what each of the rules behind it asks.
-#[derive(Serialize)]
-struct Conditions {
-    traffic: Traffic,
-    any_of: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -354,13 +321,12 @@ pub(super) fn problem_shape(problem: &Problem) -> ProblemShape<'_> {
 }
 
 fn graph_shape<'a>(analysis: &'a Analysis, options: &'a GraphOptions) -> Graph<'a> {
-    let connections: Vec<Connection> = graph::connections(&analysis.graph, &analysis.inventory)
-        .into_iter()
-        .filter(|connection| options.what.has_allowed() && options.shows(analysis, connection))
-        .collect();
+    let shown =
+        move |connection: &Connection| options.what.has_allowed() && options.shows(analysis, connection);
+    let outward = graph::outside(&analysis.graph, &analysis.inventory);
     let mut endpoints: Vec<Endpoint> = analysis.inventory.workloads.iter().map(workload_endpoint).collect();
     let mut outside: BTreeMap<String, Endpoint> = BTreeMap::new();
-    for end in connections.iter().flat_map(|c| [&c.from, &c.to]) {
+    for end in outward.iter().filter(|c| shown(c)).flat_map(|c| [&c.from, &c.to]) {
         let (name, addresses) = match end {
             End::Workload(_) => continue,
             End::External(addresses) => (String::new(), addresses.ranges()),
@@ -390,7 +356,7 @@ fn graph_shape<'a>(analysis: &'a Analysis, options: &'a GraphOptions) -> Graph<'
         what: (options.what != What::Allowed).then_some(options.what.word()),
         dataplane: analysis.graph.dataplane.kind.name(),
         endpoints,
-        connections: connections.iter().map(|c| connection_shape(analysis, c)).collect(),
+        connections: Passing { analysis, shown: Box::new(shown) },
         observed: options.what.has_observed().then(|| seen::shapes(analysis, options)),
         exposures: exposure::shown(analysis, options).map(|e| exposure_shape(analysis, e)).collect(),
         outbound: if options.what.has_allowed() { outbound::calls(analysis) } else { Vec::new() },
@@ -406,10 +372,9 @@ fn graph_shape<'a>(analysis: &'a Analysis, options: &'a GraphOptions) -> Graph<'
 /// Who else is on the wire of such a network is not known: only pods are listed.
 fn network_shape(network: &SecondaryNetwork) -> NetworkShape<'_> {
     let SecondaryNetwork { name, analysis } = network;
-    let connections = graph::connections(&analysis.graph, &analysis.inventory);
     let is_pod = |end: &End| matches!(end, End::Workload(_));
-    let between = connections.iter().filter(|c| is_pod(&c.from) && is_pod(&c.to));
-    NetworkShape { name, connections: between.map(|c| connection_shape(analysis, c)).collect() }
+    let between = move |connection: &Connection| is_pod(&connection.from) && is_pod(&connection.to);
+    NetworkShape { name, connections: Passing { analysis, shown: Box::new(between) } }
 }
 
 fn workload_endpoint(workload: &crate::analysis::Workload) -> Endpoint {
@@ -424,44 +389,7 @@ fn workload_endpoint(workload: &crate::analysis::Workload) -> Endpoint {
     }
 }
 
-fn connection_shape<'a>(analysis: &'a Analysis, connection: &Connection) -> ConnectionShape<'a> {
-    ConnectionShape {
-        from: end_name(analysis, &connection.from),
-        to: end_name(analysis, &connection.to),
-        traffic: traffic_shape(&connection.traffic),
-        other_protocols: super::names::other_protocols(&connection.traffic),
-        l7: conditions(analysis, connection),
-        segmented: connection.unsegmented.is_empty(),
-        protection: connection.expected.protection.word(),
-        protection_why: super::protection::why(analysis, connection),
-        carried: connection.carried.iter().map(|part| carried_shape(analysis, part)).collect(),
-        because: connection
-            .because
-            .iter()
-            .map(|rule| because_shape(&analysis.graph.rules[*rule as usize].rule.origin))
-            .collect(),
-    }
-}
-
-fn carried_shape(analysis: &Analysis, part: &graph::Carried) -> Carried {
-    let expected = &part.expected;
-    Carried {
-        traffic: traffic_shape(&part.traffic),
-        ports: part.standing.word(),
-        protection: expected.protection.word(),
-        protection_why: analysis.graph.reason(expected),
-    }
-}
-
-fn conditions(analysis: &Analysis, connection: &Connection) -> Option<Conditions> {
-    let any_of = super::names::conditions(analysis, connection);
-    (!connection.narrowed.is_empty()).then(|| Conditions {
-        traffic: traffic_shape(&connection.narrowed),
-        any_of: any_of.into_iter().collect(),
-    })
-}
-
-fn traffic_shape(traffic: &TrafficSet) -> Traffic {
+pub(super) fn traffic_shape(traffic: &TrafficSet) -> Traffic {
     if is_all_ports(traffic) {
         return Traffic::All("all");
     }

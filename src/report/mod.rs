@@ -20,6 +20,7 @@ mod markup;
 mod mermaid;
 mod names;
 mod outbound;
+mod passing;
 mod potential;
 mod protection;
 pub mod reach;

@@ -107,7 +107,6 @@ pub fn connection_lines(analysis: &Analysis, with_external: bool) -> Vec<String>
     };
     let external = |end: &End| !matches!(end, End::Workload(_));
     let mut lines: Vec<String> = graph::connections(&analysis.graph, &analysis.inventory)
-        .iter()
         .filter(|c| with_external || !(external(&c.from) || external(&c.to)))
         .map(|c| format!("{} -> {}: {}", name(&c.from), name(&c.to), traffic(&c.traffic)))
         .collect();
@@ -133,8 +132,8 @@ pub fn edge_reasons(analysis: &Analysis, from: &str, to: &str, port: u16) -> Vec
         End::External(_) | End::Domain(_) => false,
     };
     let all = graph::connections(&analysis.graph, &analysis.inventory);
-    let between = all.iter().filter(|c| is(&c.from, from) && is(&c.to, to));
-    let parts = between.flat_map(|c| &c.carried).filter(|part| part.traffic.contains(Protocol::Tcp, port));
+    let between = all.filter(|c| is(&c.from, from) && is(&c.to, to));
+    let parts = between.flat_map(|c| c.carried).filter(|part| part.traffic.contains(Protocol::Tcp, port));
     parts.map(|part| analysis.graph.reason(&part.expected)).collect()
 }
 
@@ -144,11 +143,11 @@ pub fn protection_lines(analysis: &Analysis) -> Vec<String> {
         End::Workload(index) => Some(analysis.inventory.workloads[*index].name.to_string()),
         End::External(_) | End::Domain(_) => None,
     };
-    let line = |c: &graph::Connection| {
+    let line = |c: graph::Connection| {
         Some(format!("{} -> {}: {}", name(&c.from)?, name(&c.to)?, c.expected.protection.word()))
     };
     let mut lines: Vec<String> =
-        graph::connections(&analysis.graph, &analysis.inventory).iter().filter_map(line).collect();
+        graph::connections(&analysis.graph, &analysis.inventory).filter_map(line).collect();
     lines.sort();
     lines
 }
@@ -162,10 +161,10 @@ pub fn part_words(analysis: &Analysis, part: &str) -> String {
     let protocol = Protocol::from_name(protocol).expect("a protocol");
     let port: u16 = port.parse().expect("a port");
     let named = |end: &End, name: &str| matches!(end, End::Workload(index) if analysis.inventory.workloads[*index].name.to_string() == name);
-    let all = graph::connections(&analysis.graph, &analysis.inventory);
-    let found = all.iter().find(|c| named(&c.from, from) && named(&c.to, to));
+    let mut all = graph::connections(&analysis.graph, &analysis.inventory);
+    let found = all.find(|c| named(&c.from, from) && named(&c.to, to));
     let here = |part: &&graph::Carried| part.traffic.contains(protocol, port);
-    match found.and_then(|connection| connection.carried.iter().find(here)) {
+    match found.iter().flat_map(|connection| &connection.carried).find(here) {
         Some(part) => format!("{} {}", part.standing.word(), part.expected.protection.word()),
         None => "not carried".to_owned(),
     }

@@ -9,7 +9,9 @@ use crate::model::{Protection, TrafficSet};
 use crate::observed::Party;
 use crate::report::names::traffic_text;
 use crate::report::{By, GraphOptions, What, exposure, party_name};
+use hashbrown::HashMap;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
 
 /// More nodes or edges than this are folded to namespaces.
 const MOST_NODES: usize = 60;
@@ -26,21 +28,26 @@ const LEGEND: &[(&str, &str, Dashes)] = &[
 /// The drawing of a graph.
 pub(super) fn of(analysis: &Analysis, options: &GraphOptions) -> Drawing {
     let workloads = analysis.inventory.workloads.len();
-    let sketch = Sketch::with(analysis, options, options.by);
-    let edges = sketch.edges.len();
-    let large = workloads > MOST_NODES || edges > MOST_EDGES;
-    if options.by != By::Automatic || !large || options.focus.is_some() {
-        return sketch.drawn(String::new());
+    let may_fold = options.by == By::Automatic && options.focus.is_none();
+    // Of many workloads there may be a million edges, which nobody wants to see.
+    let mut folded = format!("{workloads} workloads");
+    if !may_fold || workloads <= MOST_NODES {
+        let sketch = Sketch::with(analysis, options, options.by);
+        let edges = sketch.edges.len();
+        if !may_fold || edges <= MOST_EDGES {
+            return sketch.drawn(String::new());
+        }
+        let _ = write!(folded, " and {edges} edges");
     }
-    let folded = format!(
-        "{workloads} workloads and {edges} edges were folded to namespaces; --by workload shows them all"
-    );
+    folded.push_str(" were folded to namespaces; --by workload shows them all");
     Sketch::with(analysis, options, By::Namespace).drawn(folded)
 }
 
 /// Nodes and edges while they are gathered.
 #[derive(Default)]
 struct Sketch {
+    /// The nodes of workloads that are there.
+    ids: HashMap<usize, String>,
     /// Label of each node by its id, for each cluster; the cluster of outside nodes is empty.
     clusters: BTreeMap<String, BTreeMap<String, String>>,
     edges: BTreeMap<(String, String), Line>,
@@ -176,6 +183,9 @@ impl Sketch {
 
     /// The node that stands for a workload; adds it where it is missing.
     fn node(&mut self, analysis: &Analysis, index: usize, by: By) -> String {
+        if let Some(id) = self.ids.get(&index) {
+            return id.clone();
+        }
         let name = &analysis.inventory.workloads[index].name;
         let class = || {
             let classes = analysis.graph.classes_of(index);
@@ -197,6 +207,7 @@ impl Sketch {
         };
         let label = if by == By::Segment { format!("{}\n{label}", name.namespace) } else { label };
         self.clusters.entry(cluster(analysis, index, by)).or_default().insert(id.clone(), label);
+        self.ids.insert(index, id.clone());
         id
     }
 
