@@ -74,6 +74,7 @@ fn transport(plaintext: Admission, dialect: Dialect) -> Transport {
             origin,
         }],
         relays: Vec::new(),
+        by_address: Vec::new(),
     }
 }
 

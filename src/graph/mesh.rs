@@ -29,6 +29,8 @@ pub(super) struct Mesh {
     targets: Vec<Meant>,
     called: Called,
     relays: Vec<Relayed>,
+    /// Classes of servers that may be called by address as well (`Transport::by_address`).
+    pub by_address: BTreeSet<ClassId>,
     /// For each class: the policies of mesh layers that select it, by number.
     pub policies: Vec<Vec<u32>>,
     /// How many times a policy of a mesh layer selects a class.
@@ -92,6 +94,7 @@ impl Mesh {
             guards: Vec::new(),
         });
         mesh.relays = relays.collect();
+        mesh.by_address = selected(&transport.by_address);
         mesh.called = Called::new(&mesh.targets, classes, inventory);
         for (class, one) in (0..).zip(&classes.classes) {
             for backing in &one.backs {

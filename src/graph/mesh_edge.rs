@@ -131,7 +131,7 @@ impl AllowedGraph {
     }
 
     /// Adds what authorization lets through on ways on which the client proves itself otherwise than on
-    /// the weakest.
+    /// the weakest, and by address where that is a way.
     fn otherwise_proven(
         &self,
         from: PeerId,
@@ -143,6 +143,21 @@ impl AllowedGraph {
         if edge.unauthorized.is_empty() {
             return edge;
         }
+        let beside = |edge: MeshEdge, mut other: MeshEdge| {
+            for leg in &mut other.legs {
+                leg.traffic = leg.traffic.difference(&edge.allowed);
+            }
+            other.legs.retain(|leg| !leg.traffic.is_empty());
+            edge.or(other)
+        };
+        let edge = match self.mesh.by_address.contains(&to) {
+            true => {
+                let parts: Vec<Part> = parts.iter().map(|(part, _)| (part.clone(), vec![None])).collect();
+                let other = self.straight(from, to, network, &parts, None);
+                beside(edge, other)
+            }
+            false => edge,
+        };
         [Admission::Admitted, Admission::Refused].into_iter().fold(edge, |edge, identity| {
             let differs = |(part, calls): &&Part| {
                 let port = part.intervals().first().map_or(0, |(first, _)| *first);
@@ -153,12 +168,8 @@ impl AllowedGraph {
             if parts.is_empty() {
                 return edge;
             }
-            let mut other = self.straight(from, to, network, &parts, Some(identity));
-            for leg in &mut other.legs {
-                leg.traffic = leg.traffic.difference(&edge.allowed);
-            }
-            other.legs.retain(|leg| !leg.traffic.is_empty());
-            edge.or(other)
+            let other = self.straight(from, to, network, &parts, Some(identity));
+            beside(edge, other)
         })
     }
 

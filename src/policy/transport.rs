@@ -21,6 +21,9 @@ pub struct Transport {
     /// Which calls somebody in between carries on; the first that selects the client and means the
     /// call decides.
     pub relays: Vec<Relay>,
+    /// Servers that members of the mesh may call by the addresses of their pods, for which no service
+    /// stands, and then without mesh TLS: authorization keeps nobody out who does.
+    pub by_address: Vec<Selection>,
 }
 
 /// Endpoints that take part in a mesh, or are kept out of it.
@@ -219,17 +222,18 @@ pub struct Meeting {
 impl Transport {
     /// Whether no mesh says anything.
     pub fn is_empty(&self) -> bool {
-        let Transport { members, accepts, sends, relays } = self;
+        let Transport { members, accepts, sends, relays, by_address: _ } = self;
         members.is_empty() && accepts.is_empty() && sends.is_empty() && relays.is_empty()
     }
 
     /// Appends what another engine says; each side keeps its order.
     pub fn extend(&mut self, other: Transport) {
-        let Transport { members, accepts, sends, relays } = other;
+        let Transport { members, accepts, sends, relays, by_address } = other;
         self.members.extend(members);
         self.accepts.extend(accepts);
         self.sends.extend(sends);
         self.relays.extend(relays);
+        self.by_address.extend(by_address);
     }
 
     /// Calls `visit` with every selection that is made.
@@ -241,6 +245,7 @@ impl Transport {
             sending.to.among().iter().for_each(&mut *visit);
         }
         self.relays.iter().flat_map(|relay| relay.subjects.iter().chain(&relay.by)).for_each(&mut *visit);
+        self.by_address.iter().for_each(&mut *visit);
     }
 
     /// Calls `visit` with every peer that a target names.

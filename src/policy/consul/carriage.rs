@@ -99,6 +99,8 @@ pub fn lower(
         why: one.why.clone(),
         origin: one.origin.clone(),
     }));
+    // What is sent to the address of a pod passes the client's proxy as it is (`C:agent/xds/listeners.go`).
+    transport.by_address = permissive.iter().flat_map(|one| one.subjects.clone()).collect();
     transport.accepts.push(Acceptance {
         subjects: vec![pods_of(ground.members.transparent.clone())],
         ports: PortSet::all(),

@@ -91,6 +91,7 @@ impl Engine for Istio {
             accepts,
             sends,
             relays: waypoints.relays(&members, &policies, &config),
+            by_address: Vec::new(),
         };
         let mut tiers = enforcement::tiers(&policies, &members, &waypoints, &config, &mut gaps);
         tiers.extend(extensions.tier());
