@@ -34,7 +34,11 @@ spec:
 ";
 
 fn narrowed(action: &str) -> (bool, Vec<String>) {
-    let (analysis, problems) = common::analyse(&PERMISSIONS.replace("ACTION", action));
+    narrowed_of(&PERMISSIONS.replace("ACTION", action))
+}
+
+fn narrowed_of(manifests: &str) -> (bool, Vec<String>) {
+    let (analysis, problems) = common::analyse(manifests);
     assert!(problems.is_empty(), "{problems:?}");
     let class = |name: &str| {
         let index =
@@ -51,7 +55,30 @@ fn narrowed(action: &str) -> (bool, Vec<String>) {
 
 #[test]
 fn permissions_narrow_and_the_default_policy_decides_the_rest() {
-    // The default is to allow, so what a denying permission leaves passes, and an allowing one takes nothing away.
+    // The default is to allow, so what a denying permission leaves passes, and an allowing one lets in nothing more.
     assert_eq!(narrowed("deny"), (true, vec![]));
-    assert_eq!(narrowed("allow"), (false, vec!["methods GET, paths /api*".to_owned()]));
+    assert_eq!(narrowed("allow"), (false, vec![]));
+}
+
+fn with_token(default: &str, action: &str) -> (bool, Vec<String>) {
+    let allowed =
+        format!("{{action: {action}, http: {{pathPrefix: /api}}, jwt: {{providers: [{{name: okta}}]}}}}");
+    let written = "{action: ACTION, http: {pathPrefix: /api, methods: [GET]}}";
+    let servers = format!(
+        "
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {{name: consul-server-config, namespace: consul}}
+data: {{acl.json: '{{\"acl\": {{\"enabled\": true, \"default_policy\": \"{default}\"}}}}'}}
+"
+    );
+    narrowed_of(&(PERMISSIONS.replace(written, &allowed) + &servers))
+}
+
+#[test]
+fn a_token_is_asked_for_where_something_else_happens_than_by_default() {
+    assert_eq!(with_token("deny", "allow"), (true, vec!["paths /api*, a valid JWT".to_owned()]));
+    assert_eq!(with_token("allow", "allow"), (false, vec![]));
+    assert_eq!(with_token("allow", "deny"), (true, vec![]));
 }

@@ -2,7 +2,7 @@
 //! and whether they may be called by the addresses of their pods.
 
 use crate::model::{Document, Node, Origin};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What is set for services.
 #[derive(Clone, Debug, Default)]
@@ -12,6 +12,7 @@ pub struct Defaults {
     protocol: Option<String>,
     mode: Option<(String, Origin)>,
     direct: Vec<String>,
+    described: BTreeSet<String>,
 }
 
 impl Defaults {
@@ -30,6 +31,7 @@ impl Defaults {
                     if spec.path(&["transparentProxy", "dialedDirectly"]).and_then(Node::bool) == Some(true) {
                         defaults.direct.push(name.clone());
                     }
+                    defaults.described.insert(name.clone());
                     let protocol = spec.text_of("protocol").filter(|protocol| !protocol.is_empty());
                     defaults.protocols.extend(protocol.map(|p| (name.clone(), p.to_owned())));
                     defaults.modes.extend(mode.map(|mode| (name, mode)));
@@ -54,7 +56,14 @@ impl Defaults {
     /// Whether requests of a service can be told apart; without a word its protocol is tcp.
     pub fn speaks_http(&self, service: Option<&str>) -> bool {
         let own = service.and_then(|name| self.protocols.get(name)).or(self.protocol.as_ref());
-        own.is_some_and(|protocol| matches!(protocol.as_str(), "http" | "http2" | "grpc"))
+        own.is_some_and(|protocol| matches!(&*protocol.to_ascii_lowercase(), "http" | "http2" | "grpc"))
+    }
+
+    /// Whether the servers take permissions for a service: they look at its own ServiceDefaults, and at
+    /// ProxyDefaults only where it has none (`C:agent/consul/state/config_entry.go`).
+    pub fn takes_permissions(&self, service: Option<&str>) -> bool {
+        let silent = |name: &str| self.described.contains(name) && !self.protocols.contains_key(name);
+        self.speaks_http(service) && !service.is_some_and(silent)
     }
 
     /// Services that may be called by the addresses of their pods.

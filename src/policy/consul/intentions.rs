@@ -1,9 +1,10 @@
-//! ServiceIntentions: each source is one intention with a precedence of its own, and of those that
-//! match a connection the first decides alone (`C:agent/structs/intention.go`).
+//! ServiceIntentions: each source is one intention with a precedence of its own
+//! (`C:agent/structs/intention.go`); what comes of several that match is left to `lower`.
 
 use super::super::Action;
 use super::super::kubernetes::refusal;
 use crate::model::{Bend, Condition, Document, Gap, Narrowing, Node, Origin, Problem};
+use std::collections::BTreeSet;
 
 /// One intention.
 #[derive(Clone, Debug)]
@@ -18,8 +19,21 @@ pub struct Intention {
     pub verdict: Verdict,
     /// Conditions on the connection as a whole.
     pub narrowed: Option<Narrowing>,
+    /// The token that requests have to carry for what the default policy would not do.
+    pub token: Option<Condition>,
+    /// Whether Consul takes the object.
+    pub standing: Standing,
     /// Where it stands.
     pub origin: Origin,
+}
+
+/// Whether the intentions of an object are in force.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// They are.
+    InForce,
+    /// The servers refuse the object as it stands here, for this reason; an earlier one may be in force.
+    Refused(&'static str),
 }
 
 /// What an intention does with what it matches.
@@ -38,6 +52,8 @@ pub struct Permission {
     pub action: Action,
     /// Which requests.
     pub requests: Narrowing,
+    /// The token that they have to carry besides.
+    pub token: Option<Condition>,
     /// Where it stands.
     pub origin: Origin,
 }
@@ -78,6 +94,7 @@ pub fn read(document: &Document, gaps: &mut Vec<Gap>) -> Result<Vec<Intention>, 
         return refuse(spec, "spec.sources is empty", "at least one source is needed");
     }
     let mut intentions: Vec<Intention> = Vec::new();
+    let mut seen = BTreeSet::new();
     for source in sources {
         let place = origin.at(&format!("sources[{}]", intentions.len()), source.line);
         let (source_name, source_exact) = match name(origin, source)? {
@@ -98,18 +115,24 @@ pub fn read(document: &Document, gaps: &mut Vec<Gap>) -> Result<Vec<Intention>, 
             gaps.push(Gap { what, origin: place, bends: Bend::MayMissTraffic });
             continue;
         }
-        if intentions.iter().any(|known| known.source == source_name) {
+        let namespace = source.text_of("namespace").unwrap_or_default();
+        if !seen.insert((source_name.clone(), namespace)) {
             return refuse(source, "the source is listed twice", "join both, one source has one intention");
         }
-        let narrowed = narrowed(spec, destination, source);
+        let narrowed = narrowed(destination, source);
         intentions.push(Intention {
             destination: destination_name.clone(),
             source: source_name,
             precedence: precedence(exact, source_exact),
             verdict,
             narrowed,
+            token: token(spec),
+            standing: Standing::InForce,
             origin: place,
         });
+    }
+    if let Some(why) = sources.iter().find_map(refused) {
+        intentions.iter_mut().for_each(|intention| intention.standing = Standing::Refused(why));
     }
     Ok(intentions)
 }
@@ -163,7 +186,7 @@ fn verdict(origin: &Origin, source: &Node) -> Result<Verdict, Problem> {
             let one = |(index, node): (usize, &Node)| {
                 let action = action(node).ok_or_else(|| problem(node, "a permission has no action"))?;
                 let place = origin.at(&format!("{}.permissions[{index}]", origin.rule), node.line);
-                Ok(Permission { action, requests: requests(node), origin: place })
+                Ok(Permission { action, requests: requests(node), token: token(node), origin: place })
             };
             permissions.iter().enumerate().map(one).collect::<Result<_, _>>().map(Verdict::ByRequest)
         }
@@ -192,21 +215,42 @@ fn requests(permission: &Node) -> Narrowing {
             .iter()
             .map(|header| Condition::Other(format!("header {}", header.text_of("name").unwrap_or_default()))),
     );
-    if permission.get("jwt").is_some_and(|jwt| !jwt.is_null()) {
-        conditions.push(Condition::Other("a valid JWT".to_owned()));
-    }
     let mut conditions = conditions.into_iter();
     let first = conditions.next().unwrap_or_else(|| Condition::Other("any HTTP request".to_owned()));
     conditions.fold(Narrowing::on(first), Narrowing::and)
 }
 
-/// Conditions of the object as a whole: a JWT, and namespaces of Consul Enterprise, which nobody
-/// here can tell.
-fn narrowed(spec: &Node, destination: &Node, source: &Node) -> Option<Narrowing> {
+fn token(node: &Node) -> Option<Condition> {
+    let jwt = node.get("jwt").filter(|jwt| !jwt.is_null());
+    jwt.map(|_| Condition::Other("a valid JWT".to_owned()))
+}
+
+/// Why the servers refuse a source, though the webhook may take it
+/// (`C:agent/structs/config_entry_intentions.go`, `validate`).
+fn refused(source: &Node) -> Option<&'static str> {
+    source.items_of("permissions").iter().find_map(|permission| {
+        let Some(http) = permission.get("http").filter(|http| !http.is_null()) else {
+            return Some("a permission has no http");
+        };
+        let text = |field: &str| http.text_of(field).filter(|text| !text.is_empty());
+        let paths: Vec<&str> =
+            ["pathExact", "pathPrefix", "pathRegex"].iter().filter_map(|f| text(f)).collect();
+        let bare = ["pathExact", "pathPrefix"].iter().filter_map(|f| text(f)).any(|p| !p.starts_with('/'));
+        let methods = http.items_of("methods");
+        match paths.len() {
+            2.. => Some("a permission has more than one path"),
+            _ if bare => Some("a path does not begin with /"),
+            0 if methods.is_empty() && http.items_of("header").is_empty() => {
+                Some("a permission has an empty http")
+            }
+            _ => None,
+        }
+    })
+}
+
+/// Conditions of an intention as a whole: namespaces of Consul Enterprise, which nobody here can tell.
+fn narrowed(destination: &Node, source: &Node) -> Option<Narrowing> {
     let mut conditions: Vec<Condition> = Vec::new();
-    if spec.get("jwt").is_some_and(|jwt| !jwt.is_null()) {
-        conditions.push(Condition::Other("a valid JWT".to_owned()));
-    }
     for (end, whose) in [(destination, "destination"), (source, "source")] {
         let given = end.text_of("namespace").filter(|name| !["", "default", "*"].contains(name));
         conditions.extend(

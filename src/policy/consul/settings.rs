@@ -121,7 +121,8 @@ fn written(documents: &[Document]) -> Option<(DefaultPolicy, Origin)> {
                 Some(true) => {
                     acl.and_then(|acl| acl.get("default_policy")).and_then(|v| v.as_str()).or(Some("allow"))
                 }
-                _ => None,
+                Some(false) => Some("allow"),
+                None => None,
             };
             if let Some(policy) = own.and_then(DefaultPolicy::parse) {
                 return Some((policy, document.origin.clone()));
