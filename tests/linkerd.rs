@@ -23,7 +23,7 @@ spec: {containers: [{name: c, ports: [{containerPort: 8080}]}]}
 apiVersion: policy.linkerd.io/v1beta3
 kind: Server
 metadata: {name: web, namespace: m}
-spec: {podSelector: {matchLabels: {app: server}}, port: 8080, accessPolicy: all-unauthenticated}
+spec: {podSelector: {matchLabels: {app: server}}, port: 8080, accessPolicy: all-unauthenticated, proxyProtocol: PROTOCOL}
 ---
 apiVersion: policy.linkerd.io/v1beta3
 kind: HTTPRoute
@@ -32,7 +32,15 @@ spec: {parentRefs: [{group: policy.linkerd.io, kind: Server, name: web}], rules:
 ";
 
 fn narrowed(rules: &str, port: u16) -> (bool, Vec<String>) {
-    let (analysis, problems) = common::analyse(&ROUTE.replace("RULES", rules));
+    narrowed_as("HTTP/1", rules, port)
+}
+
+fn narrowed_as(protocol: &str, rules: &str, port: u16) -> (bool, Vec<String>) {
+    narrowed_of(&ROUTE.replace("RULES", rules).replace("PROTOCOL", protocol), port)
+}
+
+fn narrowed_of(manifests: &str, port: u16) -> (bool, Vec<String>) {
+    let (analysis, problems) = common::analyse(manifests);
     assert!(problems.is_empty(), "{problems:?}");
     let class = |name: &str| {
         let index =
@@ -54,4 +62,31 @@ fn a_route_narrows_what_its_server_lets_in_and_nothing_else() {
     assert!(!narrowed(rules, 9090).0);
     let everything = "[{matches: [{path: {value: /a}}, {method: GET}]}, {}]";
     assert_eq!(narrowed(everything, 8080), (false, vec![]), "its last rule matches every request");
+    let either = "[{matches: [{path: {value: /a}}, {method: GET}]}]";
+    assert_eq!(narrowed(either, 8080), (true, vec!["paths /a/*".to_owned(), "methods GET".to_owned()]));
+    assert_eq!(
+        narrowed("[{matches: [{path: {value: /}}]}]", 8080),
+        (false, vec![]),
+        "every path begins with it"
+    );
+}
+
+#[test]
+fn a_route_is_asked_about_requests_of_its_protocol_alone() {
+    let rules = "[{matches: [{path: {type: Exact, value: /ok}}]}]";
+    let bytes = "what is no HTTP, which no route is asked about".to_owned();
+    assert_eq!(narrowed_as("unknown", rules, 8080), (true, vec!["paths /ok".to_owned(), bytes]));
+    assert_eq!(narrowed_as("HTTP/2", rules, 8080), (true, vec!["paths /ok".to_owned()]));
+    for protocol in ["gRPC", "opaque", "TLS"] {
+        assert_eq!(narrowed_as(protocol, rules, 8080), (false, vec![]), "{protocol}");
+    }
+}
+
+#[test]
+fn what_bypasses_the_proxy_is_not_narrowed() {
+    let rules = "[{matches: [{path: {type: Exact, value: /ok}}]}]";
+    let bypassing = "labels: {app: server}, annotations: {config.linkerd.io/skip-inbound-ports: '8080'}";
+    let manifests = ROUTE.replace("RULES", rules).replace("PROTOCOL", "HTTP/1");
+    assert!(narrowed_of(&manifests, 8080).0);
+    assert!(!narrowed_of(&manifests.replace("labels: {app: server}", bypassing), 8080).0);
 }

@@ -337,7 +337,9 @@ impl MeshEdge {
             leg.traffic = leg.traffic.difference(&self.unauthorized);
         }
         self.legs.retain(|leg| !leg.traffic.is_empty());
-        self.decision = decision;
+        // What passes beside the proxy passes whole.
+        let narrowed = decision.narrowed.intersection(proxied);
+        self.decision = Decision { narrowed, ..decision };
     }
 
     /// Two ways of one pair: what either lets through gets through, and what keeps something back

@@ -51,7 +51,8 @@ pub struct Choice {
 pub enum Carrier {
     /// The pod's alone.
     Pod,
-    /// The namespace's too, where the pod has none.
+    /// The namespace's too, where the pod has none and does not run yet: the injector writes what the
+    /// namespace says to the pods that it makes, and only they are asked from then on.
     PodOrNamespace,
 }
 
@@ -114,13 +115,13 @@ pub fn choices(documents: &[Document], shapes: &[Shape<'_>], key: &str, carrier:
     let of = |(value, origin): (String, Origin)| {
         let mut ways = vec![Selector::equals(&own, &value)];
         if carrier == Carrier::PodOrNamespace {
-            ways.push(all([lacks(&own), Selector::equals(&inherited, &value)]));
+            ways.push(all([lacks(&own), lacks(fact::RUNNING), Selector::equals(&inherited, &value)]));
         }
         Choice { pods: Selector::any_of(ways), value: Some(value), origin: Some(origin) }
     };
     let mut unset = lacks(&own);
     if carrier == Carrier::PodOrNamespace {
-        unset = unset.and(lacks(&inherited));
+        unset = unset.and(Selector::any_of(vec![lacks(&inherited), has(fact::RUNNING)]));
     }
     let unset = Choice { pods: unset, value: None, origin: None };
     values.into_iter().map(of).chain([unset]).collect()

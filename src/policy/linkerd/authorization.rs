@@ -3,6 +3,7 @@
 use super::super::kubernetes::refusal;
 use super::super::{Namespaces, Peer, Selection};
 use super::access::{Grant, Place, Who};
+use super::routes::{Route, targets};
 use super::server::{Server, selector_of};
 use super::settings::Settings;
 use crate::model::{
@@ -12,6 +13,15 @@ use crate::model::{
 use std::collections::BTreeMap;
 
 type Key = (String, String);
+
+const CORE: &str = "core";
+const POLICY: &str = "policy.linkerd.io";
+const GATEWAY: &str = "gateway.networking.k8s.io";
+/// Routes that a policy may be about.
+const ROUTES: &[(&str, &str)] = &[(POLICY, "HTTPRoute"), (GATEWAY, "HTTPRoute"), (GATEWAY, "GRPCRoute")];
+/// What a policy may require.
+const AUTHENTICATIONS: &[(&str, &str)] =
+    &[(CORE, "ServiceAccount"), (POLICY, "MeshTLSAuthentication"), (POLICY, "NetworkAuthentication")];
 
 /// The authentications, by namespace and name.
 #[derive(Clone, Debug, Default)]
@@ -32,7 +42,14 @@ pub enum Scope {
     /// Those of all Servers of the namespace.
     Namespace,
     /// Requests that match this route, of the Servers that it is attached to.
-    Route(String),
+    Route {
+        /// The group of its kind.
+        group: String,
+        /// Its kind.
+        kind: &'static str,
+        /// Its name.
+        name: String,
+    },
 }
 
 /// A grant with its scope, inside its own namespace.
@@ -52,8 +69,17 @@ impl Authorization {
                 Scope::Server(name) => *name == *server.origin.name,
                 Scope::Servers(selector) => selector.matches(&server.labels),
                 Scope::Namespace => true,
-                Scope::Route(_) => false,
+                Scope::Route { .. } => false,
             }
+    }
+
+    /// Whether it applies to the requests of a route.
+    pub fn is_about(&self, route: &Route) -> bool {
+        let Scope::Route { group, kind, name } = &self.scope else { return false };
+        self.grant.origin.namespace == route.origin.namespace
+            && route.group.eq_ignore_ascii_case(group)
+            && &*route.origin.kind == *kind
+            && route.origin.name.eq_ignore_ascii_case(name)
     }
 }
 
@@ -65,15 +91,18 @@ pub fn mesh_tls(document: &Document, settings: &Settings, gaps: &mut Vec<Gap>) -
     for reference in spec.items_of("identityRefs") {
         let name = reference.text_of("name").unwrap_or_default();
         let namespace = reference.text_of("namespace").unwrap_or(&origin.namespace);
-        match reference.text_of("kind") {
-            Some("Namespace") => peers.push(account(Some(name), Selector::everything())),
-            Some("ServiceAccount") => {
-                peers.push(account(Some(namespace), Selector::equals(fact::SERVICE_ACCOUNT, name)));
-            }
-            other => gaps.push(said(
+        if targets(reference, CORE, "Namespace") {
+            peers.push(account(Some(name), Selector::everything()));
+        } else if targets(reference, CORE, "ServiceAccount") {
+            peers.push(account(Some(namespace), Selector::equals(fact::SERVICE_ACCOUNT, name)));
+        } else {
+            gaps.push(said(
                 &origin.at("", reference.line),
-                format!("an identityRef of the kind {other:?} is not known: it lets nobody in here"),
-            )),
+                format!(
+                    "an identityRef of the kind {} is not known: it lets nobody in here",
+                    kind_of(reference)
+                ),
+            ));
         }
     }
     Who::Proven(peers)
@@ -218,9 +247,10 @@ pub fn authorization_policy(
         return Err(refusal(origin, document.body.line, "spec.targetRef is missing", hint));
     };
     let name = target.text_of("name").unwrap_or_default().to_owned();
-    let scope = match target.text_of("kind") {
-        Some("Server") => Scope::Server(name),
-        Some("Namespace") if name != *origin.namespace => {
+    let route = ROUTES.iter().find(|(group, kind)| targets(target, group, kind));
+    let scope = match route {
+        _ if targets(target, POLICY, "Server") => Scope::Server(name),
+        _ if targets(target, CORE, "Namespace") && name != *origin.namespace => {
             let message =
                 format!("targetRef names the namespace {name}, the policy is in {}", origin.namespace);
             return Err(refusal(
@@ -230,11 +260,13 @@ pub fn authorization_policy(
                 "put the policy into the namespace it is about",
             ));
         }
-        Some("Namespace") => Scope::Namespace,
-        Some("HTTPRoute" | "GRPCRoute") => Scope::Route(name),
-        other => {
-            let message = format!("targetRef of the kind {:?} is not known", other.unwrap_or_default());
-            return Err(refusal(origin, target.line, message, "Server, Namespace, HTTPRoute or GRPCRoute"));
+        _ if targets(target, CORE, "Namespace") => Scope::Namespace,
+        Some((group, kind)) => Scope::Route { group: (*group).to_owned(), kind, name },
+        None => {
+            let message = format!("targetRef of the kind {} is not known", kind_of(target));
+            let hint = "Server or HTTPRoute with the group policy.linkerd.io, GRPCRoute with that of the \
+                        Gateway API, or Namespace";
+            return Err(refusal(origin, target.line, message, hint));
         }
     };
     let (mut who, mut place) = (None, None);
@@ -242,13 +274,13 @@ pub fn authorization_policy(
     for reference in references {
         let namespace = reference.text_of("namespace").unwrap_or(&origin.namespace).to_owned();
         let key = (namespace, reference.text_of("name").unwrap_or_default().to_owned());
-        let kind = reference.text_of("kind").unwrap_or_default();
-        let fresh = match kind {
+        let kind = AUTHENTICATIONS.iter().find(|(group, kind)| targets(reference, group, kind));
+        let fresh = match kind.map_or("", |(_, kind)| *kind) {
             "ServiceAccount" => {
                 let peer = account(Some(&key.0), Selector::equals(fact::SERVICE_ACCOUNT, &key.1));
                 who.replace(Who::Proven(vec![peer])).is_none()
             }
-            "MeshTLSAuthentication" | "NetworkAuthentication" => {
+            kind @ ("MeshTLSAuthentication" | "NetworkAuthentication") => {
                 let missing = match kind {
                     "MeshTLSAuthentication" => !known.mesh.contains_key(&key),
                     _ => !known.networks.contains_key(&key),
@@ -269,8 +301,9 @@ pub fn authorization_policy(
                     _ => place.replace(known.networks.get(&key).cloned().unwrap_or_default()).is_none(),
                 }
             }
-            other => {
-                let message = format!("requiredAuthenticationRefs of the kind {other:?} are not known");
+            _ => {
+                let message =
+                    format!("requiredAuthenticationRefs of the kind {} are not known", kind_of(reference));
                 let hint = "MeshTLSAuthentication, NetworkAuthentication or ServiceAccount";
                 return Err(refusal(origin, reference.line, message, hint));
             }
@@ -284,6 +317,15 @@ pub fn authorization_policy(
     let who = who.unwrap_or(Who::Anyone);
     let place = place.map_or(Place::Anywhere, Place::Blocks);
     Ok(Some(Authorization { scope, grant: Grant { who, place, narrowed: None, origin: origin.clone() } }))
+}
+
+/// The kind of a reference with its group, as it is written.
+fn kind_of(reference: &Node) -> String {
+    let kind = reference.text_of("kind").unwrap_or_default();
+    match reference.text_of("group").filter(|group| !group.is_empty()) {
+        Some(group) => format!("\"{kind}.{group}\""),
+        None => format!("{kind:?}"),
+    }
 }
 
 fn said(origin: &Origin, what: String) -> Gap {

@@ -12,6 +12,11 @@ use crate::model::{Bend, Document, Gap, Origin, PortSet, Selector};
 /// Ports of the proxy itself, which its own traffic does not pass (`proxy-init` skips them).
 const OF_THE_PROXY: (u16, u16) = (4_190, 4_191);
 
+/// Lists that the policy controller reads, which takes them whole or not at all
+/// (`policy-controller/k8s/index/src/inbound/workload.rs`, `ports_annotation`).
+const VOID_AS_A_WHOLE: &[&str] =
+    &["config.linkerd.io/opaque-ports", "config.linkerd.io/proxy-require-identity-inbound-ports"];
+
 /// Sources whose connections are not given to the proxy.
 const SKIP_SUBNETS: &str = "config.linkerd.io/skip-subnets";
 
@@ -50,8 +55,13 @@ impl Ground<'_> {
             let Some(value) = &choice.value else { return (choice, default.clone()) };
             let (ports, strange) = shapes::ports(value);
             if let (false, Some(origin)) = (strange.is_empty(), &choice.origin) {
-                let what = format!("{key} names {}, which is no port: it was left out", strange.join(" "));
+                let void = VOID_AS_A_WHOLE.contains(&key);
+                let then = if void { "the whole list counts for nothing" } else { "it was left out" };
+                let what = format!("{key} names {}, which is no port: {then}", strange.join(" "));
                 gaps.push(Gap { what, origin: origin.clone(), bends: Bend::MayAllowMore });
+                if void {
+                    return (choice, PortSet::none());
+                }
             }
             (choice, ports)
         };
@@ -95,6 +105,20 @@ pub fn lower(
         let of = Part { subjects, ports, plaintext, why: &one.why, origin: Some(&one.origin) };
         accepting.add(&of, &mut transport.accepts);
     }
+    // What is only logged is not refused, whatever needs an identity.
+    let audited = |(_, access): &&(Choice, Access)| *access == Access::Audit;
+    let by_default = |(choice, access): &(Choice, Access), accepts: &mut Vec<Acceptance>| {
+        let why = format!("the default inbound policy is {}", access.name());
+        let of = Part {
+            subjects: pods_of(all([ground.members.meshed.clone(), choice.pods.clone()])),
+            ports: &PortSet::all(),
+            plaintext: plaintext(*access),
+            why: &why,
+            origin: choice.origin.as_ref().or(settings.origin.as_ref()),
+        };
+        accepting.add(&of, accepts);
+    };
+    defaults.iter().filter(audited).for_each(|one| by_default(one, &mut transport.accepts));
     for (choice, ports) in needing {
         let of = Part {
             subjects: pods_of(all([ground.members.meshed.clone(), choice.pods.clone()])),
@@ -105,17 +129,7 @@ pub fn lower(
         };
         accepting.add(&of, &mut transport.accepts);
     }
-    for (choice, access) in defaults {
-        let why = format!("the default inbound policy is {}", access.name());
-        let of = Part {
-            subjects: pods_of(all([ground.members.meshed.clone(), choice.pods.clone()])),
-            ports: &PortSet::all(),
-            plaintext: plaintext(*access),
-            why: &why,
-            origin: choice.origin.as_ref().or(settings.origin.as_ref()),
-        };
-        accepting.add(&of, &mut transport.accepts);
-    }
+    defaults.iter().filter(|one| !audited(one)).for_each(|one| by_default(one, &mut transport.accepts));
     transport.accepts = beside_subnets(ground, std::mem::take(&mut transport.accepts), gaps);
     transport.sends = sends(ground, &opaque, gaps);
     transport

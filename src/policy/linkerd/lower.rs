@@ -8,17 +8,19 @@ use super::super::{
     PolicyOrder, Rule, Selection, Tier, TierRank, TrafficMatch, fields,
 };
 use super::access::{self, Access, BlocksMatch, Grant};
-use super::authorization::{self, Authentications, Authorization, Scope};
+use super::authorization::{self, Authentications, Authorization};
 use super::carriage::{self, Guarded};
 use super::membership::{self, Members, pods_of};
 use super::routes::{self, Route};
-use super::server::{self, Server};
+use super::server::{self, Asked, Server};
 use super::settings::Settings;
 use super::{KINDS, said};
-use crate::model::{Bend, Document, Gap, Origin, PortSet, Protocol, TrafficSet};
+use crate::model::{Bend, Condition, Document, Gap, Narrowing, Origin, PortSet, Protocol, TrafficSet};
 
 /// Places of policies in the tier: the first that decides on a port decides alone.
 const SERVERS: f64 = 10.0;
+const UNSURE: f64 = 11.0;
+const AUDITED: f64 = 15.0;
 const NEEDING_IDENTITY: f64 = 20.0;
 const DEFAULTS: f64 = 30.0;
 
@@ -32,21 +34,23 @@ pub fn lower(documents: &[Document], dataplane: &Dataplane) -> Lowered {
     let ground = carriage::Ground { documents, shapes: &shapes, settings: &settings, members: &members };
     let blocks = if dataplane.ipblock_matches_pods { BlocksMatch::Pods } else { BlocksMatch::NoPods };
     let access = access::Ground { settings: &settings, blocks };
-    lowered.gaps.extend(server::ambiguous(&objects.servers, &shapes));
+    let (doubts, unsure) = server::ambiguous(&objects.servers, &shapes);
+    lowered.gaps.extend(doubts);
     lowered.gaps.extend(said::of_the_mesh(documents, &shapes, &settings, &members));
 
     let mut policies = Vec::new();
     let mut guarded = Vec::new();
-    for (number, server) in (0_u32..).zip(&objects.servers) {
+    for (number, server) in objects.servers.iter().enumerate() {
         let grants = objects.grants(server);
         let served = (!grants.is_empty()) && !grants.iter().any(Grant::admits_plaintext);
         let selection =
             Selection::pods(Namespaces::Named(server.origin.namespace.to_string()), server.pods.clone());
+        let sure = !unsure.contains(&number);
         guarded.push(Guarded {
             subjects: selection.clone(),
             ports: server.numbers(&shapes),
-            plaintext: if served { Admission::Refused } else { Admission::Admitted },
-            why: match served {
+            plaintext: if served && sure { Admission::Refused } else { Admission::Admitted },
+            why: match served && sure {
                 true => {
                     format!("whoever is authorized for the Server {} has an identity", server.origin.name)
                 }
@@ -56,16 +60,23 @@ pub fn lower(documents: &[Document], dataplane: &Dataplane) -> Lowered {
         });
         let mut rules: Vec<Rule> =
             grants.iter().flat_map(|grant| grant.rules(&server.traffic(), access)).collect();
-        rules.push(Rule::new(Action::Deny, Peers::Everyone, server.traffic(), server.origin.clone()));
+        let rest = Rule::new(Action::Deny, Peers::Everyone, server.traffic(), server.origin.clone());
         let mut subjects = selection;
         subjects.endpoints = all([subjects.endpoints, members.meshed.clone()]);
-        policies.push(Policy {
-            subjects: vec![subjects],
+        let policy = |place, rules| Policy {
+            subjects: vec![subjects.clone()],
             isolation: Isolation::Leaves,
-            order: PolicyOrder::new(SERVERS, format!("{number:08}")),
+            order: PolicyOrder::new(place, format!("{number:08}")),
             rules,
             origin: server.origin.clone(),
-        });
+        };
+        // Where another one may count in its place, whoever that one lets in comes first.
+        if sure {
+            rules.push(rest);
+        } else {
+            policies.push(policy(UNSURE, vec![rest]));
+        }
+        policies.push(policy(SERVERS, rules));
     }
     let defaults = defaults(&ground, &mut lowered.gaps);
     let needing = ground
@@ -149,7 +160,7 @@ fn by_default(
     Policy {
         subjects: vec![pods_of(all([members.meshed.clone(), choice.pods.clone()]))],
         isolation: Isolation::Isolates,
-        order: PolicyOrder::new(DEFAULTS, policy.name()),
+        order: PolicyOrder::new(if policy == Access::Audit { AUDITED } else { DEFAULTS }, policy.name()),
         rules: rules.unwrap_or_default(),
         origin: origin.clone(),
     }
@@ -228,18 +239,25 @@ impl Objects {
         if attached.is_empty() {
             return whole;
         }
-        let narrow =
-            |grant: &Grant, route: &Route| Grant { narrowed: route.narrowed.clone(), ..grant.clone() };
-        let mut grants: Vec<Grant> =
-            attached.iter().flat_map(|route| whole.iter().map(|grant| narrow(grant, route))).collect();
-        for route in &attached {
-            let of_route = self.authorizations.iter().filter(|one| match &one.scope {
-                Scope::Route(name) => {
-                    **name == *route.origin.name && one.grant.origin.namespace == route.origin.namespace
+        let narrow = |grant: &Grant, route: &Route| -> Vec<Grant> {
+            match &route.narrowed[..] {
+                [] => vec![grant.clone()],
+                some => {
+                    some.iter().map(|one| Grant { narrowed: Some(one.clone()), ..grant.clone() }).collect()
                 }
-                Scope::Server(_) | Scope::Servers(_) | Scope::Namespace => false,
-            });
-            grants.extend(of_route.map(|one| narrow(&one.grant, route)));
+            }
+        };
+        let mut grants: Vec<Grant> =
+            attached.iter().flat_map(|route| whole.iter().flat_map(|grant| narrow(grant, route))).collect();
+        if server.asked == Asked::Anything {
+            let no_http = || {
+                Narrowing::on(Condition::Other("what is no HTTP, which no route is asked about".to_owned()))
+            };
+            grants.extend(whole.iter().map(|grant| Grant { narrowed: Some(no_http()), ..grant.clone() }));
+        }
+        for route in &attached {
+            let of_route = self.authorizations.iter().filter(|one| one.is_about(route));
+            grants.extend(of_route.flat_map(|one| narrow(&one.grant, route)));
         }
         grants
     }

@@ -24,6 +24,21 @@ pub struct Server {
     pub port: ServerPort,
     /// What it grants by itself.
     pub access: Access,
+    /// What routes are asked about.
+    pub asked: Asked,
+}
+
+/// `spec.proxyProtocol`: which of the connections are requests that routes match.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// Those that turn out to be HTTP; others pass without being asked.
+    Anything,
+    /// All, as HTTP.
+    Http,
+    /// All, as gRPC.
+    Grpc,
+    /// None: bytes are passed on as they are.
+    Nothing,
 }
 
 /// `spec.port`.
@@ -124,6 +139,12 @@ pub fn read(document: &Document) -> Result<Option<Server>, Problem> {
         };
     };
     let pods = selector_of(origin, selector)?;
+    let asked = match spec.text_of("proxyProtocol") {
+        Some("HTTP/1" | "HTTP/2") => Asked::Http,
+        Some("gRPC") => Asked::Grpc,
+        Some("opaque" | "TLS") => Asked::Nothing,
+        _ => Asked::Anything,
+    };
     let created = document.body.path(&["metadata", "creationTimestamp"]).and_then(Node::text);
     Ok(Some(Server {
         origin: origin.clone(),
@@ -132,6 +153,7 @@ pub fn read(document: &Document) -> Result<Option<Server>, Problem> {
         pods,
         port,
         access,
+        asked,
     }))
 }
 
@@ -155,9 +177,10 @@ pub fn sort(servers: &mut [Server]) {
     });
 }
 
-/// Servers of which another one may be the older: manifests do not tell.
-pub fn ambiguous(servers: &[Server], shapes: &[Shape<'_>]) -> Vec<Gap> {
-    let mut gaps = Vec::new();
+/// Servers of which another one may be the older, for manifests do not tell; and the numbers of those
+/// that come before it here.
+pub fn ambiguous(servers: &[Server], shapes: &[Shape<'_>]) -> (Vec<Gap>, BTreeSet<usize>) {
+    let (mut gaps, mut unsure) = (Vec::new(), BTreeSet::new());
     for (index, server) in servers.iter().enumerate() {
         let meets = |other: &&Server| {
             (server.created.is_empty() || other.created.is_empty())
@@ -167,14 +190,15 @@ pub fn ambiguous(servers: &[Server], shapes: &[Shape<'_>]) -> Vec<Gap> {
                         && !server.ports_on(shape).is_disjoint(&other.ports_on(shape))
                 })
         };
-        for other in servers[..index].iter().filter(meets) {
+        for (before, other) in servers[..index].iter().enumerate().filter(|(_, other)| meets(other)) {
+            unsure.insert(before);
             let what = format!(
                 "the Server {} selects the same port of the same pods, and the older one counts alone: \
-                 manifests do not tell which that is, {0} was taken by its name",
+                 manifests do not tell which that is, whoever one of them lets in is shown as let in",
                 other.origin.name
             );
             gaps.push(Gap { what, origin: server.origin.clone(), bends: Bend::MayAllowMore });
         }
     }
-    gaps
+    (gaps, unsure)
 }
