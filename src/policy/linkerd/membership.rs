@@ -90,7 +90,8 @@ fn shows(document: &Document) -> bool {
     group || (namespace && shapes::annotation(&document.body, INJECT).is_some())
 }
 
-fn has_proxy(body: &Node) -> bool {
+/// Whether a pod has the proxy of Linkerd among its containers.
+pub fn has_proxy(body: &Node) -> bool {
     let lists = ["containers", "initContainers"].iter();
     let mut containers = lists.flat_map(|list| body.path(&["spec", list]).map_or(&[][..], Node::items));
     containers.any(|container| container.text_of("name") == Some(PROXY))

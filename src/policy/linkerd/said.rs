@@ -1,7 +1,7 @@
 //! What manifests do not tell of the mesh, or what is not modelled: always said, with the way it bends.
 
 use super::super::shapes::{self, Shape};
-use super::membership::{INJECT, Members};
+use super::membership::{INJECT, Members, has_proxy};
 use super::settings::{Settings, TransportMode};
 use crate::model::{Bend, Document, Gap, Node, Origin};
 use std::collections::BTreeSet;
@@ -11,6 +11,14 @@ const NOT_MODELLED: &[&str] = &[
     "config.linkerd.io/proxy-inbound-port",
     "config.linkerd.io/proxy-outbound-port",
     "config.linkerd.io/pod-inbound-ports",
+];
+
+/// Annotations of namespaces that the injector writes to pods.
+const COPIED: &[&str] = &[
+    "config.linkerd.io/default-inbound-policy",
+    "config.linkerd.io/proxy-require-identity-inbound-ports",
+    "config.linkerd.io/skip-inbound-ports",
+    "config.linkerd.io/skip-outbound-ports",
 ];
 
 /// Everything that is to be said where the mesh is in use.
@@ -54,6 +62,7 @@ pub fn of_the_mesh(
         }
     }
     gaps.extend(probes(documents, shapes));
+    gaps.extend(left_behind(documents, shapes));
     gaps.extend(documents.iter().filter_map(|document| of_object(document, settings)));
     gaps.extend(opaque_mismatches(documents, shapes));
     gaps
@@ -61,6 +70,31 @@ pub fn of_the_mesh(
 
 fn gap(origin: &Origin, what: String, bends: Bend) -> Gap {
     Gap { what, origin: origin.clone(), bends }
+}
+
+/// What a namespace says and pods that run there do not, which it does not change any more.
+fn left_behind(documents: &[Document], shapes: &[Shape<'_>]) -> Vec<Gap> {
+    let namespaces = documents.iter().filter(|d| &*d.origin.kind == "Namespace" && d.api_version == "v1");
+    let mut gaps = Vec::new();
+    for namespace in namespaces {
+        let here = |shape: &&Shape<'_>| {
+            shape.origin.namespace == namespace.origin.name
+                && has_proxy(shape.body)
+                && shape.body.path(&["status", "podIP"]).is_some()
+        };
+        for key in COPIED.iter().filter(|key| shapes::annotation(&namespace.body, key).is_some()) {
+            let without = |shape: &&Shape<'_>| shapes::annotation(shape.body, key).is_none();
+            if let Some(shape) = shapes.iter().filter(here).find(without) {
+                let what = format!(
+                    "{key} of the namespace does not hold for pods that run without it, as {} does: the injector \
+                     writes it to pods that it makes, and pods are asked from then on",
+                    shape.origin.name
+                );
+                gaps.push(gap(&namespace.origin, what, Bend::MayAllowLess));
+            }
+        }
+    }
+    gaps
 }
 
 /// Probes that pods declare are let in where no route is attached, from everywhere by default.
