@@ -90,3 +90,25 @@ fn what_bypasses_the_proxy_is_not_narrowed() {
     assert!(narrowed_of(&manifests, 8080).0);
     assert!(!narrowed_of(&manifests.replace("labels: {app: server}", bypassing), 8080).0);
 }
+
+/// The default of the control plane is assumed where its settings were not read: it stands under a
+/// name of its own, and no check blames the first object of the mesh for it.
+#[test]
+fn an_assumed_default_is_not_the_rule_of_the_first_server() {
+    let world = ROUTE.replace("RULES", "[]").replace("PROTOCOL", "HTTP/1");
+    let world = world.replace("accessPolicy: all-unauthenticated, ", "");
+    let mut documents: Vec<&str> = world.split("\n---\n").collect();
+    documents.reverse();
+    let (analysis, problems) = common::analyse(&documents.join("\n---\n"));
+    assert!(problems.is_empty(), "{problems:?}");
+    let wrong = ["allow-any-identity", "ineffective-mesh-policy"];
+    let blamed: Vec<String> = analysis
+        .findings
+        .iter()
+        .filter(|finding| wrong.contains(&finding.check))
+        .map(|finding| format!("{} {}", finding.check, finding.subject))
+        .collect();
+    assert_eq!(blamed, Vec::<String>::new());
+    let named = analysis.graph.policies.iter().any(|policy| &*policy.origin.kind == "default inbound policy");
+    assert!(named, "{:?}", analysis.graph.policies);
+}

@@ -12,11 +12,16 @@ check! {
     ["NIST-800-204A", "PCI-DSS-4.0-4.2.1"]
 }
 
+/// Where the defaults of a mesh stand, which hold for whoever has none of their own.
+const DEFAULTS: [&str; 3] = ["ConfigMap", "Namespace", "default inbound policy"];
+
 fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
     let graph = evidence.graph;
     let key = |origin: &Origin| (origin.kind.clone(), origin.namespace.clone(), origin.name.clone());
     let mut objects: BTreeMap<_, (&Origin, bool)> = BTreeMap::new();
-    for policy in graph.policies.iter().filter(|policy| graph.is_of_mesh(policy)) {
+    let written = |origin: &Origin| !DEFAULTS.contains(&&*origin.kind);
+    let of_mesh = graph.policies.iter().filter(|policy| graph.is_of_mesh(policy));
+    for policy in of_mesh.filter(|policy| written(&policy.origin)) {
         let entry = objects.entry(key(&policy.origin)).or_insert((&policy.origin, false));
         entry.1 |= !policy.selected.is_empty();
     }

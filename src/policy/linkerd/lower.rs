@@ -155,14 +155,27 @@ fn by_default(
     settings: &Settings,
     ground: access::Ground<'_>,
 ) -> Policy {
-    let origin = choice.origin.as_ref().or(settings.origin.as_ref()).unwrap_or(&members.origin);
-    let rules = policy.grant(origin).map(|grant| grant.rules(&tcp(&PortSet::all()), ground));
+    let said = choice.origin.as_ref().or(settings.origin.as_ref());
+    let origin = said.cloned().unwrap_or_else(|| assumed(policy, members));
+    let rules = policy.grant(&origin).map(|grant| grant.rules(&tcp(&PortSet::all()), ground));
     Policy {
         subjects: vec![pods_of(all([members.meshed.clone(), choice.pods.clone()]))],
         isolation: Isolation::Isolates,
         order: PolicyOrder::new(if policy == Access::Audit { AUDITED } else { DEFAULTS }, policy.name()),
         rules: rules.unwrap_or_default(),
-        origin: origin.clone(),
+        origin,
+    }
+}
+
+/// Where a default stands that nobody wrote: with what shows that there is a mesh, under a name of
+/// its own, for that object says nothing of it.
+fn assumed(policy: Access, members: &Members) -> Origin {
+    Origin {
+        kind: "default inbound policy".into(),
+        namespace: "".into(),
+        name: policy.name().into(),
+        rule: "".into(),
+        ..members.origin.clone()
     }
 }
 
