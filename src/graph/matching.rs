@@ -1,8 +1,8 @@
 //! Which classes, atoms and names a peer of a rule stands for.
 
 use super::classes::{Classes, PeerId};
-use super::mentioned::SetKey;
-use crate::model::{AddressSet, Selector};
+use super::mentioned::{SetKey, networks};
+use crate::model::Selector;
 use crate::policy::{Action, Admission, Extent, Peer, Peers, Rule};
 
 /// What of an endpoint with several addresses a block must hold: replicas run in several networks,
@@ -66,7 +66,7 @@ impl Classes {
                 Admission::Refused => Vec::new(),
             },
             Peer::Endpoints(selection) => self.selected(selection).to_vec(),
-            Peer::Addresses(set) => self.block(set, holding),
+            Peer::Addresses(set) => self.block(&SetKey::Block(set.clone()), holding),
             Peer::Nodes(selector) => self.set(&SetKey::Nodes(selector.clone())),
             Peer::Backends(services) => self.set(&SetKey::Backends(services.clone())),
             Peer::Outside => {
@@ -83,7 +83,11 @@ impl Classes {
                 .map(|(id, _)| id)
                 .collect(),
             Peer::All(parts) => {
-                let mut sets = parts.iter().map(|part| self.held(part, identity, holding));
+                // Networks are asked about one address after the other, where the rule was known before.
+                let rest = SetKey::rest(parts).filter(|key| self.sets.contains_key(key));
+                let others = parts.iter().filter(|part| rest.is_none() || networks(part).is_none());
+                let of_networks = rest.iter().map(|key| self.block(key, holding));
+                let mut sets = of_networks.chain(others.map(|part| self.held(part, identity, holding)));
                 let first = sets.next().unwrap_or_else(|| (0..self.peers()).collect());
                 sets.fold(first, |all, set| {
                     all.into_iter().filter(|id| set.binary_search(id).is_ok()).collect()
@@ -96,10 +100,9 @@ impl Classes {
         }
     }
 
-    fn block(&self, block: &AddressSet, holding: Holding) -> Vec<PeerId> {
-        let key = SetKey::Block(block.clone());
-        let mut all = self.set(&key);
-        if let (Holding::All, Some(partly)) = (holding, self.partly.get(&key)) {
+    fn block(&self, key: &SetKey, holding: Holding) -> Vec<PeerId> {
+        let mut all = self.set(key);
+        if let (Holding::All, Some(partly)) = (holding, self.partly.get(key)) {
             all.retain(|id| partly.binary_search(id).is_err());
         }
         all

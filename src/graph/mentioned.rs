@@ -13,10 +13,51 @@ use std::net::IpAddr;
 pub(super) enum SetKey {
     /// A block of a rule.
     Block(AddressSet),
+    /// What several networks of one peer leave: an address must lie in all of `of` and in none of
+    /// `without`, so that one address of an endpoint cannot stand for one and another for the other.
+    Rest {
+        /// What every one of them holds.
+        of: AddressSet,
+        /// What one of them leaves out.
+        without: AddressSet,
+    },
     /// Nodes by their labels.
     Nodes(Selector),
     /// Where selected services send their traffic, by address.
     Backends(Services),
+}
+
+impl SetKey {
+    /// What the networks among the parts of a peer leave together; `None` where there are not two.
+    pub fn rest(parts: &[Peer]) -> Option<SetKey> {
+        let (mut of, mut without, mut count) = (AddressSet::all(), AddressSet::none(), 0);
+        for part in parts {
+            match networks(part) {
+                Some((set, true)) => of = of.intersection(set),
+                Some((set, false)) => without = without.union(set),
+                None => continue,
+            }
+            count += 1;
+        }
+        (count > 1).then_some(SetKey::Rest { of, without })
+    }
+
+    /// Whether it is what rules say of addresses.
+    pub fn is_block(&self) -> bool {
+        matches!(self, SetKey::Block(_) | SetKey::Rest { .. })
+    }
+}
+
+/// The networks that a peer is about, and whether it is what lies in them.
+pub(super) fn networks(peer: &Peer) -> Option<(&AddressSet, bool)> {
+    match peer {
+        Peer::Addresses(set) => Some((set, true)),
+        Peer::Not(part) => match &**part {
+            Peer::Addresses(set) => Some((set, false)),
+            _ => None,
+        },
+        _ => None,
+    }
 }
 
 /// Everything that rules speak of.
@@ -62,7 +103,8 @@ impl Mentioned {
                         Peer::Backends(services) => drop(sets.insert(SetKey::Backends(services.clone()))),
                         Peer::Domains(patterns) => domains.extend(patterns.iter().cloned()),
                         Peer::Outside => drop(sets.insert(SetKey::Nodes(Selector::everything()))),
-                        Peer::Authenticated | Peer::All(_) | Peer::Not(_) => {}
+                        Peer::All(parts) => sets.extend(SetKey::rest(parts)),
+                        Peer::Authenticated | Peer::Not(_) => {}
                     });
                 }
             }
@@ -112,8 +154,13 @@ impl Mentioned {
                     }
                 }
             }
-            let whole = families.ranges().iter().any(|family| set.ranges().contains(family));
-            if whole && matches!(key, SetKey::Block(_)) {
+            let whole = |set: &AddressSet| families.ranges().iter().any(|f| set.ranges().contains(f));
+            let holds_unknown = match key {
+                SetKey::Block(set) => whole(set),
+                SetKey::Rest { of, without } => whole(of) && !whole(without),
+                SetKey::Nodes(_) | SetKey::Backends(_) => false,
+            };
+            if holds_unknown {
                 self.whole_family.push(number as u32);
             }
         }
@@ -127,7 +174,7 @@ impl Mentioned {
     /// The sets that hold an atom as an outside address.
     pub fn sets_of_outside(&self, atom: usize) -> impl Iterator<Item = u32> {
         let hidden = !self.blocks_match_nodes && self.node_atoms.contains(&(atom as u32));
-        let is_block = |set: &u32| matches!(self.sets[*set as usize], SetKey::Block(_));
+        let is_block = |set: &u32| self.sets[*set as usize].is_block();
         self.sets_of_atom[atom].iter().copied().filter(move |set| !(hidden && is_block(set)))
     }
 
@@ -144,7 +191,7 @@ impl Mentioned {
         let atoms: BTreeSet<u32> = variant.addresses.iter().map(|address| self.atom_of(*address)).collect();
         let holds_all =
             |set: u32| atoms.iter().all(|atom| self.sets_of_atom[*atom as usize].binary_search(&set).is_ok());
-        let partly = |set: &u32| matches!(self.sets[*set as usize], SetKey::Block(_)) && !holds_all(*set);
+        let partly = |set: &u32| self.sets[*set as usize].is_block() && !holds_all(*set);
         sets.iter().copied().filter(partly).collect()
     }
 
@@ -162,7 +209,7 @@ impl Mentioned {
         }
         for address in &variant.addresses {
             let counts = |set: &&u32| match self.sets[**set as usize] {
-                SetKey::Block(_) => blocks_count,
+                SetKey::Block(_) | SetKey::Rest { .. } => blocks_count,
                 SetKey::Nodes(_) => matches!(variant.network, Network::Host | Network::HostEndpoint),
                 SetKey::Backends(_) => true,
             };
@@ -189,6 +236,7 @@ fn addresses_of(key: &SetKey, inventory: &Inventory) -> AddressSet {
     let single = |address: &IpAddr| crate::model::AddressRange::single(*address);
     match key {
         SetKey::Block(set) => set.clone(),
+        SetKey::Rest { of, without } => of.difference(without),
         SetKey::Nodes(selector) => {
             let chosen = inventory.nodes.iter().filter(|node| selector.matches(&node.labels));
             chosen.flat_map(|node| &node.addresses).map(single).collect()
