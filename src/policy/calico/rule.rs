@@ -89,7 +89,6 @@ impl Reading<'_> {
         let written = self.family(*ip_version)?.and(Families::of(source)).and(Families::of(destination));
         let families = written.and(family_of(protocol));
         let to = self.place.field("destination");
-        let mut of_names = conditions(self.owner, &to, destination, families, Reach::NamedPorts)?;
         let mut sides = [
             conditions(self.owner, &source_place, source, families, Reach::Everything)?,
             conditions(self.owner, &to, destination, families, Reach::Everything)?,
@@ -104,14 +103,19 @@ impl Reading<'_> {
         // What is of a protocol and of another is nothing, whatever the names of its ports stand for.
         let contradicts = families.is_none() || protocol.is_some() && protocol == left_out;
         let Some(action) = action.filter(|_| !contradicts) else { return Ok(Vec::new()) };
+        // Ports by number hold for addresses, those by name for their owners.
+        let mut of_names = match traffic.named.is_empty() {
+            true => None,
+            false => Some(conditions(self.owner, &to, destination, families, Reach::NamedPorts)?)
+                .filter(|of_names| *of_names != sides[1]),
+        };
         // ICMP of the other family is nothing that could be let through, so that a rule which takes it
         // away need not ask for the family of endpoints that have both.
         let families = if action == Action::Allow { families } else { written };
         let peer_side = usize::from(self.direction == Direction::Egress);
-        let alike = of_names == sides[1];
         if let Some(addresses) = families.addresses() {
             sides[peer_side].push(vec![Peer::Addresses(addresses.clone())]);
-            if peer_side == 1 {
+            if let (1, Some(of_names)) = (peer_side, &mut of_names) {
                 of_names.push(vec![Peer::Addresses(addresses)]);
             }
         }
@@ -128,10 +132,7 @@ impl Reading<'_> {
             };
             Rule { action, own, peers, traffic, narrowed: narrowed.clone(), origin: origin.clone() }
         };
-        if alike || traffic.named.is_empty() {
-            return Ok(vec![rule(destination, traffic)]);
-        }
-        // Ports by number hold for addresses, those by name for their owners.
+        let Some(of_names) = of_names else { return Ok(vec![rule(destination, traffic)]) };
         let numbered = TrafficMatch { named: Vec::new(), ..traffic.clone() };
         let of_numbers = (!numbered.fixed.is_empty()).then(|| rule(destination, numbered));
         let named = TrafficMatch { fixed: TrafficSet::none(), ..traffic };
