@@ -10,7 +10,7 @@ use super::super::{
 use super::depends_on_unknown_version;
 use super::kinds::{self, KINDS, Stage};
 use super::wire::{self, PeerShape, RuleShape, Shape};
-use crate::model::{Bend, Document, Gap, Origin};
+use crate::model::{AddressSet, Bend, Document, Gap, Origin};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Lowers all objects of the three kinds.
@@ -106,8 +106,16 @@ impl Lowering<'_> {
             return self.closed(action, origin, &what);
         }
         let mut matched = Vec::new();
+        // Networks are one set, whichever peers they stand in: the addresses of a pod may lie in several.
+        let mut networks = AddressSet::none();
         for peer in peers {
-            matched.extend(self.peer(peer, action, &origin));
+            match peer {
+                PeerShape::Networks(addresses) => networks = networks.union(&addresses),
+                other => matched.extend(self.peer(other, action, &origin)),
+            }
+        }
+        if !networks.is_empty() {
+            matched.push(Peer::Addresses(networks));
         }
         Rule::new(action, Peers::Among(matched), traffic, origin)
     }
@@ -147,7 +155,6 @@ impl Lowering<'_> {
         };
         match peer {
             PeerShape::Pods(selection) => Some(Peer::Endpoints(selection)),
-            PeerShape::Networks(addresses) => Some(Peer::Addresses(addresses)),
             PeerShape::Nodes(selector) => {
                 if !self.nodes_known {
                     let what = "the addresses of nodes are not known: no Node object was given".to_owned();
@@ -164,7 +171,8 @@ impl Lowering<'_> {
                 }
                 Some(Peer::Domains(patterns))
             }
-            PeerShape::Unknown(_) => None,
+            // Networks are put together by `rule`, and unknown peers close it.
+            PeerShape::Networks(_) | PeerShape::Unknown(_) => None,
         }
     }
 
