@@ -295,6 +295,21 @@ fn explain_takes_addresses_and_refuses_those_of_services() {
 }
 
 #[test]
+fn explain_says_of_a_deny_that_holds_some_addresses_that_it_closes_nothing() {
+    let policy = "---\napiVersion: v1\nkind: Pod\nmetadata: {name: d, namespace: y}\n\
+                  status: {podIP: 10.1.0.3, podIPs: [{ip: 10.1.0.3}, {ip: 'fd00::3'}]}\n\
+                  ---\napiVersion: projectcalico.org/v3\nkind: GlobalNetworkPolicy\nmetadata: {name: nets}\n\
+                  spec: {types: [Egress], egress: [{action: Deny, destination: {nets: [10.1.0.0/16]}}, {action: Allow}]}\n";
+    let input = format!("{OPEN}{policy}");
+    let text =
+        String::from_utf8(run_with_input(&["explain", "x/a", "y/d", "-"], &input).stdout).expect("UTF-8");
+    let told = "closes nothing: it names some addresses of y/Pod/d and not all of them";
+    assert!(text.contains(told) && !text.contains("it does not name y/Pod/d"), "{text}");
+    let json = run_with_input(&["explain", "x/a", "y/d", "-", "-f", "json"], &input).stdout;
+    assert!(String::from_utf8_lossy(&json).contains("\"outcome\":\"part-of-peer\""));
+}
+
+#[test]
 fn diff_fails_where_something_opens_and_not_where_something_closes() {
     let policy = "---\napiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: shut, namespace: y}\n\
                   spec: {podSelector: {}}\n";

@@ -9,7 +9,7 @@ use super::edge::Exemption;
 use super::mesh_edge::MeshEdge;
 use super::rows::Rows;
 use crate::model::{AddressSet, DomainPattern, TrafficSet};
-use crate::policy::{Action, Decision, Direction, Event, Isolation, Layer, decide, decide_and_tell};
+use crate::policy::{Action, Decision, Direction, Event, Isolation, Layer, Peers, decide, decide_and_tell};
 
 /// One end of a question.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -116,8 +116,12 @@ pub enum Outcome {
     Took(TrafficSet),
     /// The subject does not meet the rule's own condition.
     OtherSubject,
+    /// It denies, and its own condition holds for some addresses of the subject only.
+    PartOfSubject,
     /// It does not name the other end.
     OtherPeer,
+    /// It denies, and names some addresses of the other end only: it does not close it.
+    PartOfPeer,
     /// It names the other end, for other traffic.
     OtherTraffic,
     /// Earlier rules of the tier had decided all of it.
@@ -207,11 +211,20 @@ pub fn walk(
             let of_tier =
                 |rule: &&u32| graph.policies[graph.rules[**rule as usize].policy as usize].tier == tier.tier;
             let outcome = |rule: u32| {
+                let lowered = &graph.rules[rule as usize].rule;
+                let holds_part =
+                    |peers: &Peers, end| lowered.action == Action::Deny && graph.classes.may_mean(peers, end);
                 if !rows.is_about(rule, subject) {
-                    return Outcome::OtherSubject;
+                    return match holds_part(&lowered.own, subject) {
+                        true => Outcome::PartOfSubject,
+                        false => Outcome::OtherSubject,
+                    };
                 }
                 let Some((_, takes)) = taken.iter().find(|(number, _)| *number == rule) else {
-                    return Outcome::OtherPeer;
+                    return match holds_part(&lowered.peers, peer) {
+                        true => Outcome::PartOfPeer,
+                        false => Outcome::OtherPeer,
+                    };
                 };
                 let own = rows.resolve(rule, ports).intersection(asked);
                 match (takes.is_empty(), own.is_empty(), own.intersection(&tier.arrived).is_empty()) {

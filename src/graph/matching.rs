@@ -54,6 +54,12 @@ impl Classes {
         }
     }
 
+    /// Whether some address of an end is among the peers.
+    pub fn may_mean(&self, peers: &Peers, end: PeerId) -> bool {
+        let meant = self.matching(peers, Admission::Admitted, Holding::Some);
+        meant.is_none_or(|meant| meant.binary_search(&end).is_ok())
+    }
+
     /// Whom one peer may stand for, where who calls is proven, or is not.
     pub fn peer(&self, peer: &Peer, identity: Admission) -> Vec<PeerId> {
         self.held(peer, identity, Holding::Some)

@@ -203,7 +203,9 @@ fn tier_shape<'a>(analysis: &'a Analysis, layer: &'static str, tier: &'a TierWal
         let (outcome, took) = match &walked.outcome {
             Outcome::Took(traffic) => ("took", Some(whole_traffic(traffic))),
             Outcome::OtherSubject => ("other-subject", None),
+            Outcome::PartOfSubject => ("part-of-subject", None),
             Outcome::OtherPeer => ("other-peer", None),
+            Outcome::PartOfPeer => ("part-of-peer", None),
             Outcome::OtherTraffic => ("other-traffic", None),
             Outcome::TakenBefore => ("taken-before", None),
             Outcome::NothingArrived => ("nothing-arrived", None),

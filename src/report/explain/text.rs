@@ -161,7 +161,16 @@ fn one_rule(analysis: &Analysis, walked: &RuleWalk, other: &str, out: &mut dyn W
         Outcome::OtherSubject => {
             writeln!(out, "      passed over: its own condition on the subject does not hold")
         }
+        Outcome::PartOfSubject => {
+            writeln!(
+                out,
+                "      closes nothing: its own condition holds for some addresses of the subject only"
+            )
+        }
         Outcome::OtherPeer => writeln!(out, "      passed over: it does not name {other}"),
+        Outcome::PartOfPeer => {
+            writeln!(out, "      closes nothing: it names some addresses of {other} and not all of them")
+        }
         Outcome::OtherTraffic => writeln!(out, "      passed over: it is about other traffic"),
         Outcome::TakenBefore => writeln!(out, "      passed over: rules before it decided this already"),
         Outcome::NothingArrived => {
