@@ -138,6 +138,13 @@ pub fn together(mut conditions: Vec<Condition>) -> Peers {
     }
 }
 
+/// Some peers, but for others among them.
+pub fn but(peers: Peers, left_out: &Peers) -> Peers {
+    let (Peers::Among(all), Peers::Among(left_out)) = (&peers, left_out) else { return peers };
+    let left = Peer::Not(Box::new(any_of(left_out.clone())));
+    Peers::Among(vec![Peer::All(vec![any_of(all.clone()), left])])
+}
+
 fn any_of(mut peers: Vec<Peer>) -> Peer {
     match peers.len() {
         1 => peers.swap_remove(0),

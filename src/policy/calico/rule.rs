@@ -104,9 +104,9 @@ impl Reading<'_> {
         let contradicts = families.is_none() || protocol.is_some() && protocol == left_out;
         let Some(action) = action.filter(|_| !contradicts) else { return Ok(Vec::new()) };
         // Ports by number hold for addresses, those by name for their owners.
-        let mut of_names = match traffic.named.is_empty() {
-            true => None,
-            false => Some(conditions(self.owner, &to, destination, families, Reach::NamedPorts)?)
+        let mut of_names = match traffic.has_names() {
+            false => None,
+            true => Some(conditions(self.owner, &to, destination, families, Reach::NamedPorts)?)
                 .filter(|of_names| *of_names != sides[1]),
         };
         // ICMP of the other family is nothing that could be let through, so that a rule which takes it
@@ -134,9 +134,20 @@ impl Reading<'_> {
         };
         let Some(of_names) = of_names else { return Ok(vec![rule(destination, traffic)]) };
         let numbered = TrafficMatch { named: Vec::new(), ..traffic.clone() };
-        let of_numbers = (!numbered.fixed.is_empty()).then(|| rule(destination, numbered));
         let named = TrafficMatch { fixed: TrafficSet::none(), ..traffic };
-        Ok(of_numbers.into_iter().chain([rule(together(of_names), named)]).collect())
+        let owners = together(of_names);
+        let mut rules = Vec::new();
+        if !numbered.fixed.is_empty() && numbered.except.is_empty() {
+            rules.push(rule(destination, numbered));
+        } else if !numbered.fixed.is_empty() {
+            // A name to leave out is looked for among the owners too: what else has the address keeps
+            // the port (`notDstNamedPortIPSets` in `ruleToParsedRule`).
+            let others = TrafficMatch { except: Vec::new(), ..numbered.clone() };
+            rules.push(rule(owners.clone(), numbered));
+            rules.push(rule(entity::but(destination, &owners), others));
+        }
+        rules.extend((!named.named.is_empty()).then(|| rule(owners, named)));
+        Ok(rules)
     }
 
     /// What happens; `None` for Log, which decides nothing.
