@@ -104,6 +104,21 @@ fn staged_rules_are_read_apart() {
 }
 
 #[test]
+fn what_the_api_server_refuses_keeps_nothing_back_and_may_let_in() {
+    let policies = "
+{apiVersion: projectcalico.org/v3, kind: GlobalNetworkPolicy, metadata: {name: one-address}, spec: {order: 1,
+  selector: app == 'b', ingress: [{action: Deny, source: {nets: [10.1.0.1]}}, {action: Allow, protocol: UDP}]}}
+---
+{apiVersion: projectcalico.org/v3, kind: GlobalNetworkPolicy, metadata: {name: below}, spec: {order: 2,
+  selector: app == 'b', ingress: [{action: Allow, protocol: TCP}]}}";
+    let documents = documents(&format!("{PODS}{policies}"));
+    let analysis = analysis::declared(&documents, Dataplane::new(DataplaneKind::Calico));
+    assert_eq!(common::connection_lines(&analysis, false), ["x/Pod/a -> x/Pod/b: TCP UDP", BOTH[1]]);
+    assert_eq!(analysis.problems.len(), 1, "{:?}", analysis.problems);
+    assert!(analysis.problems[0].message.contains("has no prefix length"));
+}
+
+#[test]
 fn settings_come_from_felix_and_a_node_may_turn_them_off() {
     let felix = |name: &str, spec: &str| {
         format!(

@@ -6,11 +6,11 @@ use super::KINDS;
 use super::known::KnownAddresses;
 use super::policies::{Placed, Reader, named_tier};
 use super::tiers::Tiers;
-use super::wire::{PolicySpec, refusal, spec};
-use super::{host, profiles, staged};
+use super::twins::{self, Distinct};
+use super::wire::{PolicySpec, spec};
+use super::{host, profiles, refused};
 use crate::model::{Bend, Document, Gap, Node, Problem};
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 /// Lowers all Calico objects among the documents.
@@ -20,8 +20,8 @@ pub fn lower(documents: &[Document], dataplane: &Dataplane) -> Lowered {
     if ours.is_empty() {
         return lowered;
     }
-    let (ours, twins) = distinct(ours);
-    lowered.problems.extend(twins);
+    let Distinct { kept: ours, rivals, problems } = twins::distinct(ours);
+    lowered.problems.extend(problems);
     for document in &ours {
         lowered.gaps.extend(kind_of(KINDS, document).into_iter().flat_map(|kind| doubts(kind, document)));
     }
@@ -36,21 +36,30 @@ pub fn lower(documents: &[Document], dataplane: &Dataplane) -> Lowered {
         Err(problem) => lowered.problems.push(problem),
     }
     let reader = Reader { tiers: &tiers, known: &known, version: dataplane.version };
-    for document in &ours {
+    for (place, document) in ours.iter().enumerate() {
+        let rival = rivals.get(&place).copied();
         let is_staged = match &*document.origin.kind {
             "NetworkPolicy" | "GlobalNetworkPolicy" => false,
             "StagedNetworkPolicy" | "StagedGlobalNetworkPolicy" => true,
-            _ => continue,
-        };
-        match reader.policy(document) {
-            // A staged policy is only read for its errors.
-            Ok(_) if is_staged => {}
-            Ok(policies) => {
-                placed.extend(policies);
-                lowered.gaps.extend(doubtful(document, &tiers, &ours));
+            _ => {
+                let rival = rival.filter(|rival| !twins::say_the_same(document, rival));
+                lowered.gaps.extend(rival.map(|rival| twins::gap(document, rival)));
+                continue;
             }
-            Err(problem) => lowered.problems.push(problem),
+        };
+        let Some((policy, document)) = read(&reader, document, rival, &mut lowered) else { continue };
+        let doubted = policy.refused.is_some();
+        lowered.problems.extend(policy.refused);
+        // A staged policy is only read for its errors.
+        if is_staged {
+            continue;
         }
+        let policies = policy.placed.into_iter();
+        placed.extend(policies.map(|policy| match doubted {
+            true => refused::doubted(policy, refused::REFUSED),
+            false => policy,
+        }));
+        lowered.gaps.extend(doubtful(document, &tiers, &ours));
     }
     lowered.problems.sort();
     lowered.problems.dedup();
@@ -58,32 +67,45 @@ pub fn lower(documents: &[Document], dataplane: &Dataplane) -> Lowered {
     lowered
 }
 
-/// One document for each object. The same object in both API groups is one object; two in one
-/// group cannot both exist, and the later one is taken.
-fn distinct(documents: Vec<&Document>) -> (Vec<&Document>, Vec<Problem>) {
-    let (mut kept, mut problems) = (BTreeMap::new(), Vec::new());
-    let mut sorted = documents;
-    sorted.sort_by(|a, b| a.origin.cmp(&b.origin));
-    for document in sorted {
-        match kept.entry(staged::identity(document)) {
-            Entry::Vacant(entry) => drop(entry.insert(document)),
-            Entry::Occupied(mut entry) => {
-                let known: &Document = entry.get();
-                if known.api_version == document.api_version {
-                    let message = format!(
-                        "the same name is taken at {}:{}; the later object replaces the earlier",
-                        known.origin.file, known.origin.line
-                    );
-                    let hint = "rename one of them, or remove it; the later one was used";
-                    problems.push(refusal(&document.origin, 0, message, hint));
-                    entry.insert(document);
-                }
+/// What is read of one policy.
+struct Read {
+    placed: Vec<Placed>,
+    /// Why the API server refuses it.
+    refused: Option<Problem>,
+}
+
+/// Reads a policy, and what the other API group has for it: where they differ, each of them may be
+/// the object, and neither keeps anything back for certain.
+fn read<'a>(
+    reader: &Reader<'_>,
+    document: &'a Document,
+    rival: Option<&'a Document>,
+    lowered: &mut Lowered,
+) -> Option<(Read, &'a Document)> {
+    let mut one = |document: &'a Document| {
+        let refused = spec(document).ok().and_then(|spec| refused::refused(document, &spec));
+        match reader.policy(document) {
+            Ok(placed) => Some((Read { placed, refused }, document)),
+            Err(problem) => {
+                lowered.problems.push(problem);
+                None
             }
         }
+    };
+    let (own, other) = (one(document), rival.and_then(&mut one));
+    let ((own, document), (other, rival)) = match (own, other) {
+        (Some(own), Some(other)) => (own, other),
+        (own, other) => return own.or(other),
+    };
+    if twins::mean_the_same(&own.placed, &other.placed) {
+        let refused = own.refused.filter(|_| other.refused.is_some());
+        return Some((Read { placed: own.placed, refused }, document));
     }
-    let mut kept: Vec<&Document> = kept.into_values().collect();
-    kept.sort_by(|a, b| a.origin.cmp(&b.origin));
-    (kept, problems)
+    lowered.problems.extend(other.refused);
+    lowered.gaps.push(twins::gap(document, rival));
+    let both = own.placed.into_iter().chain(other.placed);
+    let placed = both.map(|placed| refused::doubted(placed, twins::RIVALS)).collect();
+    Some((Read { placed, refused: own.refused }, document))
 }
 
 /// What is doubtful about a policy that was understood.

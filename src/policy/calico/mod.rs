@@ -12,6 +12,7 @@ mod lower;
 mod place;
 mod policies;
 mod profiles;
+mod refused;
 mod rule;
 mod scope;
 mod selector;
@@ -19,6 +20,7 @@ mod settings;
 mod staged;
 mod tiers;
 mod traffic;
+mod twins;
 mod wire;
 
 pub use settings::{SETTINGS, settings};
