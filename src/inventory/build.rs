@@ -191,6 +191,7 @@ const ANNOTATIONS: &[&str] = &[
     "consul.hashicorp.com/",
     "k8s.v1.cni.cncf.io/",
     "v1.multus-cni.io/",
+    "k8s.ovn.org/open-default-ports",
 ];
 
 pub(super) fn annotations(object: &Node) -> Labels {
@@ -317,12 +318,20 @@ fn endpoints(document: &Document, path: &[&str], entries: impl Fn(&Node) -> Vec<
     Part::Endpoints { namespace: namespace_of(document), service, found }
 }
 
+/// Addresses of all interfaces of a node, which OVN-Kubernetes takes for what `nodes` peers mean: a
+/// list of CIDRs in JSON.
+const HOST_CIDRS: &str = "k8s.ovn.org/host-cidrs";
+
 fn node(document: &Document) -> Result<ClusterNode, Problem> {
     let addresses = document.body.path(&["status", "addresses"]).map_or(&[][..], Node::items);
+    let reported = addresses.iter().filter_map(|a| a.text_of("address")?.parse().ok());
+    let interfaces = document.body.path(&["metadata", "annotations", HOST_CIDRS]).and_then(Node::text);
+    let cidrs = interfaces.unwrap_or_default().split(['[', ']', '"', ',', ' ']);
+    let interfaces = cidrs.filter_map(|cidr| cidr.split('/').next()?.parse().ok());
     Ok(ClusterNode {
         name: document.origin.name.to_string(),
         labels: labels(document, &document.body)?,
-        addresses: addresses.iter().filter_map(|a| a.text_of("address")?.parse().ok()).collect(),
+        addresses: reported.chain(interfaces).collect(),
         origin: document.origin.clone(),
     })
 }

@@ -106,7 +106,7 @@ pub struct Node {
     pub name: String,
     /// Labels.
     pub labels: Labels,
-    /// `status.addresses` that are IP addresses.
+    /// `status.addresses` that are IP addresses, and those of all interfaces where they are noted.
     pub addresses: BTreeSet<IpAddr>,
     /// Where it stands.
     pub origin: Origin,

@@ -15,14 +15,18 @@ const CONFIG_MAPS: &[&str] = &[
     "istio",
     "istio-sidecar-injector",
     "linkerd-config",
+    "ovn-kubernetes-config-overrides",
 ];
 
-/// What tells of the dataplane and of the meshes beside their policies (`detect`, `cilium`, `istio`).
+/// What tells of the dataplane and of the meshes beside their policies (`detect`, `cilium`, `istio`, `ovn`).
 const SETTINGS: &[ApiKind] = &[
     ApiKind { objects: Objects::Named(CONFIG_MAPS), ..of("", "ConfigMap") },
     of("admissionregistration.k8s.io", "MutatingWebhookConfiguration"),
     of("cilium.io", "CiliumNodeConfig"),
     of("config.openshift.io", "Network"),
+    of("k8s.ovn.org", "ClusterNetworkConnect"),
+    of("k8s.ovn.org", "RouteAdvertisements"),
+    of("networking.openshift.io", "DNSNameResolver"),
     of("operator.openshift.io", "Network"),
     of("operator.tigera.io", "Installation"),
 ];

@@ -10,7 +10,7 @@ use super::super::{
 use super::depends_on_unknown_version;
 use super::kinds::{self, KINDS, Stage};
 use super::wire::{self, PeerShape, RuleShape, Shape};
-use crate::model::{AddressSet, Bend, Document, Gap, Origin};
+use crate::model::{AddressSet, Bend, Condition, Document, Gap, Origin};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Lowers all objects of the three kinds.
@@ -30,7 +30,11 @@ pub fn lower(documents: &[Document], dataplane: &Dataplane) -> Lowered {
             }
         };
         let mut lowering = Lowering { origin: &document.origin, dataplane, nodes_known, gaps: Vec::new() };
-        for (place, policy) in lowering.policies(shape) {
+        let refused = lowering.refused(&shape);
+        for (place, mut policy) in lowering.policies(shape) {
+            if let Some(why) = refused {
+                doubt(&mut policy, why);
+            }
             tiers.entry(place).or_default().push(policy);
         }
         lowered.gaps.append(&mut lowering.gaps);
@@ -75,7 +79,39 @@ struct Lowering<'a> {
     gaps: Vec<Gap>,
 }
 
+/// What OVN-Kubernetes does not apply as a whole (`ovnkSupportedPriorityUpperBound` and
+/// `newAdminNetworkPolicyEgressPeer` in `go-controller/pkg/ovn/controller/admin_network_policy`).
+const LAST_OF_OVN: u16 = 99;
+
+/// A policy that its dataplane may not apply keeps nothing back for certain.
+fn doubt(policy: &mut Policy, why: &str) {
+    for rule in &mut policy.rules {
+        let narrowed = rule.narrowed.take().unwrap_or_default();
+        rule.narrowed = Some(narrowed.and(Condition::Other(why.to_owned())));
+    }
+}
+
 impl Lowering<'_> {
+    /// Why the dataplane applies no rule of a policy, as a condition, with the gap.
+    fn refused(&mut self, shape: &Shape) -> Option<&'static str> {
+        if self.dataplane.kind != DataplaneKind::OvnKubernetes {
+            return None;
+        }
+        let by_name = |rule: &RuleShape| rule.peers.iter().any(|peer| matches!(peer, PeerShape::Domains(_)));
+        let why = match () {
+            () if shape.stage == Stage::Admin && shape.priority > LAST_OF_OVN => {
+                "OVN-Kubernetes takes priorities above 99, which it does not apply"
+            }
+            () if shape.egress.iter().any(by_name) => {
+                "OVN-Kubernetes knows peers by domainNames, which it does not"
+            }
+            () => return None,
+        };
+        let what = format!("this policy counts only where {why}: what it denies is not relied on");
+        self.gap(what, self.origin.clone(), Bend::MayAllowLess);
+        Some(why)
+    }
+
     /// A policy for each direction in which it has rules; without rules it has no influence there.
     fn policies(&mut self, shape: Shape) -> Vec<((Stage, Direction), Policy)> {
         let Shape { stage, priority, subject, ingress, egress } = shape;

@@ -17,13 +17,25 @@ pub struct FirewallRule {
     pub peer: Peer,
     /// `ports`.
     pub traffic: TrafficSet,
+    /// Why it is not known to match.
+    pub doubt: Option<&'static str>,
 }
 
-/// Reads the rules of an object.
+/// OVN takes no such network (`lex_parse_mask` in `lib/lex.c`), and leaves the rule out.
+pub const BITS_BEHIND_PREFIX: &str = "OVN takes a network with bits behind its prefix";
+/// A name with a star is an error where names are not resolved by the DNS of the cluster, and with an
+/// error in a rule no rule of the object is applied (`ValidateAndGetEgressFirewallDNSDestination`,
+/// `buildEgressFirewallConstruct`).
+pub const STARS_RESOLVED: &str = "names with a star are resolved (enable-dns-name-resolver), without which \
+                                  the firewall is not applied";
+/// Rules that have a priority of their own (`EgressFirewallStartPriority`).
+const MOST_RULES: usize = 8001;
+
+/// Reads the rules of an object; `stars_resolved` says whether names with a star are known to count.
 ///
 /// # Errors
 /// What the API server would refuse, with its line.
-pub fn read(document: &Document) -> Result<Vec<FirewallRule>, Problem> {
+pub fn read(document: &Document, stars_resolved: bool) -> Result<Vec<FirewallRule>, Problem> {
     let origin = &document.origin;
     if &*origin.kind == FIREWALL && &*origin.name != "default" {
         let place = document.body.path(&["metadata", "name"]).unwrap_or(&document.body);
@@ -34,7 +46,22 @@ pub fn read(document: &Document) -> Result<Vec<FirewallRule>, Problem> {
         let hint = "list the rules under spec.egress";
         return Err(refusal(origin, document.body.line, "spec.egress is missing", hint));
     };
-    rules.items().iter().map(|node| rule(origin, node)).collect()
+    if let Some(one_too_many) = rules.items().get(MOST_RULES) {
+        let message = format!("there are more than {MOST_RULES} rules, so that none of them is applied");
+        return Err(refusal(origin, one_too_many.line, message, "put networks together"));
+    }
+    let mut rules =
+        rules.items().iter().map(|node| rule(origin, node)).collect::<Result<Vec<FirewallRule>, _>>()?;
+    let has_star =
+        |rule: &FirewallRule| matches!(&rule.peer, Peer::Domains(names) if names.iter().any(is_pattern));
+    if !stars_resolved && &*origin.kind == FIREWALL && rules.iter().any(has_star) {
+        rules.iter_mut().for_each(|rule| rule.doubt = Some(STARS_RESOLVED));
+    }
+    Ok(rules)
+}
+
+fn is_pattern(name: &DomainPattern) -> bool {
+    !matches!(name, DomainPattern::Exact(_))
 }
 
 fn rule(origin: &Origin, node: &Node) -> Result<FirewallRule, Problem> {
@@ -54,7 +81,9 @@ fn rule(origin: &Origin, node: &Node) -> Result<FirewallRule, Problem> {
             "write to: {cidrSelector: 0.0.0.0/0} for all",
         ));
     };
-    Ok(FirewallRule { line: node.line, action, peer: peer(origin, to)?, traffic: traffic(origin, node)? })
+    let (peer, traffic) = (peer(origin, to)?, traffic(origin, node)?);
+    let doubt = to.text_of("cidrSelector").filter(|text| has_bits_behind(text)).map(|_| BITS_BEHIND_PREFIX);
+    Ok(FirewallRule { line: node.line, action, peer, traffic, doubt })
 }
 
 fn peer(origin: &Origin, to: &Node) -> Result<Peer, Problem> {
@@ -88,6 +117,11 @@ fn peer(origin: &Origin, to: &Node) -> Result<Peer, Problem> {
             Ok(Peer::Nodes(label_selector(origin, selector, value.line)?))
         }
     }
+}
+
+fn has_bits_behind(network: &str) -> bool {
+    let written = network.split('/').next().and_then(|base| base.trim().parse().ok());
+    AddressRange::from_cidr(network).is_some_and(|range| written != Some(range.first))
 }
 
 /// The firewall looks at what leaves the network of the pods: pods are never matched by their addresses.

@@ -4,6 +4,7 @@
 //! The exact meaning, case by case, is on the page `docs/semantics/ovn-kubernetes.md`.
 
 mod firewall;
+mod joining;
 mod lower;
 mod networks;
 
@@ -19,6 +20,9 @@ const OLD_FIREWALL: &str = "EgressNetworkPolicy";
 const NETWORK: &str = "UserDefinedNetwork";
 /// `kind` of a network of several namespaces.
 const CLUSTER_NETWORK: &str = "ClusterUserDefinedNetwork";
+
+/// `kind` of what connects networks.
+const NETWORKS_JOINED: &str = "ClusterNetworkConnect";
 
 /// `go-controller/pkg/crd/{egressfirewall,userdefinednetwork}/v1`.
 const KINDS: &[Kind] = &[
