@@ -270,7 +270,7 @@ impl Rule {
 impl Policy {
     fn text(&self, number: usize) -> String {
         let Policy { namespace, of_namespaces, tier, order, selector, types, ingress, egress } = self;
-        let mut text = String::from("---\napiVersion: projectcalico.org/v3\n");
+        let mut text = String::from("---\napiVersion: crd.projectcalico.org/v1\n");
         let _ = match namespace {
             Some(name) => {
                 write!(text, "kind: NetworkPolicy\nmetadata: {{name: p{number:02}, namespace: x{name}}}\n")
