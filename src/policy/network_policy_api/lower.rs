@@ -31,6 +31,7 @@ pub fn lower(documents: &[Document], dataplane: &Dataplane) -> Lowered {
         };
         let mut lowering = Lowering { origin: &document.origin, dataplane, nodes_known, gaps: Vec::new() };
         let refused = lowering.refused(&shape);
+        lowering.hidden(&shape);
         for (place, mut policy) in lowering.policies(shape) {
             if let Some(why) = refused {
                 doubt(&mut policy, why);
@@ -110,6 +111,19 @@ impl Lowering<'_> {
         let what = format!("this policy counts only where {why}: what it denies is not relied on");
         self.gap(what, self.origin.clone(), Bend::MayAllowLess);
         Some(why)
+    }
+
+    /// Whether a NetworkPolicy for one direction hides the baseline in the other one too, the API does
+    /// not say (`ClusterNetworkPolicySpec.tier`), and kube-network-policies takes it so. Known
+    /// dataplanes go by the direction.
+    fn hidden(&mut self, shape: &Shape) {
+        let denies = |rules: &[RuleShape]| rules.iter().any(|rule| rule.action == Action::Deny);
+        let asked = shape.stage == Stage::Baseline && (denies(&shape.ingress) || denies(&shape.egress));
+        if asked && self.dataplane.kind == DataplaneKind::Kubernetes {
+            let what = "pods that a NetworkPolicy selects for the other direction only are taken to meet this \
+                        baseline; kube-network-policies leaves it out there";
+            self.gap(what.to_owned(), self.origin.clone(), Bend::MayAllowMore);
+        }
     }
 
     /// A policy for each direction in which it has rules; without rules it has no influence there.
