@@ -30,16 +30,18 @@ pub(super) enum SetKey {
 impl SetKey {
     /// What the networks among the parts of a peer leave together; `None` where there are not two.
     pub fn rest(parts: &[Peer]) -> Option<SetKey> {
-        let (mut of, mut without, mut count) = (AddressSet::all(), AddressSet::none(), 0);
-        for part in parts {
-            match networks(part) {
-                Some((set, true)) => of = of.intersection(set),
-                Some((set, false)) => without = without.union(set),
-                None => continue,
-            }
-            count += 1;
+        let known = || parts.iter().filter_map(networks);
+        if known().count() < 2 {
+            return None;
         }
-        (count > 1).then_some(SetKey::Rest { of, without })
+        let (mut of, mut without) = (AddressSet::all(), AddressSet::none());
+        for (set, inside) in known() {
+            match inside {
+                true => of = of.intersection(set),
+                false => without = without.union(set),
+            }
+        }
+        Some(SetKey::Rest { of, without })
     }
 
     /// Whether it is what rules say of addresses.

@@ -70,9 +70,13 @@ fn written(number: usize, law: &Law) -> String {
         Language::OldAdmin | Language::OldBaseline | Language::Admin | Language::Baseline => {
             let order = law.order;
             let (version, kind, name, head) = match law.language {
-                Language::OldAdmin => {
-                    ("v1alpha1", "AdminNetworkPolicy", format!("o{number}"), format!("priority: {order}, "))
-                }
+                // OVN-Kubernetes takes priorities up to 99; the names tell equal ones apart.
+                Language::OldAdmin => (
+                    "v1alpha1",
+                    "AdminNetworkPolicy",
+                    format!("o{number}"),
+                    format!("priority: {}, ", order / 10),
+                ),
                 Language::OldBaseline => {
                     ("v1alpha1", "BaselineAdminNetworkPolicy", "default".to_owned(), String::new())
                 }

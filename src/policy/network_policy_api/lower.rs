@@ -155,6 +155,16 @@ impl Lowering<'_> {
         if let Some(what) = peers.iter().find_map(|peer| self.not_understood(peer)) {
             return self.closed(action, origin, &what);
         }
+        // `k8sCNPPortToCalicoFields` in `clusternetworkpolicy.go`, as below.
+        if traffic.has_names() && self.dataplane.kind == DataplaneKind::Calico {
+            let what = match action {
+                Action::Allow => "Calico knows no named ports here, and leaves the rule out",
+                Action::Deny | Action::Pass => {
+                    "Calico knows no named ports here, and denies everything instead"
+                }
+            };
+            self.gap(what.to_owned(), origin.clone(), Bend::MayAllowLess);
+        }
         let mut matched = Vec::new();
         // Networks are one set, whichever peers they stand in: the addresses of a pod may lie in several.
         let mut networks = AddressSet::none();
