@@ -52,10 +52,10 @@ pub fn parts(context: &mut Context<'_>, entry: &Entry<'_>) -> Result<Option<Vec<
     };
     let names = FIELDS.iter().filter(allowed).map(|name| (*name, format!("{}{name}", entry.word())));
     let filled = |full: &str| !entry.node.items_of(full).is_empty();
+    let is_blank = |full: &str| entry.node.get(full).is_some_and(|node| node.is_null());
     let said = |(name, full): &(&str, String)| {
-        let node = entry.node.get(full);
-        let blank = node.is_some_and(|node| node.is_null());
-        node.is_some() && (blank || filled(full) || !UNSAID_WHERE_EMPTY.contains(name))
+        let counts = is_blank(full) || filled(full) || !UNSAID_WHERE_EMPTY.contains(name);
+        counts && entry.node.get(full).is_some()
     };
     let there: Vec<(&str, String)> = names.filter(said).collect();
     let used: Vec<&String> = there.iter().map(|(_, full)| full).filter(|full| filled(full)).collect();
@@ -69,11 +69,9 @@ pub fn parts(context: &mut Context<'_>, entry: &Entry<'_>) -> Result<Option<Vec<
     let family =
         if there.iter().any(|(name, _)| *name == "Endpoints") { Family::Endpoints } else { Family::Other };
     let mut meant = Meant::default();
-    let is_blank = |(_, full): &(&str, String)| entry.node.get(full).is_some_and(|node| node.is_null());
-    if there.len() > used.len()
-        && !there.iter().any(is_blank)
-        && !there.iter().any(|(name, _)| UNSAID_WHERE_EMPTY.contains(name))
-    {
+    // What is blank is refused where its field is read.
+    let reads_on = |(name, full): &(&str, String)| is_blank(full) || UNSAID_WHERE_EMPTY.contains(name);
+    if there.len() > used.len() && !there.iter().any(reads_on) {
         // One empty list is enough for naming nobody.
         return Ok(Some(meant.parts(family)));
     }

@@ -264,8 +264,6 @@ impl Clients<'_> {
             (Some(Tls::Mesh), _) => (Sends::Always(self.dialect()), why(rule, "ISTIO_MUTUAL")),
             // What decides for single pods looks at the whole again, and finds the mesh's there; pods
             // behind a headless service are decided on together, where it is not looked at.
-            // What decides for single pods looks at the whole again, and finds the mesh's there; pods
-            // behind a headless service are decided on together, where it is not looked at.
             (None, Some(lost)) if lost == Tls::Mesh || one.called.headless => {
                 let (sends, _) = self.automatic_to(one.called, passes);
                 (sends, why(rule, "an entry for the port without TLS"))

@@ -198,14 +198,14 @@ impl Modes {
     /// What holds in a namespace where no workload says otherwise; clients know no more than that
     /// of a service (`BestEffortInferServiceMTLSMode`).
     pub fn of_namespace(&self, namespace: &str) -> Mode {
-        self.given(namespace, self.mesh.as_ref()).0
+        self.given(Some(namespace), self.mesh.as_ref()).0
     }
 
-    /// The mode of a namespace below that of the mesh, and the object that says it; none where the mode
-    /// is the default.
-    fn given<'a>(&'a self, namespace: &str, mesh: Option<&'a PeerAuthentication>) -> Given<'a> {
+    /// The mode of a namespace below that of the mesh, or of the mesh alone, and the object that says
+    /// it; none where the mode is the default.
+    fn given<'a>(&'a self, namespace: Option<&str>, mesh: Option<&'a PeerAuthentication>) -> Given<'a> {
         let said = |object: &'a PeerAuthentication| Some((object.mode?, Some(&object.origin)));
-        let scopes = [self.namespaces.get(namespace), mesh];
+        let scopes = [namespace.and_then(|name| self.namespaces.get(name)), mesh];
         scopes.into_iter().flatten().find_map(said).unwrap_or((Mode::Permissive, None))
     }
 
@@ -213,7 +213,7 @@ impl Modes {
     /// all that are not named.
     pub fn disabled(&self) -> (Vec<String>, bool) {
         let named = self.namespaces.keys().filter(|name| self.of_namespace(name) == Mode::Disable);
-        let rest = self.mesh.as_ref().and_then(|object| object.mode) == Some(Mode::Disable);
+        let rest = self.given(None, self.mesh.as_ref()).0 == Mode::Disable;
         (named.cloned().collect(), rest)
     }
 
@@ -231,7 +231,8 @@ impl Modes {
         };
         let (mesh, of_ambient) = (self.mesh.as_ref(), self.bare.get(&self.root));
         for (namespace, objects) in &self.workloads {
-            let (at_sidecar, at_ztunnel) = (self.given(namespace, mesh), self.given(namespace, of_ambient));
+            let at = |mesh| self.given(Some(namespace), mesh);
+            let (at_sidecar, at_ztunnel) = (at(mesh), at(of_ambient));
             for object in objects {
                 let own = |given| object.mode.map_or(given, |mode| (mode, Some(&object.origin)));
                 let (whole, in_ambient) = (own(at_sidecar), own(at_ztunnel));
@@ -252,20 +253,13 @@ impl Modes {
                 add(&Place { namespaces, selector, ports: PortSet::all(), given: whole, in_ambient });
             }
         }
-        let (selector, ports) = (&Selector::everything(), PortSet::all());
-        for namespace in self.namespaces.keys() {
-            let namespaces = &Namespaces::Named(namespace.clone());
-            let (given, in_ambient) = (self.given(namespace, mesh), self.given(namespace, of_ambient));
-            add(&Place { namespaces, selector, ports: ports.clone(), given, in_ambient });
+        let selector = &Selector::everything();
+        for namespace in self.namespaces.keys().map(Some).chain([None]) {
+            let namespaces = &namespace.map_or_else(Namespaces::any, |name| Namespaces::Named(name.clone()));
+            let at = |mesh| self.given(namespace.map(String::as_str), mesh);
+            let (given, in_ambient) = (at(mesh), at(of_ambient));
+            add(&Place { namespaces, selector, ports: PortSet::all(), given, in_ambient });
         }
-        let whole = |mesh: Option<&'_ PeerAuthentication>| -> (Mode, Option<Origin>) {
-            let mode = mesh.and_then(|object| object.mode);
-            let origin = mesh.filter(|_| mode.is_some()).map(|object| object.origin.clone());
-            (mode.unwrap_or(Mode::Permissive), origin)
-        };
-        let (all, all_in_ambient) = (whole(mesh), whole(of_ambient));
-        let (given, in_ambient) = ((all.0, all.1.as_ref()), (all_in_ambient.0, all_in_ambient.1.as_ref()));
-        add(&Place { namespaces: &Namespaces::any(), selector, ports, given, in_ambient });
         list
     }
 }
