@@ -42,6 +42,8 @@ pub(super) struct Served<'a> {
     by_address: BTreeMap<IpAddr, Vec<(u32, &'a Service)>>,
     /// Names that lead to services, by the namespace and name of those.
     aliases: BTreeMap<(&'a str, &'a str), Vec<(u32, &'a ServiceEntry)>>,
+    /// Ports that endpoints of a name have of their own, by its number and their address.
+    own_ports: BTreeMap<(u32, IpAddr), &'a BTreeMap<String, u16>>,
 }
 
 impl<'a> Served<'a> {
@@ -62,9 +64,11 @@ impl<'a> Served<'a> {
             }
         }
         for (index, entry) in inventory.entries.iter().enumerate() {
+            let number = entry_number(inventory, index);
+            served.own_ports.extend(entry.own_ports.iter().map(|(address, own)| ((number, *address), own)));
             for (namespace, name) in &entry.aliases {
                 let list = served.aliases.entry((namespace, name)).or_default();
-                list.push((entry_number(inventory, index), entry));
+                list.push((number, entry));
             }
         }
         served
@@ -75,11 +79,15 @@ impl<'a> Served<'a> {
         let selecting = self.by_namespace.get(workload.name.namespace.as_str()).into_iter().flatten();
         let selecting =
             selecting.filter(|(_, s)| s.selector.as_ref().is_some_and(|s| s.matches(&variant.labels)));
-        let listing = variant.addresses.iter().filter_map(|address| self.by_address.get(address)).flatten();
+        let listed = |address| self.by_address.get(address).into_iter().flatten();
+        let listing = variant.addresses.iter().flat_map(|address| {
+            listed(address).map(move |one @ (number, _)| (one, self.own_ports.get(&(*number, *address))))
+        });
         let mut backs: Vec<Backing> = Vec::new();
-        for (number, service) in selecting.chain(listing) {
+        for ((number, service), own) in selecting.map(|one| (one, None)).chain(listing) {
             for port in service.ports.iter().filter(|port| port.protocol == Protocol::Tcp) {
-                for target in targets(port, variant) {
+                let own = own.and_then(|ports| ports.get(&port.name));
+                for target in own.map_or_else(|| targets(port, variant), |target| vec![*target]) {
                     backs.push(backing(*number, port, target));
                     let key = (service.namespace.as_str(), service.name.as_str());
                     for (number, entry) in self.aliases.get(&key).into_iter().flatten() {

@@ -174,7 +174,7 @@ fn missing(services: &Services, inventory: &Inventory) -> Option<String> {
                 )
             })
         }
-        ServiceChoice::Entry(_) => None,
+        ServiceChoice::Entry(_) | ServiceChoice::Besides(_) => None,
     }
 }
 

@@ -254,14 +254,17 @@ pub(super) fn chosen_services<'a>(
     inventory: &'a Inventory,
     services: &'a Services,
 ) -> impl Iterator<Item = &'a Service> {
-    inventory.services.iter().filter(move |service| {
-        let here = services.namespace.as_ref().is_none_or(|namespace| *namespace == service.namespace);
-        here && match &services.chosen {
-            ServiceChoice::Named(name) => *name == service.name,
-            ServiceChoice::Labelled(selector) => selector.matches(&service.labels),
-            ServiceChoice::Entry(_) => false,
-        }
-    })
+    inventory.services.iter().filter(|service| means(services, service))
+}
+
+fn means(services: &Services, service: &Service) -> bool {
+    let here = services.namespace.as_ref().is_none_or(|namespace| *namespace == service.namespace);
+    here && match &services.chosen {
+        ServiceChoice::Named(name) => *name == service.name,
+        ServiceChoice::Labelled(selector) => selector.matches(&service.labels),
+        ServiceChoice::Entry(_) => false,
+        ServiceChoice::Besides(others) => !others.iter().any(|other| means(other, service)),
+    }
 }
 
 /// The same of names that meshes give to endpoints.
@@ -274,7 +277,7 @@ pub(super) fn chosen_entries<'a>(
         here && match &services.chosen {
             ServiceChoice::Entry(name) => *name == entry.service.name,
             ServiceChoice::Labelled(selector) => selector.is_everything(),
-            ServiceChoice::Named(_) => false,
+            ServiceChoice::Named(_) | ServiceChoice::Besides(_) => false,
         }
     };
     inventory.entries.iter().enumerate().filter(fits).map(|(number, _)| number)

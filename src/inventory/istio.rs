@@ -8,7 +8,7 @@ use super::{Service, ServiceEntry, ServiceKind, ServicePort, TargetPort, Traffic
 use crate::model::{
     AddressRange, Document, EndpointName, Few, Labels, Node, Problem, Protocol, Requirement, Selector,
 };
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 pub(super) fn is_istio(document: &Document) -> bool {
@@ -91,6 +91,7 @@ pub(super) fn entry(document: &Document) -> Result<ServiceEntry, Problem> {
             return Err(refuse(document, port.line, "a port without a number".to_owned(), hint));
         }
     }
+    let endpoints = spec.items_of("endpoints");
     let port = |node: &Node| -> Option<ServicePort> {
         let port = number(node, "number")?;
         let target = number(node, "targetPort").filter(|port| *port > 0).unwrap_or(port);
@@ -103,6 +104,12 @@ pub(super) fn entry(document: &Document) -> Result<ServiceEntry, Problem> {
             app_protocol: node.text_of("protocol").unwrap_or_default().to_ascii_lowercase(),
         })
     };
+    let own_ports = |endpoint: &Node| -> Option<(IpAddr, BTreeMap<String, u16>)> {
+        let ports = endpoint.get("ports")?;
+        let names =
+            ports.fields().iter().filter_map(|(name, _)| Some((name.to_string(), number(ports, name)?)));
+        Some((endpoint.text_of("address")?.parse().ok()?, names.collect()))
+    };
     let selector = spec.path(&["workloadSelector", "labels"]).map(|labels| Selector {
         requirements: labels
             .fields()
@@ -111,7 +118,11 @@ pub(super) fn entry(document: &Document) -> Result<ServiceEntry, Problem> {
             .collect(),
     });
     let resolution = spec.text_of("resolution").unwrap_or("NONE");
-    let named: Vec<&str> = spec.items_of("endpoints").iter().filter_map(|e| e.text_of("address")).collect();
+    if resolution == "NONE" && !endpoints.is_empty() {
+        let hint = "write resolution: STATIC, or DNS where endpoints have names";
+        return Err(refuse(document, spec.line, "endpoints without resolution".to_owned(), hint));
+    }
+    let named: Vec<&str> = endpoints.iter().filter_map(|e| e.text_of("address")).collect();
     let hosts = spec.items_of("hosts").iter().filter_map(Node::text);
     // Who has no endpoints is looked up by its own name.
     let asked: Vec<&str> = match named.is_empty() && selector.is_none() {
@@ -141,7 +152,8 @@ pub(super) fn entry(document: &Document) -> Result<ServiceEntry, Problem> {
         origin: document.origin.clone(),
     };
     let hosts = spec.items_of("hosts").iter().filter_map(|host| Some(host.text()?.to_owned())).collect();
-    Ok(ServiceEntry { service, hosts, aliases: asked.into_iter().filter_map(in_cluster).collect() })
+    let aliases = asked.into_iter().filter_map(in_cluster).collect();
+    Ok(ServiceEntry { service, hosts, aliases, own_ports: endpoints.iter().filter_map(own_ports).collect() })
 }
 
 /// `name.namespace.svc.cluster.local`, as namespace and name.

@@ -4,7 +4,7 @@ use super::{Variant, build};
 use crate::model::{
     Document, Labels, Node as Yaml, Origin, Problem, Protocol, Requirement, Selector, Text, Value,
 };
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 /// A Service with its backends' description.
@@ -47,6 +47,8 @@ pub struct ServiceEntry {
     pub hosts: BTreeSet<String>,
     /// Services of the cluster that its hosts or endpoints name, by namespace and name.
     pub aliases: BTreeSet<(String, String)>,
+    /// Ports that its endpoints have of their own, by their address and the name of the port.
+    pub own_ports: BTreeMap<IpAddr, BTreeMap<String, u16>>,
 }
 
 /// `spec.type`, with headless services told apart.

@@ -222,6 +222,8 @@ pub enum ServiceChoice {
     Labelled(Selector),
     /// Not a service, but the name that a mesh gives to endpoints (Istio ServiceEntry), by name.
     Entry(String),
+    /// All services but those that these mean.
+    Besides(Vec<Services>),
 }
 
 /// Traffic with names that only the destination can resolve.

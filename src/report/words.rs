@@ -62,6 +62,10 @@ fn services_text(services: &Services) -> String {
         ServiceChoice::Named(name) => format!("service {name}{place}"),
         ServiceChoice::Entry(name) => format!("service entry {name}{place}"),
         ServiceChoice::Labelled(selector) => format!("services with {selector}{place}"),
+        ServiceChoice::Besides(others) => {
+            let others: Vec<String> = others.iter().map(services_text).collect();
+            format!("services{place} besides {}", others.join(", "))
+        }
     }
 }
 

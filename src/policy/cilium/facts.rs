@@ -151,7 +151,7 @@ impl Facts {
             let fits = match chosen {
                 ServiceChoice::Named(name) => *name == service.name,
                 ServiceChoice::Labelled(labels) => labels.matches(&service.labels),
-                ServiceChoice::Entry(_) => false,
+                ServiceChoice::Entry(_) | ServiceChoice::Besides(_) => false,
             };
             let backed = || self.backed.contains(&(service.namespace.clone(), service.name.clone()));
             let here = namespace.as_ref().is_none_or(|own| *own == service.namespace);

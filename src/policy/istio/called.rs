@@ -1,9 +1,13 @@
 //! What clients of the mesh call by name: services, and the hosts of ServiceEntries.
 
 use super::super::{Outside, OutsideSpeech, ServiceChoice, Services, Speech, Target};
+use super::capture::TLS_MODE;
 use super::destination_rule::expanded;
 use super::mesh_config::MeshConfig;
 use crate::model::{AddressRange, AddressSet, Bend, Document, Gap, Node};
+
+/// The annotation of a Service that says which namespaces know it.
+const EXPORT_TO: &str = "networking.istio.io/exportTo";
 
 /// A host, as far as clients decide by it.
 #[derive(Clone, Debug)]
@@ -20,6 +24,8 @@ pub struct Called {
     pub headless: bool,
     /// Where its endpoints are.
     pub lies: Lies,
+    /// What clients are told that its endpoints speak.
+    pub told: Told,
     /// Namespaces whose clients know of it; `*` for all.
     pub exported_to: Vec<String>,
     /// What it stands for.
@@ -53,6 +59,19 @@ pub enum Lies {
     Outside,
 }
 
+/// What clients are told that endpoints speak.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// What their pods or machines say.
+    ByThem,
+    /// Mutual TLS: the entry itself says so of its endpoints.
+    MutualTls,
+    /// Nothing: what the application sends.
+    Nothing,
+    /// The one of some, the other of others.
+    Both,
+}
+
 /// What a host stands for.
 #[derive(Clone, Debug)]
 pub enum Place {
@@ -64,7 +83,7 @@ pub enum Place {
 
 /// Everything that has a name.
 pub fn read(documents: &[Document], config: &MeshConfig) -> Vec<Called> {
-    let mut all: Vec<Called> = documents.iter().filter_map(service).collect();
+    let mut all: Vec<Called> = documents.iter().filter_map(|d| service(d, config)).collect();
     let entry = |d: &&Document| &*d.origin.kind == "ServiceEntry" && super::is(d, "ServiceEntry");
     for document in documents.iter().filter(entry) {
         all.extend(entries(document, documents, config));
@@ -104,7 +123,7 @@ fn number(node: &Node, field: &str) -> Option<u16> {
     node.get(field)?.int().and_then(|n| u16::try_from(n).ok()).filter(|n| *n > 0)
 }
 
-fn service(document: &Document) -> Option<Called> {
+fn service(document: &Document, config: &MeshConfig) -> Option<Called> {
     if &*document.origin.kind != "Service" || document.api_version != "v1" {
         return None;
     }
@@ -118,17 +137,31 @@ fn service(document: &Document) -> Option<Called> {
     let name = document.origin.name.to_string();
     let services =
         Services { namespace: Some(namespace.clone()), chosen: ServiceChoice::Named(name.clone()) };
+    let said = document.body.path(&["metadata", "annotations", EXPORT_TO]).and_then(Node::text);
+    let names = said.filter(|text| !text.is_empty()).into_iter().flat_map(|text| text.split(','));
+    let exported_to = names.map(|name| name.trim().to_owned()).collect();
     Some(Called {
         host: expanded(&name, &namespace),
+        exported_to: exported(exported_to, &namespace, config),
         name: format!("Service {namespace}/{name}"),
         namespace,
         ports: spec.items_of("ports").iter().filter_map(port).collect(),
         headless: spec.text_of("clusterIP") == Some("None"),
         lies: Lies::InMesh,
-        exported_to: vec!["*".to_owned()],
+        told: Told::ByThem,
         place: Place::Services(services),
         gaps: Vec::new(),
     })
+}
+
+/// The namespaces of an `exportTo`, or of the mesh's default; of nobody's namespace where that is `~`.
+fn exported(said: Vec<String>, own: &str, config: &MeshConfig) -> Vec<String> {
+    let said = if said.is_empty() { config.services_exported_to.clone() } else { said };
+    let named = |to: String| if to == "." { own.to_owned() } else { to };
+    match said.is_empty() {
+        true => vec!["*".to_owned()],
+        false => said.into_iter().map(named).collect(),
+    }
 }
 
 /// Each host of a ServiceEntry: as a name for endpoints of the cluster and machines, and as a host
@@ -140,18 +173,13 @@ fn entries(document: &Document, documents: &[Document], config: &MeshConfig) -> 
     let texts = |field: &str| -> Vec<String> {
         spec.items_of(field).iter().filter_map(Node::text).map(str::to_owned).collect()
     };
-    let exported = texts("exportTo");
-    let exported = if exported.is_empty() { config.services_exported_to.clone() } else { exported };
-    let mut exported_to: Vec<String> =
-        exported.into_iter().map(|to| if to == "." { namespace.clone() } else { to }).collect();
-    if exported_to.is_empty() {
-        exported_to.push("*".to_owned());
-    }
+    let exported_to = exported(texts("exportTo"), &namespace, config);
     let lies = match spec.text_of("location") {
         Some("MESH_INTERNAL") => Lies::InMesh,
         _ => Lies::Outside,
     };
     let resolution = spec.text_of("resolution").unwrap_or("NONE");
+    let told = told(spec);
     let ports: Vec<(Port, OutsideSpeech, &Node)> =
         spec.items_of("ports").iter().filter_map(entry_port).collect();
     let services =
@@ -165,6 +193,7 @@ fn entries(document: &Document, documents: &[Document], config: &MeshConfig) -> 
             ports: ports.iter().map(|(port, ..)| *port).collect(),
             headless: resolution == "NONE",
             lies,
+            told,
             exported_to: exported_to.clone(),
             place,
             gaps,
@@ -198,6 +227,22 @@ fn entries(document: &Document, documents: &[Document], config: &MeshConfig) -> 
         all.push(one(Place::Outside(outside.collect()), gaps));
     }
     all
+}
+
+/// What an entry says of its endpoints, whatever pods have their addresses (`getTLSModeFromWorkloadEntry`).
+fn told(spec: &Node) -> Told {
+    let is_mutual = |endpoint: &Node| {
+        let said = endpoint.path(&["labels", TLS_MODE]).and_then(Node::text);
+        let has_account = || endpoint.text_of("serviceAccount").is_some_and(|name| !name.is_empty());
+        said.map_or_else(has_account, |mode| mode == "istio")
+    };
+    let of: Vec<bool> = spec.items_of("endpoints").iter().map(is_mutual).collect();
+    match (of.contains(&true), of.contains(&false)) {
+        (false, false) => Told::ByThem,
+        (true, false) => Told::MutualTls,
+        (false, true) => Told::Nothing,
+        (true, true) => Told::Both,
+    }
 }
 
 /// `ports[]` of a ServiceEntry.

@@ -11,7 +11,8 @@ use super::peer_authentication::{Mode, Place};
 use super::proxyless::{self, Served};
 use crate::model::{AddressRange, AddressSet, Document, PortSet, Requirement, Selector, fact};
 
-const TLS_MODE: &str = "security.istio.io/tlsMode";
+/// The label that tells clients of a proxy.
+pub const TLS_MODE: &str = "security.istio.io/tlsMode";
 const TUNNEL: &str = "networking.istio.io/tunnel";
 const INTERCEPTION: &str = "sidecar.istio.io/interceptionMode";
 const INTERFACES: &str = "traffic.sidecar.istio.io/excludeInterfaces";

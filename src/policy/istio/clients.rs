@@ -2,16 +2,17 @@
 //! (`cluster_tls.go`, `mtls_checker.go`).
 
 use super::super::{Dialect, Namespaces, Sending, Sends, Speech, Target};
-use super::called::{self, Called, Lies, Place, Port};
+use super::called::{self, Called, Lies, Place, Port, Told};
 use super::capture::{Capture, every_service};
 use super::destination_rule::{DestinationRule, Effective, Rules, Subset, Tls};
 use super::membership::{Members, all, pods};
 use super::mesh_config::MeshConfig;
 use super::peer_authentication::{Mode, Modes};
 use super::routes::{By, Routes, Used};
+use super::sidecar::Sidecars;
 use super::waypoint::Waypoints;
 use crate::model::{Bend, Document, Gap, Origin, PortSet, Selector};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What is known of the clients' side.
 pub struct Clients<'a> {
@@ -29,6 +30,8 @@ pub struct Clients<'a> {
     pub capture: &'a Capture,
     /// Who is between clients and servers.
     pub waypoints: &'a Waypoints,
+    /// Which hosts clients know of.
+    pub sidecars: &'a Sidecars,
 }
 
 /// What is called at ports of each kind.
@@ -53,6 +56,8 @@ impl Clients<'_> {
         let mut list = self.capture.bypasses(&self.members.sidecar);
         list.extend(self.waypoints.sendings(self.members));
         let hosts = called::read(documents, self.config);
+        list.extend(self.sidecars.sendings(self.members, &hosts, self.routes));
+        self.to_taken(&hosts, &mut list);
         for host in &hosts {
             self.to_host(host, &mut list, &mut gaps);
         }
@@ -98,6 +103,25 @@ impl Clients<'_> {
         add(Target::Anything, Sends::IfAdvertised(Dialect::Hbone), why);
     }
 
+    /// Of two objects of one host a client knows one: in its own namespace a ServiceEntry comes before
+    /// what others declare, and elsewhere services come first (`selectServices`). Calls of the other
+    /// are calls of a host that the proxy does not know.
+    fn to_taken(&self, hosts: &[Called], list: &mut Vec<Sending>) {
+        let mut by_host: BTreeMap<&str, Vec<&Called>> = BTreeMap::new();
+        hosts.iter().for_each(|called| by_host.entry(&called.host).or_default().push(called));
+        for called in hosts {
+            for other in &by_host[called.host.as_str()] {
+                let (namespace, targets) = called.lost_to(other);
+                let whom = Whom { namespace, by: Some(By::Sidecars), ..Whom::default() };
+                let why =
+                    format!("{} has the same host: a proxy that knows that one passes calls on", other.name);
+                for target in targets {
+                    list.push(self.to(&whom, target.for_some_calls(), Sends::AsIs, why.clone(), None));
+                }
+            }
+        }
+    }
+
     /// What rules make of one host, for each namespace of clients that they treat apart.
     fn to_host(&self, called: &Called, list: &mut Vec<Sending>, gaps: &mut Vec<Gap>) {
         let default = self.resolved(None, called);
@@ -117,7 +141,8 @@ impl Clients<'_> {
                 self.by(called, &Whom { namespace: Some(client), ..Whom::default() }, &resolved, list, gaps);
             }
         }
-        let special = called.headless || called.lies == Lies::Outside || !called.is_service();
+        let special =
+            called.headless || called.lies == Lies::Outside || !called.is_service() || !default.visible;
         if default.rule.is_some() || special {
             self.by(called, &Whom::default(), &default, list, gaps);
         }
@@ -233,7 +258,9 @@ impl Clients<'_> {
             Some(rule) => self.of_rule(one, rule, effective),
             None => self.automatic_to(called, false),
         };
-        list.push(self.to(whom, target, sends, why, origin));
+        for (target, sends, why) in as_told(called, target, sends, why) {
+            list.push(self.to(whom, target, sends, why, origin));
+        }
     }
 
     /// What a rule makes of one port. `lost` is TLS at the top that an entry for the port without
@@ -321,6 +348,23 @@ impl Clients<'_> {
     }
 }
 
+/// Automatic mutual TLS to endpoints of which their entry says itself what they speak.
+fn as_told(called: &Called, target: Target, sends: Sends, why: String) -> Vec<(Target, Sends, String)> {
+    let (Sends::IfAdvertised(dialect) | Sends::IfAllAdvertise(dialect)) = sends else {
+        return vec![(target, sends, why)];
+    };
+    let name = &called.name;
+    let mutual = || (Sends::Always(dialect), format!("{why}: {name} says that its endpoints speak it"));
+    let nothing = (Sends::AsIs, format!("{name} does not say that its endpoints speak mutual TLS"));
+    let of = |target, (sends, why)| (target, sends, why);
+    match called.told {
+        Told::ByThem => vec![(target, sends, why)],
+        Told::MutualTls => vec![of(target, mutual())],
+        Told::Nothing => vec![of(target, nothing)],
+        Told::Both => vec![of(target.clone().for_some_calls(), nothing), of(target, mutual())],
+    }
+}
+
 fn why(rule: &DestinationRule, what: &str) -> String {
     let Origin { kind, namespace, name, .. } = &rule.origin;
     format!("{kind} {namespace}/{name}: {what}")
@@ -363,8 +407,28 @@ impl Whom<'_> {
 }
 
 impl Called {
+    /// The calls that another object with the same host takes from it, and the namespace whose clients
+    /// make them, where it is not all.
+    fn lost_to<'a>(&self, other: &'a Called) -> (Option<&'a String>, Vec<Target>) {
+        let is_apart = self.namespace != other.namespace;
+        match (self.is_service(), other.is_service()) {
+            (true, true) => (None, Vec::new()),
+            (true, false) if is_apart => (Some(&other.namespace), self.targets()),
+            // A port for requests finds no route where the entry says that bytes are spoken there.
+            (true, false) => {
+                let is_taken = |port: &&Port| {
+                    port.is_http() && other.ports.iter().any(|p| p.number == port.number && !p.is_http())
+                };
+                let ports = self.ports.iter().filter(is_taken);
+                (None, ports.filter_map(|port| self.target(Some(port.number))).collect())
+            }
+            (false, _) if is_apart => (None, self.targets()),
+            (false, _) => (None, Vec::new()),
+        }
+    }
+
     /// All that it is called by.
-    fn targets(&self) -> Vec<Target> {
+    pub fn targets(&self) -> Vec<Target> {
         match &self.place {
             Place::Services(services) => vec![Target::Service(services.clone(), None)],
             Place::Outside(hosts) => hosts.iter().cloned().map(Target::Outside).collect(),

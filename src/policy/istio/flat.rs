@@ -3,7 +3,7 @@
 //! A list keeps its items under its own path; what lies inside of items stands under it as well.
 
 use crate::model::{Node, Value};
-use saphyr_parser::{Event, Parser};
+use saphyr_parser::{Event, Parser, ScalarStyle};
 use std::collections::BTreeMap;
 
 /// Values by path.
@@ -61,10 +61,11 @@ pub fn of_text(text: &str) -> Option<Flat> {
                 open.pop();
                 used(&mut open);
             }
-            Event::Scalar(value, ..) => match open.last_mut() {
+            Event::Scalar(value, style, ..) => match open.last_mut() {
                 Some(Open::Map(key @ None)) => *key = Some(value.to_string()),
                 Some(_) => {
-                    if !matches!(&*value, "" | "~" | "null") {
+                    let is_null = style == ScalarStyle::Plain && matches!(&*value, "~" | "null");
+                    if !is_null && !value.is_empty() {
                         flat.entry(path_of(&open)).or_default().push(value.to_string());
                     }
                     used(&mut open);

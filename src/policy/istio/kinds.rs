@@ -94,12 +94,15 @@ pub const KINDS: &[Kind] = &[
     },
     Kind {
         api_versions: NETWORKING,
-        name: super::advisory::SIDECAR,
+        name: super::sidecar::KIND,
         enforced_by: &[],
         fields: &[
-            no_effect("spec.workloadSelector.*"),
-            // What clients know of is advice: whoever goes around the proxy reaches the rest.
+            full("spec.workloadSelector.labels.*"),
+            full("spec.egress[].hosts[]"),
+            full("spec.egress[].port.number"),
+            // Which listener takes a call is left open where one has a port.
             no_effect("spec.egress[].*"),
+            // What proxies refuse is advice: applications can go around them.
             no_effect("spec.outboundTrafficPolicy.*"),
             gap("spec.ingress[].*", MayAllowMore),
             gap("spec.inboundConnectionPool.*", MayAllowLess),

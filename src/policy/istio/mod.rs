@@ -23,6 +23,7 @@ mod rbac;
 mod routes;
 mod rule_lookup;
 mod servers;
+mod sidecar;
 mod trust_domain;
 mod waypoint;
 mod ztunnel_modes;
@@ -63,9 +64,9 @@ impl Engine for Istio {
         let modes = peer_authentication::read(documents, &config);
         let rules = destination_rule::read(documents, &config);
         let capture = capture::read(documents, &config);
-        let (mut gaps, mut problems) = advisory::read(documents);
-        let (policies, refused) = enforcement::read(documents);
-        problems.extend(refused);
+        let sidecars = sidecar::read(documents, &config);
+        let mut gaps = advisory::read(documents);
+        let (policies, mut problems) = enforcement::read(documents);
         gaps.extend(config.gaps.iter().cloned());
         gaps.extend(assumptions(documents, &members, &config));
         gaps.extend(extensions.gaps());
@@ -78,6 +79,7 @@ impl Engine for Istio {
             config: &config,
             capture: &capture,
             waypoints: &waypoints,
+            sidecars: &sidecars,
         };
         let (sends, doubts) = clients.sendings(documents);
         let mut accepts = servers::acceptances(documents, &members);
@@ -95,9 +97,9 @@ impl Engine for Istio {
         };
         let mut tiers = enforcement::tiers(&policies, &members, &waypoints, &config, &mut gaps);
         tiers.extend(extensions.tier());
-        gaps.extend(doubts.into_iter().chain(modes.gaps).chain(rules.gaps));
+        gaps.extend(doubts.into_iter().chain(modes.gaps).chain(rules.gaps).chain(sidecars.gaps));
         gaps.append(&mut waypoints.gaps);
-        problems.extend(modes.problems.into_iter().chain(rules.problems));
+        problems.extend(modes.problems.into_iter().chain(rules.problems).chain(sidecars.problems));
         gaps.sort();
         gaps.dedup();
         Lowered { tiers, transport, gaps, problems }

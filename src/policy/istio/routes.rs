@@ -35,6 +35,8 @@ const SECTIONS: [(&str, Section); 3] =
 /// One destination.
 #[derive(Clone, Debug)]
 struct Route {
+    /// Where its VirtualService stands.
+    namespace: String,
     exported_to: Vec<String>,
     by: By,
     /// `hosts` of the VirtualService, expanded.
@@ -43,6 +45,8 @@ struct Route {
     at: Option<u16>,
     /// `destination.host`, expanded.
     to: String,
+    /// `destination.port.number`; the port that was called where there is none.
+    to_port: Option<u16>,
     subset: Option<String>,
     /// What it is asked about.
     section: Section,
@@ -86,6 +90,7 @@ pub fn read(documents: &[Document], config: &MeshConfig) -> Routes {
         }
         let whole = Whole {
             hosts: texts(spec, "hosts").iter().map(|host| expanded(host, &namespace)).collect(),
+            namespace: namespace.clone(),
             exported_to,
             gateways: texts(spec, "gateways"),
         };
@@ -96,12 +101,17 @@ pub fn read(documents: &[Document], config: &MeshConfig) -> Routes {
 
 /// What holds for every route of a VirtualService.
 struct Whole {
+    namespace: String,
     hosts: Vec<String>,
     exported_to: Vec<String>,
     gateways: Vec<String>,
 }
 
 type ByName<'a> = BTreeMap<(String, String), &'a Document>;
+
+fn number(node: Option<&Node>) -> Option<u16> {
+    node?.int().and_then(|n| u16::try_from(n).ok())
+}
 
 fn texts(node: &Node, field: &str) -> Vec<String> {
     node.items_of(field).iter().filter_map(Node::text).map(str::to_owned).collect()
@@ -135,10 +145,7 @@ impl Routes {
         let matches = route.items_of("match");
         let named: Vec<String> = matches.iter().flat_map(|one| texts(one, "gateways")).collect();
         let by = meant(if named.is_empty() { &whole.gateways } else { &named });
-        let ports: BTreeSet<Option<u16>> = matches
-            .iter()
-            .map(|one| one.get("port").and_then(Node::int).and_then(|n| u16::try_from(n).ok()))
-            .collect();
+        let ports: BTreeSet<Option<u16>> = matches.iter().map(|one| number(one.get("port"))).collect();
         let at = if ports.len() == 1 { ports.into_iter().next().flatten() } else { None };
         let several = route.items_of("route").len() > 1;
         let weighted = |d: &&Node| !several || d.get("weight").and_then(Node::int) != Some(0);
@@ -148,11 +155,13 @@ impl Routes {
             let Some(to) = destination.text_of("host") else { continue };
             for by in &by {
                 self.0.push(Route {
+                    namespace: whole.namespace.clone(),
                     exported_to: whole.exported_to.clone(),
                     by: *by,
                     hosts: whole.hosts.clone(),
                     at,
                     to: expanded(to, namespace),
+                    to_port: number(destination.path(&["port", "number"])),
                     subset: destination.text_of("subset").map(str::to_owned),
                     section,
                     replaces: section == Section::Requests || matches.is_empty(),
@@ -169,6 +178,23 @@ impl Routes {
     /// Whether some route of sidecars is for a host or leads to it.
     pub fn concern(&self, host: &str) -> bool {
         self.0.iter().any(|route| route.to == host || route.hosts.iter().any(|own| covers(own, host)))
+    }
+
+    /// Whether some route that sidecars of a namespace see leads to a host.
+    pub fn lead_to(&self, client: &str, host: &str) -> bool {
+        self.seen_by(client).any(|route| route.to == host)
+    }
+
+    /// Whether all routes for a host that sidecars of a namespace see are taken, by the namespace and
+    /// hosts of their VirtualService.
+    pub fn are_taken(&self, client: &str, host: &str, is_taken: impl Fn(&str, &str) -> bool) -> bool {
+        let mut own = self.seen_by(client).filter(|route| route.hosts.iter().any(|own| covers(own, host)));
+        own.all(|route| route.hosts.iter().any(|host| is_taken(&route.namespace, host)))
+    }
+
+    fn seen_by(&self, client: &str) -> impl Iterator<Item = &Route> {
+        let sees = move |route: &&Route| route.exported_to.iter().any(|name| name == "*" || name == client);
+        self.0.iter().filter(|route| route.by == By::Sidecars).filter(sees)
     }
 
     /// What clients of a namespace (`None`: any that is not named anywhere) call of a host at a port, as
@@ -210,8 +236,14 @@ impl Routes {
                 && (route.at.is_none() || port.is_none() || route.at == port)
         };
         let of_host = |route: &&Route| route.replaces && asked(route) && is_own(route);
-        // What leads here from another host was asked about ports of that.
-        let leads = |route: &&Route| route.to == host && (asked(route) || !is_own(route));
+        // What leads here from another host, or to a port that it names, was asked about other ports.
+        let leads = |route: &&Route| {
+            let here = match (route.to_port, port) {
+                (Some(to), Some(port)) => to == port,
+                _ => asked(route) || !is_own(route),
+            };
+            route.to == host && here
+        };
         let leading: Vec<&Route> = self.0.iter().filter(visible).filter(leads).collect();
         let subsets: BTreeSet<String> = leading.iter().filter_map(|route| route.subset.clone()).collect();
         let replaced = self.0.iter().filter(visible).any(|route| of_host(&route));
