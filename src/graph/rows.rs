@@ -213,8 +213,11 @@ impl<'a> Rows<'a> {
     ) -> Decision {
         let about = |rule: u32| {
             let traffic = self.resolve(rule, self.classes.ports_of(to));
-            let fixed = &self.rules[rule as usize].rule.traffic.fixed.tcp;
+            let asked = &self.rules[rule as usize].rule.traffic;
+            let fixed = &asked.fixed.tcp;
             Some(match call {
+                // What is called by its own address declares nothing: first bytes show what is spoken.
+                None if asked.hangs_on_speech() => (traffic.union(&asked.fixed), Extent::Part),
                 Some(call) if fixed.contains(call.service_port) != fixed.contains(call.target) => {
                     (traffic.union(&TrafficSet::port(Protocol::Tcp, call.target)), Extent::Part)
                 }

@@ -459,6 +459,11 @@ impl Rule {
 }
 
 impl TrafficMatch {
+    /// Whether some of it hangs on what services declare to be spoken on a port.
+    pub fn hangs_on_speech(&self) -> bool {
+        self.named.iter().chain(&self.except).any(|name| matches!(name, PortName::Spoken(_)))
+    }
+
     /// All traffic.
     pub fn all() -> Self {
         TrafficMatch::fixed(TrafficSet::all())
