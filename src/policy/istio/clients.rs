@@ -252,7 +252,7 @@ impl Clients<'_> {
             // Gateways may read Secrets; what follows holds for sidecars.
             let gateways = Whom { by: Some(By::Gateways), ..**whom };
             let why = rule.map_or_else(String::new, |rule| why(rule, "TLS of its own"));
-            list.push(self.to(&gateways, target.clone(), one.other_tls(), why, origin));
+            list.push(self.to(&gateways, target.clone(), one.other_tls(self.sidecars), why, origin));
         }
         let (sends, why) = match rule {
             Some(rule) => self.of_rule(one, rule, effective),
@@ -273,14 +273,14 @@ impl Clients<'_> {
         let passes = rule.policy.as_ref().is_some_and(|policy| policy.passes_through);
         match (effective.tls, effective.lost) {
             (Some(Tls::Disable), _) => (plain, why(rule, "DISABLE")),
-            (Some(Tls::Own), _) => (one.other_tls(), why(rule, "TLS of its own")),
+            (Some(Tls::Own), _) => (one.other_tls(self.sidecars), why(rule, "TLS of its own")),
             (Some(Tls::Blind), _) => {
                 let what = "TLS of its own that does not look at the server's certificate";
                 let blind = one.called.outside().next().is_some();
-                (if blind { Sends::BlindTls } else { one.other_tls() }, why(rule, what))
+                (if blind { Sends::BlindTls } else { one.other_tls(self.sidecars) }, why(rule, what))
             }
             (Some(Tls::FromSecret), _) if one.whom.labels.is_some() => {
-                (one.other_tls(), why(rule, "TLS of its own"))
+                (one.other_tls(self.sidecars), why(rule, "TLS of its own"))
             }
             (Some(Tls::FromSecret), _) => {
                 (Sends::AsIs, why(rule, "a Secret that sidecars cannot read, which leaves no TLS"))
@@ -379,10 +379,11 @@ struct One<'a> {
 }
 
 impl One<'_> {
-    /// TLS of its own; a proxy at the other end may read requests where HTTP is declared.
-    fn other_tls(&self) -> Sends {
-        let inside = self.called.outside().next().is_none();
-        match self.port.is_some_and(Port::is_http) && inside {
+    /// TLS of its own; the proxy at the other end reads requests where a service declares HTTP, unless
+    /// a Sidecar says what it serves.
+    fn other_tls(&self, sidecars: &Sidecars) -> Sends {
+        let is_declared = self.called.is_service() && !sidecars.declare_ingress;
+        match self.port.is_some_and(Port::is_http) && is_declared {
             true => Sends::OtherTlsOverHttp,
             false => Sends::OtherTls,
         }

@@ -26,6 +26,9 @@ pub struct Sidecars {
     /// Those of each namespace, in the order in which they are asked.
     by_namespace: BTreeMap<String, Vec<Sidecar>>,
     root: String,
+    /// Whether some has listeners of ingress, so that what services declare of a port is not what its
+    /// proxy does there.
+    pub declare_ingress: bool,
     /// Where clients may be.
     namespaces: BTreeSet<String>,
     /// What depends on more than the documents say.
@@ -76,7 +79,11 @@ pub fn read(documents: &[Document], config: &MeshConfig) -> Sidecars {
     let mut sidecars = Sidecars { root: config.root.clone(), ..Sidecars::default() };
     for document in documents.iter().filter(|d| super::is(d, KIND)) {
         match object(document) {
-            Ok(sidecar) => sidecars.take(sidecar),
+            Ok(sidecar) => {
+                sidecars.declare_ingress |=
+                    document.body.path(&["spec", "ingress"]).is_some_and(|list| !list.items().is_empty());
+                sidecars.take(sidecar);
+            }
             Err(problem) => sidecars.problems.push(problem),
         }
     }
