@@ -44,6 +44,8 @@ pub struct Context<'a> {
     /// Whether a clusterwide rule speaks of pods whose labels are not known yet: these have no
     /// namespace, so none is asked of peers.
     pub is_about_init: bool,
+    /// Whether the agent refuses the object in a setting that is not known: then nothing is closed by it.
+    pub may_be_refused: bool,
     gaps: Vec<Gap>,
 }
 
@@ -207,8 +209,18 @@ impl<'a> Context<'a> {
             }
         };
         let (learning, is_host_policy, gaps) = (Learning::Nothing, false, Vec::new());
-        let is_about_init = false;
-        Context { origin, dataplane, facts, scope, learning, is_host_policy, is_about_init, gaps }
+        let (is_about_init, may_be_refused) = (false, false);
+        Context {
+            origin,
+            dataplane,
+            facts,
+            scope,
+            learning,
+            is_host_policy,
+            is_about_init,
+            may_be_refused,
+            gaps,
+        }
     }
 
     /// The name of the cluster.
@@ -249,6 +261,10 @@ impl<'a> Context<'a> {
         let mut pieces = Vec::new();
         for spec in wire::specs(document, &self.origin)? {
             pieces.extend(self.spec(&spec)?);
+        }
+        if self.may_be_refused {
+            pieces.retain(|piece| piece.place.1 == Effect::Allows);
+            pieces.iter_mut().for_each(|piece| piece.policy.isolation = Isolation::Leaves);
         }
         Ok(pieces)
     }

@@ -293,8 +293,12 @@ fn nodes(context: &mut Context<'_>, entry: &Entry<'_>, name: &str, meant: &mut M
             let hint = "the agent refuses the object unless enable-node-selector-labels is true";
             return Err(context.refuse(line, format!("{name} without labels of nodes"), hint));
         }
-        let what = format!("{name} needs enable-node-selector-labels, and the settings are not known");
-        context.gap(&entry.place, line, what, Bend::MayAllowMore);
+        let what = format!(
+            "{name} needs enable-node-selector-labels, and the settings are not known: without it the agent refuses \
+             the object, which is taken for closing nothing"
+        );
+        context.may_be_refused = true;
+        context.gap(&entry.place, line, what, Bend::MayAllowLess);
     }
     for (index, selector) in selectors.into_iter().enumerate() {
         let selector = context.terms(selector, item_line(entry, name, index))?.nodes();
