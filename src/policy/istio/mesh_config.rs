@@ -149,6 +149,17 @@ pub fn read(documents: &[Document]) -> MeshConfig {
             bends: Bend::MayAllowLess,
         });
     }
+    let selects =
+        mesh.iter().any(|(key, values)| key.starts_with("discoverySelectors") && !values.is_empty());
+    if let (true, Some(origin)) = (selects, &origin) {
+        gaps.push(Gap {
+            what: "discoverySelectors keep namespaces from istiod: their services and policies are unknown to it, and \
+                   are taken here as if they were known"
+                .to_owned(),
+            origin: origin.clone(),
+            bends: Bend::MayAllowMore,
+        });
+    }
     MeshConfig {
         root: first("rootNamespace").unwrap_or_else(|| "istio-system".to_owned()),
         trust_domains,

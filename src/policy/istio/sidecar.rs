@@ -123,7 +123,7 @@ fn object(document: &Document) -> Result<Sidecar, Problem> {
 fn check(origin: &Origin, spec: &Node) -> Result<(), Problem> {
     const PARTS: [&str; 4] = ["egress", "ingress", "outboundTrafficPolicy", "inboundConnectionPool"];
     let is_said = |part: &&str| spec.get(part).is_some_and(|node| !node.is_null());
-    if !PARTS.iter().any(|part| is_said(&part)) {
+    if !PARTS.iter().any(is_said) {
         let hint = "write egress with the hosts that clients should know";
         return Err(refusal(origin, spec.line, "a Sidecar that says nothing", hint));
     }
