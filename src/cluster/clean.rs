@@ -45,6 +45,8 @@ const ANNOTATIONS: &[&str] = &[
     "sidecar.istio.io/",
     "traffic.sidecar.istio.io/",
     "v1.multus-cni.io/",
+    "k8s.ovn.org/host-cidrs",
+    "k8s.ovn.org/open-default-ports",
 ];
 
 /// Fields of a pod's `spec` that are kept.
