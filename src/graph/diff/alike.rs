@@ -9,6 +9,7 @@ use super::Compare;
 use super::joint::JointId;
 use crate::policy::Direction;
 use hashbrown::HashMap;
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
 /// The rules that name a peer, with their version.
@@ -29,30 +30,49 @@ pub(super) enum Asked<'a> {
     Some(&'a [JointId]),
 }
 
-/// The joint peers, put together by what every class sees of them.
+/// So few peers are compared each by itself: what they have in common takes longer to find.
+const FEW: usize = 32;
+
+/// The joint peers, put together by what every class sees of them; worked out where many are asked
+/// about.
 pub(super) struct Alike<'a> {
     compare: &'a Compare<'a>,
+    looks: OnceCell<Looks>,
+}
+
+struct Looks {
     /// For each joint peer the number of its look.
-    looks: Vec<u32>,
+    of: Vec<u32>,
     /// The peers of each look, sorted; names outside are left out.
     parts: Vec<Vec<JointId>>,
 }
 
 impl<'a> Alike<'a> {
     pub fn of(compare: &'a Compare<'a>) -> Alike<'a> {
-        let looks = looks(compare);
-        let mut parts = vec![Vec::new(); looks.iter().max().map_or(0, |most| *most as usize + 1)];
-        let ids = (0..).zip(&looks).filter(|(id, _)| compare.joint.domain(*id).is_none());
-        ids.for_each(|(id, look)| parts[*look as usize].push(id));
-        Alike { compare, looks, parts }
+        Alike { compare, looks: OnceCell::new() }
+    }
+
+    fn looks(&self) -> &Looks {
+        self.looks.get_or_init(|| {
+            let of = looks(self.compare);
+            let mut parts = vec![Vec::new(); of.iter().max().map_or(0, |most| *most as usize + 1)];
+            let ids = (0..).zip(&of).filter(|(id, _)| self.compare.joint.domain(*id).is_none());
+            ids.for_each(|(id, look)| parts[*look as usize].push(id));
+            Looks { of, parts }
+        })
     }
 
     /// The peers by what a joint class makes of them, each group sorted.
     pub fn groups(&self, direction: Direction, class: JointId, asked: Asked<'_>) -> Vec<Vec<JointId>> {
-        let naming = self.naming(direction, class);
+        if let Asked::Some(few) = asked
+            && few.len() <= FEW
+        {
+            return few.iter().map(|id| vec![*id]).collect();
+        }
+        let (looks, naming) = (self.looks(), self.naming(direction, class, asked));
         let mut groups: BTreeMap<(u32, Option<&Naming>), Vec<JointId>> = BTreeMap::new();
         let mut put = |id: JointId| {
-            let key = (self.looks[id as usize], naming.get(&id));
+            let key = (looks.of[id as usize], naming.get(&id));
             groups.entry(key).or_default().push(id);
         };
         match asked {
@@ -64,7 +84,7 @@ impl<'a> Alike<'a> {
                 named.sort_unstable();
                 named.retain(|id| self.compare.joint.domain(*id).is_none());
                 named.into_iter().for_each(&mut put);
-                for (look, part) in (0..).zip(&self.parts) {
+                for (look, part) in (0..).zip(&looks.parts) {
                     let part = &part[part.partition_point(|id| *id < first)..];
                     let others = part.iter().copied().filter(|id| !naming.contains_key(id));
                     let others: Vec<JointId> = others.collect();
@@ -77,14 +97,32 @@ impl<'a> Alike<'a> {
         groups.into_values().collect()
     }
 
-    /// The peers that rules name which may decide for a class.
-    fn naming(&self, direction: Direction, class: JointId) -> HashMap<JointId, Naming> {
+    /// Which of the rules that may decide for a class name a peer; peers that none names are left out.
+    fn naming(&self, direction: Direction, class: JointId, asked: Asked<'_>) -> HashMap<JointId, Naming> {
         let joint = self.compare.joint;
+        let rules = self.compare.causes().rules(direction, class);
+        let matches = |version: usize, rule: u32| {
+            self.compare.versions[version].graph.rules[rule as usize].matches.as_deref().unwrap_or_default()
+        };
         let mut naming: HashMap<JointId, Naming> = HashMap::new();
-        for (version, rule) in self.compare.causes().rules(direction, class) {
-            let matches = &self.compare.versions[version].graph.rules[rule as usize].matches;
-            for id in matches.iter().flatten().flat_map(|peer| joint.of_peer(version, *peer)) {
-                naming.entry(*id).or_default().push((version, rule));
+        match asked {
+            Asked::Some(peers) => {
+                for id in peers {
+                    let own = [0, 1].map(|version| joint.peers(*id, version));
+                    let names = |(version, rule): &&(usize, u32)| {
+                        own[*version].iter().any(|peer| matches(*version, *rule).binary_search(peer).is_ok())
+                    };
+                    let named: Naming = rules.iter().filter(names).copied().collect();
+                    if !named.is_empty() {
+                        naming.insert(*id, named);
+                    }
+                }
+            }
+            Asked::All | Asked::Outside => {
+                for (version, rule) in rules {
+                    let peers = matches(version, rule).iter().flat_map(|peer| joint.of_peer(version, *peer));
+                    peers.for_each(|id| naming.entry(*id).or_default().push((version, rule)));
+                }
             }
         }
         naming
