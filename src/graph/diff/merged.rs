@@ -145,11 +145,11 @@ impl<'a> Merged<'a> {
         let causes = self.compare.causes();
         let change = |rectangle: Rectangle| {
             let (_, outcome) = &outcomes[rectangle.outcome as usize];
-            let Outcome { kind, presence, protection, traffic: [old, new, unsegmented], .. } =
+            let Outcome { kind, presence, protection, traffic: [old, new, unsegmented], causes: own } =
                 outcome.clone();
             let ends = [&rectangle.from, &rectangle.to];
             let came_or_went = ends.into_iter().flat_map(|end| presences(end, &causes));
-            let all: BTreeSet<Cause> = came_or_went.chain(outcome.causes.iter().cloned()).collect();
+            let all: BTreeSet<Cause> = came_or_went.chain(own).collect();
             let [from, to] = ends.map(|end| self.compare.named(end));
             PairChange {
                 from,

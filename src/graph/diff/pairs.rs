@@ -77,28 +77,27 @@ impl Compare<'_> {
         for (to, class) in classes() {
             let taking = self.touched(class, Direction::Ingress, &mut memo);
             let sources = senders.to(to, taking);
-            let groups = alike.groups(Direction::Ingress, to, sources.asked()).into_iter();
-            let mut outcomes: BTreeMap<Outcome, Vec<JointId>> = BTreeMap::new();
-            for mut from in groups {
-                from.retain(|id| *id != to || !self.is_alone(to));
-                let outcome = from.first().and_then(|first| self.outcome(*first, to, lost));
-                if let Some(outcome) = outcome {
-                    outcomes.entry(outcome).or_default().extend(from);
-                }
-            }
-            for (outcome, mut from) in outcomes {
-                from.sort_unstable();
+            let mut groups = alike.groups(Direction::Ingress, to, sources.asked());
+            groups.iter_mut().for_each(|from| from.retain(|id| *id != to || !self.is_alone(to)));
+            for (outcome, from) in by_outcome(groups, |from| self.outcome(from, to, lost)) {
                 merged.towards(to, outcome, from);
             }
         }
         for ((from, _), touched) in classes().zip(&sending) {
-            self.to_outside(from, touched, &alike, &mut merged);
+            self.to_outside(from, touched, lost, &alike, &mut merged);
         }
         merged.changes()
     }
 
     /// What changes for a joint class on the way to addresses and names outside.
-    fn to_outside(&self, from: JointId, touched: &Touched, alike: &Alike<'_>, merged: &mut Merged<'_>) {
+    fn to_outside(
+        &self,
+        from: JointId,
+        touched: &Touched,
+        lost: &BTreeSet<JointId>,
+        alike: &Alike<'_>,
+        merged: &mut Merged<'_>,
+    ) {
         let outside = self.joint.classes.len() as JointId;
         let (groups, names): (Vec<Vec<JointId>>, Vec<JointId>) = match touched {
             Touched::None => return,
@@ -114,18 +113,11 @@ impl Compare<'_> {
                 (alike.groups(Direction::Egress, from, Asked::Outside), names.collect())
             }
         };
-        let none = BTreeSet::new();
-        let mut outcomes: BTreeMap<Outcome, Vec<JointId>> = BTreeMap::new();
-        for atoms in groups {
-            if let Some(outcome) = atoms.first().and_then(|first| self.outcome(from, *first, &none)) {
-                outcomes.entry(outcome).or_default().extend(atoms);
-            }
-        }
-        for (outcome, atoms) in outcomes {
+        for (outcome, atoms) in by_outcome(groups, |atom| self.outcome(from, atom, lost)) {
             merged.outwards(from, outcome, Ends::External(self.addresses(&atoms)));
         }
         for id in names {
-            if let (Some(name), Some(outcome)) = (self.joint.domain(id), self.outcome(from, id, &none)) {
+            if let (Some(name), Some(outcome)) = (self.joint.domain(id), self.outcome(from, id, lost)) {
                 merged.outwards(from, outcome, Ends::Domain(name.clone()));
             }
         }
@@ -233,6 +225,21 @@ impl Compare<'_> {
             false => Touched::Some(touched.into()),
         }
     }
+}
+
+/// Peers that are alike, put together by what becomes of the first of each group; sorted.
+fn by_outcome(
+    groups: Vec<Vec<JointId>>,
+    outcome: impl Fn(JointId) -> Option<Outcome>,
+) -> BTreeMap<Outcome, Vec<JointId>> {
+    let mut outcomes: BTreeMap<Outcome, Vec<JointId>> = BTreeMap::new();
+    for peers in groups {
+        if let Some(outcome) = peers.first().and_then(|first| outcome(*first)) {
+            outcomes.entry(outcome).or_default().extend(peers);
+        }
+    }
+    outcomes.values_mut().for_each(|peers| peers.sort_unstable());
+    outcomes
 }
 
 /// Whether two decisions let the same through, whatever the numbers of their rules.
