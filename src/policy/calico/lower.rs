@@ -59,7 +59,7 @@ pub fn lower(documents: &[Document], dataplane: &Dataplane) -> Lowered {
             true => refused::doubted(policy, refused::REFUSED),
             false => policy,
         }));
-        lowered.gaps.extend(doubtful(document, &tiers, &ours));
+        lowered.gaps.extend(doubtful(document, &policy.spec, &tiers, &ours));
     }
     lowered.problems.sort();
     lowered.problems.dedup();
@@ -69,6 +69,7 @@ pub fn lower(documents: &[Document], dataplane: &Dataplane) -> Lowered {
 
 /// What is read of one policy.
 struct Read {
+    spec: PolicySpec,
     placed: Vec<Placed>,
     /// Why the API server refuses it.
     refused: Option<Problem>,
@@ -83,9 +84,13 @@ fn read<'a>(
     lowered: &mut Lowered,
 ) -> Option<(Read, &'a Document)> {
     let mut one = |document: &'a Document| {
-        let refused = spec(document).ok().and_then(|spec| refused::refused(document, &spec));
-        match reader.policy(document) {
-            Ok(placed) => Some((Read { placed, refused }, document)),
+        let whole = || {
+            let spec = spec(document)?;
+            let placed = reader.policy(document, &spec)?;
+            Ok(Read { refused: refused::refused(document, &spec), spec, placed })
+        };
+        match whole() {
+            Ok(policy) => Some((policy, document)),
             Err(problem) => {
                 lowered.problems.push(problem);
                 None
@@ -98,19 +103,18 @@ fn read<'a>(
         (own, other) => return own.or(other),
     };
     if twins::mean_the_same(&own.placed, &other.placed) {
-        let refused = own.refused.filter(|_| other.refused.is_some());
-        return Some((Read { placed: own.placed, refused }, document));
+        let refused = own.refused.clone().filter(|_| other.refused.is_some());
+        return Some((Read { refused, ..own }, document));
     }
     lowered.problems.extend(other.refused);
     lowered.gaps.push(twins::gap(document, rival));
     let both = own.placed.into_iter().chain(other.placed);
     let placed = both.map(|placed| refused::doubted(placed, twins::RIVALS)).collect();
-    Some((Read { placed, refused: own.refused }, document))
+    Some((Read { spec: own.spec, placed, refused: own.refused }, document))
 }
 
 /// What is doubtful about a policy that was understood.
-fn doubtful(document: &Document, tiers: &Tiers, all: &[&Document]) -> Vec<Gap> {
-    let policy: PolicySpec = spec(document).unwrap_or_default();
+fn doubtful(document: &Document, policy: &PolicySpec, tiers: &Tiers, all: &[&Document]) -> Vec<Gap> {
     let gap = |what: String, bends: Bend| Gap { what, origin: document.origin.clone(), bends };
     let mut gaps = Vec::new();
     match policy.tier.as_deref().filter(|tier| !tier.is_empty()) {

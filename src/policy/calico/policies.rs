@@ -8,7 +8,7 @@ use super::rule::rules;
 use super::scope::{self, All, Scope};
 use super::selector::Expr;
 use super::tiers::Tiers;
-use super::wire::{self, PolicySpec};
+use super::wire::PolicySpec;
 use crate::model::{Document, Origin, Problem, Selector};
 
 /// Since this version policies of equal order are compared by name, namespace and kind.
@@ -49,16 +49,15 @@ impl Reader<'_> {
     ///
     /// # Errors
     /// Whatever the API refuses about it; the policy has no effect then.
-    pub fn policy(&self, document: &Document) -> Result<Vec<Placed>, Problem> {
-        let spec: PolicySpec = wire::spec(document)?;
+    pub fn policy(&self, document: &Document, spec: &PolicySpec) -> Result<Vec<Placed>, Problem> {
         let place = Place::spec(document);
         let global = is_global(document);
         let namespace = (!global).then(|| namespace_of(document));
         let mut origin = document.origin.clone();
         origin.namespace = namespace.unwrap_or_default().into();
         let place = Place { origin: &origin, ..place };
-        let stage = stage(&place, &spec, global)?;
-        let selector = subjects(&place, &spec, namespace)?;
+        let stage = stage(&place, spec, global)?;
+        let selector = subjects(&place, spec, namespace)?;
         let pods = (stage == Stage::Normal).then(|| scope::pods(namespace, &selector));
         let hosts = if global { scope::host_endpoints(&selector) } else { None };
         let subjects: Vec<Selection> = pods.into_iter().chain(hosts).collect();
@@ -67,14 +66,14 @@ impl Reader<'_> {
         let (ingress, egress) = (ingress.unwrap_or_default(), egress.unwrap_or_default());
         let into = rules(&owner, &place, Direction::Ingress, ingress)?;
         let out = rules(&owner, &place, Direction::Egress, egress)?;
-        let directions = directions(&place, &spec)?;
+        let directions = directions(&place, spec)?;
         if stage == Stage::BeforeTranslation
             && (!egress.is_empty() || directions.contains(&Direction::Egress))
         {
             let hint = "a policy before DNAT has ingress rules alone";
             return Err(place.refuse("a policy with preDNAT has egress rules", hint));
         }
-        let tier = tier_of(document, &spec, self.tiers, self.version);
+        let tier = tier_of(document, spec, self.tiers, self.version);
         let (rank, unmatched) = match stage {
             Stage::Normal => self.tiers.place(&tier),
             Stage::Untracked => (Tiers::untracked(), Action::Pass),
