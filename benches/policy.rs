@@ -12,6 +12,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Instant;
 use watertight::analysis::{self, Analysis};
+use watertight::graph::connections;
 use watertight::model::{Document, Protocol};
 use watertight::{observed::Observed, policy::Dataplane, source};
 
@@ -29,6 +30,7 @@ const SHAPES: &[Shape] = &[
     ("profile of a real cluster", clusters::profile),
     ("one namespace, all select all", || clusters::one_namespace(10_000)),
     ("a policy for each pod", || clusters::policy_for_each_pod(10_000)),
+    ("teams across namespaces", || clusters::teams(300)),
     ("cluster-scoped rules", || clusters::cluster_scoped(1_000, 100, 10_000)),
 ];
 
@@ -44,7 +46,7 @@ fn main() {
         print!("{row}");
         table += &row;
     }
-    for (name, lines) in [("growth", growth as fn() -> String), ("verdicts", verdicts)] {
+    for (name, lines) in [("growth", growth as fn() -> String), ("listed", listed), ("verdicts", verdicts)] {
         if chosen(name) {
             let lines = lines();
             print!("\n{lines}");
@@ -99,6 +101,28 @@ fn growth() -> String {
         let [before, after] = [0, 1].map(|step: usize| whole(&texts[step]));
         let times = after / before;
         let _ = writeln!(lines, "| {name} | {before:.3} | {after:.3} | {times:.2} | {limit} |");
+    }
+    lines
+}
+
+/// What it takes to write out every connection, as `graph` does.
+fn listed() -> String {
+    let shapes: [(&str, String); 5] = [
+        ("small namespaces, 10,000 pods", clusters::small_namespaces(2_500)),
+        ("small namespaces, 100,000 pods", clusters::small_namespaces(25_000)),
+        ("profile of a real cluster", clusters::profile()),
+        ("a policy for each pod", clusters::policy_for_each_pod(10_000)),
+        ("teams across namespaces", clusters::teams(300)),
+    ];
+    let mut lines = "| connections listed | pods | connections | s |\n|---|---:|---:|---:|\n".to_owned();
+    for (name, text) in &shapes {
+        let Analysis { graph, inventory, .. } = declared(&parsed(text));
+        let count = || connections(&graph, &inventory).count();
+        let (all, pods) = (count(), inventory.workloads.len());
+        let seconds = median(|| {
+            std::hint::black_box(count());
+        });
+        let _ = writeln!(lines, "| {name} | {pods} | {all} | {seconds:.3} |");
     }
     lines
 }

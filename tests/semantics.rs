@@ -159,7 +159,14 @@ fn run_page(path: &Path) -> (usize, Vec<String>) {
                     }
                 }
             }
-            "yaml" => manifests = block.text,
+            "yaml" => {
+                manifests = block.text;
+                let (analysis, _) = common::analyse_on(&manifests, dataplane.clone());
+                let (listed, open) = (common::pairs_listed(&analysis), common::pairs_open(&analysis));
+                if listed != open {
+                    failures.push(format!("{heading}: the pairs {open:?} are open, {listed:?} are listed"));
+                }
+            }
             language @ ("connections" | "exposures") => {
                 cases += 1;
                 let (external, want) = wanted(&block);

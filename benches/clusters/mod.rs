@@ -29,6 +29,33 @@ fn policies(text: &mut String, n: usize) {
     policy(text, n, "out", &spec);
 }
 
+/// Namespaces of twelve pods with nine policies that let in all namespaces of a team, and let out
+/// to nobody but the resolver: rules that name hundreds of pods, all of them void.
+pub fn teams(namespaces: usize) -> String {
+    let mut text = String::new();
+    for n in 0..namespaces {
+        namespace(&mut text, n);
+        for number in 0..12 {
+            pod(&mut text, n, number, &format!("app: app-{}, tier: t{}", number % 4, number % 3));
+        }
+        for number in 0..9 {
+            let spec = format!(
+                "podSelector: {{matchLabels: {{app: app-{}}}}}\n  policyTypes: [Ingress, Egress]\n  ingress:\n  - from:\n    \
+                 - podSelector: {{matchLabels: {{tier: t{}}}}}\n    - namespaceSelector: {{matchExpressions: [{{key: team, operator: In, values: [{}]}}]}}\n    \
+                 ports: [{{port: 8080}}]\n  egress:\n  - to: [{{ipBlock: {{cidr: 10.0.0.0/8}}}}]\n    ports: [{{port: 53, protocol: UDP}}]",
+                number % 4,
+                number % 3,
+                (0..7)
+                    .map(|team| format!("t{}", (n + number + team * 7) % 50))
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            );
+            policy(&mut text, n, &format!("p{number}"), &spec);
+        }
+    }
+    text
+}
+
 /// The same policies over replica sets of so many pods each: their classes are the same.
 pub fn replicas(namespaces: usize, replicas: usize) -> String {
     let mut text = String::new();

@@ -5,7 +5,7 @@
 
 use super::shared::{policy_name, workload_name};
 use super::{Evidence, Finding, check};
-use crate::graph::{AllowedGraph, ClassId};
+use crate::graph::{AllowedGraph, Callable, ClassId};
 use crate::model::{Origin, TrafficSet};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,7 +27,9 @@ struct Difference {
 
 fn of_dataplane(evidence: &Evidence<'_>, other: &AllowedGraph) -> Option<Finding> {
     let (mut opened, mut closed) = (None::<Difference>, None::<Difference>);
-    for (from, to) in pairs(evidence, other) {
+    let places = places(evidence, other);
+    let standing = [Standing::of(evidence.graph, &places, |p| p.0), Standing::of(other, &places, |p| p.1)];
+    for (from, to) in places.iter().flat_map(|from| pairs(&standing, &places, *from)) {
         let (here, there) = (evidence.graph.edge(from.0, to.0), other.edge(from.1, to.1));
         let ends = (from.2, to.2);
         let reasons = |graph: &AllowedGraph, rules: Vec<u32>| -> Vec<Origin> {
@@ -65,8 +67,8 @@ fn of_dataplane(evidence: &Evidence<'_>, other: &AllowedGraph) -> Option<Finding
 /// A class here, the class there, and a workload that both stand for.
 type Place = (ClassId, ClassId, u32);
 
-/// Every pair of classes of both graphs that stand for the same workloads, once.
-fn pairs(evidence: &Evidence<'_>, other: &AllowedGraph) -> Vec<(Place, Place)> {
+/// The classes of both graphs that stand for the same workloads, once.
+fn places(evidence: &Evidence<'_>, other: &AllowedGraph) -> Vec<Place> {
     let mut places: BTreeMap<(ClassId, ClassId), u32> = BTreeMap::new();
     for (workload, one) in evidence.inventory.workloads.iter().enumerate() {
         for variant in 0..one.variants.len() {
@@ -74,9 +76,42 @@ fn pairs(evidence: &Evidence<'_>, other: &AllowedGraph) -> Vec<(Place, Place)> {
             places.entry((here, other.class_of(workload, variant))).or_insert(workload as u32);
         }
     }
-    let places: Vec<Place> = places.into_iter().map(|((here, there), w)| (here, there, w)).collect();
-    let from = |a: &Place| places.iter().filter(|b| b.2 != a.2).map(|b| (*a, *b)).collect::<Vec<_>>();
-    places.iter().flat_map(from).collect()
+    places.into_iter().map(|((here, there), w)| (here, there, w)).collect()
+}
+
+/// The pairs of a place with others between which the rows of one graph or the other leave anything
+/// open.
+fn pairs(standing: &[Standing<'_>; 2], places: &[Place], from: Place) -> Vec<(Place, Place)> {
+    let [here, there] = standing;
+    let mut called: Vec<usize> = match (here.called(from.0), there.called(from.1)) {
+        (Some(here), Some(there)) => here.chain(there).collect(),
+        _ => (0..places.len()).collect(),
+    };
+    called.sort_unstable();
+    called.dedup();
+    called.into_iter().map(|to| (from, places[to])).filter(|(from, to)| from.2 != to.2).collect()
+}
+
+/// Whom the classes of one graph may call at most, and at which places they stand.
+struct Standing<'a> {
+    callable: Callable<'a>,
+    places: Vec<Vec<usize>>,
+}
+
+impl<'a> Standing<'a> {
+    fn of(graph: &'a AllowedGraph, all: &[Place], class: impl Fn(&Place) -> ClassId) -> Standing<'a> {
+        let mut places = vec![Vec::new(); graph.classes().len()];
+        for (number, place) in all.iter().enumerate() {
+            places[class(place) as usize].push(number);
+        }
+        Standing { callable: Callable::of(graph), places }
+    }
+
+    /// The places that a class may call; `None` for all.
+    fn called(&self, from: ClassId) -> Option<impl Iterator<Item = usize>> {
+        let classes = self.callable.by(from)?.into_iter();
+        Some(classes.flat_map(|class| self.places[class as usize].iter().copied()))
+    }
 }
 
 fn note(

@@ -1,6 +1,7 @@
 //! The graph written out: pairs of workloads and outside ranges, for formats that ask for pairs.
 
 use super::build::AllowedGraph;
+use super::callable::Callable;
 use super::classes::PeerId;
 use super::declared::{Declared, Standing};
 use super::edge::Exemption;
@@ -59,14 +60,15 @@ pub struct Carried {
     pub standing: Standing,
 }
 
-/// Connections that are worked out together, about.
+/// Pairs that are looked at together, about.
 const TOGETHER: usize = 1 << 15;
 
 /// All connections that are allowed, in the order of their ends; pairs of a workload with itself
 /// are left out. Only some are in memory at a time, for a cluster that nothing divides has as many
-/// as pairs of workloads.
+/// as pairs of workloads; pairs that the rows of both ends shut are not looked at.
 pub fn connections<'a>(graph: &'a AllowedGraph, inventory: &'a Inventory) -> Connections<'a> {
-    Connections { graph, inventory, left: Some(0), ready: Vec::new().into_iter() }
+    let callable = Callable::of(graph);
+    Connections { graph, inventory, callable, left: Some(0), ready: Vec::new().into_iter() }
 }
 
 /// Those with an end outside alone.
@@ -81,6 +83,7 @@ pub fn outside(graph: &AllowedGraph, inventory: &Inventory) -> Vec<Connection> {
 pub struct Connections<'a> {
     graph: &'a AllowedGraph,
     inventory: &'a Inventory,
+    callable: Callable<'a>,
     /// The first workload whose connections are not worked out; behind the last those from outside;
     /// `None` where these are.
     left: Option<usize>,
@@ -98,9 +101,10 @@ impl Iterator for Connections<'_> {
             let (graph, inventory, first) = (self.graph, self.inventory, self.left?);
             let count = inventory.workloads.len();
             let ready: Vec<Connection> = if first < count {
-                let last = count.min(first + (TOGETHER / count).max(1));
-                self.left = Some(last);
-                (first..last).into_par_iter().flat_map_iter(|from| from_one(graph, inventory, from)).collect()
+                let together = self.together(first);
+                self.left = Some(first + together.len());
+                let from_each = |(from, targets)| from_one(graph, inventory, from, targets);
+                together.into_par_iter().flat_map_iter(from_each).collect()
             } else {
                 self.left = None;
                 let all = (0..count).into_par_iter();
@@ -111,8 +115,32 @@ impl Iterator for Connections<'_> {
     }
 }
 
-/// The connections of a workload to others and to the outside, in order.
-fn from_one(graph: &AllowedGraph, inventory: &Inventory, from: usize) -> Vec<Connection> {
+impl Connections<'_> {
+    /// The next workloads, each with those that it may call at most: about as many pairs as are
+    /// worth being looked at together.
+    fn together(&self, first: usize) -> Vec<(usize, Vec<usize>)> {
+        let count = self.inventory.workloads.len();
+        let (mut together, mut pairs) = (Vec::new(), 0);
+        for from in first..count {
+            let targets = self.callable.workloads(from, count);
+            // One more for the outside.
+            pairs += targets.len() + 1;
+            together.push((from, targets));
+            if pairs >= TOGETHER {
+                break;
+            }
+        }
+        together
+    }
+}
+
+/// The connections of a workload to some others and to the outside, in order.
+fn from_one(
+    graph: &AllowedGraph,
+    inventory: &Inventory,
+    from: usize,
+    targets: Vec<usize>,
+) -> Vec<Connection> {
     // Workloads of the same classes are reached alike.
     let mut known: HashMap<&[PeerId], Option<Sum>> = HashMap::new();
     let to_other = |to: usize| {
@@ -121,8 +149,7 @@ fn from_one(graph: &AllowedGraph, inventory: &Inventory, from: usize) -> Vec<Con
             known.entry(targets).or_insert_with(|| sum(graph, graph.classes_of(from), targets)).clone()?;
         Some(sum.between(graph, inventory, End::Workload(from), End::Workload(to)))
     };
-    let others = (0..inventory.workloads.len()).filter(|to| *to != from);
-    let mut all: Vec<Connection> = others.filter_map(to_other).collect();
+    let mut all: Vec<Connection> = targets.into_iter().filter_map(to_other).collect();
     all.extend(in_order(outbound(graph, inventory, from).collect()));
     all
 }

@@ -4,6 +4,7 @@ use super::classes::PeerId;
 use super::mesh_edge::MeshEdge;
 use crate::model::TrafficSet;
 use crate::policy::Decision;
+use hashbrown::HashSet;
 use std::sync::Arc;
 
 /// All decisions for one class in one direction.
@@ -48,6 +49,14 @@ impl Row {
             Ok(index) => &self.named[index].1,
             Err(_) => &self.rest,
         }
+    }
+
+    /// What it lets through with anybody at all.
+    pub fn with_anyone(&self) -> TrafficSet {
+        let mut known = HashSet::new();
+        let decisions = self.named.iter().map(|(_, decision)| decision).chain([&self.rest]);
+        let decisions = decisions.filter(|decision| known.insert(Arc::as_ptr(decision)));
+        decisions.fold(TrafficSet::none(), |all, decision| all.union(&decision.allowed))
     }
 
     /// Whether something becomes of traffic that no rule names: some policy isolates the class in

@@ -5,6 +5,7 @@
 mod alike;
 mod backing;
 mod build;
+mod callable;
 mod classes;
 mod connections;
 mod declared;
@@ -31,6 +32,7 @@ mod without;
 
 pub use backing::{Backing, Spoken};
 pub use build::{AllowedGraph, LoweredRule, PolicyInfo, RuleInfo, TierInfo};
+pub use callable::Callable;
 pub use classes::{Class, ClassId, KeptAlike, Member, NamedPort, PeerId};
 pub use connections::{Carried, Connection, Connections, End, connections, outside};
 pub use declared::{Declared, Standing};

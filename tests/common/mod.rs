@@ -5,6 +5,7 @@
 
 pub mod examples;
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -112,6 +113,29 @@ pub fn connection_lines(analysis: &Analysis, with_external: bool) -> Vec<String>
         .collect();
     lines.sort();
     lines
+}
+
+/// The pairs of workloads between which the graph lists a connection.
+pub fn pairs_listed(analysis: &Analysis) -> BTreeSet<(usize, usize)> {
+    let inside = |c: graph::Connection| match (c.from, c.to) {
+        (End::Workload(from), End::Workload(to)) => Some((from, to)),
+        _ => None,
+    };
+    graph::connections(&analysis.graph, &analysis.inventory).filter_map(inside).collect()
+}
+
+/// The pairs of workloads between which the graph leaves anything open, each looked at.
+pub fn pairs_open(analysis: &Analysis) -> BTreeSet<(usize, usize)> {
+    let (graph, count) = (&analysis.graph, analysis.inventory.workloads.len());
+    let all = (0..count).flat_map(|from| (0..count).map(move |to| (from, to)));
+    let open = |(from, to): &(usize, usize)| {
+        let mut edges = graph
+            .classes_of(*from)
+            .iter()
+            .flat_map(|a| graph.classes_of(*to).iter().map(|b| graph.edge(*a, *b)));
+        edges.any(|edge| !edge.traffic.is_empty())
+    };
+    all.filter(|(from, to)| from != to).filter(open).collect()
 }
 
 /// `network: from -> to: TRAFFIC` for the networks beside that of the cluster, sorted.

@@ -7,6 +7,7 @@ mod cluster;
 mod common;
 mod manifests;
 mod naive;
+mod pairs;
 mod random;
 mod standing;
 
