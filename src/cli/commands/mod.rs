@@ -299,7 +299,7 @@ impl Session {
     fn write_to(&mut self, targets: &[Target], view: &View<'_>) -> Result<(), Failure> {
         let start = Instant::now();
         for target in targets {
-            match write_target(target, view) {
+            match write_target(target, view, self.common.quiet) {
                 // Whoever stopped reading still gets the exit code: a pager must not make it 0.
                 Err(failure) if failure.kind == FailureKind::ClosedPipe => {}
                 written => written?,
@@ -379,7 +379,7 @@ fn need_input(common: &Common, paths: &[PathBuf], captures: &[PathBuf]) -> Resul
     }
 }
 
-fn write_target(target: &Target, view: &View<'_>) -> Result<(), Failure> {
+fn write_target(target: &Target, view: &View<'_>, quiet: bool) -> Result<(), Failure> {
     let mut out: Box<dyn Write> = match &target.file {
         Some(path) => Box::new(create(path)?),
         None => Box::new(io::stdout().lock()),
@@ -393,6 +393,13 @@ fn write_target(target: &Target, view: &View<'_>) -> Result<(), Failure> {
         Drawing::Svg => {
             let mut text = Vec::new();
             target.format.write(view, &mut text)?;
+            let edges = memchr::memmem::find_iter(&text, " -> ").count();
+            if edges > MANY_EDGES && !quiet {
+                say!(
+                    "note: Graphviz has {edges} edges to draw, which can take minutes; --by namespace, --namespace \
+                     and --focus leave fewer, and -f dot writes them down without drawing"
+                );
+            }
             out.write_all(&draw(&text)?)?;
         }
     }
@@ -417,6 +424,10 @@ fn cannot_write(path: &Path, error: &io::Error) -> Failure {
     };
     Failure::usage(format!("cannot write {}: {error}", path.display()), hint)
 }
+
+/// Graphviz takes some ten seconds for so many edges between as many nodes as a third of them, and
+/// minutes for twice as many.
+const MANY_EDGES: usize = 500;
 
 /// Graphviz, where it is installed.
 fn draw(text: &[u8]) -> Result<Vec<u8>, Failure> {
