@@ -31,6 +31,8 @@ const SHAPES: &[Shape] = &[
     ("one namespace, all select all", || clusters::one_namespace(10_000)),
     ("a policy for each pod", || clusters::policy_for_each_pod(10_000)),
     ("teams across namespaces", || clusters::teams(300)),
+    ("sidecars", || clusters::mesh(60, false)),
+    ("waypoints", || clusters::mesh(30, true)),
     ("cluster-scoped rules", || clusters::cluster_scoped(1_000, 100, 10_000)),
 ];
 
@@ -68,7 +70,10 @@ fn row(name: &str, text: &str) -> String {
     });
     let diff = diff(text);
     let count = |kinds: &[&str]| documents.iter().filter(|d| kinds.contains(&&*d.origin.kind)).count();
-    let (pods, policies) = (count(&["Pod"]), count(&["NetworkPolicy", "ClusterNetworkPolicy"]));
+    let (pods, policies) = (
+        count(&["Pod", "Deployment"]),
+        count(&["AuthorizationPolicy", "ClusterNetworkPolicy", "NetworkPolicy"]),
+    );
     let mut row = String::new();
     let _ = writeln!(
         row,
@@ -107,12 +112,14 @@ fn growth() -> String {
 
 /// What it takes to write out every connection, as `graph` does.
 fn listed() -> String {
-    let shapes: [(&str, String); 5] = [
+    let shapes: [(&str, String); 7] = [
         ("small namespaces, 10,000 pods", clusters::small_namespaces(2_500)),
         ("small namespaces, 100,000 pods", clusters::small_namespaces(25_000)),
         ("profile of a real cluster", clusters::profile()),
         ("a policy for each pod", clusters::policy_for_each_pod(10_000)),
         ("teams across namespaces", clusters::teams(300)),
+        ("sidecars", clusters::mesh(60, false)),
+        ("waypoints", clusters::mesh(30, true)),
     ];
     let mut lines = "| connections listed | pods | connections | s |\n|---|---:|---:|---:|\n".to_owned();
     for (name, text) in &shapes {

@@ -166,6 +166,9 @@ fn run_page(path: &Path) -> (usize, Vec<String>) {
                 if listed != open {
                     failures.push(format!("{heading}: the pairs {open:?} are open, {listed:?} are listed"));
                 }
+                let wrong = common::told_wrongly_alike(&analysis);
+                failures
+                    .extend(wrong.into_iter().map(|edge| format!("{heading}: one client for all: {edge}")));
             }
             language @ ("connections" | "exposures") => {
                 cases += 1;

@@ -56,6 +56,57 @@ pub fn teams(namespaces: usize) -> String {
     text
 }
 
+/// Namespaces of twenty services in a mesh of sidecars, or in one with a waypoint for each: half of
+/// them authorize one client, and a network policy lets in the namespace and that of a team.
+pub fn mesh(namespaces: usize, waypoints: bool) -> String {
+    let mut text = String::new();
+    let label = match waypoints {
+        false => "istio-injection: enabled",
+        true => "istio.io/dataplane-mode: ambient, istio.io/use-waypoint: waypoint",
+    };
+    for n in 0..namespaces {
+        let _ = writeln!(
+            text,
+            "---\napiVersion: v1\nkind: Namespace\nmetadata: {{name: ns-{n}, labels: {{{label}, team: t{}}}}}\n\
+             ---\napiVersion: security.istio.io/v1\nkind: PeerAuthentication\nmetadata: {{name: default, namespace: ns-{n}}}\nspec: {{mtls: {{mode: STRICT}}}}",
+            n % 9
+        );
+        if waypoints {
+            let _ = writeln!(
+                text,
+                "---\napiVersion: gateway.networking.k8s.io/v1\nkind: Gateway\nmetadata: {{name: waypoint, namespace: ns-{n}}}\n\
+                 spec: {{gatewayClassName: istio-waypoint, listeners: [{{name: mesh, port: 15008, protocol: HBONE}}]}}"
+            );
+        }
+        for app in 0..20 {
+            let _ = writeln!(
+                text,
+                "---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: app-{app}, namespace: ns-{n}}}\nspec:\n  \
+                 selector: {{matchLabels: {{app: app-{app}}}}}\n  template:\n    metadata: {{labels: {{app: app-{app}}}}}\n    spec:\n      \
+                 serviceAccountName: app-{app}\n      containers: [{{name: main, ports: [{{containerPort: 8080, name: http}}]}}]\n\
+                 ---\napiVersion: v1\nkind: Service\nmetadata: {{name: app-{app}, namespace: ns-{n}}}\n\
+                 spec: {{selector: {{app: app-{app}}}, ports: [{{name: http, port: 80, targetPort: http}}]}}"
+            );
+            if app % 2 == 0 {
+                let _ = writeln!(
+                    text,
+                    "---\napiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {{name: app-{app}, namespace: ns-{n}}}\nspec:\n  \
+                     selector: {{matchLabels: {{app: app-{app}}}}}\n  rules:\n  - from: [{{source: {{principals: [cluster.local/ns/ns-{n}/sa/app-{}]}}}}]\n    \
+                     to: [{{operation: {{methods: [GET], ports: ['8080']}}}}]",
+                    app + 1
+                );
+            }
+        }
+        let spec = format!(
+            "podSelector: {{}}\n  ingress:\n  - from: [{{podSelector: {{}}}}]\n  - from: [{{namespaceSelector: {{matchLabels: {{team: t{}}}}}}}]\n    \
+             ports: [{{port: 15008}}, {{port: 8080}}]",
+            (n + 1) % 9
+        );
+        policy(&mut text, n, "namespace", &spec);
+    }
+    text
+}
+
 /// The same policies over replica sets of so many pods each: their classes are the same.
 pub fn replicas(namespaces: usize, replicas: usize) -> String {
     let mut text = String::new();

@@ -5,9 +5,10 @@
 
 use super::shared::{policy_name, workload_name};
 use super::{Evidence, Finding, check};
-use crate::graph::{AllowedGraph, Callable, ClassId};
+use crate::graph::{AllowedGraph, Callable, ClassId, Known};
 use crate::model::{Origin, TrafficSet};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 check! {
     DataplaneDependent, "dataplane-dependent", Low, "Manifests that another dataplane would read differently.",
@@ -29,16 +30,16 @@ fn of_dataplane(evidence: &Evidence<'_>, other: &AllowedGraph) -> Option<Finding
     let (mut opened, mut closed) = (None::<Difference>, None::<Difference>);
     let places = places(evidence, other);
     let standing = [Standing::of(evidence.graph, &places, |p| p.0), Standing::of(other, &places, |p| p.1)];
+    let known = [Known::of(evidence.graph), Known::of(other)];
     for (from, to) in places.iter().flat_map(|from| pairs(&standing, &places, *from)) {
-        let (here, there) = (evidence.graph.edge(from.0, to.0), other.edge(from.1, to.1));
+        let here = known[0].get(from.0, to.0, |graph| passing(graph, from.0, to.0));
+        let there = known[1].get(from.1, to.1, |graph| passing(graph, from.1, to.1));
         let ends = (from.2, to.2);
-        let reasons = |graph: &AllowedGraph, rules: Vec<u32>| -> Vec<Origin> {
+        let reasons = |graph: &AllowedGraph, rules: &[u32]| -> Vec<Origin> {
             rules.iter().map(|rule| graph.rules[*rule as usize].rule.origin.clone()).collect()
         };
-        note(&mut opened, ends, there.traffic.difference(&here.traffic), || reasons(other, there.because()));
-        note(&mut closed, ends, here.traffic.difference(&there.traffic), || {
-            reasons(evidence.graph, here.because())
-        });
+        note(&mut opened, ends, there.0.difference(&here.0), || reasons(other, &there.1));
+        note(&mut closed, ends, here.0.difference(&there.0), || reasons(evidence.graph, &here.1));
     }
     let idle = idle_there(evidence, other);
     if opened.is_none() && closed.is_none() && idle.is_empty() {
@@ -62,6 +63,15 @@ fn of_dataplane(evidence: &Evidence<'_>, other: &AllowedGraph) -> Option<Finding
         because,
         fix,
     ))
+}
+
+/// What may travel between two classes, and by which rules.
+type Passing = Arc<(TrafficSet, Vec<u32>)>;
+
+fn passing(graph: &AllowedGraph, from: ClassId, to: ClassId) -> Passing {
+    let edge = graph.edge(from, to);
+    let because = edge.because();
+    Arc::new((edge.traffic, because))
 }
 
 /// A class here, the class there, and a workload that both stand for.

@@ -2,11 +2,8 @@
 
 use super::shared::alike;
 use super::{Evidence, Finding};
-use crate::graph::{Acceptance, AllowedGraph, ClassId, Edge, MeshMode};
+use crate::graph::{Acceptance, AllowedGraph, Callers, ClassId, Edge, MeshMode};
 use crate::model::Origin;
-
-/// Clients that are looked at for one server; beyond them a check may miss some.
-const CLIENTS: usize = 256;
 
 /// Whether an endpoint takes part in a mesh, as far as that is known for certain.
 pub(super) fn takes_part(graph: &AllowedGraph, class: ClassId) -> bool {
@@ -38,15 +35,19 @@ pub(super) fn per_workload<'a>(
     findings
 }
 
-/// The edges from other endpoints of the cluster to one.
+/// The edges from other endpoints of the cluster to one, each with the clients that have it in common;
+/// none where no mesh speaks of the server.
 pub(super) fn edges_to<'a>(
+    callers: &Callers<'a>,
     evidence: &Evidence<'a>,
     server: ClassId,
-) -> impl Iterator<Item = (ClassId, Edge<'a>)> {
+) -> Vec<Callings<'a>> {
     let graph = evidence.graph;
-    let count = graph.classes().len() as ClassId;
-    let speaks = graph.acceptances(server).next().is_some() || graph.membership(server).is_some();
-    let clients = (0..count).filter(move |client| speaks && *client != server).take(CLIENTS);
-    let there = clients.filter(move |client| !graph.classes()[*client as usize].members.is_empty());
-    there.map(move |client| (client, graph.edge(client, server)))
+    match graph.acceptances(server).next().is_some() || graph.membership(server).is_some() {
+        true => callers.groups(server),
+        false => Vec::new(),
+    }
 }
+
+/// Clients of one server, at least one, in order, and the edge that they have in common.
+pub(super) type Callings<'a> = (Vec<ClassId>, Edge<'a>);

@@ -5,6 +5,7 @@
 use super::mesh_ground::{edges_to, takes_part};
 use super::shared::alike;
 use super::{Evidence, Finding, check};
+use crate::graph::Callers;
 use crate::model::{PortSet, Protocol, TrafficSet};
 
 check! {
@@ -14,16 +15,18 @@ check! {
 
 fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
     let graph = evidence.graph;
+    let callers = Callers::of(graph);
     let mut findings = Vec::new();
     for (number, server) in (0..).zip(graph.classes()) {
         let served = server.backs.iter().map(|backing| PortSet::range(backing.target, backing.target));
         let served =
             TrafficSet::of(Protocol::Tcp, served.fold(PortSet::none(), |all, port| all.union(&port)));
         // Whom a strict server keeps out is no conflict: that is what it is strict for.
-        let mut clients = edges_to(evidence, number).filter(|(from, _)| takes_part(graph, *from));
-        let cut = clients.find_map(|(from, edge)| {
+        let groups = edges_to(&callers, evidence, number).into_iter();
+        let mut members = groups.filter(|(clients, _)| takes_part(graph, clients[0]));
+        let cut = members.find_map(|(clients, edge)| {
             let refused = edge.mesh?.refused.intersection(&served);
-            (!refused.is_empty()).then_some((from, refused))
+            (!refused.is_empty()).then_some((clients[0], refused))
         });
         let Some((from, refused)) = cut else { continue };
         let (subject, origin, _) = alike(evidence, &server.members);

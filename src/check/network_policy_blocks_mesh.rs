@@ -5,6 +5,7 @@
 use super::mesh_ground::edges_to;
 use super::shared::alike;
 use super::{Evidence, Finding, check};
+use crate::graph::Callers;
 
 check! {
     NetworkPolicyBlocksMesh, "network-policy-blocks-mesh", High, "A network policy that keeps the tunnel of the mesh out.",
@@ -13,14 +14,15 @@ check! {
 
 fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
     let graph = evidence.graph;
+    let callers = Callers::of(graph);
     let mut findings = Vec::new();
     for (number, server) in (0..).zip(graph.classes()) {
         // Only where the policy means the port of the application to be open is the tunnel forgotten.
-        let forgotten = edges_to(evidence, number).find_map(|(from, edge)| {
+        let forgotten = edges_to(&callers, evidence, number).into_iter().find_map(|(clients, edge)| {
             let network = edge.egress.allowed.intersection(&edge.ingress.allowed);
             let blocked = edge.mesh.as_ref()?.blocked.intersection(&network);
             let because = edge.because();
-            (!blocked.is_empty()).then_some((from, blocked, because))
+            (!blocked.is_empty()).then_some((clients[0], blocked, because))
         });
         let Some((from, blocked, because)) = forgotten else { continue };
         let (subject, origin, _) = alike(evidence, &server.members);

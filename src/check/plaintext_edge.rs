@@ -5,6 +5,7 @@
 use super::mesh_ground::{edges_to, is_member};
 use super::shared::alike;
 use super::{Evidence, Finding, check};
+use crate::graph::{Callers, ClassId};
 use crate::model::{ExpectedProtection, TrafficSet};
 
 check! {
@@ -14,6 +15,7 @@ check! {
 
 fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
     let graph = evidence.graph;
+    let callers = Callers::of(graph);
     let mut findings = Vec::new();
     for (number, server) in (0..).zip(graph.classes()) {
         if !is_member(graph, number) || server.members.is_empty() {
@@ -26,17 +28,16 @@ fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
                 .map(|member| evidence.segments.of(member.workload as usize, member.variant as usize))
         };
         let own = segment(server);
-        let mut clear: Option<(u32, TrafficSet)> = None;
-        for (from, edge) in edges_to(evidence, number) {
-            if segment(&graph.classes()[from as usize]) == own {
-                continue;
-            }
+        let mut clear: Option<(ClassId, TrafficSet)> = None;
+        for (clients, edge) in edges_to(&callers, evidence, number) {
+            let elsewhere = |client: &&ClassId| segment(&graph.classes()[**client as usize]) != own;
+            let Some(from) = clients.iter().rev().find(elsewhere).copied() else { continue };
             let legs = edge.mesh.iter().flat_map(|mesh| &mesh.legs);
             let plain = legs.filter(|leg| leg.protection == ExpectedProtection::Plaintext);
             let plain = plain.fold(TrafficSet::none(), |all, leg| all.union(&leg.traffic));
             if !plain.is_empty() {
-                let known = clear.map_or(TrafficSet::none(), |(_, known)| known);
-                clear = Some((from, known.union(&plain)));
+                let (last, known) = clear.unwrap_or((from, TrafficSet::none()));
+                clear = Some((last.max(from), known.union(&plain)));
             }
         }
         let Some((from, traffic)) = clear else { continue };

@@ -5,7 +5,7 @@
 use super::mesh_ground::edges_to;
 use super::shared::alike;
 use super::{Evidence, Finding, check};
-use crate::graph::{Admission, ClassId, MeshEdge};
+use crate::graph::{Admission, Callers, ClassId, MeshEdge};
 use crate::model::{ExpectedProtection, TrafficSet};
 
 check! {
@@ -15,13 +15,15 @@ check! {
 
 fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
     let graph = evidence.graph;
+    let callers = Callers::of(graph);
     let mut findings = Vec::new();
     for (number, server) in (0..).zip(graph.classes()) {
         let Some((guarded, relay)) = graph.guarded(number) else { continue };
-        let past = edges_to(evidence, number).filter(|(client, _)| !graph.is_intermediary(*client));
-        let around = past.filter_map(|(client, edge)| {
+        let groups = edges_to(&callers, evidence, number).into_iter();
+        let past = groups.filter(|(clients, _)| !graph.is_intermediary(clients[0]));
+        let around = past.filter_map(|(clients, edge)| {
             let traffic = straight(edge.mesh.as_ref()?, &guarded);
-            (!traffic.is_empty()).then_some((client, edge.mesh?, traffic))
+            (!traffic.is_empty()).then_some((clients[0], edge.mesh?, traffic))
         });
         // Plaintext proves no identity at all: that is told first.
         let clear = |mesh: &MeshEdge| mesh.legs.iter().all(|leg| leg.identity == Admission::Refused);

@@ -3,16 +3,28 @@
 
 use super::build::AllowedGraph;
 use super::classes::PeerId;
+use super::mesh::is_of_proxies;
 use crate::policy::{Layer, MeshMode};
 use hashbrown::HashMap;
 
-/// What meshes see of a client: how it takes part, whether it is an endpoint, its sendings, the lists
-/// that name it, and its relays with what decides on the way to who carries on.
-type Seen = (Option<MeshMode>, bool, Vec<u32>, Vec<u32>, Vec<(u32, [usize; 2])>);
+/// What meshes see of a client: how it takes part, whether it is an endpoint and whether it carries on
+/// what others call, its sendings, the lists that name it, and its relays with what decides on the way
+/// to who carries on.
+type Seen = (Option<MeshMode>, [bool; 2], Vec<u32>, Vec<u32>, Vec<(u32, [usize; 2])>);
 
 impl AllowedGraph {
     /// For each peer a number; peers with the same number are one client to every mesh.
     pub(super) fn alike_to_meshes(&self) -> Vec<u32> {
+        self.alike_to(is_of_proxies)
+    }
+
+    /// The same but for what the policies of servers say of them.
+    pub(super) fn alike_to_relays(&self) -> Vec<u32> {
+        self.alike_to(|layer| layer == Layer::Relay)
+    }
+
+    /// The same to the policies of some layers.
+    fn alike_to(&self, counts: impl Fn(Layer) -> bool) -> Vec<u32> {
         let count = self.peer_count() as usize;
         let mut lists: Vec<Vec<u32>> = vec![Vec::new(); count];
         let mut next = 0;
@@ -20,17 +32,15 @@ impl AllowedGraph {
             peers.iter().for_each(|peer| lists[*peer as usize].push(next));
             next += 1;
         };
-        self.mesh.unproven.values().for_each(|peers| name(peers));
-        for policy in &self.policies {
-            let tier = &self.tiers[policy.tier as usize];
-            if matches!(tier.layer, Layer::Mesh | Layer::Relay) {
-                let rules = policy.rules.clone().map(|rule| &self.rules[rule as usize]);
-                rules.filter_map(|info| info.matches.as_deref()).for_each(&mut name);
+        for policy in self.policies.iter().filter(|policy| counts(self.tiers[policy.tier as usize].layer)) {
+            for rule in policy.rules.clone() {
+                self.mesh.unproven.get(&rule).into_iter().for_each(|peers| name(peers));
+                self.rules[rule as usize].matches.as_deref().into_iter().for_each(&mut name);
             }
         }
         let mut numbers: HashMap<Seen, u32> = HashMap::new();
         let seen = |(peer, lists): (PeerId, Vec<u32>)| {
-            let inside = self.class(peer).is_some();
+            let inside = [self.class(peer).is_some(), self.is_intermediary(peer)];
             let mode = self.membership(peer).map(|member| member.mode);
             let fresh = numbers.len() as u32;
             let relays = self.mesh.relays_of(peer);

@@ -2,6 +2,7 @@
 
 use super::build::AllowedGraph;
 use super::callable::Callable;
+use super::callers::Known;
 use super::classes::PeerId;
 use super::declared::{Declared, Standing};
 use super::edge::Exemption;
@@ -67,8 +68,8 @@ const TOGETHER: usize = 1 << 15;
 /// are left out. Only some are in memory at a time, for a cluster that nothing divides has as many
 /// as pairs of workloads; pairs that the rows of both ends shut are not looked at.
 pub fn connections<'a>(graph: &'a AllowedGraph, inventory: &'a Inventory) -> Connections<'a> {
-    let callable = Callable::of(graph);
-    Connections { graph, inventory, callable, left: Some(0), ready: Vec::new().into_iter() }
+    let (callable, known) = (Callable::of(graph), Known::of(graph));
+    Connections { graph, inventory, callable, known, left: Some(0), ready: Vec::new().into_iter() }
 }
 
 /// Those with an end outside alone.
@@ -84,6 +85,8 @@ pub struct Connections<'a> {
     graph: &'a AllowedGraph,
     inventory: &'a Inventory,
     callable: Callable<'a>,
+    /// What pairs of classes let through.
+    known: Sums<'a>,
     /// The first workload whose connections are not worked out; behind the last those from outside;
     /// `None` where these are.
     left: Option<usize>,
@@ -103,7 +106,8 @@ impl Iterator for Connections<'_> {
             let ready: Vec<Connection> = if first < count {
                 let together = self.together(first);
                 self.left = Some(first + together.len());
-                let from_each = |(from, targets)| from_one(graph, inventory, from, targets);
+                let known = &self.known;
+                let from_each = |(from, targets)| from_one(known, (graph, inventory), from, targets);
                 together.into_par_iter().flat_map_iter(from_each).collect()
             } else {
                 self.left = None;
@@ -136,8 +140,8 @@ impl Connections<'_> {
 
 /// The connections of a workload to some others and to the outside, in order.
 fn from_one(
-    graph: &AllowedGraph,
-    inventory: &Inventory,
+    sums: &Sums<'_>,
+    (graph, inventory): (&AllowedGraph, &Inventory),
     from: usize,
     targets: Vec<usize>,
 ) -> Vec<Connection> {
@@ -145,9 +149,8 @@ fn from_one(
     let mut known: HashMap<&[PeerId], Option<Sum>> = HashMap::new();
     let to_other = |to: usize| {
         let targets = graph.classes_of(to);
-        let sum =
-            known.entry(targets).or_insert_with(|| sum(graph, graph.classes_of(from), targets)).clone()?;
-        Some(sum.between(graph, inventory, End::Workload(from), End::Workload(to)))
+        let sum = known.entry(targets).or_insert_with(|| sum_known(sums, graph.classes_of(from), targets));
+        Some(sum.clone()?.between(graph, inventory, End::Workload(from), End::Workload(to)))
     };
     let mut all: Vec<Connection> = targets.into_iter().filter_map(to_other).collect();
     all.extend(in_order(outbound(graph, inventory, from).collect()));
@@ -160,7 +163,7 @@ fn in_order(mut connections: Vec<Connection>) -> Vec<Connection> {
 }
 
 /// What the classes of two ends add up to.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Sum {
     pub traffic: TrafficSet,
     pub unsegmented: TrafficSet,
@@ -179,6 +182,35 @@ impl Sum {
         let refused = self.refused.iter().map(|(expected, traffic)| (traffic, *expected));
         let word = declared.word(parts, refused);
         word.map_or(ExpectedProtection::Unknown, |expected| expected.protection)
+    }
+
+    /// What one pair of classes lets through, if anything.
+    fn of(graph: &AllowedGraph, from: PeerId, to: PeerId) -> Option<Sum> {
+        let edge = graph.edge(from, to);
+        let passes = !edge.traffic.is_empty();
+        passes.then(|| Sum {
+            unsegmented: edge.unsegmented(),
+            narrowed: edge.narrowed(),
+            because: edge.because().into_iter().collect(),
+            exempt: edge.exemption == Exemption::LocalNode,
+            carried: by_expectation(edge.mesh.iter().flat_map(|mesh| &mesh.legs)),
+            refused: by_expectation(edge.mesh.iter().flat_map(|mesh| &mesh.refusals)),
+            traffic: edge.traffic,
+        })
+    }
+
+    /// The same of two pairs together.
+    fn and(mut self, other: Sum) -> Sum {
+        let whole = |sum: &Sum| sum.traffic.difference(&sum.narrowed);
+        let whole = whole(&self).union(&whole(&other));
+        self.traffic = self.traffic.union(&other.traffic);
+        self.narrowed = self.traffic.difference(&whole);
+        self.unsegmented = self.unsegmented.union(&other.unsegmented);
+        self.because.extend(other.because);
+        self.exempt |= other.exempt;
+        add(&mut self.carried, other.carried);
+        add(&mut self.refused, other.refused);
+        self
     }
 
     fn between(self, graph: &AllowedGraph, inventory: &Inventory, from: End, to: End) -> Connection {
@@ -206,40 +238,22 @@ impl Sum {
     }
 }
 
-pub(super) fn sum(graph: &AllowedGraph, sources: &[PeerId], targets: &[PeerId]) -> Option<Sum> {
-    let mut sum: Option<Sum> = None;
-    for from in sources {
-        for to in targets {
-            let edge = graph.edge(*from, *to);
-            if edge.traffic.is_empty() {
-                continue;
-            }
-            let (unsegmented, narrowed) = (edge.unsegmented(), edge.narrowed());
-            let because: BTreeSet<u32> = edge.because().into_iter().collect();
-            let exempt = edge.exemption == Exemption::LocalNode;
-            let carried = by_expectation(edge.mesh.iter().flat_map(|mesh| &mesh.legs));
-            let refused = by_expectation(edge.mesh.iter().flat_map(|mesh| &mesh.refusals));
-            sum = Some(match sum {
-                None => {
-                    Sum { traffic: edge.traffic, unsegmented, narrowed, because, exempt, carried, refused }
-                }
-                Some(mut sum) => {
-                    let whole = sum.traffic.difference(&sum.narrowed);
-                    let whole = whole.union(&edge.traffic.difference(&narrowed));
-                    sum.traffic = sum.traffic.union(&edge.traffic);
-                    sum.narrowed = sum.traffic.difference(&whole);
-                    sum.unsegmented = sum.unsegmented.union(&unsegmented);
-                    sum.because.extend(because);
-                    sum.exempt |= exempt;
-                    add(&mut sum.carried, carried);
-                    add(&mut sum.refused, refused);
-                    sum
-                }
-            });
-        }
-    }
-    sum
+fn sum(graph: &AllowedGraph, sources: &[PeerId], targets: &[PeerId]) -> Option<Sum> {
+    pairs(sources, targets).filter_map(|(from, to)| Sum::of(graph, from, to)).reduce(Sum::and)
 }
+
+/// The same, asked once for clients that are one to a server.
+pub(super) fn sum_known(known: &Sums<'_>, sources: &[PeerId], targets: &[PeerId]) -> Option<Sum> {
+    let of = |(from, to)| known.get(from, to, |graph| Sum::of(graph, from, to));
+    pairs(sources, targets).filter_map(of).reduce(Sum::and)
+}
+
+fn pairs<'p>(sources: &'p [PeerId], targets: &'p [PeerId]) -> impl Iterator<Item = (PeerId, PeerId)> + 'p {
+    sources.iter().flat_map(|from| targets.iter().map(move |to| (*from, *to)))
+}
+
+/// What pairs of classes let through.
+pub(super) type Sums<'a> = Known<'a, Option<Sum>>;
 
 pub(super) fn by_expectation<'a>(legs: impl Iterator<Item = &'a Leg>) -> BTreeMap<Expected, TrafficSet> {
     let mut parts = BTreeMap::new();

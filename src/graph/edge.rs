@@ -34,7 +34,7 @@ pub struct Edge<'a> {
 }
 
 /// Why policies at the target may not count.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Exemption {
     /// They count.
     None,

@@ -29,6 +29,10 @@ pub(super) struct Mesh {
     targets: Vec<Meant>,
     called: Called,
     relays: Vec<Relayed>,
+    /// For each class: the relays that carry on what it sends, by number, in order.
+    relayed_by: Vec<Vec<u32>>,
+    /// Who carries on what others call.
+    between: BTreeSet<ClassId>,
     /// Classes of servers that may be called by address as well (`Transport::by_address`).
     pub by_address: BTreeSet<ClassId>,
     /// For each class: the policies of mesh layers that select it, by number.
@@ -94,6 +98,11 @@ impl Mesh {
             guards: Vec::new(),
         });
         mesh.relays = relays.collect();
+        mesh.relayed_by = vec![Vec::new(); count];
+        for (number, relay) in (0..).zip(&mesh.relays) {
+            relay.clients.iter().for_each(|client| mesh.relayed_by[*client as usize].push(number));
+            mesh.between.extend(&relay.by);
+        }
         mesh.by_address = selected(&transport.by_address);
         mesh.called = Called::new(&mesh.targets, classes, inventory);
         for (class, one) in (0..).zip(&classes.classes) {
@@ -143,12 +152,14 @@ impl Mesh {
     /// The relay of a call; `None` where it goes straight to the server. Who is in between for
     /// others has nobody before itself.
     fn relay(&self, from: PeerId, to: ClassId, call: Option<Backing>) -> Option<u32> {
-        let between = |class: &ClassId| self.relays.iter().any(|relay| relay.by.contains(class));
-        let means = |relay: &Relayed| {
-            relay.clients.contains(&from) && relay.calls.fit(to, call, &self.called) != Fit::None
-        };
-        let found = self.relays.iter().position(means)?;
-        (!self.relays[found].by.is_empty() && !between(&to)).then_some(found as u32)
+        if self.between.contains(&to) {
+            return None;
+        }
+        let own = self.relayed_by.get(from as usize)?;
+        let means =
+            |number: &&u32| self.relays[**number as usize].calls.fit(to, call, &self.called) != Fit::None;
+        let found = *own.iter().find(means)?;
+        (!self.relays[found as usize].by.is_empty()).then_some(found)
     }
 
     /// The ways to call a port of a server: through each service in front of it, and by address where
@@ -173,8 +184,8 @@ impl Mesh {
 
     /// The relays that carry on what a peer sends, by number, each with who does.
     pub(super) fn relays_of(&self, peer: PeerId) -> impl Iterator<Item = (u32, &BTreeSet<ClassId>)> {
-        let own = (0..).zip(&self.relays).filter(move |(_, relay)| relay.clients.contains(&peer));
-        own.map(|(number, relay)| (number, &relay.by))
+        let own = self.relayed_by.get(peer as usize).into_iter().flatten();
+        own.map(|number| (*number, &self.relays[*number as usize].by))
     }
 
     pub fn is_in(&self, class: ClassId) -> bool {
@@ -278,8 +289,8 @@ impl Mesh {
     /// The ports of a pair, cut so that each part is carried in one way by whoever may carry it.
     pub fn parts(&self, from: PeerId, to: ClassId, backs: &[Backing]) -> Vec<PortSet> {
         let accepts = self.accepts.get(to as usize).into_iter().flatten();
-        let relays = self.relays.iter().filter(|relay| relay.clients.contains(&from));
-        let between: BTreeSet<PeerId> = relays.flat_map(|relay| &relay.by).copied().chain([from]).collect();
+        let relays = self.relays_of(from);
+        let between: BTreeSet<PeerId> = relays.flat_map(|(_, by)| by).copied().chain([from]).collect();
         let sends = between.iter().filter_map(|peer| self.sends.get(*peer as usize)).flatten();
         let single = |backing: &Backing| PortSet::range(backing.target, backing.target);
         let mut cuts: BTreeSet<PortSet> = backs.iter().map(single).collect();
@@ -328,7 +339,7 @@ impl AllowedGraph {
 
     /// Whether an endpoint carries on what others call.
     pub fn is_intermediary(&self, class: ClassId) -> bool {
-        self.mesh.relays.iter().any(|relay| relay.by.contains(&class))
+        self.mesh.between.contains(&class)
     }
 
     /// Whether a mesh has a say in what an endpoint sends or takes.

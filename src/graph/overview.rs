@@ -4,6 +4,7 @@
 //! counted apart: nothing is known to listen there.
 
 use super::build::AllowedGraph;
+use super::callers::Known;
 use super::classes::{ClassId, PeerId};
 use super::connections::by_expectation;
 use super::declared::Declared;
@@ -63,7 +64,6 @@ struct Kind {
 
 /// How one pair of classes is carried: what passes and what is refused, by expectation.
 type Parts = Arc<[BTreeMap<Expected, TrafficSet>; 2]>;
-type Key = (u32, ClassId, [usize; 2]);
 
 /// Counts the edges; `None` where neither a mesh nor encryption between nodes was read.
 pub fn overview(graph: &AllowedGraph, inventory: &Inventory) -> Option<Overview> {
@@ -72,7 +72,7 @@ pub fn overview(graph: &AllowedGraph, inventory: &Inventory) -> Option<Overview>
         return None;
     }
     let kinds = kinds(graph, inventory);
-    let mut carried = Carriages { graph, alike: graph.alike_to_meshes(), memo: HashMap::new() };
+    let carried = Carriages { graph, known: Known::of(graph) };
     let mut counted = Counted::default();
     for from in &kinds {
         for to in &kinds {
@@ -85,13 +85,13 @@ pub fn overview(graph: &AllowedGraph, inventory: &Inventory) -> Option<Overview>
                 for (a, b) in each(from, to) {
                     let below =
                         expected(&graph.dataplane, inventory.workloads.get(a), inventory.workloads.get(b));
-                    counted.add(&mut carried, (from, to), (a, b), 1, below);
+                    counted.add(&carried, (from, to), (a, b), 1, below);
                 }
                 continue;
             }
             let Some((a, b)) = each(from, to).next() else { continue };
             let below = expected(&graph.dataplane, None, None);
-            counted.add(&mut carried, (from, to), (a, b), edges, below);
+            counted.add(&carried, (from, to), (a, b), edges, below);
         }
     }
     Some(counted.finish())
@@ -125,15 +125,12 @@ fn pairs(from: &Kind, to: &Kind) -> usize {
 /// How classes are carried, asked once for clients that are alike.
 struct Carriages<'a> {
     graph: &'a AllowedGraph,
-    alike: Vec<u32>,
-    memo: HashMap<Key, Parts>,
+    known: Known<'a, Parts>,
 }
 
 impl Carriages<'_> {
-    fn of(&mut self, from: PeerId, to: ClassId) -> Parts {
-        let key = (self.alike[from as usize], to, self.graph.decided_by(from, to));
-        let graph = self.graph;
-        let parts = self.memo.entry(key).or_insert_with(|| {
+    fn of(&self, from: PeerId, to: ClassId) -> Parts {
+        self.known.get(from, to, |graph| {
             let edge = graph.edge(from, to);
             let Some(mesh) = &edge.mesh else {
                 let none = Expected::NOTHING;
@@ -141,8 +138,7 @@ impl Carriages<'_> {
                 return Arc::new([all.into_iter().collect(), BTreeMap::new()]);
             };
             Arc::new([by_expectation(mesh.legs.iter()), by_expectation(mesh.refusals.iter())])
-        });
-        parts.clone()
+        })
     }
 }
 
@@ -157,7 +153,7 @@ struct Counted {
 impl Counted {
     fn add(
         &mut self,
-        carried: &mut Carriages<'_>,
+        carried: &Carriages<'_>,
         (from, to): (&Kind, &Kind),
         (a, b): (usize, usize),
         edges: usize,

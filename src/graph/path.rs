@@ -5,6 +5,7 @@
 //! leaves the lists of those that are left shorter behind it, so it costs what rows name.
 
 use super::build::AllowedGraph;
+use super::callers::Known;
 use super::classes::PeerId;
 use crate::model::TrafficSet;
 use crate::policy::Direction;
@@ -30,6 +31,8 @@ pub struct Links<'a> {
     meets: Vec<Vec<GroupId>>,
     /// The same, to be asked: by source, then target.
     meeting: Vec<Vec<bool>>,
+    /// Whether pairs let anything through.
+    open: Known<'a, bool>,
 }
 
 /// Which way a search goes.
@@ -62,6 +65,7 @@ impl<'a> Links<'a> {
             takes: vec![None; peers],
             meets: Vec::new(),
             meeting: Vec::new(),
+            open: Known::of(graph),
         };
         links.group();
         for class in 0..classes as PeerId {
@@ -111,7 +115,7 @@ impl<'a> Links<'a> {
         // Most pairs that one end names are shut at the other: that costs one look.
         let shut = self.sends[from as usize].is_none()
             && self.graph.row(from, Direction::Egress).decision(to).allowed.is_empty();
-        if !shut && !self.graph.edge(from, to).traffic.is_empty() {
+        if !shut && self.is_open(from, to) {
             self.out[from as usize].push(to);
             self.into[to as usize].push(from);
         }
@@ -120,7 +124,11 @@ impl<'a> Links<'a> {
     /// Whether meshes close what groups leave open: refused by the ends, or by authorization.
     fn shut_by_mesh(&self, from: PeerId, to: PeerId) -> bool {
         let meshed = |peer: PeerId| self.graph.class(peer).is_some() && self.graph.is_meshed(peer);
-        (meshed(from) || meshed(to)) && self.graph.edge(from, to).traffic.is_empty()
+        (meshed(from) || meshed(to)) && !self.is_open(from, to)
+    }
+
+    fn is_open(&self, from: PeerId, to: PeerId) -> bool {
+        self.open.get(from, to, |graph| !graph.edge(from, to).traffic.is_empty())
     }
 
     /// The pairs that may connect because a row names one of the two.

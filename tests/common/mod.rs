@@ -13,7 +13,7 @@ use std::sync::Arc;
 use watertight::analysis::{self, Analysis};
 use watertight::check::CHECKS;
 use watertight::contract::{self, Contract, Date, Known};
-use watertight::graph::{self, End};
+use watertight::graph::{self, Callers, End};
 use watertight::model::{Problem, Protocol, TrafficSet};
 use watertight::policy::{self, Dataplane, DataplaneKind};
 use watertight::source;
@@ -136,6 +136,22 @@ pub fn pairs_open(analysis: &Analysis) -> BTreeSet<(usize, usize)> {
         edges.any(|edge| !edge.traffic.is_empty())
     };
     all.filter(|(from, to)| from != to).filter(open).collect()
+}
+
+/// Clients whose edge to a server is not the one of those that are said to be one to it.
+pub fn told_wrongly_alike(analysis: &Analysis) -> Vec<String> {
+    let graph = &analysis.graph;
+    let (callers, servers) = (Callers::of(graph), 0..graph.classes().len() as u32);
+    let apart = |to: u32| {
+        let groups = callers.groups(to).into_iter();
+        let each = groups.flat_map(|(clients, edge)| {
+            let told = format!("{edge:?}");
+            clients.into_iter().map(move |from| (from, told.clone()))
+        });
+        let wrong = each.filter(move |(from, told)| format!("{:?}", graph.edge(*from, to)) != *told);
+        wrong.map(move |(from, told)| format!("{from} -> {to}: {:?}, not {told}", graph.edge(from, to)))
+    };
+    servers.flat_map(apart).collect()
 }
 
 /// `network: from -> to: TRAFFIC` for the networks beside that of the cluster, sorted.

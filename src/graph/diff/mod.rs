@@ -16,7 +16,7 @@ pub use policies::{PolicyChange, Same};
 
 use super::build::AllowedGraph;
 use super::classes::ClassId;
-use super::connections::{Sum, names_outside, sum};
+use super::connections::{Sum, Sums, names_outside, sum_known};
 use super::declared::Declared;
 use crate::inventory::Inventory;
 use crate::model::{AddressSet, DomainPattern, EndpointName, ExpectedProtection, TrafficSet};
@@ -168,7 +168,8 @@ pub enum Isolated {
 pub fn diff(old: &Version<'_>, new: &Version<'_>) -> Diff {
     let joint = Joint::of(old, new);
     let policies = Policies::of(old, new);
-    let compare = Compare { versions: [old, new], joint: &joint, policies: &policies };
+    let sums = [old, new].map(|version| Sums::of(version.graph));
+    let compare = Compare { versions: [old, new], joint: &joint, policies: &policies, sums };
     let isolation = compare.isolation();
     let lost: BTreeSet<JointId> = isolation
         .iter()
@@ -202,6 +203,8 @@ struct Compare<'a> {
     versions: [&'a Version<'a>; 2],
     joint: &'a Joint,
     policies: &'a Policies,
+    /// What pairs of classes let through in each version.
+    sums: [Sums<'a>; 2],
 }
 
 impl Compare<'_> {
@@ -278,7 +281,8 @@ impl Compare<'_> {
         }
         let [old, new] = [0, 1].map(|version: usize| {
             let graph = self.versions[version].graph;
-            let sum = sum(graph, &self.joint.peers(from, version), &self.joint.peers(to, version))?;
+            let peers = |id| self.joint.peers(id, version);
+            let sum = sum_known(&self.sums[version], &peers(from), &peers(to))?;
             let by_name = self.joint.domain(to).is_some();
             (!by_name || sum.because.iter().any(|rule| names_outside(graph, *rule))).then_some(sum)
         });
