@@ -8,7 +8,7 @@ use super::build::{AllowedGraph, PolicyInfo};
 use super::classes::{ClassId, Classes, PeerId};
 use super::meant::{Called, Fit, Meant};
 use super::mesh_edge::Way;
-use crate::inventory::Inventory;
+use crate::inventory::{Inventory, Network};
 use crate::model::{ExpectedProtection, Origin, PortSet, Protocol, TrafficSet};
 use crate::policy::transport::{Meeting, choose, meet};
 use crate::policy::{
@@ -33,6 +33,8 @@ pub(super) struct Mesh {
     relayed_by: Vec<Vec<u32>>,
     /// Who carries on what others call.
     between: BTreeSet<ClassId>,
+    /// Classes of machines.
+    machines: BTreeSet<ClassId>,
     /// Classes of servers that may be called by address as well (`Transport::by_address`).
     pub by_address: BTreeSet<ClassId>,
     /// For each class: the policies of mesh layers that select it, by number.
@@ -106,6 +108,9 @@ impl Mesh {
         mesh.by_address = selected(&transport.by_address);
         mesh.called = Called::new(&mesh.targets, classes, inventory);
         for (class, one) in (0..).zip(&classes.classes) {
+            if one.network == Network::Machine {
+                mesh.machines.insert(class);
+            }
             for backing in &one.backs {
                 mesh.backends.entry(backing.service).or_default().push(class);
             }
@@ -240,6 +245,36 @@ impl Mesh {
         !classes.is_empty() && classes.iter().all(whole)
     }
 
+    /// Whether a proxy stands before every endpoint behind a service, on some port at least.
+    fn all_proxied(&self, service: u32) -> bool {
+        let is_proxied = |class: &ClassId| {
+            let mut list = self.accepts[*class as usize].iter();
+            list.any(|n| self.transport.accepts[*n as usize].accepts.proxied == Admission::Admitted)
+        };
+        self.backends.get(&service).is_some_and(|classes| classes.iter().all(is_proxied))
+    }
+
+    /// Whether machines are among the endpoints behind a service.
+    fn has_machines(&self, service: u32) -> bool {
+        let classes = self.backends.get(&service).map_or(&[][..], Vec::as_slice);
+        classes.iter().any(|class| self.machines.contains(class))
+    }
+
+    /// What a client sends in the end. Where proxies stand before all endpoints of a service and not all
+    /// of them take mutual TLS, what decides for all of them may have looked at the proxies alone; and it
+    /// may not know of machines.
+    fn chosen(&self, sends: Sends, accepts: Accepts, call: Option<Backing>) -> Vec<Sends> {
+        let one = |all| choose(sends, accepts.advertises, all);
+        match (sends, call) {
+            (Sends::IfAllAdvertise(dialect), Some(call)) => match self.all_advertise(call.service, dialect) {
+                true if self.has_machines(call.service) => vec![one(true), one(false)],
+                false if self.all_proxied(call.service) => vec![one(true), one(false)],
+                all => vec![one(all)],
+            },
+            _ => vec![one(false)],
+        }
+    }
+
     /// How one port is carried: the weakest over the ways to call it, refused where all are.
     pub fn carried(&self, from: PeerId, to: ClassId, port: u16, calls: &[Option<Backing>]) -> Carried {
         let (accepts, acceptance) = self.accepted(to, port);
@@ -269,12 +304,12 @@ impl Mesh {
             let sent = self.sent(from, to, port, *call);
             sent.into_iter().map(move |(sends, sending)| (call, sends, sending))
         });
+        let ways = ways.flat_map(|(call, sends, sending)| {
+            let chosen = self.chosen(sends, accepts, *call);
+            chosen.into_iter().map(move |sends| (call, sends, sending))
+        });
         ways.map(|(call, sends, sending)| {
-            let all = match (sends, call) {
-                (Sends::IfAllAdvertise(dialect), Some(call)) => self.all_advertise(call.service, dialect),
-                _ => false,
-            };
-            let mut meeting = meet(choose(sends, accepts.advertises, all), accepts);
+            let mut meeting = meet(sends, accepts);
             // What is passed on as it is, is TLS where the service declares that the ends speak it.
             if meeting.protection == ExpectedProtection::Plaintext
                 && call.is_some_and(|c| c.spoken == Spoken::Tls)

@@ -1,7 +1,7 @@
 //! BackendTLSPolicy of the Gateway API: istiod makes a DestinationRule of it that asks for TLS
 //! (`destination_rule.go`), for sidecars as for gateways.
 
-use super::destination_rule::{DestinationRule, Tls, TrafficPolicy, expanded, synthesized};
+use super::destination_rule::{DestinationRule, Settings, Tls, TrafficPolicy, expanded, synthesized};
 use super::mesh_config::MeshConfig;
 use crate::model::{Document, Node};
 
@@ -35,12 +35,12 @@ fn of_policy(policy: &Document, documents: &[Document], config: &MeshConfig) -> 
         };
         let mut tls = TrafficPolicy::default();
         match target.text_of("sectionName").filter(|section| !section.is_empty()) {
-            None => tls.tls = Some(Tls::Own),
+            None => tls.top.tls = Some(Tls::Own),
             Some(section) => {
                 let named = spec.items_of("ports").iter().find(|p| p.text_of("name") == Some(section));
                 let number = named.and_then(|port| port.get("port").or(port.get("number"))?.int());
                 let Some(number) = number.and_then(|n| u16::try_from(n).ok()) else { continue };
-                tls.ports.insert(number, Some(Tls::Own));
+                tls.ports.insert(number, Settings { tls: Some(Tls::Own), balancing: None });
             }
         }
         rules.extend(hosts.into_iter().map(|host| synthesized(origin.clone(), host, tls.clone(), config)));

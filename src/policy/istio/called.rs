@@ -22,6 +22,8 @@ pub struct Called {
     pub ports: Vec<Port>,
     /// Whether clients decide once for all of its endpoints.
     pub headless: bool,
+    /// Whether it is an entry that lists or selects endpoints.
+    pub lists_endpoints: bool,
     /// Where its endpoints are.
     pub lies: Lies,
     /// What clients are told that its endpoints speak.
@@ -147,6 +149,7 @@ fn service(document: &Document, config: &MeshConfig) -> Option<Called> {
         namespace,
         ports: spec.items_of("ports").iter().filter_map(port).collect(),
         headless: spec.text_of("clusterIP") == Some("None"),
+        lists_endpoints: false,
         lies: Lies::InMesh,
         told: Told::ByThem,
         place: Place::Services(services),
@@ -180,6 +183,8 @@ fn entries(document: &Document, documents: &[Document], config: &MeshConfig) -> 
     };
     let resolution = spec.text_of("resolution").unwrap_or("NONE");
     let told = told(spec);
+    let selects = spec.get("workloadSelector").is_some_and(|node| !node.is_null());
+    let lists_endpoints = selects || !spec.items_of("endpoints").is_empty();
     let ports: Vec<(Port, OutsideSpeech, &Node)> =
         spec.items_of("ports").iter().filter_map(entry_port).collect();
     let services =
@@ -192,6 +197,7 @@ fn entries(document: &Document, documents: &[Document], config: &MeshConfig) -> 
             host: host.clone(),
             ports: ports.iter().map(|(port, ..)| *port).collect(),
             headless: resolution == "NONE",
+            lists_endpoints,
             lies,
             told,
             exported_to: exported_to.clone(),

@@ -1,6 +1,8 @@
 //! What clients of the mesh send: automatic mutual TLS, and what DestinationRules make of it
 //! (`cluster_tls.go`, `mtls_checker.go`).
 
+mod led_on;
+
 use super::super::{Dialect, Namespaces, Sending, Sends, Speech, Target};
 use super::called::{self, Called, Lies, Place, Port, Told};
 use super::capture::{Capture, every_service};
@@ -58,6 +60,7 @@ impl Clients<'_> {
         let hosts = called::read(documents, self.config);
         list.extend(self.sidecars.sendings(self.members, &hosts, self.routes));
         self.to_taken(&hosts, &mut list);
+        self.to_led_on(&hosts, &mut list);
         for host in &hosts {
             self.to_host(host, &mut list, &mut gaps);
         }
@@ -118,6 +121,15 @@ impl Clients<'_> {
                 for target in targets {
                     list.push(self.to(&whom, target.for_some_calls(), Sends::AsIs, why.clone(), None));
                 }
+                if called.is_within(other) {
+                    let why =
+                        format!("{} has the same host: calls of it may lead to these endpoints", other.name);
+                    for target in called.targets().into_iter().map(Target::for_some_calls) {
+                        for sends in [Sends::AsIs, Sends::Always(self.dialect())] {
+                            list.push(self.to(&whom, target.clone(), sends, why.clone(), None));
+                        }
+                    }
+                }
             }
         }
     }
@@ -169,16 +181,22 @@ impl Clients<'_> {
     ) {
         if !resolved.visible {
             let why = "the host is not exported to the client: its proxy passes calls on as they are";
+            // A route that leads to it makes it known nevertheless.
+            let is_led_to = self.routes.lead_to(whom.namespace.map_or("", String::as_str), &called.host);
             for target in called.targets() {
+                let target = if is_led_to { target.for_some_calls() } else { target };
                 list.push(self.to(whom, target, Sends::AsIs, why.to_owned(), None));
             }
-            return;
+            if !is_led_to {
+                return;
+            }
         }
         if let Some(rule) = &resolved.rule {
             for (name, subset) in &rule.subsets {
                 let routed =
                     [&resolved.sidecars, &resolved.gateways].iter().any(|u| u[0].subsets.contains(name));
-                let differs = subset.policy.as_ref().is_some_and(|p| p.tls.is_some() || !p.ports.is_empty());
+                let differs =
+                    subset.policy.as_ref().is_some_and(|p| p.top.tls.is_some() || !p.ports.is_empty());
                 if differs && !routed {
                     gaps.push(Gap {
                         what: format!("the TLS of the subset {name:?} counts only where a route leads to it"),
@@ -244,9 +262,8 @@ impl Clients<'_> {
 
     fn push(&self, one: &One<'_>, subset: Option<&Subset>, target: Target, list: &mut Vec<Sending>) {
         let One { called, whom, rule, port } = one;
-        let effective = rule.map_or(Effective { tls: None, lost: None }, |rule| {
-            rule.effective(port.map(|port| port.number), subset)
-        });
+        let number = port.map(|port| port.number);
+        let effective = rule.map_or_else(Effective::default, |rule| rule.effective(number, subset));
         let origin = rule.map(|rule| &rule.origin);
         if effective.tls == Some(Tls::FromSecret) && whom.labels.is_none() && whom.by != Some(By::Sidecars) {
             // Gateways may read Secrets; what follows holds for sidecars.
@@ -270,7 +287,8 @@ impl Clients<'_> {
             true => Sends::IfOnly(Dialect::Hbone),
             false => Sends::AsIs,
         };
-        let passes = rule.policy.as_ref().is_some_and(|policy| policy.passes_through);
+        let once = effective.is_decided_once;
+        let goes_on = one.called.headless || effective.passes_on;
         match (effective.tls, effective.lost) {
             (Some(Tls::Disable), _) => (plain, why(rule, "DISABLE")),
             (Some(Tls::Own), _) => (one.other_tls(self.sidecars), why(rule, "TLS of its own")),
@@ -289,16 +307,16 @@ impl Clients<'_> {
                 (Sends::AsIs, why(rule, "MUTUAL without certificate and key, which leaves no TLS"))
             }
             (Some(Tls::Mesh), _) => (Sends::Always(self.dialect()), why(rule, "ISTIO_MUTUAL")),
-            // What decides for single pods looks at the whole again, and finds the mesh's there; pods
-            // behind a headless service are decided on together, where it is not looked at.
-            (None, Some(lost)) if lost == Tls::Mesh || one.called.headless => {
-                let (sends, _) = self.automatic_to(one.called, passes);
+            // What decides for single pods looks at the whole again, and finds the mesh's there; where calls
+            // go on to the address that was called, it is not looked at.
+            (None, Some(lost)) if lost == Tls::Mesh || goes_on => {
+                let (sends, _) = self.automatic_to(one.called, once);
                 (sends, why(rule, "an entry for the port without TLS"))
             }
             (None, Some(_)) => {
                 (plain, why(rule, "an entry for the port without TLS, which takes away that of the whole"))
             }
-            (None, None) => self.automatic_to(one.called, passes),
+            (None, None) => self.automatic_to(one.called, once),
         }
     }
 
@@ -306,9 +324,9 @@ impl Clients<'_> {
         if self.config.tunnels { Dialect::IstioEither } else { Dialect::IstioMtls }
     }
 
-    fn automatic_to(&self, called: &Called, passes_through: bool) -> (Sends, String) {
+    fn automatic_to(&self, called: &Called, once: bool) -> (Sends, String) {
         match called.lies {
-            Lies::InMesh => self.automatic(&called.namespace, called.headless || passes_through),
+            Lies::InMesh => self.automatic(&called.namespace, called.headless || once),
             Lies::Outside => {
                 let name = &called.name;
                 (Sends::AsIs, format!("{name} is declared to lie outside of the mesh (MESH_EXTERNAL)"))
@@ -415,17 +433,29 @@ impl Called {
         match (self.is_service(), other.is_service()) {
             (true, true) => (None, Vec::new()),
             (true, false) if is_apart => (Some(&other.namespace), self.targets()),
-            // A port for requests finds no route where the entry says that bytes are spoken there.
-            (true, false) => {
-                let is_taken = |port: &&Port| {
-                    port.is_http() && other.ports.iter().any(|p| p.number == port.number && !p.is_http())
+            _ if is_apart => (None, self.targets()),
+            // What is called by the entry of a service's host is the service, or see `is_within`.
+            (false, true) => (None, Vec::new()),
+            _ if self.name == other.name => (None, Vec::new()),
+            // Where the two declare a port differently, requests find no route at the one that lost, and
+            // at pods behind a headless service they find none where another object has the port at all.
+            _ => {
+                let is_taken = |own: &&Port| {
+                    let of_other = other.ports.iter().find(|port| port.number == own.number);
+                    let asks = own.is_http() || (own.speech == Speech::Undeclared && !self.is_service());
+                    let is_lost = |port: &Port| self.headless || (asks && port.speech != own.speech);
+                    of_other.is_some_and(is_lost)
                 };
                 let ports = self.ports.iter().filter(is_taken);
                 (None, ports.filter_map(|port| self.target(Some(port.number))).collect())
             }
-            (false, _) if is_apart => (None, self.targets()),
-            (false, _) => (None, Vec::new()),
         }
+    }
+
+    /// Whether it is an entry with endpoints, of the namespace and host of a service: a client knows the
+    /// service alone, with the endpoints of both that have a port by the same name.
+    fn is_within(&self, other: &Called) -> bool {
+        self.lists_endpoints && other.is_service() && self.namespace == other.namespace
     }
 
     /// All that it is called by.

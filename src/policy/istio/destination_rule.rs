@@ -27,15 +27,31 @@ pub enum Tls {
     Mesh,
 }
 
+/// `loadBalancer` of a traffic policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Balancing {
+    /// `simple: PASSTHROUGH`: calls go on to the address that was called.
+    PassesOn,
+    /// Any other: an endpoint is chosen.
+    Chooses,
+}
+
+/// What a policy says at one place.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// `tls`.
+    pub tls: Option<Tls>,
+    /// `loadBalancer`.
+    pub balancing: Option<Balancing>,
+}
+
 /// What one policy says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TrafficPolicy {
-    /// `tls`.
-    pub tls: Option<Tls>,
+    /// What it says of all ports.
+    pub top: Settings,
     /// `portLevelSettings`, by the port of the service; an entry replaces the rest wholly.
-    pub ports: BTreeMap<u16, Option<Tls>>,
-    /// Whether `loadBalancer.simple` is PASSTHROUGH.
-    pub passes_through: bool,
+    pub ports: BTreeMap<u16, Settings>,
 }
 
 /// A part of the endpoints of a host.
@@ -237,7 +253,6 @@ pub fn expanded(host: &str, namespace: &str) -> String {
 }
 
 fn policy(origin: &Origin, node: &Node) -> Result<TrafficPolicy, Problem> {
-    let own = node.get("tls").filter(|n| !n.is_null()).map_or(Ok(None), |node| tls(origin, node))?;
     let mut ports = BTreeMap::new();
     for entry in node.items_of("portLevelSettings") {
         let number = entry.path(&["port", "number"]).and_then(Node::int).and_then(|n| u16::try_from(n).ok());
@@ -245,11 +260,19 @@ fn policy(origin: &Origin, node: &Node) -> Result<TrafficPolicy, Problem> {
             let hint = "write port: {number: 80} with a port of the service";
             return Err(refusal(origin, entry.line, "portLevelSettings without a port", hint));
         };
-        let tls = entry.get("tls").filter(|n| !n.is_null()).map_or(Ok(None), |node| tls(origin, node))?;
-        ports.insert(number, tls);
+        ports.insert(number, settings(origin, entry)?);
     }
-    let passes_through = node.path(&["loadBalancer", "simple"]).and_then(Node::text) == Some("PASSTHROUGH");
-    Ok(TrafficPolicy { tls: own, ports, passes_through })
+    Ok(TrafficPolicy { top: settings(origin, node)?, ports })
+}
+
+fn settings(origin: &Origin, node: &Node) -> Result<Settings, Problem> {
+    let present = |field: &str| node.get(field).filter(|value| !value.is_null());
+    let balancing = present("loadBalancer").map(|balancer| match balancer.text_of("simple") {
+        Some("PASSTHROUGH") => Balancing::PassesOn,
+        _ => Balancing::Chooses,
+    });
+    let tls = present("tls").map_or(Ok(None), |node| tls(origin, node))?;
+    Ok(Settings { tls, balancing })
 }
 
 fn tls(origin: &Origin, node: &Node) -> Result<Option<Tls>, Problem> {
@@ -274,13 +297,34 @@ fn tls(origin: &Origin, node: &Node) -> Result<Option<Tls>, Problem> {
     }))
 }
 
-/// TLS for one port, and what an entry for the port without any has taken away.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What holds for one port.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Effective {
     /// What counts.
     pub tls: Option<Tls>,
-    /// What would have counted for the whole.
+    /// TLS that an entry for the port without any has taken away.
     pub lost: Option<Tls>,
+    /// Whether calls go on to the address that was called.
+    pub passes_on: bool,
+    /// Whether automatic mutual TLS is decided once for all endpoints.
+    pub is_decided_once: bool,
+}
+
+impl TrafficPolicy {
+    fn entry(&self, port: Option<u16>) -> Option<Settings> {
+        self.ports.get(&port?).copied()
+    }
+
+    /// What holds for a port (`GetPortLevelTrafficPolicy`).
+    fn at(&self, port: Option<u16>) -> Settings {
+        self.entry(port).unwrap_or(self.top)
+    }
+
+    /// The TLS that decides for single endpoints (`trafficPolicyTLSModeForPort`): an entry without any
+    /// takes nothing away there.
+    fn tls_of_endpoints(&self, port: Option<u16>) -> Option<Tls> {
+        self.entry(port).and_then(|entry| entry.tls).or(self.top.tls)
+    }
 }
 
 impl DestinationRule {
@@ -292,25 +336,33 @@ impl DestinationRule {
             Some(Tls::Mesh) => 3,
             Some(_) => 2,
         };
-        self.policy.iter().flat_map(|p| p.ports.values().copied().chain([p.tls])).map(of).min().unwrap_or(1)
+        let all = self.policy.iter().flat_map(|policy| policy.ports.values().chain([&policy.top]));
+        all.map(|settings| of(settings.tls)).min().unwrap_or(1)
     }
 
     /// What holds for a port, of the whole or of a subset (`MergeSubsetTrafficPolicy`): an entry for
     /// the port replaces what stands above it, even where it has no TLS.
     pub fn effective(&self, port: Option<u16>, subset: Option<&Subset>) -> Effective {
-        let whole = self.policy.as_ref();
-        let entry = |policy: Option<&TrafficPolicy>| *policy?.ports.get(&port?)?;
-        let has_entry = |policy: Option<&TrafficPolicy>| {
-            policy.is_some_and(|policy| port.is_some_and(|port| policy.ports.contains_key(&port)))
-        };
-        let top = whole.and_then(|policy| policy.tls);
-        let base = if has_entry(whole) { entry(whole) } else { top };
-        let own = subset.and_then(|subset| subset.policy.as_ref());
-        let tls = match has_entry(own) {
-            true => entry(own),
-            false => own.and_then(|policy| policy.tls).or(base),
-        };
-        Effective { tls, lost: top.filter(|_| tls.is_none()) }
+        let (whole, own) = (self.policy.as_ref(), subset.and_then(|subset| subset.policy.as_ref()));
+        let base = whole.map_or_else(Settings::default, |policy| policy.at(port));
+        let settings = own.map_or(base, |policy| match policy.entry(port) {
+            Some(entry) => entry,
+            None => Settings {
+                tls: policy.top.tls.or(base.tls),
+                balancing: policy.top.balancing.or(base.balancing),
+            },
+        });
+        let of_endpoints = own.and_then(|policy| policy.tls_of_endpoints(port));
+        let of_endpoints = of_endpoints.or_else(|| whole?.tls_of_endpoints(port));
+        // `BestEffortInferServiceMTLSMode` looks at the top of the policy alone, of a subset at its own.
+        let asked = if subset.is_some() { own } else { whole };
+        let passes_on = |settings: Settings| settings.balancing == Some(Balancing::PassesOn);
+        Effective {
+            tls: settings.tls,
+            lost: of_endpoints.filter(|_| settings.tls.is_none()),
+            passes_on: passes_on(settings),
+            is_decided_once: asked.is_some_and(|policy| passes_on(policy.top)),
+        }
     }
 
     /// Ports that some entry is about.

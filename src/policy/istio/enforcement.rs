@@ -10,6 +10,7 @@ use super::authorization::{self, Authorization, TargetRef};
 use super::membership::{self, Members, all, pods};
 use super::mesh_config::MeshConfig;
 use super::rbac::{self, Evaluator};
+use super::sidecar::Sidecars;
 use super::waypoint::Waypoints;
 use crate::model::{Bend, Document, Gap, Problem, Selector};
 
@@ -35,8 +36,10 @@ pub fn tiers(
     members: &Members,
     waypoints: &Waypoints,
     config: &MeshConfig,
+    sidecars: &Sidecars,
     gaps: &mut Vec<Gap>,
 ) -> Vec<Tier> {
+    let beside = if sidecars.declare_ingress { Evaluator::EnvoyOfListeners } else { Evaluator::Envoy };
     let steps = |layer| {
         STEPS.map(|(order, name, unmatched)| Tier {
             layer,
@@ -53,7 +56,7 @@ pub fn tiers(
             authorization::Action::Deny => 1,
             authorization::Action::Allow | authorization::Action::Audit => 2,
         };
-        let mut place = Placing { object, members, waypoints, config, gaps };
+        let mut place = Placing { object, members, waypoints, config, beside, gaps };
         place.say_what_is_idle();
         at_servers[number].policies.extend(Policy::shared(place.at_servers()));
         on_the_way[number].policies.extend(Policy::shared(place.on_the_way()));
@@ -90,6 +93,8 @@ struct Placing<'a> {
     members: &'a Members,
     waypoints: &'a Waypoints,
     config: &'a MeshConfig,
+    /// What evaluates it beside pods.
+    beside: Evaluator,
     gaps: &'a mut Vec<Gap>,
 }
 
@@ -141,7 +146,7 @@ impl Placing<'_> {
         let of = |who: Selector| vec![pods(namespaces.clone(), all([who, object.selector.clone()]))];
         let proxied = Selector::any_of(vec![members.sidecar.clone(), members.gateway.clone()]);
         let mut policies = Vec::new();
-        policies.extend(rbac::policy(object, Evaluator::Envoy, of(proxied), config, self.gaps));
+        policies.extend(rbac::policy(object, self.beside, of(proxied), config, self.gaps));
         if members.ambient != Selector::nothing() {
             if let authorization::Action::Custom(_) = object.action {
                 self.say("ztunnel ignores CUSTOM: the policy closes nothing for pods in ambient".to_owned());

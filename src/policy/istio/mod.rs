@@ -95,7 +95,7 @@ impl Engine for Istio {
             relays: waypoints.relays(&members, &policies, &config),
             by_address: Vec::new(),
         };
-        let mut tiers = enforcement::tiers(&policies, &members, &waypoints, &config, &mut gaps);
+        let mut tiers = enforcement::tiers(&policies, &members, &waypoints, &config, &sidecars, &mut gaps);
         tiers.extend(extensions.tier());
         gaps.extend(doubts.into_iter().chain(modes.gaps).chain(rules.gaps).chain(sidecars.gaps));
         gaps.append(&mut waypoints.gaps);

@@ -19,6 +19,9 @@ use crate::model::{
 pub enum Evaluator {
     /// Envoy beside the pod, or as a gateway.
     Envoy,
+    /// The same where a Sidecar may list its listeners: what services declare of a port is not what it
+    /// does there.
+    EnvoyOfListeners,
     /// Envoy as a waypoint: as above, but what is called is the address of a service.
     Waypoint,
     /// The proxy of the node.
@@ -44,6 +47,10 @@ pub fn policy(
     }
     let rules = object.rules.iter().flat_map(|rule| match evaluator {
         Evaluator::Envoy => at_envoy(object, rule, action, config, gaps),
+        Evaluator::EnvoyOfListeners => {
+            let rules = at_envoy(object, rule, action, config, gaps);
+            rules.into_iter().filter_map(of_listeners).collect()
+        }
         Evaluator::Waypoint => at_envoy(object, &on_the_way(rule), action, config, gaps),
         Evaluator::Ztunnel => at_ztunnel(object, rule, action, config, gaps),
     });
@@ -66,6 +73,19 @@ fn on_the_way(rule: &AuthRule) -> AuthRule {
         }
     }
     rule
+}
+
+/// A rule where nobody knows which ports are read as requests: what asks about requests may be asked
+/// at each of them, and denies none as a whole.
+fn of_listeners(mut rule: Rule) -> Option<Rule> {
+    let bytes = PortName::Spoken(Speech::Bytes);
+    if rule.traffic.named.contains(&bytes) {
+        return None;
+    }
+    if rule.action == Action::Allow {
+        rule.traffic.except.retain(|name| *name != bytes);
+    }
+    Some(rule)
 }
 
 fn at_envoy(

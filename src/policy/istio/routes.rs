@@ -58,6 +58,19 @@ struct Route {
 #[derive(Debug, Default)]
 pub struct Routes(Vec<Route>);
 
+/// Where a route of sidecars leads.
+#[derive(Clone, Copy, Debug)]
+pub struct Lead<'a> {
+    /// Namespaces whose clients know of it; `*` for all.
+    pub exported_to: &'a [String],
+    /// `destination.host`, expanded.
+    pub to: &'a str,
+    /// The port there.
+    pub port: u16,
+    /// `destination.subset`.
+    pub subset: Option<&'a str>,
+}
+
 /// What some clients call of one host at one port.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Used {
@@ -190,6 +203,26 @@ impl Routes {
     pub fn are_taken(&self, client: &str, host: &str, is_taken: impl Fn(&str, &str) -> bool) -> bool {
         let mut own = self.seen_by(client).filter(|route| route.hosts.iter().any(|own| covers(own, host)));
         own.all(|route| route.hosts.iter().any(|host| is_taken(&route.namespace, host)))
+    }
+
+    /// Where calls of a host at a port, that is declared to speak something, are led by sidecars.
+    pub fn leads_of(&self, host: &str, port: u16, speech: Speech) -> impl Iterator<Item = Lead<'_>> {
+        let is_asked = move |section: Section| match speech {
+            Speech::Http => section == Section::Requests,
+            Speech::Bytes => section != Section::Requests,
+            Speech::Undeclared => true,
+        };
+        let is_own = move |route: &&Route| {
+            let is_here = route.at.is_none_or(|at| at == port);
+            is_here && is_asked(route.section) && route.hosts.iter().any(|own| covers(own, host))
+        };
+        let own = self.0.iter().filter(|route| route.by == By::Sidecars).filter(is_own);
+        own.map(move |route| Lead {
+            exported_to: &route.exported_to,
+            to: &route.to,
+            port: route.to_port.unwrap_or(port),
+            subset: route.subset.as_deref(),
+        })
     }
 
     fn seen_by(&self, client: &str) -> impl Iterator<Item = &Route> {

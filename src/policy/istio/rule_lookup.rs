@@ -135,12 +135,10 @@ fn absorb(known: &mut DestinationRule, rule: &DestinationRule) {
             known.origin = rule.origin.clone();
         }
         (Some(own), Some(policy)) if rule.author == Author::Policy => {
-            if own.tls.is_none() && policy.tls.is_some() {
-                own.tls = policy.tls;
-            }
-            for (port, tls) in &policy.ports {
-                let entry = own.ports.entry(*port).or_insert(*tls);
-                *entry = entry.or(*tls);
+            own.top.tls = own.top.tls.or(policy.top.tls);
+            for (port, settings) in &policy.ports {
+                let entry = own.ports.entry(*port).or_insert(*settings);
+                entry.tls = entry.tls.or(settings.tls);
             }
         }
         _ => {}

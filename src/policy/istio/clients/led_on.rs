@@ -1,0 +1,96 @@
+//! Routes to hosts that have no endpoints of their own for a client's proxy: it goes on to the address
+//! that was called, with the settings of the host that the route names. That is so of headless services
+//! and of rules with PASSTHROUGH (`convertResolution`, `applyLoadBalancer`), and of sidecars alone.
+
+use super::super::super::{Sending, Sends};
+use super::super::called::Called;
+use super::super::destination_rule::{DestinationRule, Effective};
+use super::super::routes::{By, Lead};
+use super::{Clients, One, Port, Whom};
+use std::collections::BTreeMap;
+
+/// Calls of one host at one port, and where a route leads them.
+struct Led<'a> {
+    called: &'a Called,
+    port: &'a Port,
+    to: &'a Called,
+    lead: Lead<'a>,
+}
+
+impl Clients<'_> {
+    /// What is sent to hosts whose calls a route leads to such a host. It stands beside what is sent
+    /// without the route.
+    pub(super) fn to_led_on(&self, hosts: &[Called], list: &mut Vec<Sending>) {
+        let mut by_host: BTreeMap<&str, Vec<&Called>> = BTreeMap::new();
+        hosts.iter().for_each(|called| by_host.entry(&called.host).or_default().push(called));
+        for called in hosts {
+            for port in &called.ports {
+                for lead in self.routes.leads_of(&called.host, port.number, port.speech) {
+                    for to in by_host.get(lead.to).into_iter().flatten() {
+                        self.to_led(&Led { called, port, to, lead }, list);
+                    }
+                }
+            }
+        }
+    }
+
+    fn to_led(&self, led: &Led<'_>, list: &mut Vec<Sending>) {
+        let Led { to, lead, .. } = led;
+        let is_itself = led.called.host == to.host && lead.port == led.port.number && lead.subset.is_none();
+        if is_itself || !to.ports.iter().any(|port| port.number == lead.port) {
+            return;
+        }
+        let is_for_all = lead.exported_to.iter().any(|name| name == "*");
+        let names = if is_for_all { self.rules.client_namespaces() } else { lead.exported_to.to_vec() };
+        let clients = names.iter().map(Some).chain(is_for_all.then_some(None));
+        for client in clients {
+            let found = self.rules.find(client.map(String::as_str), &to.namespace, &to.host);
+            let whom = Whom { namespace: client, labels: None, by: Some(By::Sidecars) };
+            for rule in found.selective {
+                let whom = Whom { labels: rule.clients.as_ref(), ..whom };
+                self.to_led_by(led, &whom, Some(rule), list);
+            }
+            self.to_led_by(led, &whom, found.general, list);
+        }
+    }
+
+    fn to_led_by(
+        &self,
+        led: &Led<'_>,
+        whom: &Whom<'_>,
+        rule: Option<&DestinationRule>,
+        list: &mut Vec<Sending>,
+    ) {
+        let Led { called, port, to, lead } = led;
+        let subset = lead.subset.and_then(|name| rule?.subsets.get(name));
+        let effective = rule.map_or_else(Effective::default, |rule| rule.effective(Some(lead.port), subset));
+        // A host outside is called where its own name leads, whatever port or subset of it is meant.
+        let is_outside = |host: &Called| host.outside().next().is_some();
+        let goes_on = to.headless || effective.passes_on;
+        if !goes_on && !(is_outside(called) && is_outside(to) && called.host == to.host) {
+            return;
+        }
+        let Some(target) = called.target(Some(port.number)) else { return };
+        let one = One { called: to, whom, rule, port: Some(port) };
+        let (sends, why) = match rule {
+            Some(rule) => self.of_rule(&one, rule, effective),
+            None => self.automatic_to(to, false),
+        };
+        let why = match goes_on {
+            true => format!("a route leads to {}, and on to the address that was called: {why}", to.name),
+            false => format!("a route leads to port {}: {why}", lead.port),
+        };
+        // What endpoints speak is asked of those that the route names, and not of those that are called.
+        let sent = match sends {
+            Sends::IfAdvertised(dialect) | Sends::IfAllAdvertise(dialect) if called.name != to.name => {
+                vec![Sends::AsIs, Sends::Always(dialect)]
+            }
+            Sends::OtherTlsOverHttp => vec![Sends::OtherTls],
+            other => vec![other],
+        };
+        for sends in sent {
+            let origin = rule.map(|rule| &rule.origin);
+            list.push(self.to(whom, target.clone().for_some_calls(), sends, why.clone(), origin));
+        }
+    }
+}
