@@ -140,21 +140,25 @@ impl AllowedGraph {
         parts: Vec<Part>,
         edge: MeshEdge,
     ) -> MeshEdge {
-        if edge.unauthorized.is_empty() {
+        let by_address = self.mesh.by_address.contains(&to);
+        // What authorization lets through in part passes whole by address.
+        let in_part = if by_address { edge.decision.narrowed.clone() } else { TrafficSet::none() };
+        if edge.unauthorized.is_empty() && in_part.is_empty() {
             return edge;
         }
-        let beside = |edge: MeshEdge, mut other: MeshEdge| {
+        let beside = |edge: MeshEdge, mut other: MeshEdge, in_part: &TrafficSet| {
+            let known = edge.allowed.difference(in_part);
             for leg in &mut other.legs {
-                leg.traffic = leg.traffic.difference(&edge.allowed);
+                leg.traffic = leg.traffic.difference(&known);
             }
             other.legs.retain(|leg| !leg.traffic.is_empty());
             edge.or(other)
         };
-        let edge = match self.mesh.by_address.contains(&to) {
+        let edge = match by_address {
             true => {
                 let parts: Vec<Part> = parts.iter().map(|(part, _)| (part.clone(), vec![None])).collect();
                 let other = self.straight(from, to, network, &parts, None);
-                beside(edge, other)
+                beside(edge, other, &in_part)
             }
             false => edge,
         };
@@ -169,7 +173,7 @@ impl AllowedGraph {
                 return edge;
             }
             let other = self.straight(from, to, network, &parts, Some(identity));
-            beside(edge, other)
+            beside(edge, other, &TrafficSet::none())
         })
     }
 
