@@ -74,6 +74,7 @@ impl Classes {
             Peer::Endpoints(selection) => self.selected(selection).to_vec(),
             Peer::Addresses(set) => self.block(&SetKey::Block(set.clone()), holding),
             Peer::Nodes(selector) => self.set(&SetKey::Nodes(selector.clone())),
+            Peer::Interfaces(selector) => self.block(&SetKey::Interfaces(selector.clone()), holding),
             Peer::Backends(services) => self.set(&SetKey::Backends(services.clone())),
             Peer::Outside => {
                 let nodes = self.set(&SetKey::Nodes(Selector::everything()));

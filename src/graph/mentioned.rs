@@ -23,6 +23,8 @@ pub(super) enum SetKey {
     },
     /// Nodes by their labels.
     Nodes(Selector),
+    /// The same by the addresses of their interfaces.
+    Interfaces(Selector),
     /// Where selected services send their traffic, by address.
     Backends(Services),
 }
@@ -102,6 +104,7 @@ impl Mentioned {
                         Peer::Endpoints(selection) => selections.push(selection),
                         Peer::Addresses(set) => drop(sets.insert(SetKey::Block(set.clone()))),
                         Peer::Nodes(selector) => drop(sets.insert(SetKey::Nodes(selector.clone()))),
+                        Peer::Interfaces(selector) => drop(sets.insert(SetKey::Interfaces(selector.clone()))),
                         Peer::Backends(services) => drop(sets.insert(SetKey::Backends(services.clone()))),
                         Peer::Domains(patterns) => domains.extend(patterns.iter().cloned()),
                         Peer::Outside => drop(sets.insert(SetKey::Nodes(Selector::everything()))),
@@ -151,7 +154,7 @@ impl Mentioned {
                 let to = self.atom_starts.partition_point(|(first, _)| *first <= range.last);
                 for (_, atom) in &self.atom_starts[from..to] {
                     self.sets_of_atom[*atom as usize].push(number as u32);
-                    if matches!(key, SetKey::Nodes(_)) {
+                    if matches!(key, SetKey::Nodes(_) | SetKey::Interfaces(_)) {
                         self.node_atoms.insert(*atom);
                     }
                 }
@@ -160,7 +163,7 @@ impl Mentioned {
             let holds_unknown = match key {
                 SetKey::Block(set) => whole(set),
                 SetKey::Rest { of, without } => whole(of) && !whole(without),
-                SetKey::Nodes(_) | SetKey::Backends(_) => false,
+                SetKey::Nodes(_) | SetKey::Interfaces(_) | SetKey::Backends(_) => false,
             };
             if holds_unknown {
                 self.whole_family.push(number as u32);
@@ -193,7 +196,8 @@ impl Mentioned {
         let atoms: BTreeSet<u32> = variant.addresses.iter().map(|address| self.atom_of(*address)).collect();
         let holds_all =
             |set: u32| atoms.iter().all(|atom| self.sets_of_atom[*atom as usize].binary_search(&set).is_ok());
-        let partly = |set: &u32| self.sets[*set as usize].is_block() && !holds_all(*set);
+        let counts = |key: &SetKey| key.is_block() || matches!(key, SetKey::Interfaces(_));
+        let partly = |set: &u32| counts(&self.sets[*set as usize]) && !holds_all(*set);
         sets.iter().copied().filter(partly).collect()
     }
 
@@ -212,7 +216,9 @@ impl Mentioned {
         for address in &variant.addresses {
             let counts = |set: &&u32| match self.sets[**set as usize] {
                 SetKey::Block(_) | SetKey::Rest { .. } => blocks_count,
-                SetKey::Nodes(_) => matches!(variant.network, Network::Host | Network::HostEndpoint),
+                SetKey::Nodes(_) | SetKey::Interfaces(_) => {
+                    matches!(variant.network, Network::Host | Network::HostEndpoint)
+                }
                 SetKey::Backends(_) => true,
             };
             sets.extend(self.sets_of_atom[self.atom_of(*address) as usize].iter().filter(counts));
@@ -225,7 +231,8 @@ impl Mentioned {
                     .iter()
                     .any(|n| variant.nodes.contains(n.name.as_str()) && selector.matches(&n.labels)),
             };
-            let on = (0..).zip(&self.sets).filter(|(_, key)| matches!(key, SetKey::Nodes(s) if runs_on(s)));
+            let is_on = |key: &SetKey| matches!(key, SetKey::Nodes(s) | SetKey::Interfaces(s) if runs_on(s));
+            let on = (0..).zip(&self.sets).filter(|(_, key)| is_on(key));
             sets.extend(on.map(|(number, _): (u32, _)| number));
         }
         sets.sort_unstable();
@@ -242,6 +249,10 @@ fn addresses_of(key: &SetKey, inventory: &Inventory) -> AddressSet {
         SetKey::Nodes(selector) => {
             let chosen = inventory.nodes.iter().filter(|node| selector.matches(&node.labels));
             chosen.flat_map(|node| &node.addresses).map(single).collect()
+        }
+        SetKey::Interfaces(selector) => {
+            let chosen = inventory.nodes.iter().filter(|node| selector.matches(&node.labels));
+            chosen.flat_map(|node| &node.interfaces).map(single).collect()
         }
         SetKey::Backends(services) => {
             chosen_services(inventory, services).flat_map(|service| &service.endpoints).map(single).collect()

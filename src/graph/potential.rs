@@ -170,7 +170,7 @@ impl Side<'_> {
             Peer::Addresses(_) if !self.graph.dataplane.ipblock_matches_pods => Certainty::No,
             Peer::Addresses(set) if *set == families => Certainty::Yes,
             Peer::Addresses(_) | Peer::Backends(_) | Peer::Authenticated => Certainty::Maybe,
-            Peer::Nodes(_) | Peer::Outside | Peer::Domains(_) => Certainty::No,
+            Peer::Nodes(_) | Peer::Interfaces(_) | Peer::Outside | Peer::Domains(_) => Certainty::No,
             Peer::All(parts) => parts.iter().map(|part| self.fits(part)).fold(Certainty::Yes, Certainty::and),
             Peer::Not(part) => self.fits(part).not(),
         }

@@ -323,15 +323,22 @@ fn endpoints(document: &Document, path: &[&str], entries: impl Fn(&Node) -> Vec<
 const HOST_CIDRS: &str = "k8s.ovn.org/host-cidrs";
 
 fn node(document: &Document) -> Result<ClusterNode, Problem> {
-    let addresses = document.body.path(&["status", "addresses"]).map_or(&[][..], Node::items);
-    let reported = addresses.iter().filter_map(|a| a.text_of("address")?.parse().ok());
-    let interfaces = document.body.path(&["metadata", "annotations", HOST_CIDRS]).and_then(Node::text);
-    let cidrs = interfaces.unwrap_or_default().split(['[', ']', '"', ',', ' ']);
-    let interfaces = cidrs.filter_map(|cidr| cidr.split('/').next()?.parse().ok());
+    let reported = document.body.path(&["status", "addresses"]).map_or(&[][..], Node::items);
+    let address = |node: &Node| node.text_of("address")?.parse::<IpAddr>().ok();
+    let noted = document.body.path(&["metadata", "annotations", HOST_CIDRS]).and_then(Node::text);
+    let cidrs = noted.unwrap_or_default().split(['[', ']', '"', ',', ' ']);
+    let mut interfaces: BTreeSet<IpAddr> =
+        cidrs.filter_map(|cidr| cidr.split('/').next()?.parse().ok()).collect();
+    let addresses = reported.iter().filter_map(address).chain(interfaces.iter().copied()).collect();
+    if interfaces.is_empty() {
+        let is_inside = |node: &&Node| node.text_of("type") != Some("ExternalIP");
+        interfaces = reported.iter().filter(is_inside).filter_map(address).collect();
+    }
     Ok(ClusterNode {
         name: document.origin.name.to_string(),
         labels: labels(document, &document.body)?,
-        addresses: reported.chain(interfaces).collect(),
+        addresses,
+        interfaces,
         origin: document.origin.clone(),
     })
 }

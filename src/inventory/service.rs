@@ -110,6 +110,9 @@ pub struct Node {
     pub labels: Labels,
     /// `status.addresses` that are IP addresses, and those of all interfaces where they are noted.
     pub addresses: BTreeSet<IpAddr>,
+    /// Those that are surely addresses of its interfaces: the ones that are noted, or where none are, all
+    /// that it is not said to be reached at from outside (`ExternalIP`).
+    pub interfaces: BTreeSet<IpAddr>,
     /// Where it stands.
     pub origin: Origin,
 }

@@ -189,6 +189,9 @@ pub enum Peer {
     Addresses(AddressSet),
     /// Nodes by labels: their addresses, and what runs on their network.
     Nodes(Selector),
+    /// The same by addresses that are surely those of their interfaces: what a node is said to be reached
+    /// at from outside may be somebody else's.
+    Interfaces(Selector),
     /// Addresses that are neither endpoints nor nodes.
     Outside,
     /// Outside endpoints by name.

@@ -42,8 +42,10 @@ pub(super) fn peer_text(peer: &Peer) -> String {
     match peer {
         Peer::Endpoints(selection) => selection_text(selection),
         Peer::Addresses(set) => format!("addresses {}", short(set)),
-        Peer::Nodes(selector) if selector.is_everything() => "all nodes".to_owned(),
-        Peer::Nodes(selector) => format!("nodes with {selector}"),
+        Peer::Nodes(selector) | Peer::Interfaces(selector) if selector.is_everything() => {
+            "all nodes".to_owned()
+        }
+        Peer::Nodes(selector) | Peer::Interfaces(selector) => format!("nodes with {selector}"),
         Peer::Outside => "everything outside of the cluster".to_owned(),
         Peer::Domains(names) => {
             format!("names {}", names.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))

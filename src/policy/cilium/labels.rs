@@ -445,6 +445,7 @@ fn hide_in(peer: &mut Peer, filter: &Filter) {
         Peer::Not(part) => hide_in(part, filter),
         Peer::Addresses(_)
         | Peer::Nodes(_)
+        | Peer::Interfaces(_)
         | Peer::Outside
         | Peer::Domains(_)
         | Peer::Backends(_)

@@ -4,8 +4,8 @@
 
 use super::super::kubernetes::twins;
 use super::super::{
-    Action, Dataplane, DataplaneKind, Direction, Engine, Isolation, Layer, Lowered, Peer, Peers, Policy,
-    PolicyOrder, Rule, Tier, TierRank, TrafficMatch, fields,
+    Action, Dataplane, DataplaneKind, Direction, Engine, Found, Isolation, Layer, Lowered, Peer, Peers,
+    Policy, PolicyOrder, Rule, Tier, TierRank, TrafficMatch, fields,
 };
 use super::depends_on_unknown_version;
 use super::kinds::{self, KINDS, Stage};
@@ -220,7 +220,16 @@ impl Lowering<'_> {
                     let what = "the addresses of nodes are not known: no Node object was given".to_owned();
                     self.gap(what, origin.clone(), bends);
                 }
-                Some(Peer::Nodes(selector))
+                // The API means what `status.addresses` of a node holds, OVN-Kubernetes its interfaces
+                // (`GetNodeHostAddrs`).
+                let assumed = self.dataplane.found == Found::Assumed;
+                match (action, self.dataplane.kind) {
+                    (Action::Deny | Action::Pass, DataplaneKind::OvnKubernetes) => {
+                        Some(Peer::Interfaces(selector))
+                    }
+                    (Action::Deny, _) if assumed => Some(Peer::Interfaces(selector)),
+                    _ => Some(Peer::Nodes(selector)),
+                }
             }
             PeerShape::Domains(patterns) => {
                 if action != Action::Allow {

@@ -81,12 +81,12 @@ fn rule(origin: &Origin, node: &Node) -> Result<FirewallRule, Problem> {
             "write to: {cidrSelector: 0.0.0.0/0} for all",
         ));
     };
-    let (peer, traffic) = (peer(origin, to)?, traffic(origin, node)?);
+    let (peer, traffic) = (peer(origin, to, action)?, traffic(origin, node)?);
     let doubt = to.text_of("cidrSelector").filter(|text| has_bits_behind(text)).map(|_| BITS_BEHIND_PREFIX);
     Ok(FirewallRule { line: node.line, action, peer, traffic, doubt })
 }
 
-fn peer(origin: &Origin, to: &Node) -> Result<Peer, Problem> {
+fn peer(origin: &Origin, to: &Node, action: Action) -> Result<Peer, Problem> {
     let mut known = vec!["cidrSelector", "dnsName", "nodeSelector"];
     known.retain(|field| &*origin.kind != OLD_FIREWALL || *field != "nodeSelector");
     let given = known.iter().filter_map(|field| Some((*field, to.get(field).filter(|n| !n.is_null())?)));
@@ -114,7 +114,9 @@ fn peer(origin: &Origin, to: &Node) -> Result<Peer, Problem> {
             let hint = "a selector has matchLabels and matchExpressions";
             let selector =
                 value.read().map_err(|misfit| refusal(origin, misfit.line, misfit.message, hint))?;
-            Ok(Peer::Nodes(label_selector(origin, selector, value.line)?))
+            let selector = label_selector(origin, selector, value.line)?;
+            // What is denied is denied for addresses of interfaces alone (`GetNodeHostAddrs`).
+            Ok(if action == Action::Deny { Peer::Interfaces(selector) } else { Peer::Nodes(selector) })
         }
     }
 }
