@@ -145,6 +145,8 @@ fn sends(ground: &Ground<'_>, direct: &[String], gaps: &mut Vec<Gap>) -> Vec<Sen
         }
     }
     list.extend(upstreams(ground, gaps));
+    let why = "it calls by address and not through a service: its proxy passes it on as it is";
+    list.push(sending(transparent.clone(), Target::Anything, PortSet::all(), Sends::AsIs, why));
     list
 }
 

@@ -22,6 +22,8 @@ pub struct Called {
     pub ports: Vec<Port>,
     /// Whether clients decide once for all of its endpoints.
     pub headless: bool,
+    /// Whether it is an entry without `addresses`: bytes are listened to at every address.
+    pub listens_everywhere: bool,
     /// Whether it is an entry that lists or selects endpoints.
     pub lists_endpoints: bool,
     /// Where its endpoints are.
@@ -149,6 +151,7 @@ fn service(document: &Document, config: &MeshConfig) -> Option<Called> {
         namespace,
         ports: spec.items_of("ports").iter().filter_map(port).collect(),
         headless: spec.text_of("clusterIP") == Some("None"),
+        listens_everywhere: false,
         lists_endpoints: false,
         lies: Lies::InMesh,
         told: Told::ByThem,
@@ -197,6 +200,7 @@ fn entries(document: &Document, documents: &[Document], config: &MeshConfig) -> 
             host: host.clone(),
             ports: ports.iter().map(|(port, ..)| *port).collect(),
             headless: resolution == "NONE",
+            listens_everywhere: spec.items_of("addresses").is_empty(),
             lists_endpoints,
             lies,
             told,

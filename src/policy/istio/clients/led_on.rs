@@ -1,8 +1,11 @@
-//! Routes to hosts that have no endpoints of their own for a client's proxy: it goes on to the address
-//! that was called, with the settings of the host that the route names. That is so of headless services
-//! and of rules with PASSTHROUGH (`convertResolution`, `applyLoadBalancer`), and of sidecars alone.
+//! Calls that are sent with the settings of another host, or another port, than the one that is called.
+//!
+//! Routes may lead to hosts that have no endpoints of their own for a client's proxy: it goes on to the
+//! address that was called. That is so of headless services and of rules with PASSTHROUGH
+//! (`convertResolution`, `applyLoadBalancer`), and of sidecars alone. Of hosts outside without addresses
+//! that declare one port for bytes, the listener of one takes the calls of all.
 
-use super::super::super::{Sending, Sends};
+use super::super::super::{OutsideSpeech, Sending, Sends};
 use super::super::called::Called;
 use super::super::destination_rule::{DestinationRule, Effective};
 use super::super::routes::{By, Lead};
@@ -15,6 +18,14 @@ struct Led<'a> {
     port: &'a Port,
     to: &'a Called,
     lead: Lead<'a>,
+    by: Cause,
+}
+
+/// What leads them there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Cause {
+    Route,
+    Listener,
 }
 
 impl Clients<'_> {
@@ -23,12 +34,19 @@ impl Clients<'_> {
     pub(super) fn to_led_on(&self, hosts: &[Called], list: &mut Vec<Sending>) {
         let mut by_host: BTreeMap<&str, Vec<&Called>> = BTreeMap::new();
         hosts.iter().for_each(|called| by_host.entry(&called.host).or_default().push(called));
+        let everywhere: Vec<&Called> = hosts.iter().filter(|host| host.listens_everywhere).collect();
         for called in hosts {
+            let beside = if called.listens_everywhere { &everywhere[..] } else { &[] };
             for port in &called.ports {
                 for lead in self.routes.leads_of(&called.host, port.number, port.speech) {
                     for to in by_host.get(lead.to).into_iter().flatten() {
-                        self.to_led(&Led { called, port, to, lead }, list);
+                        self.to_led(&Led { called, port, to, lead, by: Cause::Route }, list);
                     }
+                }
+                for to in beside.iter().filter(|other| called.shares(port, other)) {
+                    let (exported_to, port_there) = (&to.exported_to[..], port.number);
+                    let lead = Lead { exported_to, to: &to.host, port: port_there, subset: None };
+                    self.to_led(&Led { called, port, to, lead, by: Cause::Listener }, list);
                 }
             }
         }
@@ -61,13 +79,14 @@ impl Clients<'_> {
         rule: Option<&DestinationRule>,
         list: &mut Vec<Sending>,
     ) {
-        let Led { called, port, to, lead } = led;
+        let Led { called, port, to, lead, by } = led;
         let subset = lead.subset.and_then(|name| rule?.subsets.get(name));
         let effective = rule.map_or_else(Effective::default, |rule| rule.effective(Some(lead.port), subset));
-        // A host outside is called where its own name leads, whatever port or subset of it is meant.
-        let is_outside = |host: &Called| host.outside().next().is_some();
         let goes_on = to.headless || effective.passes_on;
-        if !goes_on && !(is_outside(called) && is_outside(to) && called.host == to.host) {
+        // Another port of a host outside is one of its own.
+        let is_outside = |host: &Called| host.outside().next().is_some();
+        let is_own = called.host == to.host && is_outside(called) && is_outside(to);
+        if !goes_on && !is_own && *by == Cause::Route {
             return;
         }
         let Some(target) = called.target(Some(port.number)) else { return };
@@ -76,9 +95,12 @@ impl Clients<'_> {
             Some(rule) => self.of_rule(&one, rule, effective),
             None => self.automatic_to(to, false),
         };
-        let why = match goes_on {
-            true => format!("a route leads to {}, and on to the address that was called: {why}", to.name),
-            false => format!("a route leads to port {}: {why}", lead.port),
+        let why = match by {
+            Cause::Listener => format!("{} has the same port at every address: {why}", to.name),
+            Cause::Route if goes_on => {
+                format!("a route leads to {}, and on to the address that was called: {why}", to.name)
+            }
+            Cause::Route => format!("a route leads to port {}: {why}", lead.port),
         };
         // What endpoints speak is asked of those that the route names, and not of those that are called.
         let sent = match sends {
@@ -92,5 +114,17 @@ impl Clients<'_> {
             let origin = rule.map(|rule| &rule.origin);
             list.push(self.to(whom, target.clone().for_some_calls(), sends, why.clone(), origin));
         }
+    }
+}
+
+impl Called {
+    /// Whether the listener of another host outside may take its calls at a port, both without addresses.
+    fn shares(&self, port: &Port, other: &Called) -> bool {
+        let for_bytes = |host: &Called| {
+            let mut ports = host.outside().filter(|outside| outside.port == port.number);
+            let asks = host.ports.iter().any(|own| own.number == port.number && !own.is_http());
+            asks && ports.any(|outside| outside.speech != OutsideSpeech::Tls)
+        };
+        self.host != other.host && for_bytes(self) && for_bytes(other)
     }
 }
