@@ -7,7 +7,7 @@ use super::seen::Datagrams;
 use super::spread::{is_readable, middle};
 use super::{Detection, Probe, Seen, detector};
 use crate::capture::Transport;
-use crate::model::{Encryption, Proof, Protection};
+use crate::model::{Encryption, Proof, Protection, WhyUnknown};
 
 detector! {
     Ipsec: "esp", also ["ike"]; Any, ports [500, 4500], Either;
@@ -16,7 +16,7 @@ detector! {
 }
 
 fn probe(seen: &Seen<'_>) -> Option<Probe> {
-    let ike = |why| Detection::encrypted("ike", Encryption::Ipsec, why).certain();
+    let ike = |why| self::ike(seen, why).certain();
     let first = seen.datagrams().next()?;
     match seen.transport {
         Transport::Other(50) => esp(seen, "ESP packets"),
@@ -35,6 +35,40 @@ fn probe(seen: &Seen<'_>) -> Option<Probe> {
             _ => None,
         },
         _ => None,
+    }
+}
+
+/// The exchanges of IKE, and on port 4500 what they set up, which may not be encrypted (RFC 2410).
+fn ike(seen: &Seen<'_>, why: &'static str) -> Detection {
+    let unmarked = |datagram: &[u8]| {
+        let marked = datagram.strip_prefix(&[0; 4]).filter(|rest| is_ike(rest));
+        marked.or_else(|| Some(datagram).filter(|datagram| is_ike(datagram))).map(is_protected)
+    };
+    let packets = || seen.datagrams().filter(|datagram| datagram.len() > 1 && unmarked(datagram).is_none());
+    let esp = || packets().any(|datagram| spi_and_number(datagram).is_some());
+    match () {
+        () if packets().any(is_null) || is_readable(packets().map(|packet| middle(packet, 16, 12))) => {
+            let why = "IKE, and ESP packets beside it whose content can be read: not encrypted";
+            Detection::new("esp", Protection::Plaintext(Proof::NullCipher), why)
+        }
+        () if esp() || seen.datagrams().filter_map(unmarked).any(|protected| protected) => {
+            Detection::encrypted("ike", Encryption::Ipsec, why)
+        }
+        () => Detection::unclear(
+            "ike",
+            WhyUnknown::Ambiguous,
+            "an exchange of keys, of which nothing that was seen is encrypted",
+        ),
+    }
+}
+
+/// A flag of version 1 (RFC 2408, section 3.1); in version 2 an encrypted payload comes first, whole or
+/// in fragments (RFC 7296, section 3.14; RFC 7383).
+fn is_protected(message: &[u8]) -> bool {
+    match message.get(16..20) {
+        Some([_, 0x10, _, flags]) => flags & 1 != 0,
+        Some([payload, 0x20, _, _]) => matches!(payload, 46 | 53),
+        _ => false,
     }
 }
 
