@@ -359,7 +359,8 @@ pub fn observe(
     let directory = Directory::new(inventory);
     let mut witnesses: Vec<Witness<'_>> = (0..workers.max(1)).map(|_| Witness::new(&directory)).collect();
     let (summary, errors) = capture::read_in_parallel(inputs, limits, &mut witnesses);
-    let flows = observed::join(Witness::flows(witnesses));
+    let mut flows = observed::join(Witness::flows(witnesses));
+    observed::follow_announcements(&mut flows);
     let learned = Names::of_flows(&flows, |address| is_nameless(&directory, address));
     let bad: BTreeSet<usize> = errors.iter().map(|(number, _)| *number).collect();
     let good = names.iter().enumerate().filter(|(number, _)| !bad.contains(number)).map(|(_, name)| name);

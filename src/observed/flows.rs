@@ -290,6 +290,30 @@ impl Flows {
         self.fetched(&self.order).filter(wanted).map(|spot| self.stored_at(*spot))
     }
 
+    /// The numbers in the order of flows whose verdict is wanted; each verdict is asked about once, and
+    /// flows are looked at only where one is.
+    pub(super) fn numbers_with(&self, wanted: impl Fn(&Detection) -> bool) -> Vec<usize> {
+        let of = |part: &Arc<Part>| part.verdicts.iter().map(|verdict| wanted(verdict)).collect();
+        let known: Vec<Vec<bool>> = self.parts.iter().map(of).collect();
+        if !known.iter().flatten().any(|wanted| *wanted) && self.whole.is_empty() {
+            return Vec::new();
+        }
+        let fits = |spot: Spot| match spot.parts() {
+            (WHOLE, at) => wanted(&self.whole[at].detection),
+            (part, at) => {
+                let verdict = packed::glance(self.parts[part as usize].bytes(at)).verdict;
+                known[part as usize].get(verdict as usize).copied().unwrap_or(true)
+            }
+        };
+        let numbered = self.order.iter().enumerate();
+        numbered.filter(|(_, spot)| fits(**spot)).map(|(number, _)| number).collect()
+    }
+
+    /// A flow by its number in the order.
+    pub(super) fn at(&self, number: usize) -> Option<ObservedFlow> {
+        self.order.get(number).map(|spot| self.get(*spot))
+    }
+
     fn stored_at(&self, spot: Spot) -> Stored<'_> {
         let (part, at) = spot.parts();
         if part == WHOLE {

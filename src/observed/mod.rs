@@ -2,6 +2,7 @@
 //!
 //! Services are followed to their backends; what cannot be attributed is kept and says so.
 
+mod announced;
 mod attribute;
 mod doors;
 mod flows;
@@ -15,6 +16,7 @@ mod packed;
 mod stretch;
 mod witness;
 
+pub use announced::follow_announcements;
 pub use attribute::{Directory, attribute};
 pub use flows::{Around, Flows, Kept, SharedNumber, Stored};
 pub use legs::{join, join_few};

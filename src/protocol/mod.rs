@@ -5,6 +5,7 @@
 
 mod ajp;
 mod amqp;
+mod announces;
 mod bfd;
 mod bgp;
 mod bittorrent;
@@ -48,6 +49,7 @@ mod nats;
 mod nbd;
 mod netbios;
 mod nntp;
+mod nrpe;
 mod ntp;
 mod openvpn;
 mod openwire;
@@ -90,6 +92,7 @@ mod xmpp;
 mod zabbix;
 mod zookeeper;
 
+pub use announces::Announces;
 pub use first::{First, Opening, candidates};
 pub use seen::Seen;
 
@@ -260,6 +263,7 @@ pub const DETECTORS: &[&dyn Detector] = &[
     &vnc::Vnc,
     &nbd::Nbd,
     &zabbix::Zabbix,
+    &nrpe::Nrpe,
     &rsync::Rsync,
     &git::Git,
     &ceph::Ceph,

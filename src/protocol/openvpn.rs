@@ -8,7 +8,7 @@ use crate::model::{Encryption, Proof, Protection};
 
 detector! {
     Openvpn: "openvpn"; Both, ports [1194, 443], Either;
-    "OpenVPN: resets of both sides, the caller's session id inside the answer, data that nothing encrypts";
+    "OpenVPN: resets of both sides, the caller's session id inside the answer or the clocks of both in what is wrapped, data that nothing encrypts";
     "OpenVPN documentation, network protocol";
     begins [
         Opening::ANY.stream(),
@@ -25,18 +25,38 @@ fn probe(seen: &Seen<'_>) -> Option<Probe> {
     let asked = message(seen.client_first())?;
     let answered = message(seen.server_first())?;
     let fits = CLIENT_RESETS.contains(asked.first()?) && SERVER_RESETS.contains(answered.first()?);
+    if fits && is_wrapped(asked, seen.time) && is_wrapped(answered, seen.time) {
+        return verdict(seen, "resets of both sides, wrapped in a cipher, with the time of day");
+    }
     let session = asked.get(1..9).filter(|id| asked.len() >= 14 && id.iter().any(|byte| *byte != 0))?;
     // The acknowledgement repeats the id of the other side, behind a signature where there is one.
     let acknowledged = find_exactly(answered.get(9..)?, session);
     if !fits || !acknowledged {
         return None;
     }
-    // The keys are always agreed on by TLS, but `cipher none` leaves the data as it is.
+    verdict(seen, "resets of both sides, the answer holds the caller's session id")
+}
+
+/// `--tls-crypt` hides what stands behind session id, packet number, time and tag: the first packet of
+/// each side has number 1, and its sender's clock stands in it (OpenVPN documentation, tls-crypt).
+fn is_wrapped(reset: &[u8], time: u64) -> bool {
+    const TAG: usize = 32;
+    const DAY: u64 = 86_400;
+    let mut cursor = Cursor(reset);
+    let (_, session) = (cursor.u8(), cursor.take(8));
+    let (Some(session), Some(number), Some(clock)) = (session, cursor.u32(), cursor.u32()) else {
+        return false;
+    };
+    let near = u64::from(clock).abs_diff(time / 1_000_000_000) <= DAY;
+    session.iter().any(|byte| *byte != 0) && number == 1 && near && cursor.0.len() > TAG
+}
+
+/// The keys are always agreed on by TLS, but `cipher none` leaves the data as it is.
+fn verdict(seen: &Seen<'_>, why: &'static str) -> Option<Probe> {
     if !seen.is_stream() && is_readable(seen.datagrams().filter_map(data)) {
         let why = "resets of both sides, and data that can be read: no cipher is used";
         return Detection::new("openvpn", Protection::Plaintext(Proof::NullCipher), why).certain();
     }
-    let why = "resets of both sides, the answer holds the caller's session id";
     Detection::encrypted("openvpn", Encryption::OpenVpn, why).certain()
 }
 

@@ -36,6 +36,21 @@ fn counts(seen: &Seen<'_>) -> bool {
         let whole = data.next().is_some_and(|first| is_block((first, 1)) && first.len() == 516);
         whole && data.next().is_some_and(|second| is_block((second, 2))) && back.all(is_acknowledgement)
     };
-    one_way(seen.client_datagrams(), seen.server_datagrams()) && !seen.server.is_empty()
-        || one_way(seen.server_datagrams(), seen.client_datagrams()) && !seen.client.is_empty()
+    // A file that fills no block: it is the first and the last one, and nothing else is acknowledged.
+    let short = |mut data: super::seen::Datagrams<'_>, mut back: super::seen::Datagrams<'_>| {
+        let mut acknowledged = false;
+        let one = |bytes: &[u8]| is_block((bytes, 1)) && (5..516).contains(&bytes.len());
+        data.next().is_some_and(one)
+            && data.all(one)
+            && back.all(|bytes| {
+                acknowledged |= bytes == [0, 4, 0, 1];
+                is_acknowledgement(bytes) && bytes[2] == 0 && bytes[3] <= 1
+            })
+            && acknowledged
+    };
+    let (client, server) = (|| seen.client_datagrams(), || seen.server_datagrams());
+    one_way(client(), server()) && !seen.server.is_empty()
+        || one_way(server(), client()) && !seen.client.is_empty()
+        || short(client(), server())
+        || short(server(), client())
 }
