@@ -15,8 +15,11 @@ pub(in crate::protocol) struct Hello {
     pub(in crate::protocol) cipher: u16,
     pub(in crate::protocol) server_name: Option<String>,
     pub(in crate::protocol) alpn: Vec<String>,
-    /// A session ticket was taken up (TLS 1.3, extension 41).
-    pub(in crate::protocol) resumed: bool,
+    /// A key that both sides had was taken up (TLS 1.3, extension 41): in a ServerHello, the number of
+    /// the identity.
+    pub(in crate::protocol) resumed: Option<u16>,
+    /// Of the identities that a ClientHello offers: whether they are no tickets.
+    pub(in crate::protocol) external: SmallVec<[bool; 4]>,
     /// Data may come before the answer (extension 42).
     pub(in crate::protocol) early_data: bool,
     /// The name that is seen is not the true one (extension 0xfe0d).
@@ -97,13 +100,26 @@ fn extensions(mut cursor: Cursor<'_>, hello: &mut Hello) {
             0 => hello.server_name = server_name(body),
             13 => hello.signatures = Cursor(body).vector16().map(pairs).unwrap_or_default(),
             16 => hello.alpn = alpn(body),
-            41 => hello.resumed = true,
+            41 if hello.ciphers.is_empty() => hello.resumed = Cursor(body).u16(),
+            41 => hello.external = external(body),
             42 => hello.early_data = true,
             43 => hello.version = best_version(body).unwrap_or(hello.version),
             0xfe0d => hello.hidden_name = true,
             _ => {}
         }
     }
+}
+
+/// Which of the offered identities were agreed on by other means than a ticket: those have no age, where
+/// the age of a ticket is hidden by a random number (RFC 8446, section 4.2.11).
+fn external(body: &[u8]) -> SmallVec<[bool; 4]> {
+    let mut found = SmallVec::new();
+    let Some(list) = Cursor(body).vector16() else { return found };
+    let mut list = Cursor(list);
+    while let (Some(_), Some(age)) = (list.vector16(), list.u32()) {
+        found.push(age == 0);
+    }
+    found
 }
 
 fn pairs(bytes: &[u8]) -> Vec<u16> {

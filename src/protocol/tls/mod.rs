@@ -295,9 +295,18 @@ fn describe_rest(
     let session = client.map_or(&[][..], |hello| hello.session.as_slice());
     let resumed = server.is_some_and(|hello| {
         let echoed = hello.version <= 0x0303 && !session.is_empty() && session == hello.session;
-        hello.resumed || echoed
+        echoed || hello.resumed.is_some()
     });
+    // What the client offered tells whether the key is that of an earlier session.
+    let chosen = server.and_then(|hello| hello.resumed).map(usize::from);
+    let key = chosen.and_then(|number| match client.map(|hello| hello.external.get(number)) {
+        Some(Some(true)) => Some("external"),
+        Some(Some(false)) => None,
+        _ => Some("external-or-ticket"),
+    });
+    let resumed = resumed && key.is_none();
     detection
+        .with_some("psk", key)
         .with_some("resumed", resumed.then_some("yes"))
         .with_some("sni", client.and_then(|hello| hello.server_name.clone()))
         .with_some("version", server.or(client).map(|hello| version_name(hello.version)))

@@ -50,7 +50,7 @@ pub(super) fn client_certificate(
             let shown_none = matches!(first, ClientCertificate::NotShown | ClientCertificate::Declined);
             if shown_none && negotiates_anew(client) { ClientCertificate::Hidden } else { first }
         }
-        Some(hello) if hello.resumed || early => ClientCertificate::Unknown,
+        Some(hello) if hello.resumed.is_some() || early => ClientCertificate::Unknown,
         Some(_) if !server.iter().any(|record| record.kind == DATA) => ClientCertificate::Unknown,
         Some(hello) => by_lengths(hello.cipher, client),
     }
