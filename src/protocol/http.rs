@@ -78,7 +78,11 @@ fn probe(seen: &Seen<'_>) -> Option<Probe> {
     if method.is_none() && !answers(server) && !late() || method == Some("PRI") {
         return None;
     }
-    let tunnel = method == Some("CONNECT") && answers(server);
+    // Of a tunnel one side may be all that was seen.
+    let tunnel = match method {
+        Some("CONNECT") => answers(server) || server.is_empty(),
+        _ => client.is_empty() && answers(server) && opens_tls(server),
+    };
     if let Some(inner) = tunnel.then(|| tunnelled(seen)).flatten() {
         return inner.certain();
     }
@@ -219,13 +223,14 @@ fn switches(server: &[u8]) -> bool {
 
 /// What goes through a proxy: it stands behind the empty lines of request and answer.
 fn tunnelled(seen: &Seen<'_>) -> Option<Detection> {
-    let after = |bytes: &[u8]| find(bytes, b"\r\n\r\n").map(|at| at + 4);
-    let opened = contains_any(first_line(seen.server), &[b" 200 ", b" 200"]);
-    let (client, server) = (&seen.client[after(seen.client)?..], &seen.server[after(seen.server)?..]);
+    let begin = |bytes: &[u8]| if bytes.is_empty() { Some(0) } else { behind_head(bytes) };
+    let opened = seen.server.is_empty() || contains_any(first_line(seen.server), &[b" 200 ", b" 200"]);
+    let asked = begin(seen.client)?;
+    let (client, server) = (&seen.client[asked..], &seen.server[begin(seen.server)?..]);
     if !opened || client.is_empty() && server.is_empty() {
         return None;
     }
-    let headers = Headers::of(&seen.client[..after(seen.client)?]);
+    let headers = Headers::of(&seen.client[..asked]);
     let detection = through("http", seen, client, server)?;
     // The login at the proxy is in the clear, whatever it then carries.
     let known = detection.facts.iter().any(|(name, _)| *name == "credentials");
@@ -234,6 +239,17 @@ fn tunnelled(seen: &Seen<'_>) -> Option<Detection> {
         Some(host) => detection.with("host", host),
         None => detection,
     })
+}
+
+/// Where the head of a message ends.
+fn behind_head(bytes: &[u8]) -> Option<usize> {
+    find(bytes, b"\r\n\r\n").map(|at| at + 4)
+}
+
+/// Whether an answer that agrees is followed by the server's side of TLS.
+fn opens_tls(server: &[u8]) -> bool {
+    let agreed = contains_any(first_line(server), &[b" 200 ", b" 200"]);
+    agreed && behind_head(head(server)).is_some_and(|at| tls::answers(&server[at..]))
 }
 
 /// The verdict on what a proxy carries, under the name of the proxy's protocol.

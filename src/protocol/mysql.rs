@@ -1,6 +1,6 @@
 //! MySQL and MariaDB: the server greets first; the client may ask for TLS before it logs in.
 
-use super::bytes::{contains, is_text};
+use super::bytes::{Cursor, contains, is_text};
 use super::{Detection, Probe, Seen, detector, tls};
 use crate::model::WhyUnknown;
 
@@ -17,11 +17,10 @@ fn probe(seen: &Seen<'_>) -> Option<Probe> {
     if is_refusal(seen.server) && seen.client.is_empty() {
         return Detection::plain("mysql", "the server refused the client in the clear").certain();
     }
-    let Some(after) = greeting(seen.server) else { return session(seen) };
+    let Some(after) = greeting(seen.server) else { return alone(seen).or_else(|| session(seen)) };
     match seen.client {
-        // SSLRequest: 32 bytes, number 1, with the capability set.
         [32, 0, 0, 1, _, flags, ..] if flags & CLIENT_SSL != 0 => {
-            let client = &seen.client[seen.client.len().min(36)..];
+            let client = &seen.client[seen.client.len().min(REQUEST)..];
             tls::upgraded("mysql", client, after, seen.time)
                 .unwrap_or_else(|| {
                     let why = "TLS was asked for, and no handshake followed";
@@ -37,6 +36,32 @@ fn probe(seen: &Seen<'_>) -> Option<Probe> {
             detection.with_credentials(secret).certain()
         }
     }
+}
+
+/// SSLRequest: 32 bytes behind a head, number 1, with the capability set.
+const REQUEST: usize = 36;
+
+/// A client whose server was not seen: it asks for TLS and begins with it, or logs in, which no other
+/// protocol does with these capabilities and zeros (`HandshakeResponse41`).
+fn alone(seen: &Seen<'_>) -> Option<Probe> {
+    /// `CLIENT_PROTOCOL_41`, in the second byte of the capabilities.
+    const NEWER: u8 = 0x02;
+    let [low, middle, 0, 1, _, flags, _, _, _, _, _, _, _, rest @ ..] = seen.client else { return None };
+    let zeros = rest.get(..23)?.iter().all(|byte| *byte == 0);
+    // MariaDB has capabilities of its own in the last four.
+    let zeros = zeros || rest.get(..19)?.iter().all(|byte| *byte == 0);
+    if !seen.server.is_empty() || flags & NEWER == 0 || !zeros {
+        return None;
+    }
+    if (*low, *middle) == (32, 0) {
+        let client = seen.client.get(REQUEST..)?;
+        return (flags & CLIENT_SSL != 0).then(|| tls::upgraded("mysql", client, &[], seen.time))??.certain();
+    }
+    let user = Cursor(rest.get(23..)?).zero_ended()?;
+    let fits = !user.is_empty() && is_text(user) && usize::from(*low) | usize::from(*middle) << 8 > REQUEST;
+    let secret = contains(seen.client, b"mysql_clear_password").then_some("mysql-password");
+    let detection = Detection::plain("mysql", "login in the clear").with("user", "present");
+    fits.then(|| detection.with_credentials(secret))?.certain()
 }
 
 /// Protocol 10: length, number 0, version 10, a version text; returns what follows the packet.
