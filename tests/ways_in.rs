@@ -86,6 +86,13 @@ fn each_kind_of_changed_way_in_is_told() {
     let wild = ingress(&[("*.example", "/x", 80)], &[]);
     let other_port = ingress(&[("a.example", "/x", 81)], &[]);
     let (near, far) = (balancer("203.0.113.0/25"), balancer("203.0.113.0/24"));
+    // Ports of nodes know nothing of it, so it closes nothing; that it is gone is told.
+    let asks =
+        far.replace("type: LoadBalancer,", "type: LoadBalancer, loadBalancerSourceRanges: [203.0.113.0/24],");
+    let noted = far.replace(
+        "metadata: {name: direct,",
+        "metadata: {annotations: {service.beta.kubernetes.io/load-balancer-source-ranges: \"203.0.113.0/24, 10.0.0.0/8\"}, name: direct,",
+    );
     for (name, old, new, there, back) in [
         ("a new Ingress", "", one.as_str(), &["way-in-opens high"][..], &["way-in-closes low"][..]),
         ("a host more", &one, &two, &["way-in-widens high"], &["way-in-narrows low"]),
@@ -102,6 +109,8 @@ fn each_kind_of_changed_way_in_is_told() {
             &["way-in-loses-tls high"],
         ),
         ("more clients", &near, &far, &["way-in-widens high"], &["way-in-narrows low"]),
+        ("whom the load balancer asks", &asks, &far, &["way-in-widens high"], &["way-in-narrows low"]),
+        ("whom an annotation asks", &noted, &far, &["way-in-widens high"], &["way-in-narrows low"]),
         ("nothing", &two, &reordered, &[], &[]),
     ] {
         assert_eq!(changed(old, new), there, "{name}");

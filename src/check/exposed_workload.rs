@@ -100,7 +100,13 @@ fn describe(evidence: &Evidence<'_>, way: &Exposure) -> String {
     if !is_routed(way.kind) {
         let some = !way.sources.is_empty() && !way.is_open_to_everyone();
         let sources = if some { format!(" from {}", way.sources) } else { String::new() };
-        return format!("{named}{sources}, {why}");
+        let asked = way.asked_for().map_or_else(String::new, |asked| {
+            format!(
+                " (the load balancer is asked to let in {asked} alone, which it may not do, and which ports of \
+                 nodes do not)"
+            )
+        });
+        return format!("{named}{sources}, {why}{asked}");
     }
     let through = match way.controllers.first() {
         Some(first) => format!("{} ({})", way.controller, workload_name(evidence, *first)),

@@ -42,6 +42,7 @@ const ANNOTATIONS: &[&str] = &[
     "cni.projectcalico.org/",
     "proxy.istio.io/",
     "route.openshift.io/",
+    "service.beta.kubernetes.io/load-balancer-source-ranges",
     "sidecar.istio.io/",
     "traffic.sidecar.istio.io/",
     "v1.multus-cni.io/",

@@ -100,8 +100,10 @@ fn exceeds(here: &[&Exposure], there: &[&Exposure], counts: impl Fn(&Exposure, &
         };
         let ports = known().fold(TrafficSet::none(), |all, other| all.union(&other.ports));
         let sources = known().fold(AddressSet::none(), |all, other| all.union(&other.sources));
+        let asked = known().fold(AddressSet::none(), |all, other| all.union(&other.asked));
         !own.ports.difference(&ports).is_empty()
             || !own.sources.difference(&sources).is_empty()
+            || !own.asked.difference(&asked).is_empty()
             || (is_sure(own) && !known().any(|other| is_sure(other)))
     };
     here.iter().filter(|own| !own.ports.is_empty()).any(|own| {

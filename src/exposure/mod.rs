@@ -54,6 +54,9 @@ pub struct Exposure {
     pub access: Access,
     /// Which outside addresses get as far as this, where nothing stands between.
     pub sources: AddressSet,
+    /// Whom the object asks its load balancer to let in. Ports of nodes stay open to others, and whether
+    /// the load balancer does it is not known, so it takes nothing from `sources`.
+    pub asked: AddressSet,
     /// The objects behind it from outside to inside, the workload, and then the rules that let it in.
     pub because: Vec<Origin>,
 }
@@ -207,7 +210,18 @@ fn exposure(inventory: &Inventory, point: &EntryPoint, target: Target, verdict: 
         ports: TrafficSet::port(target.protocol, target.port),
         access,
         sources,
+        asked: asked(inventory, point),
         because,
+    }
+}
+
+/// `spec.loadBalancerSourceRanges` of a load balancer.
+fn asked(inventory: &Inventory, point: &EntryPoint) -> AddressSet {
+    match (&point.backend, point.kind) {
+        (Backend::Service { service, .. }, EntryKind::LoadBalancer) => {
+            inventory.services[*service].source_ranges.clone()
+        }
+        _ => AddressSet::all(),
     }
 }
 
@@ -216,6 +230,7 @@ impl Exposure {
     fn join(&mut self, other: Exposure) {
         self.ports = self.ports.union(&other.ports);
         self.sources = self.sources.union(&other.sources);
+        self.asked = self.asked.union(&other.asked);
         for (own, more) in [(&mut self.hosts, other.hosts), (&mut self.paths, other.paths)] {
             // No names stand for any name, which holds all others.
             match own.is_empty() || more.is_empty() {
@@ -228,6 +243,11 @@ impl Exposure {
                 self.because.push(origin);
             }
         }
+    }
+
+    /// Whom the load balancer is asked to let in, where that is not everyone.
+    pub fn asked_for(&self) -> Option<&AddressSet> {
+        (self.asked != AddressSet::all()).then_some(&self.asked)
     }
 
     /// Whether outside addresses of a whole family get in.

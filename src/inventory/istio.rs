@@ -6,7 +6,8 @@ use super::build::{self, Owned, refuse};
 use super::workload::{ContainerPort, Network, Variant};
 use super::{Service, ServiceEntry, ServiceKind, ServicePort, TargetPort, TrafficPolicy};
 use crate::model::{
-    AddressRange, Document, EndpointName, Few, Labels, Node, Problem, Protocol, Requirement, Selector,
+    AddressRange, AddressSet, Document, EndpointName, Few, Labels, Node, Problem, Protocol, Requirement,
+    Selector,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -148,6 +149,7 @@ pub(super) fn entry(document: &Document) -> Result<ServiceEntry, Problem> {
         external_ips: BTreeSet::new(),
         endpoints: named.iter().filter_map(|address| address.parse().ok()).collect(),
         external_traffic: TrafficPolicy::Cluster,
+        source_ranges: AddressSet::all(),
         external_name: None,
         origin: document.origin.clone(),
     };

@@ -2,7 +2,8 @@
 
 use super::{Variant, build};
 use crate::model::{
-    Document, Labels, Node as Yaml, Origin, Problem, Protocol, Requirement, Selector, Text, Value,
+    AddressRange, AddressSet, Document, Labels, Node as Yaml, Origin, Problem, Protocol, Requirement,
+    Selector, Text, Value,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -32,6 +33,9 @@ pub struct Service {
     pub endpoints: BTreeSet<IpAddr>,
     /// `spec.externalTrafficPolicy`.
     pub external_traffic: TrafficPolicy,
+    /// `spec.loadBalancerSourceRanges`: whom the load balancer is asked to let in; everyone where no
+    /// network is named.
+    pub source_ranges: AddressSet,
     /// `spec.externalName`.
     pub external_name: Option<String>,
     /// Where it stands.
@@ -176,9 +180,24 @@ pub(super) fn read(document: &Document) -> Result<Service, Problem> {
             Some("Local") => TrafficPolicy::Local,
             _ => TrafficPolicy::Cluster,
         },
+        source_ranges: source_ranges(document, spec),
         external_name: text("externalName").map(str::to_owned),
         origin: document.origin.clone(),
     })
+}
+
+/// The field, or where that is empty the annotation from which it comes (`GetLoadBalancerSourceRanges`
+/// of Kubernetes' service helpers). What is no network names nobody.
+fn source_ranges(document: &Document, spec: Option<&Yaml>) -> AddressSet {
+    const ANNOTATION: &str = "service.beta.kubernetes.io/load-balancer-source-ranges";
+    let listed = spec.map_or(&[][..], |spec| spec.items_of("loadBalancerSourceRanges"));
+    let annotation = || document.body.path(&["metadata", "annotations"])?.text_of(ANNOTATION);
+    let texts: Vec<&str> = match listed.is_empty() {
+        true => annotation().map_or_else(Vec::new, |text| text.split(',').collect()),
+        false => listed.iter().filter_map(Yaml::text).collect(),
+    };
+    let ranges: AddressSet = texts.iter().filter_map(|text| AddressRange::from_cidr(text.trim())).collect();
+    if ranges.is_empty() { AddressSet::all() } else { ranges }
 }
 
 /// The selector; `None` where there is none, so that endpoints are listed by hand.

@@ -33,8 +33,9 @@ pub fn exposure_line(analysis: &Analysis, exposure: &Exposure) -> String {
     };
     let some = !exposure.sources.is_empty() && !exposure.is_open_to_everyone();
     let sources = if some { format!(" from={}", exposure.sources) } else { String::new() };
+    let asked = exposure.asked_for().map_or_else(String::new, |asked| format!(" asked={asked}"));
     format!(
-        "{} -> {workload}: {} via {through} tls={}{}{}{sources} {}",
+        "{} -> {workload}: {} via {through} tls={}{}{}{sources}{asked} {}",
         exposure.entry,
         traffic_text(&exposure.ports),
         exposure.tls.word(),

@@ -128,6 +128,8 @@ pub(super) struct ExposureShape<'a> {
     access: &'static str,
     why: &'static str,
     sources: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    asked_sources: Vec<String>,
     because: Vec<Because<'a>>,
 }
 
@@ -307,6 +309,9 @@ pub(super) fn exposure_shape<'a>(analysis: &Analysis, exposure: &'a Exposure) ->
         access: exposure.access.word(),
         why: exposure.access.why(),
         sources: exposure.sources.ranges().iter().map(ToString::to_string).collect(),
+        asked_sources: exposure
+            .asked_for()
+            .map_or_else(Vec::new, |asked| asked.ranges().iter().map(ToString::to_string).collect()),
         because: exposure.because.iter().map(because_shape).collect(),
     }
 }
