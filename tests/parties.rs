@@ -364,3 +364,137 @@ fn what_nodes_encrypt_on_its_way_is_told_from_what_nobody_encrypts() {
     let together = manifests.replace("nodeName: n2", "nodeName: n1");
     assert_eq!(severities(wireguard(call(), [192, 168, 1, 11]), &together), [("high", false)]);
 }
+
+/// An echo that is asked for and, where an address is given, answered.
+fn ping(mut tape: Tape, at: u32, from: [u8; 4], to: [u8; 4], answered: bool) -> Tape {
+    let message = |kind: u8| [&[kind, 0, 0xf7, 0xff, 0, 1, 0, 1][..], &[7; 48]].concat();
+    tape.packet(at, 1, 1, ((from, 0), (to, 0)), &message(8));
+    if answered {
+        tape.packet(at + 1, 2, 1, ((to, 0), (from, 0)), &message(0));
+    }
+    tape
+}
+
+#[test]
+fn what_has_no_ports_is_held_against_policies_too() {
+    let found = |more: &str, tape: Tape| {
+        let (analysis, _) = common::analyse_under("", &(cluster() + more), None);
+        let file = tape.file();
+        let captures = vec![("hand".to_owned(), Box::new(file.as_slice()) as Box<dyn std::io::Read + Send>)];
+        let (observed, _) = analysis::observe(captures, &analysis.inventory, 1);
+        let analysis = analysis::reviewed(analysis, observed);
+        let found = analysis.findings.iter().filter(|finding| finding.check == "observed-but-denied");
+        let words = |finding: &watertight::check::Finding| {
+            let answered = finding.message.contains("was answered");
+            format!("{} {} {} {answered}", finding.severity.word(), finding.subject, finding.detail)
+        };
+        found.map(words).collect::<Vec<_>>()
+    };
+    let of = |protocol: u8, from: [u8; 4], to: [u8; 4]| {
+        let mut tape = Tape::default();
+        tape.packet(0, 1, protocol, ((from, 0), (to, 0)), &[0x22; 64]);
+        tape.packet(9, 2, protocol, ((to, 0), (from, 0)), &[0x22; 65]);
+        tape
+    };
+    // The API speaks of ports alone, so that what becomes of a ping is up to the dataplane.
+    let ping_of = |from, to, answered| ping(Tape::default(), 0, from, to, answered);
+    assert_eq!(
+        found(&closed("api"), ping_of(WEB.0, API, true)),
+        ["medium shop/Pod/web -> shop/Pod/api ICMP true"]
+    );
+    assert_eq!(
+        found(&closed("api"), ping_of(WEB.0, API, false)),
+        ["medium shop/Pod/web -> shop/Pod/api ICMP false"]
+    );
+    assert_eq!(found(&closed("api"), ping_of(API, WEB.0, true)), [] as [&str; 0]);
+    // Heard from the answer on, it was asked for all the same.
+    let mut late = Tape::default();
+    late.packet(0, 2, 1, ((API, 0), (WEB.0, 0)), &[&[0, 0, 0xf7, 0xff, 0, 1, 0, 1][..], &[7; 48]].concat());
+    let late = ping(late, 10, WEB.0, API, true);
+    assert_eq!(found(&closed("api"), late), ["medium shop/Pod/web -> shop/Pod/api ICMP true"]);
+    // An error belongs to another flow, which was allowed.
+    let mut error = Tape::default();
+    error.packet(0, 1, 1, ((WEB.0, 0), (API, 0)), &[&[3, 3, 0, 0, 0, 0, 0, 0][..], &[0x45; 28]].concat());
+    assert_eq!(found(&closed("api"), error), [] as [&str; 0]);
+    // Who began with the others is not known: both ways are denied, or nothing is said.
+    assert_eq!(found(&closed("api"), of(47, WEB.0, API)), [] as [&str; 0]);
+    let both = closed("api") + &closed("web");
+    assert_eq!(found(&both, of(47, WEB.0, API)), ["medium shop/Pod/web -> shop/Pod/api IP47 true"]);
+    assert_eq!(found(&both, of(50, WEB.0, API)), ["medium shop/Pod/web -> shop/Pod/api IP50 true"]);
+    // Calico and its kin mean all protocols.
+    let calico = "---\napiVersion: projectcalico.org/v3\nkind: NetworkPolicy\nmetadata: {name: p, namespace: shop}\n\
+                  spec: {selector: app == 'api', types: [Ingress], ingress: [{action: Deny, protocol: ICMP}, {action: Allow}]}\n";
+    assert_eq!(found(calico, ping_of(WEB.0, API, true)), ["high shop/Pod/web -> shop/Pod/api ICMP true"]);
+    assert_eq!(found(calico, Tape::default().call(0, WEB, (API, 8_080))), [] as [&str; 0]);
+}
+
+#[test]
+fn a_host_port_leads_to_the_port_of_the_container() {
+    let hosted = |container: u16| {
+        let ports =
+            format!("containers: [{{name: c, ports: [{{containerPort: {container}, hostPort: 8080}}]}}]");
+        cluster() + &pod("shop", "in", "10.1.0.20", &ports)
+    };
+    let allows = |port: u16, peer: &str| {
+        closed("in").replace(
+            "policyTypes: [Ingress]",
+            &format!("policyTypes: [Ingress], ingress: [{{from: [{peer}], ports: [{{port: {port}}}]}}]"),
+        )
+    };
+    let (web, nodes) = ("podSelector: {matchLabels: {app: web}}", "ipBlock: {cidr: 192.168.1.0/24}");
+    let (web, nodes) = (format!("{{{web}}}"), format!("{{{nodes}}}"));
+    let found = |manifests: String| {
+        seen(
+            &manifests,
+            "",
+            Tape::default().call(0, WEB, (NODE, 8_080)),
+            &["observed-but-denied", "allowed-but-unused"],
+        )
+    };
+    let to = "shop/Pod/web -> shop/Pod/in 8080 in the clear";
+    let denied = "observed-but-denied shop/Pod/web -> shop/Pod/in";
+    for container in [80, 8_080] {
+        assert_eq!(found(hosted(container)), (vec![to.to_owned()], vec![]), "{container}");
+        assert_eq!(found(hosted(container) + &closed("in")).1, [denied], "{container}");
+        assert_eq!(found(hosted(container) + &allows(container, &web)).1, [] as [&str; 0], "{container}");
+        // The pod may have been shown the node.
+        assert_eq!(found(hosted(container) + &allows(container, &nodes)).1, [] as [&str; 0], "{container}");
+    }
+    // Policies speak of the port of the container.
+    let other = found(hosted(80) + &allows(8_080, &web)).1;
+    assert_eq!(other, [denied, "allowed-but-unused shop/NetworkPolicy/in"]);
+}
+
+#[test]
+fn an_address_of_two_owners_is_nobody_s_for_sure() {
+    let service =
+        |name: &str, more: &str| service(name, "10.96.0.9", &format!("selector: {{app: {name}}}, {more}"));
+    let checks = ["observed-but-denied", "unattributed-endpoint"];
+    let found = |more: String, to: End| {
+        let (flows, findings) = seen(&(cluster() + &more), "", Tape::default().call(0, WEB, to), &checks);
+        (flows[0].replace(" in the clear", ""), findings)
+    };
+    // Two workloads: either, and denied where both deny.
+    let twice = pod("data", "db", "10.1.0.9", "containers: [{name: c}]");
+    let (name, findings) = found(twice.clone() + &closed("api"), (API, 8_080));
+    assert_eq!((name.as_str(), findings.len()), ("shop/Pod/web -> data/Pod/db|shop/Pod/api 8080", 0));
+    let both = closed("api") + &closed("db").replace("namespace: shop", "namespace: data");
+    assert_eq!(
+        found(twice + &both, (API, 8_080)).1,
+        ["observed-but-denied shop/Pod/web -> data/Pod/db|shop/Pod/api"]
+    );
+    // A pod and a service, a pod and a node, two services.
+    let unknown = |more: String, to: [u8; 4]| {
+        let (name, findings) = found(more + &closed("api") + &closed("other"), (to, 80));
+        let address = std::net::Ipv4Addr::from(to).to_string();
+        assert_eq!(name, format!("shop/Pod/web -> {address} 80"));
+        assert_eq!(findings, [format!("unattributed-endpoint {address}")]);
+    };
+    unknown(
+        service("other", "ports: [{port: 80}]")
+            + &pod("shop", "api2", "10.96.0.9", "containers: [{name: c}]"),
+        [10, 96, 0, 9],
+    );
+    unknown(pod("shop", "api2", "192.168.1.10", "containers: [{name: c}]"), NODE);
+    unknown(service("other", "ports: [{port: 80}]") + &service("api", "ports: [{port: 80}]"), [10, 96, 0, 9]);
+}

@@ -2,7 +2,9 @@
 //! out of that, with why.
 
 use super::Evidence;
-use super::shared::{backends, flow_subject, is_named, paths, protocol_of, traffic_name, turned_paths};
+use super::shared::{
+    backends, flow_subject, is_named, paths, ports_called, protocol_of, traffic_name, turned_paths,
+};
 use crate::inventory::{Network, Variant};
 use crate::model::{Protection, Protocol, WhyUnknown};
 use crate::observed::{Handshake, ObservedFlow, Party, Stretch, Transport};
@@ -150,10 +152,12 @@ fn of(evidence: &Evidence<'_>, seen: &ObservedFlow) -> Result<BTreeSet<Need>, Le
 fn called(evidence: &Evidence<'_>, seen: &ObservedFlow, protocol: Protocol) -> Vec<(Side, u16)> {
     let called = seen.flow.responder;
     let Party::Service(index) = seen.responder else {
-        return side(evidence, &seen.responder, called.ip)
-            .map(|side| (side, called.port))
-            .into_iter()
-            .collect();
+        let ports = match seen.responder {
+            Party::Endpoint { workload, variant } => ports_called(evidence, seen, (workload, variant)),
+            _ => vec![called.port],
+        };
+        let side = side(evidence, &seen.responder, called.ip);
+        return side.map_or_else(Vec::new, |side| ports.into_iter().map(|port| (side, port)).collect());
     };
     let service = &evidence.inventory.services[index];
     let ports = || service.called(called.ip, called.port).filter(|port| port.protocol == protocol);
@@ -250,7 +254,8 @@ fn is_called_there(evidence: &Evidence<'_>, seen: &ObservedFlow) -> bool {
         Party::Service(_) => true,
         Party::Endpoint { workload, variant } => {
             let pod = &evidence.inventory.workloads[*workload].variants[*variant];
-            pod.ports.iter().any(|port| port.port == seen.flow.responder.port)
+            let called = ports_called(evidence, seen, (*workload, *variant));
+            pod.ports.iter().any(|port| called.contains(&port.port))
         }
         _ => false,
     }

@@ -3,12 +3,12 @@
 //! Its page, which is run as a test, says why it matters and what to do.
 
 use super::mesh_seen::tunnelled;
-use super::shared::{paths, protocol_of, turned_paths};
-use super::{Evidence, Finding, check};
-use crate::graph::Direction;
+use super::shared::{fact, is_by_host_port, paths, protocol_of, traffic_at, traffic_name, turned_paths};
+use super::{Evidence, Finding, Severity, check};
+use crate::graph::{DataplaneKind, Direction};
 use crate::inventory::TrafficPolicy;
-use crate::model::TrafficSet;
-use crate::observed::{ObservedFlow, Party};
+use crate::model::Origin;
+use crate::observed::{Handshake, ObservedFlow, Party, Transport};
 use std::collections::BTreeMap;
 
 check! {
@@ -18,10 +18,16 @@ check! {
 
 fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
     let mut denied: BTreeMap<(String, String), Finding> = BTreeMap::new();
-    for seen in evidence.observed.flows.iter() {
-        let Some(protocol) = protocol_of(&seen) else { continue };
+    for seen in evidence.observed.flows.iter().filter_map(as_called) {
         let paths = paths(evidence, &seen);
-        let passes = |(from, to, port): &(u32, u32, u16)| evidence.graph.passes(*from, *to, protocol, *port);
+        let protocol = protocol_of(&seen);
+        let passes = |(from, to, port): &(u32, u32, u16)| match protocol {
+            Some(protocol) => evidence.graph.passes(*from, *to, protocol, *port),
+            None => {
+                let edge = evidence.graph.edge(*from, *to);
+                traffic_at(&seen.flow, 0).difference(edge.reaching()).is_empty()
+            }
+        };
         // A tunnel passes where something that it may carry does; its own port is the proxies' affair.
         if paths.is_empty() || paths.iter().any(passes) || tunnelled(evidence, &seen).is_some() {
             continue;
@@ -35,12 +41,12 @@ fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
         {
             continue;
         }
-        let answered = seen.flow.backward.packets > 0;
+        let answered = is_answered(&seen);
         let (from, to, port) = paths[0];
         let edge = evidence.graph.edge(from, to);
         // What a proxy turns away was answered by the proxy: policies are enforced, and
         // `refused-handshake` tells of it.
-        let traffic = TrafficSet::port(protocol, port);
+        let traffic = traffic_at(&seen.flow, port);
         let turned_away = seen.turned_away() || seen.failed_handshake();
         if turned_away && edge.mesh.is_some() && edge.passes_network(&traffic) {
             continue;
@@ -50,8 +56,8 @@ fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
         let inside = sides.iter().filter(|(peer, _, _)| evidence.graph.class(*peer).is_some());
         let rows =
             inside.map(|(peer, direction, decision)| (evidence.graph.row(*peer, *direction), decision));
-        let blocking = rows.filter(|(_, decision)| !decision.allowed.contains(protocol, port));
-        let because = blocking
+        let blocking = rows.filter(|(_, decision)| !traffic.difference(&decision.allowed).is_empty());
+        let because: Vec<Origin> = blocking
             .flat_map(|(row, _)| &row.policies)
             .map(|policy| evidence.graph.policies[*policy as usize].origin.clone())
             .collect();
@@ -65,22 +71,71 @@ fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
             (false, _) => "was tried and not answered",
         };
         let subject = super::shared::flow_subject(evidence, &seen);
-        let detail = format!("{protocol}/{port}");
+        let detail = match protocol {
+            Some(protocol) => format!("{protocol}/{port}"),
+            None => traffic_name(&seen.flow),
+        };
+        // The API speaks of TCP, UDP and SCTP alone (`NetworkPolicyPort.protocol`).
+        let up_to = protocol.is_none()
+            && may_leave_open(evidence.graph.dataplane.kind)
+            && because.iter().any(|origin| *origin.kind == *"NetworkPolicy");
+        let left_open = match up_to {
+            true => " The API leaves it to the dataplane what NetworkPolicies do to traffic without ports.",
+            false => "",
+        };
         let caveat = match by_node(evidence, &seen).next() {
             Some(_) => " On its way through nodes the client may have got the address of one.",
             None => "",
         };
         let mut finding = ObservedButDenied.finding(
             subject.clone(),
-            format!("The policies deny {detail}, and on the wire it {outcome}.{caveat}"),
+            format!("The policies deny {detail}, and on the wire it {outcome}.{caveat}{left_open}"),
             because,
             "Find out whether the dataplane enforces policies; then allow the connection or stop its initiator.",
         );
         finding.detail = detail.clone();
         finding.traffic = traffic;
+        if up_to {
+            finding.severity = Severity::Medium;
+        }
         denied.entry((subject, detail)).or_insert(finding);
     }
     denied.into_values().collect()
+}
+
+/// Dataplanes that know the API alone, which says nothing of protocols without ports.
+fn may_leave_open(dataplane: DataplaneKind) -> bool {
+    match dataplane {
+        DataplaneKind::Kubernetes
+        | DataplaneKind::AwsVpcCni
+        | DataplaneKind::NetworkPolicyOnly
+        | DataplaneKind::None => true,
+        DataplaneKind::Calico
+        | DataplaneKind::Cilium
+        | DataplaneKind::OvnKubernetes
+        | DataplaneKind::GkeDataplaneV2
+        | DataplaneKind::Antrea => false,
+    }
+}
+
+/// A flow that is a call, from who called: errors of ICMP belong to other flows, and neighbours are
+/// looked for under every policy. Who asked for an echo has called, whoever was heard first.
+fn as_called(mut seen: ObservedFlow) -> Option<ObservedFlow> {
+    match (seen.flow.transport, fact(&seen, "echo_request")) {
+        (Transport::Icmp, None) => return None,
+        (Transport::Icmp, Some("responder")) => return seen.turned(),
+        (Transport::Icmp, Some("initiator")) => seen.flow.handshake = Handshake::Seen,
+        _ => {}
+    }
+    Some(seen)
+}
+
+/// Whether the one who was called said something; of ICMP an echo counts, and no error.
+fn is_answered(seen: &ObservedFlow) -> bool {
+    match seen.flow.transport {
+        Transport::Icmp => fact(seen, "echo_reply").is_some(),
+        _ => seen.flow.backward.packets > 0,
+    }
 }
 
 /// A call to a service that leads out of the cluster, by the address of the service: some dataplanes
@@ -106,7 +161,7 @@ fn by_node<'a>(evidence: &'a Evidence<'_>, seen: &'a ObservedFlow) -> impl Itera
             service.external_traffic == TrafficPolicy::Cluster
                 && !service.cluster_ips.contains(&seen.flow.responder.ip)
         }
-        _ => false,
+        _ => is_by_host_port(evidence, seen),
     };
     let all =
         evidence.inventory.nodes.iter().filter(move |_| through).flat_map(|node| &node.addresses).copied();

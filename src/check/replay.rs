@@ -2,12 +2,12 @@
 //! that newly open carry traffic already.
 
 use super::mesh_seen::infrastructure;
-use super::shared::{backends, traffic_name};
+use super::shared::{backends, traffic_at as traffic, traffic_name};
 use crate::graph::diff::Version;
 use crate::graph::{Admission, Edge};
 use crate::inventory::{Inventory, ServicePort};
-use crate::model::{IpProtocols, Protocol, TrafficSet};
-use crate::observed::{Directory, Flow, Observed, ObservedFlow, Party, Stretch, Transport, protocol_of};
+use crate::model::TrafficSet;
+use crate::observed::{Directory, Flow, Observed, ObservedFlow, Party, Stretch, protocol_of};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -139,6 +139,16 @@ fn judge(version: &Version<'_>, seen: &ObservedFlow, ends: &[(Party, IpAddr); 2]
     let sources = peers(version, &ends[0])?;
     let targets: Vec<(u32, TrafficSet)> = match &ends[1].0 {
         Party::Service(index) => behind_service(version, *index, flow),
+        Party::Endpoint { workload, variant } => {
+            let (called, class) = (flow.responder, version.graph.class_of(*workload, *variant));
+            let ports = match protocol_of(flow.transport) {
+                Some(protocol) => {
+                    version.inventory.ports_called((*workload, *variant), called.ip, protocol, called.port)
+                }
+                None => vec![called.port],
+            };
+            ports.into_iter().map(|port| (class, wanted(port))).collect()
+        }
         _ => peers(version, &ends[1])?.into_iter().map(|peer| (peer, wanted(flow.responder.port))).collect(),
     };
     let inside = |peer: u32| version.graph.class(peer).is_some();
@@ -222,18 +232,6 @@ fn behind_service(version: &Version<'_>, index: usize, flow: &Flow) -> Vec<(u32,
         all.extend(atoms.flat_map(|atom| numbers.iter().map(move |port| (atom, traffic(flow, *port)))));
     }
     all
-}
-
-fn traffic(flow: &Flow, port: u16) -> TrafficSet {
-    let portless = |number| TrafficSet::portless(IpProtocols::of(number));
-    match flow.transport {
-        Transport::Tcp => TrafficSet::port(Protocol::Tcp, port),
-        Transport::Udp => TrafficSet::port(Protocol::Udp, port),
-        Transport::Sctp => TrafficSet::port(Protocol::Sctp, port),
-        Transport::Icmp if flow.responder.ip.is_ipv4() => portless(IpProtocols::ICMP),
-        Transport::Icmp => portless(IpProtocols::ICMPV6),
-        Transport::Other(number) => portless(number),
-    }
 }
 
 /// Names by the version that knows more, the new one first.

@@ -5,10 +5,10 @@ use super::{Evidence, Finding};
 use crate::graph::{
     Action, AllowedGraph, ClassId, Direction, Member, Peer, Peers, PolicyInfo, Rule, RuleInfo,
 };
-use crate::inventory::{Inventory, Service, ServicePort};
-use crate::model::{AddressSet, Origin, Protocol};
+use crate::inventory::{Inventory, Network, Service, ServicePort};
+use crate::model::{AddressSet, IpProtocols, Origin, Protocol, TrafficSet};
 use crate::observed::{self, Flow, NamedBy, ObservedFlow, Party, Stretch, Transport};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 /// `namespace/Kind/name` of a workload.
@@ -128,6 +128,23 @@ pub(super) fn paths(evidence: &Evidence<'_>, seen: &ObservedFlow) -> Vec<(u32, u
             }
             targets
         }
+        Party::Endpoint { workload, variant } => {
+            let class = evidence.graph.class_of(*workload, *variant);
+            let ports = ports_called(evidence, seen, (*workload, *variant));
+            ports.into_iter().map(|port| (class, port)).collect()
+        }
+        Party::Shared(all) => {
+            let variants = all.iter().flat_map(|workload| {
+                let variants = 0..evidence.inventory.workloads[*workload].variants.len();
+                variants.map(move |variant| (*workload, variant))
+            });
+            let of_variant = |pod: (usize, usize)| {
+                let class = evidence.graph.class_of(pod.0, pod.1);
+                ports_called(evidence, seen, pod).into_iter().map(move |port| (class, port))
+            };
+            let targets: BTreeSet<(u32, u16)> = variants.flat_map(of_variant).collect();
+            targets.into_iter().collect()
+        }
         party => {
             let mut targets = peers(evidence, party, seen.flow.responder.ip);
             if *party == Party::Outside {
@@ -137,6 +154,27 @@ pub(super) fn paths(evidence: &Evidence<'_>, seen: &ObservedFlow) -> Vec<(u32, u
         }
     };
     sources.iter().flat_map(|from| targets.iter().map(move |(to, port)| (*from, *to, *port))).collect()
+}
+
+/// The container ports of a pod that a flow called.
+pub(super) fn ports_called(evidence: &Evidence<'_>, seen: &ObservedFlow, pod: (usize, usize)) -> Vec<u16> {
+    let called = seen.flow.responder;
+    match protocol_of(seen) {
+        Some(protocol) => evidence.inventory.ports_called(pod, called.ip, protocol, called.port),
+        None => vec![called.port],
+    }
+}
+
+/// Whether a pod was called at the address of its node.
+pub(super) fn is_by_host_port(evidence: &Evidence<'_>, seen: &ObservedFlow) -> bool {
+    let called = seen.flow.responder.ip;
+    let elsewhere = |workload: usize, variant: usize| {
+        let pod = &evidence.inventory.workloads[workload].variants[variant];
+        pod.network == Network::Pod && !pod.addresses.contains(&called)
+    };
+    let by_node = || evidence.inventory.nodes.iter().any(|node| node.addresses.contains(&called));
+    matches!(seen.responder, Party::Endpoint { workload, variant } if elsewhere(workload, variant))
+        && by_node()
 }
 
 /// The peers that rules mean by names which DNS answers in the captures gave an address.
@@ -171,6 +209,19 @@ pub(super) fn turned_paths(evidence: &Evidence<'_>, seen: &ObservedFlow) -> Vec<
 pub(super) fn flow_subject(evidence: &Evidence<'_>, seen: &ObservedFlow) -> String {
     let (from, to) = flow_ends(evidence, seen);
     format!("{from} -> {to}")
+}
+
+/// The traffic of a flow, by a port where it has some.
+pub(super) fn traffic_at(flow: &Flow, port: u16) -> TrafficSet {
+    let portless = |number| TrafficSet::portless(IpProtocols::of(number));
+    match flow.transport {
+        Transport::Tcp => TrafficSet::port(Protocol::Tcp, port),
+        Transport::Udp => TrafficSet::port(Protocol::Udp, port),
+        Transport::Sctp => TrafficSet::port(Protocol::Sctp, port),
+        Transport::Icmp if flow.responder.ip.is_ipv4() => portless(IpProtocols::ICMP),
+        Transport::Icmp => portless(IpProtocols::ICMPV6),
+        Transport::Other(number) => portless(number),
+    }
 }
 
 /// What a flow called, as its initiator did: `TCP/5432`, `ICMP`, `IP47`.

@@ -30,6 +30,7 @@ fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
         }
     }
     let finding = |(address, (count, reasons)): (String, (usize, BTreeSet<Unsettled>))| {
+        let settled_by_nobody = reasons.contains(&Unsettled::HeldBySeveral);
         let reasons: Vec<&str> = reasons.into_iter().map(Unsettled::why).collect();
         let (message, fix) = match reasons.is_empty() {
             true => (
@@ -42,10 +43,13 @@ fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
             ),
             false => (
                 format!(
-                    "{count} flows have this end, and which pod held the address then is not known: {}.",
+                    "{count} flows have this end, and who held the address then is not known: {}.",
                     reasons.join("; ")
                 ),
-                "Take snapshots more often, and one before the capture begins.",
+                match settled_by_nobody {
+                    true => "Compare captures of one cluster with the objects of that cluster alone.",
+                    false => "Take snapshots more often, and one before the capture begins.",
+                },
             ),
         };
         UnattributedEndpoint.finding(address, message, Vec::new(), fix)

@@ -29,8 +29,9 @@ pub use without_template::without_template;
 pub use workload::{ContainerPort, Network, Variant, Workload};
 
 use crate::model::api_kind::of;
-use crate::model::{ApiKind, Labels, Origin};
+use crate::model::{ApiKind, Labels, Origin, Protocol};
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 /// The label that the control plane puts on every namespace.
 pub const NAME_LABEL: &str = "kubernetes.io/metadata.name";
@@ -117,6 +118,28 @@ impl Inventory {
             };
             workload.variants.iter().enumerate().filter_map(chosen)
         })
+    }
+
+    /// The container ports of a pod that a call to an address and port leads to: at the address of a
+    /// node those whose `hostPort` it is, and everywhere else the port itself.
+    pub fn ports_called(
+        &self,
+        (workload, variant): (usize, usize),
+        address: IpAddr,
+        protocol: Protocol,
+        port: u16,
+    ) -> Vec<u16> {
+        let pod = &self.workloads[workload].variants[variant];
+        let leads = |one: &&ContainerPort| one.host_port == Some(port) && one.protocol == protocol;
+        let by_node = || {
+            !pod.addresses.contains(&address)
+                && self.nodes.iter().any(|node| node.addresses.contains(&address))
+        };
+        let behind: Vec<u16> = pod.ports.iter().filter(leads).map(|one| one.port).collect();
+        match !behind.is_empty() && pod.network == Network::Pod && by_node() {
+            true => behind,
+            false => vec![port],
+        }
     }
 
     /// What runs on the network of a node has the node's addresses.

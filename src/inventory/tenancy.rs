@@ -56,6 +56,8 @@ pub enum Unsettled {
     BeingDeleted,
     /// The flow went on while the address changed hands.
     AcrossAChange,
+    /// Objects of several kinds hold it in what was read, as where the addresses of clusters overlap.
+    HeldBySeveral,
 }
 
 impl Unsettled {
@@ -69,6 +71,7 @@ impl Unsettled {
             Unsettled::HeldByNobody => "the snapshots around that moment show no holder",
             Unsettled::BeingDeleted => "seen after its holder was to be deleted",
             Unsettled::AcrossAChange => "the flow went on while the address changed hands",
+            Unsettled::HeldBySeveral => "several objects that were read hold it",
         }
     }
 }

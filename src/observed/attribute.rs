@@ -2,9 +2,9 @@
 
 use super::doors::Doors;
 use super::{Flow, FlowEnd, Party, Transport};
-use crate::inventory::{Held, Inventory, Network, PodName, Tenancy};
+use crate::inventory::{Held, Inventory, Network, PodName, Tenancy, Unsettled};
 use crate::model::Instant;
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -34,20 +34,45 @@ pub(super) enum Holder {
 impl<'a> Directory<'a> {
     /// Collects the addresses of pods, services and nodes.
     ///
-    /// Pods come before services, services before nodes; an address that several workloads hold
-    /// belongs to all of them.
+    /// Services come before nodes; an address that several workloads hold belongs to all of them, and
+    /// one that a pod shares with a service or node, or two services share, is nobody's for sure.
     pub fn new(inventory: &'a Inventory) -> Directory<'a> {
         let mut table: HashMap<IpAddr, Party> = HashMap::new();
         for (number, node) in inventory.nodes.iter().enumerate() {
             table.extend(node.addresses.iter().map(|address| (*address, Party::Node(number))));
         }
+        let of_nodes: HashSet<IpAddr> =
+            inventory.nodes.iter().flat_map(|node| &node.addresses).copied().collect();
         for (number, service) in inventory.services.iter().enumerate() {
-            let addresses = service.cluster_ips.iter().chain(&service.external_ips);
-            table.extend(addresses.map(|address| (*address, Party::Service(number))));
+            for address in service.cluster_ips.iter().chain(&service.external_ips) {
+                // An outer address may lead to several, by the port; an inner one is that of one.
+                let other = match table.get(address) {
+                    Some(Party::Service(other)) => Some(&inventory.services[*other].cluster_ips),
+                    _ => None,
+                };
+                let several = other.is_some_and(|other| other.contains(address))
+                    && service.cluster_ips.contains(address);
+                let unsettled = table.get(address) == Some(&Party::Unsettled(Unsettled::HeldBySeveral));
+                let party = match several || unsettled {
+                    true => Party::Unsettled(Unsettled::HeldBySeveral),
+                    false => Party::Service(number),
+                };
+                table.insert(*address, party);
+            }
         }
         for (workload, variant, one) in variants(inventory) {
             for address in &one.addresses {
+                let several = Party::Unsettled(Unsettled::HeldBySeveral);
                 let party = match (table.get(address), one.network) {
+                    // Addresses of two clusters or of networks apart, which nothing here can tell.
+                    (Some(Party::Unsettled(_)), Network::Pod | Network::Host) => several,
+                    (Some(Party::Service(_)), Network::Pod) => several,
+                    (_, Network::Pod) if of_nodes.contains(address) => several,
+                    (Some(Party::Endpoint { workload: other, variant: before }), Network::Pod)
+                        if *other == workload && *before != variant =>
+                    {
+                        Party::Shared(vec![workload])
+                    }
                     (Some(Party::Endpoint { workload: other, .. }), _) if *other != workload => {
                         Party::Shared(vec![*other, workload])
                     }

@@ -3,7 +3,7 @@
 //! what runs on its network; the port tells which.
 
 use super::{FlowEnd, Party, Transport, protocol_of};
-use crate::inventory::{Inventory, Network};
+use crate::inventory::{Inventory, Network, Unsettled};
 use crate::model::Protocol;
 use hashbrown::{HashMap, HashSet};
 use std::net::IpAddr;
@@ -15,8 +15,8 @@ pub(super) struct Doors<'a> {
     inventory: &'a Inventory,
     /// Services at their own addresses, and pods at those of their nodes (`hostPort`).
     own: HashMap<(IpAddr, Protocol, u16), Party>,
-    /// Services at the addresses of all nodes, by index.
-    on_nodes: HashMap<(Protocol, u16), usize>,
+    /// Services at the addresses of all nodes.
+    on_nodes: HashMap<(Protocol, u16), Party>,
     /// What pods declare and services lead to; made when it is asked for.
     declared: OnceLock<HashSet<(IpAddr, Protocol, u16)>>,
 }
@@ -25,18 +25,36 @@ impl<'a> Doors<'a> {
     /// Reads the ports of services.
     pub(super) fn of(inventory: &'a Inventory) -> Doors<'a> {
         let (mut own, mut on_nodes) = (HashMap::new(), HashMap::new());
+        // Two services have one door where the objects of several clusters were read.
+        let also = |known: &mut Party, number: usize| {
+            if *known != Party::Service(number) {
+                *known = Party::Unsettled(Unsettled::HeldBySeveral);
+            }
+        };
         for (number, service) in inventory.services.iter().enumerate() {
             for port in &service.ports {
                 for address in service.cluster_ips.iter().chain(&service.external_ips) {
                     let door = (*address, port.protocol, port.port);
-                    own.entry(door).or_insert(Party::Service(number));
+                    own.entry(door).and_modify(|known| also(known, number)).or_insert(Party::Service(number));
                 }
                 if let Some(node_port) = port.node_port {
-                    on_nodes.entry((port.protocol, node_port)).or_insert(number);
+                    let door = on_nodes.entry((port.protocol, node_port));
+                    door.and_modify(|known| also(known, number)).or_insert(Party::Service(number));
                 }
             }
         }
-        for (door, pod) in host_ports(inventory) {
+        // Of several pods of one node, the address on the node may tell (`hostIP`), which is not read.
+        let mut hosted: HashMap<(IpAddr, Protocol, u16), Party> = HashMap::new();
+        for (door, workload, variant) in host_ports(inventory) {
+            let known = hosted.entry(door).or_insert(Party::Endpoint { workload, variant });
+            if *known != (Party::Endpoint { workload, variant }) {
+                let mut all = known.workloads();
+                all.push(workload);
+                all.dedup();
+                *known = Party::Shared(all);
+            }
+        }
+        for (door, pod) in hosted {
             own.entry(door).or_insert(pod);
         }
         Doors { inventory, own, on_nodes, declared: OnceLock::new() }
@@ -49,7 +67,7 @@ impl<'a> Doors<'a> {
         let virtual_only = |service: usize| self.inventory.services[service].cluster_ips.contains(&end.ip);
         match self.own.get(&(end.ip, protocol, end.port)) {
             None if holder.is_some_and(virtual_only) => None,
-            None => self.on_nodes.get(&(protocol, end.port)).map(|service| Party::Service(*service)),
+            None => self.on_nodes.get(&(protocol, end.port)).cloned(),
             own => own.cloned(),
         }
     }
@@ -62,18 +80,16 @@ impl<'a> Doors<'a> {
     }
 }
 
-/// Pods that are called at the addresses of their nodes, on the port that they listen on themselves:
-/// of another one the flow does not tell to which it leads.
-fn host_ports(inventory: &Inventory) -> Vec<((IpAddr, Protocol, u16), Party)> {
+/// Pods that are called at the addresses of their nodes, by workload and variant.
+fn host_ports(inventory: &Inventory) -> Vec<((IpAddr, Protocol, u16), usize, usize)> {
     let mut all = Vec::new();
     for (workload, one) in inventory.workloads.iter().enumerate() {
         for (number, variant) in one.variants.iter().enumerate().filter(|(_, v)| v.network == Network::Pod) {
-            let ports = || variant.ports.iter().filter(|port| port.host_port == Some(port.port));
+            let ports = || variant.ports.iter().filter_map(|port| Some((port.protocol, port.host_port?)));
             let nodes = || inventory.nodes.iter().filter(|node| variant.nodes.contains(node.name.as_str()));
-            for port in ports() {
-                let doors =
-                    nodes().flat_map(|node| &node.addresses).map(|ip| (*ip, port.protocol, port.port));
-                all.extend(doors.map(|door| (door, Party::Endpoint { workload, variant: number })));
+            for (protocol, port) in ports() {
+                let doors = nodes().flat_map(|node| &node.addresses).map(|ip| (*ip, protocol, port));
+                all.extend(doors.map(|door| (door, workload, number)));
             }
         }
     }

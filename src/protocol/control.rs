@@ -5,6 +5,7 @@
 //! may carry the password of their group in the clear.
 
 use super::bytes::Cursor;
+use super::seen::Datagrams;
 use super::{Detection, Probe, Seen, detector};
 use crate::capture::Transport;
 use crate::model::WhyUnknown;
@@ -51,7 +52,26 @@ fn probe(seen: &Seen<'_>) -> Option<Probe> {
             "control messages of the network, which carry no data of applications",
         ),
     };
-    detection.certain()
+    match seen.transport {
+        Transport::Icmp => echoes(seen, detection).certain(),
+        _ => detection.certain(),
+    }
+}
+
+/// Who asked for an echo, and who answered: only that is a call, while errors belong to other flows.
+fn echoes(seen: &Seen<'_>, mut detection: Detection) -> Detection {
+    const KINDS: [(&str, [u8; 2]); 2] = [("echo_request", [8, 128]), ("echo_reply", [0, 129])];
+    for (fact, types) in KINDS {
+        let holds = |mut side: Datagrams<'_>| side.any(|message| types.contains(&message[0]));
+        let who = match (holds(seen.client_datagrams()), holds(seen.server_datagrams())) {
+            (true, true) => "both",
+            (true, false) => "initiator",
+            (false, true) => "responder",
+            (false, false) => continue,
+        };
+        detection = detection.with(fact, who);
+    }
+    detection
 }
 
 /// No message of the protocol carries a password.

@@ -94,7 +94,7 @@ fn traffics(evidence: &Evidence<'_>, seen: &ObservedFlow) -> Vec<TrafficSet> {
         return vec![inside];
     }
     let behind: Vec<TrafficSet> = match seen.responder {
-        Party::Service(_) => {
+        Party::Service(_) | Party::Endpoint { .. } => {
             paths(evidence, seen).iter().map(|(_, _, port)| TrafficSet::port(protocol, *port)).collect()
         }
         _ => Vec::new(),
