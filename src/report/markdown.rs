@@ -1,7 +1,7 @@
 //! Markdown for a comment on a pull request.
 
 use super::names::{bend_word, justification, origin_text, place_text, segment_lines};
-use super::{Format, View, ViewKind, protection, text, unsupported};
+use super::{Format, View, ViewKind, folded, protection, text, unsupported};
 use crate::analysis::Analysis;
 use crate::model::Problem;
 use std::io::{self, Write};
@@ -38,7 +38,7 @@ fn review(analysis: &Analysis, out: &mut dyn Write) -> io::Result<()> {
     if !analysis.findings.is_empty() {
         writeln!(out, "| severity | check | subject | why | where |\n|---|---|---|---|---|")?;
     }
-    for finding in &analysis.findings {
+    for finding in folded::findings(analysis) {
         let place = finding.because.first().map(|o| format!("`{}`", place_text(o))).unwrap_or_default();
         let (severity, check) = (finding.severity.word(), finding.check);
         let (subject, message) = (cell(&finding.subject), cell(&finding.message));

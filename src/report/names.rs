@@ -73,7 +73,7 @@ fn all_names(analysis: &Analysis, address: IpAddr) -> Option<String> {
 }
 
 /// The network that the contract declares around an address.
-fn network_name(analysis: &Analysis, address: IpAddr) -> Option<&str> {
+pub(super) fn network_name(analysis: &Analysis, address: IpAddr) -> Option<&str> {
     if analysis.contract.networks.is_empty() {
         return None;
     }

@@ -1,7 +1,8 @@
 //! The observed graph as a list: flows of the same ends, port, protocol and protection are one line.
 
+use super::GraphOptions;
 use super::names::transport_name;
-use super::{GraphOptions, party_name};
+use super::outside::Outside;
 use crate::analysis::Analysis;
 use serde::Serialize;
 use std::borrow::Cow;
@@ -56,12 +57,16 @@ pub(super) struct Shape {
 
 /// All edges of the chosen part of the graph, by name.
 pub(super) fn edges(analysis: &Analysis, options: &GraphOptions) -> BTreeMap<Edge, Amount> {
+    named_edges(analysis, options, &Outside::default())
+}
+
+fn named_edges(analysis: &Analysis, options: &GraphOptions, outside: &Outside) -> BTreeMap<Edge, Amount> {
     let mut all: BTreeMap<Edge, Amount> = BTreeMap::new();
     for seen in analysis.observed.flows.iter().filter(|seen| options.shows_flow(analysis, seen)) {
         let flow = &seen.flow;
         let edge = Edge {
-            from: party_name(analysis, &seen.initiator, flow.initiator.ip),
-            to: party_name(analysis, &seen.responder, flow.responder.ip),
+            from: outside.name(analysis, &seen.initiator, flow.initiator.ip),
+            to: outside.name(analysis, &seen.responder, flow.responder.ip),
             transport: transport_name(flow),
             port: flow.responder.port,
             protocol: seen.detection.protocol,
@@ -82,7 +87,8 @@ pub(super) fn shapes(analysis: &Analysis, options: &GraphOptions) -> Vec<Shape> 
 
 /// `from -> to: TCP 5432 postgresql plaintext, seen in 3 flows, 24 packets, 1830 bytes`, a line each.
 pub(super) fn write_text(analysis: &Analysis, options: &GraphOptions, out: &mut dyn Write) -> io::Result<()> {
-    for (edge, amount) in edges(analysis, options) {
+    let outside = Outside::of(analysis, options);
+    for (edge, amount) in named_edges(analysis, options, &outside) {
         let (traffic, Edge { from, to, protocol, protection, .. }) = (edge.traffic(), edge);
         let Amount { flows, packets, bytes } = amount;
         let word = if flows == 1 { "flow" } else { "flows" };
@@ -90,6 +96,9 @@ pub(super) fn write_text(analysis: &Analysis, options: &GraphOptions, out: &mut 
             out,
             "{from} -> {to}: {traffic} {protocol} {protection}, seen in {flows} {word}, {packets} packets, {bytes} bytes"
         )?;
+    }
+    if let Some(note) = outside.note() {
+        writeln!(out, "# {note}")?;
     }
     Ok(())
 }

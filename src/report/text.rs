@@ -4,7 +4,7 @@ use super::names::{
     bend_word, dataplane_text, end_name, justification, named_addresses, narrowed_text, origin_text,
     segment_lines, traffic_text,
 };
-use super::{Format, GraphOptions, View, ViewKind, What, exposure, flow_line, protection, seen};
+use super::{Format, GraphOptions, View, ViewKind, What, exposure, flow_line, folded, protection, seen};
 use crate::analysis::{Analysis, SecondaryNetwork};
 use crate::check::{Finding, Severity};
 use crate::graph;
@@ -59,11 +59,13 @@ impl Format for Text {
 fn review(analysis: &Analysis, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "{}", headline(analysis))?;
     protection::text(analysis, out)?;
+    let shown = folded::findings(analysis);
     for severity in [Severity::Critical, Severity::High, Severity::Medium, Severity::Low] {
-        let of: Vec<&Finding> = analysis.findings.iter().filter(|f| f.severity == severity).collect();
-        if !of.is_empty() {
-            writeln!(out, "\n{} ({})", severity.word().to_uppercase(), of.len())?;
+        let count = analysis.findings.iter().filter(|f| f.severity == severity).count();
+        if count > 0 {
+            writeln!(out, "\n{} ({count})", severity.word().to_uppercase())?;
         }
+        let of = shown.iter().filter(|finding| finding.severity == severity);
         of.into_iter().try_for_each(|finding| one(analysis, finding, out))?;
     }
     excepted(analysis, out)?;

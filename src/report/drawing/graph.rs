@@ -8,7 +8,8 @@ use crate::graph::{self, End};
 use crate::model::{Protection, TrafficSet};
 use crate::observed::Party;
 use crate::report::names::traffic_text;
-use crate::report::{By, GraphOptions, What, exposure, party_name};
+use crate::report::outside::Outside;
+use crate::report::{By, GraphOptions, What, exposure};
 use hashbrown::HashMap;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -51,6 +52,8 @@ struct Sketch {
     /// Label of each node by its id, for each cluster; the cluster of outside nodes is empty.
     clusters: BTreeMap<String, BTreeMap<String, String>>,
     edges: BTreeMap<(String, String), Line>,
+    /// On addresses that are shown together.
+    note: Option<String>,
 }
 
 #[derive(Default)]
@@ -133,6 +136,8 @@ impl Sketch {
     }
 
     fn add_observed(&mut self, analysis: &Analysis, options: &GraphOptions, by: By) {
+        let outside = Outside::of(analysis, options);
+        self.note = outside.note();
         for seen in analysis.observed.flows.iter().filter(|seen| options.shows_flow(analysis, seen)) {
             let flow = &seen.flow;
             if [&seen.initiator, &seen.responder].contains(&&Party::Group) {
@@ -141,7 +146,7 @@ impl Sketch {
             let ends = [(&seen.initiator, flow.initiator.ip), (&seen.responder, flow.responder.ip)];
             let [from, to] = ends.map(|(party, address)| match party.workloads().as_slice() {
                 [workload] => self.node(analysis, *workload, by),
-                _ => self.outside(&party_name(analysis, party, address)),
+                _ => self.outside(&outside.name(analysis, party, address)),
             });
             if from == to {
                 continue;
@@ -219,6 +224,8 @@ impl Sketch {
 
     /// The drawing, with what stands above it.
     fn drawn(self, title: String) -> Drawing {
+        let parts = [Some(title).filter(|title| !title.is_empty()), self.note];
+        let title = parts.into_iter().flatten().collect::<Vec<_>>().join("; ");
         let strokes = self.edges.into_iter().map(|((from, to), line)| line.stroke(from, to)).collect();
         Drawing { title, clusters: self.clusters, strokes, legend: LEGEND }
     }

@@ -7,7 +7,7 @@ use crate::check::{CHECKS, Finding, Severity};
 use crate::report::json::fingerprint_of;
 use crate::report::markup::escape;
 use crate::report::names::{bend_word, justification, named_addresses, origin_text, segment_lines};
-use crate::report::{exposure, protection, text};
+use crate::report::{exposure, folded, protection, text};
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 
@@ -42,7 +42,7 @@ fn findings(analysis: &Analysis, out: &mut dyn Write) -> io::Result<()> {
         }
     }
     writeln!(out, "</nav>")?;
-    analysis.findings.iter().try_for_each(|finding| one(analysis, finding, out))
+    folded::findings(analysis).iter().try_for_each(|finding| one(analysis, finding, out))
 }
 
 fn one(analysis: &Analysis, finding: &Finding, out: &mut dyn Write) -> io::Result<()> {
