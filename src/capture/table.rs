@@ -25,7 +25,7 @@ const LOOKED_AT: usize = 4;
 /// What a table counts of its own flows alone.
 pub(super) const OWN_ODDITIES: [&str; 3] = [
     "flows that left the full table before their end",
-    "flows whose first bytes were not all kept, to bound memory",
+    "flows judged by fewer first bytes, to bound memory: what may have gone over to TLS is unknown",
     "packets met at more places than are told apart",
 ];
 
