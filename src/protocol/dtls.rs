@@ -1,6 +1,6 @@
 //! DTLS 1.0 to 1.3 (RFC 4347, 6347, 9147) over UDP, also where STUN shares the port (RFC 7983).
 
-use super::bytes::Cursor;
+use super::bytes::{Cursor, is_text};
 use super::first::{First, Opening};
 use super::spread::{is_readable, middle};
 use super::tls::certificate::{describe, leaf};
@@ -14,6 +14,11 @@ detector! {
     "RFC 9147, 6347, 4347, 7983";
     begins [Opening::client(First::range(20, 26)), Opening::server(First::range(20, 26))]
 }
+
+/// The kind of records that end a session.
+const ALERT: u8 = 21;
+/// So many readable bytes are no accident.
+const ENOUGH: usize = 24;
 
 /// One record, its fragment of a message still in it.
 struct Record<'a> {
@@ -39,7 +44,17 @@ fn probe(seen: &Seen<'_>) -> Option<Probe> {
     // A nonce that counts stands in front (RFC 6347, section 4.1.2), a tag or a MAC behind.
     let sealed = ahead.iter().chain(&back).filter(|record| record.epoch > 0);
     let readable = || is_readable(sealed.clone().map(|record| middle(record.body, 8, 20)));
-    let (protection, why) = verdict(client.as_ref(), server.as_ref(), sent, answered, readable)?;
+    let (mut protection, mut why) = verdict(client.as_ref(), server.as_ref(), sent, answered, readable)?;
+    let failed = sent + answered == 0 && ahead.iter().chain(&back).any(|record| record.kind == ALERT);
+    if matches!(protection, Protection::Encrypted(_)) && failed {
+        protection = Protection::Unknown(WhyUnknown::HandshakeIncomplete);
+        why = "the handshake ended with an alert";
+    }
+    // Whatever else shares the port with DTLS (RFC 7983) is no text.
+    if seen.datagrams().any(|datagram| datagram.len() >= ENOUGH && is_text(datagram)) {
+        protection = Protection::Plaintext(Proof::Text);
+        why = "DTLS, and datagrams beside it that can be read";
+    }
     let detection = Detection::new("dtls", protection, why);
     let mut detection = tls::describe_hellos(detection, client.as_ref(), server.as_ref(), Carrier::Datagram);
     if let Some(certificate) = find(&server_messages, 11).and_then(leaf) {
