@@ -295,7 +295,8 @@ impl Flows {
     pub(super) fn numbers_with(&self, wanted: impl Fn(&Detection) -> bool) -> Vec<usize> {
         let of = |part: &Arc<Part>| part.verdicts.iter().map(|verdict| wanted(verdict)).collect();
         let known: Vec<Vec<bool>> = self.parts.iter().map(of).collect();
-        if !known.iter().flatten().any(|wanted| *wanted) && self.whole.is_empty() {
+        let whole = || self.whole.iter().any(|flow| wanted(&flow.detection));
+        if !known.iter().flatten().any(|wanted| *wanted) && !whole() {
             return Vec::new();
         }
         let fits = |spot: Spot| match spot.parts() {

@@ -3,7 +3,7 @@
 
 use super::outside::{MOST, groups, labelled};
 use crate::analysis::Analysis;
-use crate::check::Finding;
+use crate::check::{Finding, Severity};
 use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,9 +12,9 @@ use std::net::IpAddr;
 /// Groups of addresses that are named in a finding; the others are counted.
 const NAMED: usize = 5;
 
-/// What findings have in common that are told as one: check, subject without the address, detail,
-/// message without numbers, and what to do.
-type Key<'a> = (&'a str, [&'a str; 2], &'a str, String, &'a str);
+/// What findings have in common that are told as one: check and severity, subject without the address,
+/// detail, message without numbers, and what to do.
+type Key<'a> = ((&'a str, Severity), [&'a str; 2], &'a str, String, &'a str);
 
 /// The findings of an analysis in their order, each by itself or standing for many.
 pub(super) fn findings(analysis: &Analysis) -> Vec<Cow<'_, Finding>> {
@@ -48,7 +48,7 @@ fn key(finding: &Finding) -> Option<(Key<'_>, IpAddr)> {
         _ => return None,
     };
     let message = without_numbers(&finding.message);
-    Some(((finding.check, around, &finding.detail, message, &finding.fix), address))
+    Some((((finding.check, finding.severity), around, &finding.detail, message, &finding.fix), address))
 }
 
 /// A message without the counts in front and behind: they differ from address to address.
