@@ -20,8 +20,7 @@ status: {podIP: 10.1.0.9}
 
 /// A request in the clear from each of some addresses, sixteen in a network.
 fn capture(addresses: u16) -> Vec<u8> {
-    let mut file =
-        vec![0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 101, 0, 0, 0];
+    let mut file = vec![0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 101, 0, 0, 0];
     let client = |number: u16| [20, 0, (number / 16) as u8, (number % 16) as u8 + 1];
     let said = b"GET / HTTP/1.1\r\nHost: shop.example\r\n\r\n";
     for number in 0..addresses {
