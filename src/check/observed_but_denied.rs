@@ -3,12 +3,14 @@
 //! Its page, which is run as a test, says why it matters and what to do.
 
 use super::mesh_seen::tunnelled;
-use super::shared::{fact, is_by_host_port, paths, protocol_of, traffic_at, traffic_name, turned_paths};
+use super::shared::{
+    as_called, fact, is_by_host_port, paths, protocol_of, traffic_at, traffic_name, turned_paths,
+};
 use super::{Evidence, Finding, Severity, check};
 use crate::graph::{DataplaneKind, Direction};
 use crate::inventory::TrafficPolicy;
 use crate::model::Origin;
-use crate::observed::{Handshake, ObservedFlow, Party, Transport};
+use crate::observed::{ObservedFlow, Party, Transport};
 use std::collections::BTreeMap;
 
 check! {
@@ -116,18 +118,6 @@ fn may_leave_open(dataplane: DataplaneKind) -> bool {
         | DataplaneKind::GkeDataplaneV2
         | DataplaneKind::Antrea => false,
     }
-}
-
-/// A flow that is a call, from who called: errors of ICMP belong to other flows, and neighbours are
-/// looked for under every policy. Who asked for an echo has called, whoever was heard first.
-fn as_called(mut seen: ObservedFlow) -> Option<ObservedFlow> {
-    match (seen.flow.transport, fact(&seen, "echo_request")) {
-        (Transport::Icmp, None) => return None,
-        (Transport::Icmp, Some("responder")) => return seen.turned(),
-        (Transport::Icmp, Some("initiator")) => seen.flow.handshake = Handshake::Seen,
-        _ => {}
-    }
-    Some(seen)
 }
 
 /// Whether the one who was called said something; of ICMP an echo counts, and no error.

@@ -2,7 +2,7 @@
 //! that newly open carry traffic already.
 
 use super::mesh_seen::infrastructure;
-use super::shared::{backends, traffic_at as traffic, traffic_name};
+use super::shared::{as_called, backends, traffic_at as traffic, traffic_name};
 use crate::graph::diff::Version;
 use crate::graph::{Admission, Edge};
 use crate::inventory::{Inventory, ServicePort};
@@ -48,7 +48,7 @@ pub fn replay(old: &Version<'_>, new: &Version<'_>, observed: &Observed) -> Repl
     let mut replay = Replay::default();
     let (mut breaks, mut opens) = (BTreeMap::new(), BTreeMap::new());
     let wire = observed.flows.iter().filter(|seen| seen.stretch == Stretch::Wire);
-    for seen in wire {
+    for seen in wire.filter_map(as_called) {
         let flow = &seen.flow;
         let [before, after] = [0, 1].map(|version: usize| {
             let ends = [Role::Calls, Role::IsCalled]

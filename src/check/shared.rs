@@ -7,7 +7,7 @@ use crate::graph::{
 };
 use crate::inventory::{Inventory, Network, Service, ServicePort};
 use crate::model::{AddressSet, IpProtocols, Origin, Protocol, TrafficSet};
-use crate::observed::{self, Flow, NamedBy, ObservedFlow, Party, Stretch, Transport};
+use crate::observed::{self, Flow, Handshake, NamedBy, ObservedFlow, Party, Stretch, Transport};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
@@ -209,6 +209,18 @@ pub(super) fn turned_paths(evidence: &Evidence<'_>, seen: &ObservedFlow) -> Vec<
 pub(super) fn flow_subject(evidence: &Evidence<'_>, seen: &ObservedFlow) -> String {
     let (from, to) = flow_ends(evidence, seen);
     format!("{from} -> {to}")
+}
+
+/// A flow that is a call, from who called: errors of ICMP belong to other flows, and neighbours are
+/// looked for under every policy. Who asked for an echo has called, whoever was heard first.
+pub(super) fn as_called(mut seen: ObservedFlow) -> Option<ObservedFlow> {
+    match (seen.flow.transport, fact(&seen, "echo_request")) {
+        (Transport::Icmp, None) => return None,
+        (Transport::Icmp, Some("responder")) => return seen.turned(),
+        (Transport::Icmp, Some("initiator")) => seen.flow.handshake = Handshake::Seen,
+        _ => {}
+    }
+    Some(seen)
 }
 
 /// The traffic of a flow, by a port where it has some.
