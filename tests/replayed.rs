@@ -41,8 +41,11 @@ fn opened(port: u16) -> String {
     )
 }
 
+/// From, to, protocol, and what stands behind the header of IP.
+type Packet = ([u8; 4], [u8; 4], u8, Vec<u8>);
+
 /// Which of some packets, a millisecond apart, a change would break.
-fn broken(old: &str, new: &str, packets: &[([u8; 4], [u8; 4], u8, Vec<u8>)]) -> Vec<String> {
+fn broken(old: &str, new: &str, packets: &[Packet]) -> Vec<String> {
     let mut file = vec![0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 101, 0, 0, 0];
     for (number, (source, target, protocol, body)) in packets.iter().enumerate() {
         let ip = Ip { id: number as u16 + 1, hops: 64, source: *source, target: *target };
