@@ -335,7 +335,12 @@ fn is_ambient(analysis: &Analysis, party: &Party) -> bool {
 
 /// Two versions → what the second does that the first did not, and what becomes of observed flows.
 pub fn compared(old: &Analysis, new: &Analysis, observed: &Observed) -> (Diff, Replay) {
-    let [old, new] = [old, new].map(|a| Version { inventory: &a.inventory, graph: &a.graph });
+    let homes = contract::homes([&old.segments, &new.segments]);
+    let [old, new] = [(old, &homes[0]), (new, &homes[1])].map(|(analysis, homes)| Version {
+        inventory: &analysis.inventory,
+        graph: &analysis.graph,
+        homes,
+    });
     (diff::diff(&old, &new), replay(&old, &new, observed))
 }
 

@@ -2,12 +2,14 @@
 
 mod common;
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use watertight::analysis::{self, Analysis};
-use watertight::graph::diff::{ChangeKind, ChangedEnd, Diff, PairChange, What};
+use watertight::check::Severity;
+use watertight::graph::diff::{ChangeKind, ChangedEnd, Crossing, Diff, PairChange, What};
 use watertight::graph::{self, Connection, End};
 use watertight::observed::Observed;
-use watertight::report::diff::Comparison;
+use watertight::report::diff::{Comparison, severity};
 use watertight::report::{FORMATS, View};
 
 /// Workloads of a namespace, each taken by a policy of its own that allows the next one.
@@ -97,6 +99,30 @@ fn who_already_had_something_is_told_apart() {
     assert!(opens.iter().all(|change| (names(&change.from), names(&change.to)) == (38, 1)));
     let paths = |changes: &[&PairChange]| changes.iter().map(|change| change.paths()).sum::<usize>();
     assert_eq!((opens.len(), paths(&opens), paths(&widens)), (40, 40 * 38, 40));
+}
+
+#[test]
+fn what_opens_within_a_segment_is_no_part_of_what_opens_between_segments() {
+    let world = |policy: &str| {
+        let namespaces = ["a", "b"].map(|name| format!("{}{}", pods(name, 6), told_apart(name, 6)));
+        format!("{}{policy}", namespaces.concat())
+    };
+    let (_, _, diff) = compared(&world(""), &world(&extra("a")));
+    let namespaces = |end: &ChangedEnd| match end {
+        ChangedEnd::Workloads(names) => names.iter().map(|name| name.namespace.clone()).collect(),
+        ChangedEnd::External(_) | ChangedEnd::Domain(_) => BTreeSet::new(),
+    };
+    let told: Vec<_> = diff
+        .pairs
+        .iter()
+        .map(|pair| {
+            (namespaces(&pair.from), namespaces(&pair.to), pair.crossing, severity(pair), pair.paths())
+        })
+        .collect();
+    let only = |name: &str| BTreeSet::from([name.to_owned()]);
+    let within = (only("a"), only("a"), Crossing::Within, Severity::Medium, 30);
+    let between = (only("b"), only("a"), Crossing::Between, Severity::High, 36);
+    assert_eq!(told, [within, between]);
 }
 
 #[test]

@@ -7,6 +7,7 @@
 mod controller;
 mod date;
 mod exception;
+mod home;
 mod idle;
 mod pattern;
 mod reader;
@@ -19,6 +20,7 @@ mod setup;
 pub use controller::{PlacedController, Runs, Served};
 pub use date::Date;
 pub use exception::{About, Exception};
+pub use home::{Home, homes};
 pub use pattern::{Pattern, nearest};
 pub use reader::{KEYS, Known, read};
 pub use rule::{Allow, End, Kind, Protect, Rule, Ways};

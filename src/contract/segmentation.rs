@@ -108,6 +108,11 @@ impl Segmentation {
         &self.of_variant[workload]
     }
 
+    /// The segments of all variants of each workload, in the order of the inventory.
+    pub fn of_workloads(&self) -> impl Iterator<Item = &[SegmentId]> {
+        self.of_variant.iter().map(Vec::as_slice)
+    }
+
     /// The segment of an address that no pod holds.
     pub fn of_address(&self, address: IpAddr) -> SegmentId {
         let holds = |(set, _): &&(AddressSet, SegmentId)| set.contains(address);

@@ -1,6 +1,6 @@
 //! Who two versions have in common: joint classes, joint atoms, joint names.
 //!
-//! A joint class is a set of workloads that neither version can tell apart; whatever is asked of
+//! A joint class is a set of workloads of one segment that neither version can tell apart; whatever is asked of
 //! one holds for all, so cost follows classes.
 
 use super::Version;
@@ -13,12 +13,14 @@ use std::net::IpAddr;
 /// Number of a joint class; behind them those of joint atoms, behind them those of names.
 pub(super) type JointId = u32;
 
-/// Workloads that neither version tells apart.
+/// Workloads of one segment that neither version tells apart.
 pub(super) struct JointClass {
     /// Their classes in the old version; `None` where they are not in it.
     pub old: Option<Vec<ClassId>>,
     /// Their classes in the new version.
     pub new: Option<Vec<ClassId>>,
+    /// The segment that all of them lie in.
+    pub home: Option<u32>,
     /// Their positions in the two inventories.
     pub members: Vec<(Option<usize>, Option<usize>)>,
 }
@@ -99,7 +101,7 @@ impl Joint {
     }
 }
 
-type Key = (Option<Vec<ClassId>>, Option<Vec<ClassId>>);
+type Key = (Option<Vec<ClassId>>, Option<Vec<ClassId>>, Option<u32>);
 
 /// Both inventories are sorted by name, so one pass finds the pairs.
 fn join_workloads(old: &Version<'_>, new: &Version<'_>) -> Vec<JointClass> {
@@ -126,9 +128,14 @@ fn join_workloads(old: &Version<'_>, new: &Version<'_>) -> Vec<JointClass> {
         };
         i += usize::from(pair.0.is_some());
         j += usize::from(pair.1.is_some());
-        let key = (pair.0.map(|index| classes(old, index)), pair.1.map(|index| classes(new, index)));
-        let number = *numbers.entry(key).or_insert_with_key(|(old, new)| {
-            joint.push(JointClass { old: old.clone(), new: new.clone(), members: Vec::new() });
+        let home = match pair {
+            (_, Some(index)) => new.homes[index],
+            (Some(index), None) => old.homes[index],
+            (None, None) => None,
+        };
+        let key = (pair.0.map(|index| classes(old, index)), pair.1.map(|index| classes(new, index)), home);
+        let number = *numbers.entry(key).or_insert_with_key(|(old, new, home)| {
+            joint.push(JointClass { old: old.clone(), new: new.clone(), home: *home, members: Vec::new() });
             joint.len() - 1
         });
         joint[number].members.push(pair);

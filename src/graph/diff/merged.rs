@@ -3,7 +3,7 @@
 
 use super::cause::{Cause, Causes};
 use super::joint::JointId;
-use super::{ChangeKind, ChangedEnd, Compare, PairChange, Presence};
+use super::{ChangeKind, ChangedEnd, Compare, Crossing, PairChange, Presence};
 use crate::model::{AddressSet, DomainPattern, ExpectedProtection, TrafficSet};
 use hashbrown::HashMap;
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) struct Outcome {
     pub kind: ChangeKind,
     pub presence: Presence,
+    pub crossing: Crossing,
     pub protection: [ExpectedProtection; 2],
     /// Old, new, unsegmented.
     pub traffic: [TrafficSet; 3],
@@ -145,8 +146,8 @@ impl<'a> Merged<'a> {
         let causes = self.compare.causes();
         let change = |rectangle: Rectangle| {
             let (_, outcome) = &outcomes[rectangle.outcome as usize];
-            let Outcome { kind, presence, protection, traffic: [old, new, unsegmented], causes: own } =
-                outcome.clone();
+            let Outcome { kind, presence, crossing, protection, traffic, causes: own } = outcome.clone();
+            let [old, new, unsegmented] = traffic;
             let ends = [&rectangle.from, &rectangle.to];
             let came_or_went = ends.into_iter().flat_map(|end| presences(end, &causes));
             let all: BTreeSet<Cause> = came_or_went.chain(own).collect();
@@ -156,6 +157,7 @@ impl<'a> Merged<'a> {
                 to,
                 kind,
                 presence,
+                crossing,
                 old,
                 new,
                 unsegmented,

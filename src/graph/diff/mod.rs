@@ -35,6 +35,9 @@ pub struct Version<'a> {
     pub inventory: &'a Inventory,
     /// Who may talk to whom.
     pub graph: &'a AllowedGraph,
+    /// For each workload the segment that it lies in, by a number that both versions have for it;
+    /// `None` where it lies in several.
+    pub homes: &'a [Option<u32>],
 }
 
 /// What the new version does that the old one did not, and the other way round.
@@ -77,6 +80,8 @@ pub struct PairChange {
     pub kind: ChangeKind,
     /// Whether both ends are in both versions.
     pub presence: Presence,
+    /// How far apart the ends of each pair are.
+    pub crossing: Crossing,
     /// What might travel.
     pub old: TrafficSet,
     /// What may travel.
@@ -140,6 +145,17 @@ pub enum Presence {
     Appears,
     /// One is gone.
     Vanishes,
+}
+
+/// How far apart the ends of a pair are: in the new version, or in the old one where they are gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Crossing {
+    /// Both lie in one segment.
+    Within,
+    /// They lie in two segments, or one of them lies in several.
+    Between,
+    /// One is no workload.
+    Outside,
 }
 
 /// Workloads whose unmatched traffic meets another end than before.
@@ -270,6 +286,14 @@ impl Compare<'_> {
             (true, _) => Presence::Appears,
             (false, true) => Presence::Vanishes,
             (false, false) => Presence::Both,
+        }
+    }
+
+    fn crossing(&self, from: JointId, to: JointId) -> Crossing {
+        match (self.joint.class(from), self.joint.class(to)) {
+            (Some(from), Some(to)) if from.home.is_some() && from.home == to.home => Crossing::Within,
+            (Some(_), Some(_)) => Crossing::Between,
+            _ => Crossing::Outside,
         }
     }
 

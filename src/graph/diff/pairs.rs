@@ -4,7 +4,7 @@
 use super::alike::{Alike, Asked};
 use super::joint::{JointClass, JointId};
 use super::merged::{Ends, Merged, Outcome};
-use super::{ChangeKind, Compare, PairChange};
+use super::{ChangeKind, Compare, Crossing, PairChange};
 use crate::graph::classes::ClassId;
 use crate::graph::edge::Row;
 use crate::model::{ExpectedProtection, TrafficSet};
@@ -79,7 +79,8 @@ impl Compare<'_> {
             let sources = senders.to(to, taking);
             let mut groups = alike.groups(Direction::Ingress, to, sources.asked());
             groups.iter_mut().for_each(|from| from.retain(|id| *id != to || !self.is_alone(to)));
-            for (outcome, from) in by_outcome(groups, |from| self.outcome(from, to, lost)) {
+            let outcome = |from| self.outcome(from, to, lost);
+            for (outcome, from) in by_outcome(groups, outcome, |from| self.crossing(from, to)) {
                 merged.towards(to, outcome, from);
             }
         }
@@ -113,7 +114,8 @@ impl Compare<'_> {
                 (alike.groups(Direction::Egress, from, Asked::Outside), names.collect())
             }
         };
-        for (outcome, atoms) in by_outcome(groups, |atom| self.outcome(from, atom, lost)) {
+        let outcome = |atom| self.outcome(from, atom, lost);
+        for (outcome, atoms) in by_outcome(groups, outcome, |_| Crossing::Outside) {
             merged.outwards(from, outcome, Ends::External(self.addresses(&atoms)));
         }
         for id in names {
@@ -139,6 +141,7 @@ impl Compare<'_> {
         Some(Outcome {
             kind,
             presence: self.presence(from, to),
+            crossing: self.crossing(from, to),
             protection,
             traffic: [old, new, unsegmented],
             causes: self.causes().between(from, to),
@@ -227,15 +230,20 @@ impl Compare<'_> {
     }
 }
 
-/// Peers that are alike, put together by what becomes of the first of each group; sorted.
+/// Peers that are alike, put together by what becomes of the first of each group, and by how far away
+/// each is; sorted.
 fn by_outcome(
     groups: Vec<Vec<JointId>>,
     outcome: impl Fn(JointId) -> Option<Outcome>,
+    crossing: impl Fn(JointId) -> Crossing,
 ) -> BTreeMap<Outcome, Vec<JointId>> {
     let mut outcomes: BTreeMap<Outcome, Vec<JointId>> = BTreeMap::new();
     for peers in groups {
-        if let Some(outcome) = peers.first().and_then(|first| outcome(*first)) {
-            outcomes.entry(outcome).or_default().extend(peers);
+        let Some(outcome) = peers.first().and_then(|first| outcome(*first)) else { continue };
+        let mut apart: BTreeMap<Crossing, Vec<JointId>> = BTreeMap::new();
+        peers.into_iter().for_each(|peer| apart.entry(crossing(peer)).or_default().push(peer));
+        for (crossing, peers) in apart {
+            outcomes.entry(Outcome { crossing, ..outcome.clone() }).or_default().extend(peers);
         }
     }
     outcomes.values_mut().for_each(|peers| peers.sort_unstable());

@@ -1,6 +1,6 @@
 //! `diff` as a drawing: what opens in orange, what closes in green.
 
-use super::{Comparison, end_names, traffic_text, word};
+use super::{Comparison, end_names, severity, traffic_text, word};
 use crate::check::Severity;
 use crate::graph::diff::{ChangedEnd, PairChange};
 use crate::model::EndpointName;
@@ -37,7 +37,7 @@ pub(in crate::report) fn of(comparison: &Comparison<'_>) -> Drawing {
             let drawn = nodes.into_iter().map(|(id, cluster, label)| drawing.node(cluster, id, label));
             drawn.collect::<Vec<String>>()
         });
-        let (label, color) = (format!("{} {}", word(pair.kind), traffic_text(pair)), color(comparison, pair));
+        let (label, color) = (format!("{} {}", word(pair.kind), traffic_text(pair)), color(pair));
         for (from, to) in from.iter().flat_map(|from| to.iter().map(move |to| (from, to))) {
             // A workload has no connection with itself.
             if from != to || fold || !ones.contains(from) {
@@ -56,8 +56,8 @@ pub(in crate::report) fn of(comparison: &Comparison<'_>) -> Drawing {
     drawing
 }
 
-fn color(comparison: &Comparison<'_>, pair: &PairChange) -> &'static str {
-    if comparison.severity(pair) == Severity::Low { GREEN } else { ORANGE }
+fn color(pair: &PairChange) -> &'static str {
+    if severity(pair) == Severity::Low { GREEN } else { ORANGE }
 }
 
 /// A node: what tells it from others, the cluster around it, what it shows.

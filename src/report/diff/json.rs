@@ -1,11 +1,14 @@
 //! `diff` for programs: `watertight/diff/v1`.
 
 use super::{
-    Comparison, KINDS, OtherConditions, cause_code, end_names, isolation_severity, parts, ways_in, word,
+    Comparison, KINDS, OtherConditions, cause_code, end_names, isolation_severity, parts, severity, ways_in,
+    word,
 };
 use crate::check::replay::Replayed;
 use crate::exposure::change::WayChange;
-use crate::graph::diff::{Cause, Isolated, IsolationChange, PairChange, PolicyChange, Presence, Same};
+use crate::graph::diff::{
+    Cause, Crossing, Isolated, IsolationChange, PairChange, PolicyChange, Presence, Same,
+};
 use crate::model::EndpointName;
 use crate::report::json::{
     Because, ExposureShape, GapShape, ProblemShape, Traffic, because_shape, exposure_shape, gap_shape,
@@ -152,7 +155,7 @@ pub(in crate::report) fn write(comparison: &Comparison<'_>, out: &mut dyn Write)
         schema: "watertight/diff/v1",
         dataplane: comparison.new.graph.dataplane.kind.name(),
         summary,
-        changes: diff.pairs.iter().map(|pair| pair_shape(comparison, pair)).collect(),
+        changes: diff.pairs.iter().map(pair_shape).collect(),
         isolation: diff.isolation.iter().map(isolation_shape).collect(),
         ways_in: ways.iter().map(|change| way_shape(comparison, change)).collect(),
         node_encryption: diff.encryption.map(|both| both.map(|state| state.map(|e| e.by.name()))),
@@ -208,12 +211,16 @@ fn flow_shape(flow: &Replayed) -> FlowShape<'_> {
     FlowShape { from, to, traffic, flows: *flows, in_clear: *in_clear }
 }
 
-fn pair_shape<'a>(comparison: &Comparison<'_>, pair: &'a PairChange) -> PairShape<'a> {
+fn pair_shape(pair: &PairChange) -> PairShape<'_> {
     let (opened, closed) = parts(pair);
     PairShape {
         kind: word(pair.kind),
-        severity: comparison.severity(pair).word(),
-        crossing: comparison.crossing(pair).word(),
+        severity: severity(pair).word(),
+        crossing: match pair.crossing {
+            Crossing::Within => "within",
+            Crossing::Between => "between",
+            Crossing::Outside => "outside",
+        },
         presence: match pair.presence {
             Presence::Both => "both",
             Presence::Appears => "appears",

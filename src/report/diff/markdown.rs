@@ -106,7 +106,7 @@ fn digest(comparison: &Comparison<'_>, out: &mut dyn Write) -> io::Result<()> {
 fn rows<'a>(comparison: &'a Comparison<'_>) -> (Vec<(Severity, &'static str, &'a PairChange)>, usize) {
     let mut all: Vec<_> = by_kind(&comparison.diff)
         .flat_map(|(word, pairs)| pairs.into_iter().map(move |pair| (word, pair)))
-        .map(|(word, pair)| (comparison.severity(pair), word, pair))
+        .map(|(word, pair)| (super::severity(pair), word, pair))
         .collect();
     let left_out = all.len().saturating_sub(MOST_ROWS);
     if left_out > 0 {

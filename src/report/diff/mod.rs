@@ -24,9 +24,10 @@ use crate::analysis::Analysis;
 use crate::check::Severity;
 use crate::check::replay::Replay;
 use crate::graph::diff::{
-    Cause, ChangeKind, ChangedEnd, Diff, Isolated, IsolationChange, PairChange, PolicyChange, Presence, What,
+    Cause, ChangeKind, ChangedEnd, Crossing, Diff, Isolated, IsolationChange, PairChange, PolicyChange,
+    Presence, What,
 };
-use crate::model::{EndpointName, Origin, Problem, TrafficSet};
+use crate::model::{Origin, Problem, TrafficSet};
 use std::collections::BTreeSet;
 
 /// Two versions, what differs, and what becomes of observed flows.
@@ -68,27 +69,9 @@ fn word(kind: ChangeKind) -> &'static str {
     KINDS.iter().find(|(known, ..)| *known == kind).map_or("", |(_, word, _)| word)
 }
 
-/// How far apart the ends of a pair are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Crossing {
-    Within,
-    Between,
-    Outside,
-}
-
-impl Crossing {
-    fn word(self) -> &'static str {
-        match self {
-            Crossing::Within => "within",
-            Crossing::Between => "between",
-            Crossing::Outside => "outside",
-        }
-    }
-}
-
 /// How bad a changed pair is: what opens between segments or to the outside is high, within a
 /// segment or for a workload that is new medium, what closes low.
-fn severity_of(change: &PairChange, crossing: Crossing) -> Severity {
+pub fn severity(change: &PairChange) -> Severity {
     let opens = match change.kind {
         ChangeKind::Opens | ChangeKind::Widens | ChangeKind::Shifts | ChangeKind::LosesConditions => true,
         ChangeKind::LosesProtection => return Severity::High,
@@ -99,7 +82,7 @@ fn severity_of(change: &PairChange, crossing: Crossing) -> Severity {
         | ChangeKind::GainsProtection
         | ChangeKind::Governed => false,
     };
-    match (opens, change.presence, crossing) {
+    match (opens, change.presence, change.crossing) {
         (false, ..) => Severity::Low,
         (true, Presence::Both, Crossing::Between | Crossing::Outside) => Severity::High,
         (true, Presence::Both, Crossing::Within) | (true, Presence::Appears | Presence::Vanishes, _) => {
@@ -142,37 +125,6 @@ impl Comparison<'_> {
         self.old.problems.iter().chain(&self.new.problems).collect()
     }
 
-    /// How bad a changed pair is.
-    pub fn severity(&self, change: &PairChange) -> Severity {
-        severity_of(change, self.crossing(change))
-    }
-
-    fn crossing(&self, change: &PairChange) -> Crossing {
-        match (&change.from, &change.to) {
-            (ChangedEnd::Workloads(from), ChangedEnd::Workloads(to)) => {
-                let segments: BTreeSet<&str> =
-                    from.iter().chain(to).flat_map(|name| self.segments(name)).collect();
-                if segments.len() > 1 { Crossing::Between } else { Crossing::Within }
-            }
-            _ => Crossing::Outside,
-        }
-    }
-
-    /// The segments of a workload in the new version, or in the old one where it is gone.
-    fn segments(&self, name: &EndpointName) -> Vec<&str> {
-        let of = |analysis: &'_ Analysis| {
-            let workloads = &analysis.inventory.workloads;
-            workloads.binary_search_by(|workload| workload.name.cmp(name)).ok()
-        };
-        let (analysis, index) = match (of(self.new), of(self.old)) {
-            (Some(index), _) => (self.new, index),
-            (None, Some(index)) => (self.old, index),
-            (None, None) => return Vec::new(),
-        };
-        let segments = analysis.segments.of_workload(index);
-        segments.iter().map(|id| analysis.segments.segments[*id as usize].name.as_str()).collect()
-    }
-
     /// Rules whose conditions changed: who may talk on which ports is the same, and what passes is not.
     fn other_conditions(&self) -> Vec<OtherConditions> {
         let told = |analysis: &Analysis, number: u32| {
@@ -212,7 +164,7 @@ impl Comparison<'_> {
     /// The worst of all that changed; flows that break are high, other conditions medium.
     pub fn worst(&self) -> Option<Severity> {
         let conditions = self.other_conditions().into_iter().map(|_| Severity::Medium);
-        let pairs = self.diff.pairs.iter().map(|pair| self.severity(pair));
+        let pairs = self.diff.pairs.iter().map(severity);
         let isolation = self.diff.isolation.iter().map(isolation_severity);
         let breaks = self.replay.iter().flat_map(|replay| &replay.breaks).map(|_| Severity::High);
         let ways = self.ways_in().into_iter().map(|change| ways_in::severity(self, &change));

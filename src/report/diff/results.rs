@@ -52,7 +52,7 @@ pub(in crate::report) fn results(comparison: &Comparison<'_>) -> Vec<Told> {
     for pair in &diff.pairs {
         let subject = format!("{} -> {}", end_text(&pair.from), end_text(&pair.to));
         let text = format!("{subject}: {}", traffic_text(pair));
-        all.push(told(word(pair.kind), comparison.severity(pair), subject, text, &pair.causes, fallback));
+        all.push(told(word(pair.kind), super::severity(pair), subject, text, &pair.causes, fallback));
     }
     if let (Some(severity), Some(text)) = (super::encryption_severity(diff), super::encryption_text(diff)) {
         all.push(told("node-encryption", severity, "cluster".to_owned(), text, &[], fallback));

@@ -36,7 +36,7 @@ pub(in crate::report) fn write(comparison: &Comparison<'_>, out: &mut dyn Write)
             writeln!(
                 out,
                 "\n  {}: {from} -> {to}: {}{mark}",
-                comparison.severity(pair).word(),
+                super::severity(pair).word(),
                 traffic_text(pair)
             )?;
             causes(&pair.causes, out)?;
