@@ -269,13 +269,23 @@ impl AllowedGraph {
     /// (`NetworkPolicySpec.ingress`, so that the kubelet can probe).
     pub(super) fn exemption(&self, from: PeerId, to: PeerId) -> Exemption {
         let (Some(source), Some(target)) = (self.class(from), self.class(to)) else { return Exemption::None };
-        let governed = self.row(to, Direction::Ingress).is_governed();
-        if !self.dataplane.local_node_exempt || source.network != Network::Host || !governed {
+        let apart = matches!((&source.nodes, &target.nodes), (Some(a), Some(b)) if a.is_disjoint(b));
+        if !self.dataplane.local_node_exempt || apart {
             return Exemption::None;
         }
-        match (&source.nodes, &target.nodes) {
-            (Some(a), Some(b)) if a.is_disjoint(b) => Exemption::None,
-            _ => Exemption::LocalNode,
+        let into = self.row(to, Direction::Ingress).is_governed();
+        match (source.network, target.network) {
+            (Network::Host, _) if into => Exemption::LocalNode,
+            // Felix leaves what a node sends to interfaces of pods to itself (`filterOutputChain`), and
+            // after the policies of a pod asks no others about what it sends to its node
+            // (`filterInputChain`, where `defaultEndpointToHostAction` is Accept, as installers have it).
+            (Network::HostEndpoint, Network::Pod)
+                if into || self.row(from, Direction::Egress).is_governed() =>
+            {
+                Exemption::OwnPods
+            }
+            (Network::Pod, Network::HostEndpoint) if into => Exemption::LocalNode,
+            _ => Exemption::None,
         }
     }
 }

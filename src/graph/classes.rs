@@ -185,7 +185,8 @@ impl Seen<'_> {
             return inventory.service_accounts.get(&account)?.get(label).cloned();
         }
         if let Some(profile) = key.strip_prefix(fact::PROFILE) {
-            return variant.profiles.iter().any(|own| own == profile).then(Text::default);
+            let place = variant.profiles.iter().position(|own| own == profile);
+            return place.map(|place| Text::from(place.to_string()));
         }
         if let Some(annotation) = key.strip_prefix(fact::ANNOTATION) {
             return variant.annotations.get(annotation).cloned();

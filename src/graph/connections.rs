@@ -192,7 +192,7 @@ impl Sum {
             unsegmented: edge.unsegmented(),
             narrowed: edge.narrowed(),
             because: edge.because().into_iter().collect(),
-            exempt: edge.exemption == Exemption::LocalNode,
+            exempt: edge.exemption != Exemption::None,
             carried: by_expectation(edge.mesh.iter().flat_map(|mesh| &mesh.legs)),
             refused: by_expectation(edge.mesh.iter().flat_map(|mesh| &mesh.refusals)),
             traffic: edge.traffic,

@@ -5,7 +5,7 @@ use super::mesh_edge::MeshEdge;
 use crate::model::TrafficSet;
 use crate::policy::Decision;
 use hashbrown::HashSet;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 /// All decisions for one class in one direction.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,9 +38,15 @@ pub struct Edge<'a> {
 pub enum Exemption {
     /// They count.
     None,
-    /// The source is on the host network of a node that may be the target's own.
+    /// The source is on the host network of a node that may be the target's own, or the target is an
+    /// interface of a node that may be the source's own.
     LocalNode,
+    /// The source is an interface of a node that may be the target's own: its policies do not count
+    /// either.
+    OwnPods,
 }
+
+static EVERYTHING: LazyLock<TrafficSet> = LazyLock::new(TrafficSet::all);
 
 impl Row {
     /// The decision for a peer.
@@ -71,6 +77,7 @@ impl Edge<'_> {
     pub fn reaching(&self) -> &TrafficSet {
         match self.exemption {
             Exemption::LocalNode => &self.egress.allowed,
+            Exemption::OwnPods => &EVERYTHING,
             Exemption::None => &self.traffic,
         }
     }

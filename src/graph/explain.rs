@@ -150,6 +150,7 @@ pub fn explain(graph: &AllowedGraph, from: &Spot, to: &Spot, asked: &TrafficSet)
     let exempt = match edge.exemption {
         Exemption::None => TrafficSet::none(),
         Exemption::LocalNode => edge.egress.allowed.intersection(&denied),
+        Exemption::OwnPods => denied.clone(),
     };
     let narrowed = edge.narrowed().intersection(asked);
     let walks = [

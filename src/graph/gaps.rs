@@ -2,7 +2,7 @@
 //! that reach their own pods.
 
 use super::build::{AllowedGraph, PolicyInfo, RuleInfo};
-use super::classes::{Class, ClassId, Classes, Member};
+use super::classes::{ClassId, Classes, Member};
 use super::edge::Exemption;
 use super::mentioned::SetKey;
 use crate::inventory::{Inventory, NAME_LABEL, Network, Service, Variant, Workload};
@@ -240,24 +240,36 @@ impl<'a> Unknown<'a> {
 /// Labels that namespaces and service accounts have without being given them.
 const GIVEN: &[&str] = &[NAME_LABEL, "projectcalico.org/name"];
 
-/// Workloads on the host network reach the pods of their nodes whatever the policies say; the
-/// graph shows what policies allow, so this is said apart.
+/// Workloads on the host network reach the pods of their nodes whatever the policies say, and what
+/// passes between a node and its pods does not meet the policies of its interfaces; the graph shows
+/// what policies allow, so this is said apart.
 pub(super) fn of_exemptions(graph: &AllowedGraph, inventory: &Inventory) -> Vec<Gap> {
-    let host = |(_, class): &(usize, &Class)| class.network == Network::Host;
-    let classes = graph.classes().len() as ClassId;
-    let exempt = graph.classes().iter().enumerate().filter(host).filter(|(from, _)| {
-        (0..classes).any(|to| graph.exemption(*from as ClassId, to) == Exemption::LocalNode)
-    });
-    let members = exempt.flat_map(|(_, class)| &class.members);
-    let workloads: BTreeSet<u32> = members.map(|member| member.workload).collect();
-    let gap = |workload: u32| Gap {
-        what: "runs on the host network, so it reaches the pods of its own node whatever their policies say"
-            .to_owned(),
+    let classes = graph.classes();
+    let all = || 0..classes.len() as ClassId;
+    let exempt = |from: ClassId, to: ClassId| graph.exemption(from, to) != Exemption::None;
+    let mut said: BTreeSet<(u32, &'static str)> = BTreeSet::new();
+    for (id, class) in (0..).zip(classes) {
+        let what = match class.network {
+            Network::Host if all().any(|to| exempt(id, to)) => OWN_PODS,
+            Network::HostEndpoint if all().any(|other| exempt(id, other) || exempt(other, id)) => {
+                OWN_INTERFACE
+            }
+            _ => continue,
+        };
+        said.extend(class.members.iter().map(|member| (member.workload, what)));
+    }
+    let gap = |(workload, what): (u32, &str)| Gap {
+        what: what.to_owned(),
         origin: inventory.workloads[workload as usize].origin.clone(),
         bends: Bend::MayAllowMore,
     };
-    workloads.into_iter().map(gap).collect()
+    said.into_iter().map(gap).collect()
 }
+
+const OWN_PODS: &str =
+    "runs on the host network, so it reaches the pods of its own node whatever their policies say";
+const OWN_INTERFACE: &str = "is an interface of a node, and what passes between the node and its own pods does not \
+     meet the policies of its interfaces: it reaches them whatever policies say, and they reach it by their own";
 
 /// Whether a range touches addresses that clusters use for pods: private or shared ones.
 fn may_be_inside(range: &AddressRange) -> bool {

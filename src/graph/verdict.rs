@@ -14,7 +14,13 @@ impl AllowedGraph {
             return self.edge(from, to).reaching().contains(protocol, port);
         }
         let (egress, ingress) = self.decisions(from, to);
-        egress.allowed.contains(protocol, port)
-            && (ingress.allowed.contains(protocol, port) || self.exemption(from, to) == Exemption::LocalNode)
+        let (sent, taken) =
+            (egress.allowed.contains(protocol, port), ingress.allowed.contains(protocol, port));
+        (sent && taken)
+            || match self.exemption(from, to) {
+                Exemption::None => false,
+                Exemption::LocalNode => sent,
+                Exemption::OwnPods => true,
+            }
     }
 }

@@ -53,7 +53,7 @@ pub mod fact {
     pub const NAMESPACE_LABEL: &str = "@ns:";
     /// What begins the key of a label of the service account.
     pub const ACCOUNT_LABEL: &str = "@sa:";
-    /// What begins the key of a profile that the endpoint lists; the value is empty.
+    /// What begins the key of a profile that the endpoint lists; the value is its place in the list.
     pub const PROFILE: &str = "@profile:";
     /// Name of the node that the endpoint runs on, where it is one.
     pub const NODE: &str = "@node";

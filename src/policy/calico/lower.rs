@@ -25,17 +25,23 @@ pub fn lower(documents: &[Document], dataplane: &Dataplane) -> Lowered {
     for document in &ours {
         lowered.gaps.extend(kind_of(KINDS, document).into_iter().flat_map(|kind| doubts(kind, document)));
     }
-    let (known, problems) = KnownAddresses::read(&ours, documents);
-    lowered.problems.extend(problems);
-    let (tiers, problems) = Tiers::read(&ours);
-    lowered.problems.extend(problems);
-    let (mut placed, problems) = profiles::lower(&ours, &known);
-    lowered.problems.extend(problems);
-    match host::failsafe(&ours, dataplane) {
-        Ok(policies) => placed.extend(policies),
-        Err(problem) => lowered.problems.push(problem),
-    }
-    let reader = Reader { tiers: &tiers, known: &known, version: dataplane.version };
+    let sides = sides(&ours, &rivals);
+    let known: Vec<KnownAddresses> =
+        sides.iter().map(|side| taken(KnownAddresses::read(side, documents), &mut lowered)).collect();
+    let tiers: Vec<Tiers> = sides.iter().map(|side| taken(Tiers::read(side), &mut lowered)).collect();
+    let settled = |side: usize, lowered: &mut Lowered| {
+        let mut placed = taken(profiles::lower(&sides[side], &known[side]), lowered);
+        match host::failsafe(&sides[side], dataplane) {
+            Ok(policies) => placed.extend(policies),
+            Err(problem) => lowered.problems.push(problem),
+        }
+        placed
+    };
+    let mut placed = twins::either((0..sides.len()).map(|side| settled(side, &mut lowered)).collect());
+    lowered.gaps.extend(profiles::unknown(&ours));
+    let reader = |(known, tiers)| Reader { tiers, known, version: dataplane.version };
+    let readers: Vec<Reader<'_>> = known.iter().zip(&tiers).map(reader).collect();
+    let tiers = &tiers[0];
     for (place, document) in ours.iter().enumerate() {
         let rival = rivals.get(&place).copied();
         let is_staged = match &*document.origin.kind {
@@ -47,7 +53,7 @@ pub fn lower(documents: &[Document], dataplane: &Dataplane) -> Lowered {
                 continue;
             }
         };
-        let Some((policy, document)) = read(&reader, document, rival, &mut lowered) else { continue };
+        let Some((policy, document)) = read(&readers, document, rival, &mut lowered) else { continue };
         let doubted = policy.refused.is_some();
         lowered.problems.extend(policy.refused);
         // A staged policy is only read for its errors.
@@ -59,12 +65,31 @@ pub fn lower(documents: &[Document], dataplane: &Dataplane) -> Lowered {
             true => refused::doubted(policy, refused::REFUSED),
             false => policy,
         }));
-        lowered.gaps.extend(doubtful(document, &policy.spec, &tiers, &ours));
+        lowered.gaps.extend(doubtful(document, &policy.spec, tiers, &ours));
     }
     lowered.problems.sort();
     lowered.problems.dedup();
     lowered.tiers = put_together(placed);
     lowered
+}
+
+/// The objects as they count, and, where the other API group has some that are no policies otherwise,
+/// as that group has them.
+fn sides<'a>(ours: &[&'a Document], rivals: &BTreeMap<usize, &'a Document>) -> Vec<Vec<&'a Document>> {
+    let is_policy = |document: &Document| document.origin.kind.contains("NetworkPolicy");
+    let differ = |(place, rival): &(&usize, &&Document)| {
+        !is_policy(rival) && !twins::say_the_same(ours[**place], rival)
+    };
+    let mut others = ours.to_vec();
+    let changed: Vec<usize> = rivals.iter().filter(differ).map(|(place, _)| *place).collect();
+    changed.iter().for_each(|place| others[*place] = rivals[place]);
+    if changed.is_empty() { vec![others] } else { vec![ours.to_vec(), others] }
+}
+
+/// What was read; problems are put to the others.
+fn taken<T>((read, problems): (T, Vec<Problem>), lowered: &mut Lowered) -> T {
+    lowered.problems.extend(problems);
+    read
 }
 
 /// What is read of one policy.
@@ -78,7 +103,7 @@ struct Read {
 /// Reads a policy, and what the other API group has for it: where they differ, each of them may be
 /// the object, and neither keeps anything back for certain.
 fn read<'a>(
-    reader: &Reader<'_>,
+    readers: &[Reader<'_>],
     document: &'a Document,
     rival: Option<&'a Document>,
     lowered: &mut Lowered,
@@ -86,7 +111,8 @@ fn read<'a>(
     let mut one = |document: &'a Document| {
         let whole = || {
             let spec = spec(document)?;
-            let placed = reader.policy(document, &spec)?;
+            let each = readers.iter().map(|reader| reader.policy(document, &spec));
+            let placed = twins::either(each.collect::<Result<_, _>>()?);
             Ok(Read { refused: refused::refused(document, &spec), spec, placed })
         };
         match whole() {
@@ -108,8 +134,7 @@ fn read<'a>(
     }
     lowered.problems.extend(other.refused);
     lowered.gaps.push(twins::gap(document, rival));
-    let both = own.placed.into_iter().chain(other.placed);
-    let placed = both.map(|placed| refused::doubted(placed, twins::RIVALS)).collect();
+    let placed = twins::either(vec![own.placed, other.placed]);
     Some((Read { spec: own.spec, placed, refused: own.refused }, document))
 }
 

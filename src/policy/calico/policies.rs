@@ -76,8 +76,8 @@ impl Reader<'_> {
         let tier = tier_of(document, spec, self.tiers, self.version);
         let (rank, unmatched) = match stage {
             Stage::Normal => self.tiers.place(&tier),
-            Stage::Untracked => (Tiers::untracked(), Action::Pass),
-            Stage::BeforeTranslation => (Tiers::before_translation(), Action::Pass),
+            Stage::Untracked => (self.tiers.untracked(&tier), Action::Pass),
+            Stage::BeforeTranslation => (self.tiers.before_translation(&tier), Action::Pass),
         };
         let order = PolicyOrder::new(spec.order.unwrap_or(Order::LAST), self.tie(&origin, &tier));
         let place_policy = |direction: Direction, rules: Vec<Rule>| Placed {

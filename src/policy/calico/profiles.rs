@@ -13,12 +13,15 @@ use super::policies::Placed;
 use super::rule::rules;
 use super::tiers::Tiers;
 use super::wire::{self, EndpointSpec, ProfileSpec};
-use crate::model::{Document, Origin, Problem, Requirement, Selector, fact};
+use crate::model::{Bend, Document, Gap, Origin, Problem, Requirement, Selector, fact};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Profiles that exist without an object and allow everything: those of namespaces, and the one
 /// of host endpoints that were made automatically.
 const ALLOWS_BY_NAME: &[&str] = &["kns.", "projectcalico-default-allow"];
+
+/// What begins the names of the profiles of service accounts, which have no rules.
+const OF_ACCOUNTS: &str = "ksa.";
 
 /// The rules of a profile, by direction as in [`Direction::BOTH`].
 type ProfileRules = [Vec<Rule>; 2];
@@ -34,9 +37,9 @@ pub fn lower(documents: &[&Document], known: &KnownAddresses) -> (Vec<Placed>, V
     }
     let lists = lists(documents);
     let mut placed = Vec::new();
-    for ((population, names), (order, origin)) in &lists {
+    for ((population, names), origin) in &lists {
         for (index, direction) in Direction::BOTH.into_iter().enumerate() {
-            let decided = decided(order, &profiles, index);
+            let decided = decided(names, &profiles, index);
             placed.extend(decided.map(|(rules, isolation)| Placed {
                 rank: Tiers::profiles(),
                 unmatched: Action::Deny,
@@ -54,6 +57,32 @@ pub fn lower(documents: &[&Document], known: &KnownAddresses) -> (Vec<Placed>, V
     (placed, problems)
 }
 
+/// Profiles that endpoints list and that are not there: Felix takes what reaches them for denied
+/// (`ActiveRulesCalculator`), which is not counted, for they may only not have been read.
+pub fn unknown(documents: &[&Document]) -> Vec<Gap> {
+    let of_kind = documents.iter().filter(|document| &*document.origin.kind == "Profile");
+    let known: BTreeSet<&str> = of_kind.map(|document| &*document.origin.name).collect();
+    let given = |name: &str| {
+        name.is_empty()
+            || known.contains(name)
+            || name.starts_with(OF_ACCOUNTS)
+            || ALLOWS_BY_NAME.iter().any(|prefix| name.starts_with(prefix))
+    };
+    let mut gaps = Vec::new();
+    for ((_, names), origin) in lists(documents) {
+        let missing: Vec<&str> = names.iter().map(String::as_str).filter(|name| !given(name)).collect();
+        if !missing.is_empty() {
+            let what = format!(
+                "lists profiles that were not found ({}): they decide nothing here, where Calico denies what \
+                 reaches a profile that is not there",
+                missing.join(", ")
+            );
+            gaps.push(Gap { what, origin, bends: Bend::MayAllowLess });
+        }
+    }
+    gaps
+}
+
 fn profile(document: &Document, known: &KnownAddresses) -> Result<ProfileRules, Problem> {
     let ProfileSpec { ingress, egress, labels_to_apply: _ } = wire::spec(document)?;
     let (owner, place) = (Owner { namespace: None, known }, Place::spec(document));
@@ -61,8 +90,8 @@ fn profile(document: &Document, known: &KnownAddresses) -> Result<ProfileRules, 
     Ok([read(Direction::Ingress, ingress)?, read(Direction::Egress, egress)?])
 }
 
-/// Endpoints with one set of profiles: the names, in the order of the first that lists them, and that endpoint.
-type Lists = BTreeMap<(Population, BTreeSet<String>), (Vec<String>, Origin)>;
+/// Endpoints with the same profiles in the same order, each once, and the first of them.
+type Lists = BTreeMap<(Population, Vec<String>), Origin>;
 
 fn lists(documents: &[&Document]) -> Lists {
     let mut lists = Lists::new();
@@ -85,8 +114,7 @@ fn lists(documents: &[&Document]) -> Lists {
             // As the inventory has it: tells such an endpoint from a pod, which lists none either.
             order.push(String::new());
         }
-        let key = (population, order.iter().cloned().collect());
-        lists.entry(key).or_insert_with(|| (order, document.origin.clone()));
+        lists.entry((population, order)).or_insert_with(|| document.origin.clone());
     }
     lists
 }
@@ -126,13 +154,17 @@ fn allows_everything(rule: &Rule) -> bool {
     *action == Action::Allow && everyone && all && narrowed.is_none()
 }
 
-/// Endpoints that list these profiles and no others.
-fn selection(population: Population, names: &BTreeSet<String>, lists: &Lists) -> Selection {
+/// Endpoints that list these profiles in this order and no others.
+fn selection(population: Population, names: &[String], lists: &Lists) -> Selection {
     let listed = |name: &String| format!("{}{name}", fact::PROFILE);
-    let larger = lists.keys().filter(|(other, set)| *other == population && set.is_superset(names));
-    let others: BTreeSet<&String> = larger.flat_map(|(_, set)| set.difference(names)).collect();
-    let mut requirements: Vec<Requirement> =
-        names.iter().map(|name| Requirement::Exists(listed(name))).collect();
+    let larger = lists
+        .keys()
+        .filter(|(other, list)| *other == population && names.iter().all(|name| list.contains(name)));
+    let others = larger.flat_map(|(_, list)| list).filter(|name| !names.contains(name));
+    let others: BTreeSet<&String> = others.collect();
+    let place = |name: &String| names.iter().position(|known| known == name).unwrap_or_default();
+    let at = |name: &String| Requirement::In(listed(name), vec![place(name).to_string()]);
+    let mut requirements: Vec<Requirement> = names.iter().map(at).collect();
     requirements.extend(others.into_iter().map(|name| Requirement::DoesNotExist(listed(name))));
     Selection { population, namespaces: Namespaces::any(), endpoints: Selector { requirements } }
 }

@@ -23,6 +23,8 @@ const FAILSAFE: f64 = f64::NEG_INFINITY;
 const UNTRACKED: f64 = f64::MIN;
 /// Policies before destination addresses are translated.
 const BEFORE_TRANSLATION: f64 = f64::MIN / 2.0;
+/// What lies between two tiers of one of these stages.
+const STEP: f64 = 1e-9;
 
 /// The tiers that exist.
 #[derive(Debug, Default)]
@@ -61,14 +63,22 @@ impl Tiers {
         TierRank::declared(FAILSAFE, "failsafe ports")
     }
 
-    /// Policies with `doNotTrack`.
-    pub fn untracked() -> TierRank {
-        TierRank::declared(UNTRACKED, "doNotTrack")
+    /// Policies of a tier with `doNotTrack`.
+    pub fn untracked(&self, tier: &str) -> TierRank {
+        self.ahead(UNTRACKED, "doNotTrack", tier)
     }
 
-    /// Policies with `preDNAT`.
-    pub fn before_translation() -> TierRank {
-        TierRank::declared(BEFORE_TRANSLATION, "preDNAT")
+    /// Policies of a tier with `preDNAT`.
+    pub fn before_translation(&self, tier: &str) -> TierRank {
+        self.ahead(BEFORE_TRANSLATION, "preDNAT", tier)
+    }
+
+    /// What is asked ahead of all tiers is asked tier by tier too (`endpointIptablesChain` of Felix).
+    fn ahead(&self, order: f64, stage: &str, tier: &str) -> TierRank {
+        let (own, _) = self.place(tier);
+        let before = self.0.values().filter(|(rank, _)| *rank < own).count();
+        let name = if tier == "default" { stage.to_owned() } else { format!("{stage} of {tier}") };
+        TierRank::declared(order * (1.0 - before as f64 * STEP), &name)
     }
 
     /// After everything: profiles.

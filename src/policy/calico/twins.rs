@@ -1,6 +1,7 @@
 //! Objects of one name: the same object in both API groups, and two that cannot both exist.
 
 use super::policies::Placed;
+use super::refused::doubted;
 use super::staged;
 use super::wire::refusal;
 use crate::model::{Bend, Document, Gap, Node, Problem, Value};
@@ -49,8 +50,17 @@ pub fn distinct(documents: Vec<&Document>) -> Distinct<'_> {
     Distinct { kept: kept.into_iter().map(|(document, _)| document).collect(), rivals, problems }
 }
 
+/// Policies as one or the other document has them, or makes them: where they mean the same, they stand;
+/// otherwise neither keeps anything back for certain.
+pub fn either(mut sides: Vec<Vec<Placed>>) -> Vec<Placed> {
+    if sides.windows(2).all(|pair| mean_the_same(&pair[0], &pair[1])) {
+        return sides.into_iter().next().unwrap_or_default();
+    }
+    sides.drain(..).flatten().map(|placed| doubted(placed, RIVALS)).collect()
+}
+
 /// Why nobody knows what an object says.
-pub const RIVALS: &str =
+const RIVALS: &str =
     "the cluster has the object as this document says, and not as that of the other API group does";
 
 /// The gap for an object that its two documents say in two ways.

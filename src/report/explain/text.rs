@@ -76,7 +76,7 @@ fn one(analysis: &Analysis, answer: &Answer, case: &Case, out: &mut dyn Write) -
         let (from, to) = (&answer.names[0], &answer.names[1]);
         writeln!(
             out,
-            "\nnote: {from} is on the host network; where it shares the node of {to}, {} arrives whatever policies say",
+            "\nnote: {from} and {to} may be on one node, where {} arrives whatever policies say",
             asked_text(&walk.exempt)
         )?;
     }
