@@ -25,9 +25,28 @@ mod wire;
 
 pub use settings::{SETTINGS, settings};
 
+use super::fields::kind_of;
 use super::{Dataplane, Engine, Kind, Lowered, is_network_policy, is_pod};
-use crate::model::Document;
+use crate::model::{AddressSet, Document, Selector};
 use kinds::KINDS;
+use known::KnownAddresses;
+
+/// Addresses with labels, for languages that Calico reads as its own.
+pub(super) struct LabelledAddresses(KnownAddresses);
+
+impl LabelledAddresses {
+    /// Reads network sets and host endpoints; what is wrong with them is told elsewhere.
+    pub fn read(documents: &[Document]) -> LabelledAddresses {
+        let ours: Vec<&Document> = documents.iter().filter(|d| kind_of(KINDS, d).is_some()).collect();
+        LabelledAddresses(KnownAddresses::read(&ours, documents).0)
+    }
+
+    /// The addresses that a rule means beside pods where it has a selector of namespaces alone: those of
+    /// network sets there. One that only forbids labels means what is in no namespace, too.
+    pub fn in_namespaces(&self, namespaces: &Selector) -> AddressSet {
+        self.0.matching(&scope::of_namespaces(namespaces))
+    }
+}
 
 /// Calico's own policies, with everything that they rest on.
 pub struct Calico;

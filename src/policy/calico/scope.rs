@@ -100,6 +100,18 @@ pub fn pods(namespace: Option<&str>, selector: &Selector) -> Selection {
     Selection::pods(namespaces, Selector { requirements: rest })
 }
 
+/// A selector on labels of namespaces, as one on what is in them.
+pub fn of_namespaces(selector: &Selector) -> Selector {
+    if selector.requirements.is_empty() {
+        return exists(fact::NAMESPACE);
+    }
+    Selector { requirements: selector.requirements.iter().map(|one| renamed(one, &prefixed)).collect() }
+}
+
+fn prefixed(key: &str) -> String {
+    format!("{}{key}", fact::NAMESPACE_LABEL)
+}
+
 /// The host endpoints that a selector means; none where it asks for a namespace.
 pub fn host_endpoints(selector: &Selector) -> Option<Selection> {
     let needs_pod = |requirement: &Requirement| match requirement {
@@ -128,16 +140,20 @@ fn is_about_namespaces(requirement: &Requirement) -> bool {
 
 /// The same on the labels of a namespace itself.
 fn unprefixed(requirement: &Requirement) -> Requirement {
-    let bare = |key: &str| key.strip_prefix(fact::NAMESPACE_LABEL).unwrap_or(key).to_owned();
+    renamed(requirement, &|key| key.strip_prefix(fact::NAMESPACE_LABEL).unwrap_or(key).to_owned())
+}
+
+/// The same on keys of other names.
+fn renamed(requirement: &Requirement, name: &dyn Fn(&str) -> String) -> Requirement {
     let inside = |selector: &Selector| Selector {
-        requirements: selector.requirements.iter().map(unprefixed).collect(),
+        requirements: selector.requirements.iter().map(|one| renamed(one, name)).collect(),
     };
     match requirement {
-        Requirement::In(key, values) => Requirement::In(bare(key), values.clone()),
-        Requirement::NotIn(key, values) => Requirement::NotIn(bare(key), values.clone()),
-        Requirement::Exists(key) => Requirement::Exists(bare(key)),
-        Requirement::DoesNotExist(key) => Requirement::DoesNotExist(bare(key)),
-        Requirement::Fits(key, pattern) => Requirement::Fits(bare(key), pattern.clone()),
+        Requirement::In(key, values) => Requirement::In(name(key), values.clone()),
+        Requirement::NotIn(key, values) => Requirement::NotIn(name(key), values.clone()),
+        Requirement::Exists(key) => Requirement::Exists(name(key)),
+        Requirement::DoesNotExist(key) => Requirement::DoesNotExist(name(key)),
+        Requirement::Fits(key, pattern) => Requirement::Fits(name(key), pattern.clone()),
         Requirement::AnyOf(choices) => Requirement::AnyOf(choices.iter().map(inside).collect()),
         Requirement::Not(selector) => Requirement::Not(Box::new(inside(selector))),
     }

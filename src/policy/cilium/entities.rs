@@ -4,8 +4,8 @@
 //! families the agent has, so where the settings do not tell, allowing entries take each that may
 //! fit and denying entries only what fits in any case.
 
-use super::super::{Dataplane, Peer, Policy, Population, Rule, Selection, ServiceChoice, Services, Tier};
-use super::super::{Namespaces, Peers};
+use super::super::{Action, Namespaces, Peers};
+use super::super::{Dataplane, Peer, Population, Rule, Selection, ServiceChoice, Services, Tier};
 use super::labels::Terms;
 use super::peers::{Family, Part};
 use super::ports::narrowing;
@@ -198,35 +198,62 @@ pub fn let_in_without_namespace(tier: &mut Tier, dataplane: &Dataplane) {
     let local = settings::means_own_cluster(dataplane);
     let mut meant = match settings::nodes_have_labels(dataplane) || local != Some(true) {
         true => all_nodes(),
-        false => return,
+        false => Vec::new(),
     };
     if local != Some(true) {
         meant.push(Peer::Outside);
     }
     let unsure = "in versions before 1.19, or where policy-default-local-cluster is false";
     let condition = local.is_none().then(|| Condition::Other(unsure.to_owned()));
-    let of_kubernetes = |policy: &&mut Arc<Policy>| &*policy.origin.kind == "NetworkPolicy";
-    for policy in tier.policies.iter_mut().filter(of_kubernetes) {
-        if !policy.rules.iter().any(fits_without_labels) {
-            continue;
+    let outright: Vec<Peer> = all_nodes().into_iter().chain([Peer::Outside]).collect();
+    for policy in &mut tier.policies {
+        // A peer of `namespaces` names no cluster whatever the settings are (`ParseClusterNetworkPolicy`).
+        let (of_kubernetes, of_cluster) = match &*policy.origin.kind {
+            "NetworkPolicy" => (true, false),
+            "ClusterNetworkPolicy" => (false, true),
+            _ => continue,
+        };
+        let more = |rule: &Rule| {
+            let (peers, condition) = match fits_without_labels(rule)? {
+                Fits::Namespaces if of_cluster => (&outright, None),
+                Fits::Namespaces | Fits::Pods => (&meant, condition.clone()),
+            };
+            let counts = !peers.is_empty() && (of_kubernetes || rule.action != Action::Deny);
+            let narrowed = match of_kubernetes {
+                true => narrowing(condition),
+                false => narrowing(condition).or_else(|| rule.narrowed.clone()),
+            };
+            counts.then(|| Rule { peers: Peers::Among(peers.clone()), narrowed, ..rule.clone() })
+        };
+        if policy.rules.iter().any(|rule| more(rule).is_some()) {
+            let policy = Arc::make_mut(policy);
+            let rules = std::mem::take(&mut policy.rules).into_iter();
+            let with_more = |rule: Rule| {
+                let more = more(&rule);
+                [rule].into_iter().chain(more)
+            };
+            policy.rules = rules.flat_map(with_more).collect();
         }
-        let policy = Arc::make_mut(policy);
-        let more = policy.rules.iter().filter(|rule| fits_without_labels(rule)).map(|rule| {
-            let narrowed = narrowing(condition.clone());
-            Rule { peers: Peers::Among(meant.clone()), narrowed, ..rule.clone() }
-        });
-        let more: Vec<Rule> = more.collect();
-        policy.rules.extend(more);
     }
 }
 
-fn fits_without_labels(rule: &Rule) -> bool {
-    let Peers::Among(peers) = &rule.peers else { return false };
-    peers.iter().any(|peer| match peer {
+/// By what a peer that only forbids labels means those without any.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Fits {
+    Pods,
+    Namespaces,
+}
+
+fn fits_without_labels(rule: &Rule) -> Option<Fits> {
+    let Peers::Among(peers) = &rule.peers else { return None };
+    let fits = |peer: &Peer| match peer {
         Peer::Endpoints(Selection { namespaces: Namespaces::Matching(selector), endpoints, .. }) => {
             let none = Labels::default();
-            !selector.is_everything() && selector.matches(&none) && endpoints.matches(&none)
+            let fits = !selector.is_everything() && selector.matches(&none) && endpoints.matches(&none);
+            let kind = if endpoints.is_everything() { Fits::Namespaces } else { Fits::Pods };
+            fits.then_some(kind)
         }
-        _ => false,
-    })
+        _ => None,
+    };
+    peers.iter().filter_map(fits).max()
 }

@@ -2,15 +2,18 @@
 //!
 //! They isolate nobody: what no rule matches goes on. Their priorities are the order in the tier.
 
+use super::super::calico::LabelledAddresses;
+use super::super::cilium::settings::is_cilium;
 use super::super::kubernetes::twins;
 use super::super::{
-    Action, Dataplane, DataplaneKind, Direction, Engine, Found, Isolation, Layer, Lowered, Peer, Peers,
-    Policy, PolicyOrder, Rule, Tier, TierRank, TrafficMatch, fields,
+    Action, Dataplane, DataplaneKind, Direction, Engine, Found, Isolation, Layer, Lowered, Namespaces, Peer,
+    Peers, Policy, PolicyOrder, PortName, Rule, Selection, Tier, TierRank, TrafficMatch, fields,
 };
+use super::cilium;
 use super::depends_on_unknown_version;
 use super::kinds::{self, KINDS, Stage};
 use super::wire::{self, PeerShape, RuleShape, Shape};
-use crate::model::{AddressSet, Bend, Condition, Document, Gap, Origin};
+use crate::model::{AddressSet, Bend, Condition, Document, DomainPattern, Gap, Origin, Protocol, Selector};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Lowers all objects of the three kinds.
@@ -18,18 +21,23 @@ pub fn lower(documents: &[Document], dataplane: &Dataplane) -> Lowered {
     let mut lowered = Lowered::default();
     let mut tiers: BTreeMap<(Stage, Direction), Vec<Policy>> = BTreeMap::new();
     let nodes_known = documents.iter().any(|d| &*d.origin.kind == "Node" && d.api_version == "v1");
+    let sets = (dataplane.kind == DataplaneKind::Calico).then(|| LabelledAddresses::read(documents));
+    let sets = sets.as_ref();
+    let mut shapes: Vec<(&Document, Shape)> = Vec::new();
     for (document, kind) in objects(documents) {
         let Some(dialect) = kinds::dialect(kind.name) else { continue };
         lowered.gaps.extend(fields::doubts(kind, document));
         lowered.gaps.extend(wire::omissions(document, dialect));
-        let shape = match wire::read(document, dialect) {
-            Ok(shape) => shape,
-            Err(problem) => {
-                lowered.problems.push(problem);
-                continue;
-            }
-        };
-        let mut lowering = Lowering { origin: &document.origin, dataplane, nodes_known, gaps: Vec::new() };
+        match wire::read(document, dialect) {
+            Ok(shape) => shapes.push((document, shape)),
+            Err(problem) => lowered.problems.push(problem),
+        }
+    }
+    let shared = cilium::shared(dataplane, shapes.iter().map(|(_, shape)| shape));
+    for (document, shape) in shapes {
+        let origin = &document.origin;
+        let by_turns = shared.contains(&(shape.stage, shape.priority));
+        let mut lowering = Lowering { origin, dataplane, nodes_known, sets, by_turns, gaps: Vec::new() };
         let refused = lowering.refused(&shape);
         lowering.hidden(&shape);
         for (place, mut policy) in lowering.policies(shape) {
@@ -48,7 +56,7 @@ pub fn lower(documents: &[Document], dataplane: &Dataplane) -> Lowered {
         lowered.problems.extend(twins(objects));
     }
     lowered.tiers =
-        tiers.into_iter().map(|((stage, direction), policies)| tier(stage, direction, policies)).collect();
+        tiers.into_iter().map(|((stage, way), policies)| tier(stage, way, policies, dataplane)).collect();
     lowered
 }
 
@@ -56,19 +64,14 @@ fn objects(documents: &[Document]) -> impl Iterator<Item = (&Document, &'static 
     documents.iter().filter_map(|document| Some((document, fields::kind_of(KINDS, document)?)))
 }
 
-fn tier(stage: Stage, direction: Direction, policies: Vec<Policy>) -> Tier {
+fn tier(stage: Stage, direction: Direction, policies: Vec<Policy>, dataplane: &Dataplane) -> Tier {
     // Both generations stand in the tier that Calico shows for them, so that priorities interleave.
-    let rank = match stage {
-        Stage::Admin => TierRank::declared(TierRank::ADMIN, "kube-admin"),
-        Stage::Baseline => TierRank::declared(TierRank::BASELINE, "kube-baseline"),
+    let (rank, unmatched) = match stage {
+        Stage::Admin => (TierRank::declared(TierRank::ADMIN, "kube-admin"), Action::Pass),
+        Stage::Baseline if is_cilium(dataplane.kind) => cilium::baseline(),
+        Stage::Baseline => (TierRank::declared(TierRank::BASELINE, "kube-baseline"), Action::Pass),
     };
-    Tier {
-        layer: Layer::Network,
-        direction,
-        rank,
-        unmatched: Action::Pass,
-        policies: Policy::shared(policies),
-    }
+    Tier { layer: Layer::Network, direction, rank, unmatched, policies: Policy::shared(policies) }
 }
 
 /// One object on its way.
@@ -77,6 +80,10 @@ struct Lowering<'a> {
     dataplane: &'a Dataplane,
     /// Whether Node objects were given.
     nodes_known: bool,
+    /// What Calico knows of addresses, where it reads the object.
+    sets: Option<&'a LabelledAddresses>,
+    /// Whether its rules and those of others of its priority are asked by turns.
+    by_turns: bool,
     gaps: Vec<Gap>,
 }
 
@@ -92,25 +99,36 @@ fn doubt(policy: &mut Policy, why: &str) {
     }
 }
 
+/// A name that no protocol was said of, as one of a TCP port.
+fn of_tcp(name: &mut PortName) {
+    if let PortName::Container(protocol @ None, _) = name {
+        *protocol = Some(Protocol::Tcp);
+    }
+}
+
 impl Lowering<'_> {
     /// Why the dataplane applies no rule of a policy, as a condition, with the gap.
     fn refused(&mut self, shape: &Shape) -> Option<&'static str> {
+        let why = self.refused_by_ovn(shape).or_else(|| cilium::refused(self.dataplane, shape))?;
+        let what = format!("this policy counts only where {why}: what it denies is not relied on");
+        self.gap(what, self.origin.clone(), Bend::MayAllowLess);
+        Some(why)
+    }
+
+    fn refused_by_ovn(&self, shape: &Shape) -> Option<&'static str> {
         if self.dataplane.kind != DataplaneKind::OvnKubernetes {
             return None;
         }
         let by_name = |rule: &RuleShape| rule.peers.iter().any(|peer| matches!(peer, PeerShape::Domains(_)));
-        let why = match () {
+        match () {
             () if shape.stage == Stage::Admin && shape.priority > LAST_OF_OVN => {
-                "OVN-Kubernetes takes priorities above 99, which it does not apply"
+                Some("OVN-Kubernetes takes priorities above 99, which it does not apply")
             }
             () if shape.egress.iter().any(by_name) => {
-                "OVN-Kubernetes knows peers by domainNames, which it does not"
+                Some("OVN-Kubernetes knows peers by domainNames, which it does not")
             }
-            () => return None,
-        };
-        let what = format!("this policy counts only where {why}: what it denies is not relied on");
-        self.gap(what, self.origin.clone(), Bend::MayAllowLess);
-        Some(why)
+            () => None,
+        }
     }
 
     /// Whether a NetworkPolicy for one direction hides the baseline in the other one too, the API does
@@ -134,29 +152,60 @@ impl Lowering<'_> {
             if rules.is_empty() {
                 continue;
             }
-            let rules = rules.into_iter().enumerate();
-            let rules = rules.map(|(index, rule)| self.rule(direction, index, rule)).collect();
-            let policy = Policy {
+            let mut alone = Vec::new();
+            for (index, rule) in rules.into_iter().enumerate() {
+                let action = rule.action;
+                let order = cilium::order((stage, priority), index, action, &self.origin.name);
+                alone
+                    .extend(self.rules(direction, index, rule).into_iter().map(|rule| (order.clone(), rule)));
+            }
+            let place = (stage, direction);
+            let policy = |order, rules| Policy {
                 subjects: vec![subject.clone()],
                 isolation: Isolation::Leaves,
-                // Which of two equal priorities comes first is undefined; implementations sort by name.
-                order: PolicyOrder::new(f64::from(priority), &*self.origin.name),
+                order,
                 rules,
                 origin: self.origin.clone(),
             };
-            policies.push(((stage, direction), policy));
+            if self.by_turns {
+                policies.extend(alone.into_iter().map(|(order, rule)| (place, policy(order, vec![rule]))));
+                continue;
+            }
+            // Which of two equal priorities comes first is undefined; implementations sort by name.
+            let order = match is_cilium(self.dataplane.kind) {
+                true => cilium::order((stage, priority), 0, Action::Deny, &self.origin.name),
+                false => PolicyOrder::new(f64::from(priority), &*self.origin.name),
+            };
+            policies.push((place, policy(order, alone.into_iter().map(|(_, rule)| rule).collect())));
         }
         policies
     }
 
+    /// A rule, and what its dataplane adds to it.
+    fn rules(&mut self, direction: Direction, index: usize, rule: RuleShape) -> Vec<Rule> {
+        let names = rule.peers.iter().filter_map(|peer| match peer {
+            PeerShape::Domains(names) if is_cilium(self.dataplane.kind) => Some(names.as_slice()),
+            _ => None,
+        });
+        let (names, action): (Vec<DomainPattern>, Action) = (names.flatten().cloned().collect(), rule.action);
+        let rule = self.rule(direction, index, rule);
+        let dns = (!names.is_empty() && action == Action::Allow).then(|| cilium::dns(&names, &rule.origin));
+        dns.into_iter().chain([rule]).collect()
+    }
+
     fn rule(&mut self, direction: Direction, index: usize, rule: RuleShape) -> Rule {
-        let RuleShape { line, action, peers, traffic } = rule;
+        let RuleShape { line, action, peers, mut traffic } = rule;
         let origin = self.origin.at(&format!("{}[{index}]", direction.word()), line);
         if let Some(what) = peers.iter().find_map(|peer| self.not_understood(peer)) {
             return self.closed(action, origin, &what);
         }
-        // `k8sCNPPortToCalicoFields` in `clusternetworkpolicy.go`, as below.
-        if traffic.has_names() && self.dataplane.kind == DataplaneKind::Calico {
+        let calico_names = traffic.has_names() && self.dataplane.kind == DataplaneKind::Calico;
+        if calico_names && &*self.origin.kind != kinds::CLUSTER {
+            // What has no protocol is TCP there, names of ports too (`adminnetworkpolicy_test.go`, rules
+            // with `NamedPort`).
+            traffic.named.iter_mut().for_each(of_tcp);
+        } else if calico_names {
+            // `k8sCNPPortToCalicoFields` in `clusternetworkpolicy.go`, as below.
             let what = match action {
                 Action::Allow => "Calico knows no named ports here, and leaves the rule out",
                 Action::Deny | Action::Pass => {
@@ -171,6 +220,15 @@ impl Lowering<'_> {
         for peer in peers {
             match peer {
                 PeerShape::Networks(addresses) => networks = networks.union(&addresses),
+                PeerShape::Namespaces(selector) => {
+                    // Ports of addresses have no names.
+                    let sets = self.sets.filter(|_| direction == Direction::Ingress || !traffic.has_names());
+                    // Calico means everything there, network sets too (`combinePortsWithCNPIngressPeers`).
+                    let beside = sets.map(|sets| sets.in_namespaces(&selector));
+                    networks = networks.union(&beside.unwrap_or_else(AddressSet::none));
+                    let pods = Selection::pods(Namespaces::Matching(selector), Selector::everything());
+                    matched.push(Peer::Endpoints(pods));
+                }
                 other => matched.extend(self.peer(other, action, &origin)),
             }
         }
@@ -188,7 +246,11 @@ impl Lowering<'_> {
             // `libcalico-go/lib/backend/k8s/conversion/clusternetworkpolicy.go`
             PeerShape::Nodes(_) if calico => Some("Calico knows no peers by nodes".to_owned()),
             PeerShape::Domains(_) if calico => Some("Calico knows no peers by domainNames".to_owned()),
-            PeerShape::Nodes(_) | PeerShape::Domains(_) | PeerShape::Pods(_) | PeerShape::Networks(_) => None,
+            PeerShape::Namespaces(_)
+            | PeerShape::Nodes(_)
+            | PeerShape::Domains(_)
+            | PeerShape::Pods(_)
+            | PeerShape::Networks(_) => None,
         }
     }
 
@@ -240,8 +302,8 @@ impl Lowering<'_> {
                 }
                 Some(Peer::Domains(patterns))
             }
-            // Networks are put together by `rule`, and unknown peers close it.
-            PeerShape::Networks(_) | PeerShape::Unknown(_) => None,
+            // Namespaces and networks are put together by `rule`, and unknown peers close it.
+            PeerShape::Namespaces(_) | PeerShape::Networks(_) | PeerShape::Unknown(_) => None,
         }
     }
 

@@ -3,6 +3,7 @@
 //!
 //! The exact meaning, case by case, is on the page `docs/semantics/network-policy-api.md`.
 
+mod cilium;
 mod kinds;
 mod lower;
 mod ports;

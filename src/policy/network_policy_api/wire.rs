@@ -42,7 +42,9 @@ pub struct RuleShape {
 /// One peer.
 #[derive(Debug)]
 pub enum PeerShape {
-    /// `namespaces` or `pods`.
+    /// `namespaces`.
+    Namespaces(Selector),
+    /// `pods`.
     Pods(Selection),
     /// `nodes`.
     Nodes(Selector),
@@ -273,7 +275,7 @@ impl Reader<'_> {
         let Some(value) = node.get(field) else { return Ok(PeerShape::Unknown(field.to_owned())) };
         match field {
             "namespaces" if self.is_old(value) => self.old_namespaces(value, Selector::everything()),
-            "namespaces" => self.namespaces(value).map(PeerShape::Pods),
+            "namespaces" => self.selector(value).map(PeerShape::Namespaces),
             "pods" => match present(value, "namespaces").filter(|_| self.has_old_shape()) {
                 Some(namespaces) => {
                     let pods = present(value, "podSelector").map(|pods| self.selector(pods));
