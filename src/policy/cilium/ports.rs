@@ -272,7 +272,9 @@ fn add_port(
             return Ok(());
         }
     };
-    let sctp = settings::is_on(context.dataplane, "enable-sctp", "false");
+    // Without ports of its own SCTP is one of the other protocols, which have port 0 (`ct_extract_ports4`).
+    let portless = extended && number(&text) == Some(0);
+    let sctp = settings::is_on(context.dataplane, "enable-sctp", "false") || portless;
     if !sctp && name == "SCTP" {
         let what = "an SCTP port has no effect while enable-sctp is not true";
         context.gap(&entry.place, line, what, Bend::MayAllowLess);
