@@ -10,7 +10,7 @@ use super::super::called::Called;
 use super::super::destination_rule::{DestinationRule, Effective};
 use super::super::routes::{By, Lead};
 use super::{Clients, One, Port, Whom};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Calls of one host at one port, and where a route leads them.
 struct Led<'a> {
@@ -35,6 +35,9 @@ impl Clients<'_> {
         let mut by_host: BTreeMap<&str, Vec<&Called>> = BTreeMap::new();
         hosts.iter().for_each(|called| by_host.entry(&called.host).or_default().push(called));
         let everywhere: Vec<&Called> = hosts.iter().filter(|host| host.listens_everywhere).collect();
+        let ports = hosts.iter().flat_map(|host| &host.ports);
+        let of_requests: BTreeSet<u16> =
+            ports.filter(|port| port.is_http()).map(|port| port.number).collect();
         for called in hosts {
             let beside = if called.listens_everywhere { &everywhere[..] } else { &[] };
             for port in &called.ports {
@@ -43,6 +46,9 @@ impl Clients<'_> {
                         self.to_led(&Led { called, port, to, lead, by: Cause::Route }, list);
                     }
                 }
+                if called.listens_for_bytes(port.number) && of_requests.contains(&port.number) {
+                    self.to_lost(called, port, list);
+                }
                 for to in beside.iter().filter(|other| called.shares(port, other)) {
                     let (exported_to, port_there) = (&to.exported_to[..], port.number);
                     let lead = Lead { exported_to, to: &to.host, port: port_there, subset: None };
@@ -50,6 +56,14 @@ impl Clients<'_> {
                 }
             }
         }
+    }
+
+    /// The listener for requests may be the only one of a port.
+    fn to_lost(&self, called: &Called, port: &Port, list: &mut Vec<Sending>) {
+        let Some(target) = called.target(Some(port.number)) else { return };
+        let whom = Whom { by: Some(By::Sidecars), ..Whom::default() };
+        let why = format!("another host has port {} for requests: bytes may be passed on", port.number);
+        list.push(self.to(&whom, target.for_some_calls(), Sends::AsIs, why, None));
     }
 
     fn to_led(&self, led: &Led<'_>, list: &mut Vec<Sending>) {
@@ -120,11 +134,14 @@ impl Clients<'_> {
 impl Called {
     /// Whether the listener of another host outside may take its calls at a port, both without addresses.
     fn shares(&self, port: &Port, other: &Called) -> bool {
-        let for_bytes = |host: &Called| {
-            let mut ports = host.outside().filter(|outside| outside.port == port.number);
-            let asks = host.ports.iter().any(|own| own.number == port.number && !own.is_http());
-            asks && ports.any(|outside| outside.speech != OutsideSpeech::Tls)
-        };
-        self.host != other.host && for_bytes(self) && for_bytes(other)
+        let number = port.number;
+        self.host != other.host && self.listens_for_bytes(number) && other.listens_for_bytes(number)
+    }
+
+    /// Whether it is a host outside, without addresses, that has a port for bytes.
+    fn listens_for_bytes(&self, number: u16) -> bool {
+        let mut ports = self.outside().filter(|outside| outside.port == number);
+        let asks = self.ports.iter().any(|own| own.number == number && !own.is_http());
+        self.listens_everywhere && asks && ports.any(|outside| outside.speech != OutsideSpeech::Tls)
     }
 }
