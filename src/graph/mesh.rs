@@ -266,11 +266,11 @@ impl Mesh {
     fn chosen(&self, sends: Sends, accepts: Accepts, call: Option<Backing>) -> Vec<Sends> {
         let one = |all| choose(sends, accepts.advertises, all);
         match (sends, call) {
-            (Sends::IfAllAdvertise(dialect), Some(call)) => match self.all_advertise(call.service, dialect) {
-                true if self.has_machines(call.service) => vec![one(true), one(false)],
-                false if self.all_proxied(call.service) => vec![one(true), one(false)],
-                all => vec![one(all)],
-            },
+            (Sends::IfAllAdvertise(dialect), Some(call)) => {
+                let all = self.all_advertise(call.service, dialect);
+                let is_open = self.has_machines(call.service) || (!all && self.all_proxied(call.service));
+                if is_open { vec![one(true), one(false)] } else { vec![one(all)] }
+            }
             _ => vec![one(false)],
         }
     }
