@@ -228,3 +228,48 @@ proptest! {
         }
     }
 }
+
+/// Cilium: one workload may call a name outside and nothing else, another calls the first.
+const BY_NAME: &str = "
+apiVersion: v1
+kind: Pod
+metadata: {name: one, namespace: x, labels: {app: one}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: two, namespace: y, labels: {app: two}}
+---
+apiVersion: cilium.io/v2
+kind: CiliumNetworkPolicy
+metadata: {name: one, namespace: x}
+spec:
+  endpointSelector: {matchLabels: {app: one}}
+  egress:
+  - toFQDNs: [{matchName: api.example.org}]
+    toPorts: [{ports: [{port: '443', protocol: TCP}]}]
+---
+apiVersion: cilium.io/v2
+kind: CiliumNetworkPolicy
+metadata: {name: two, namespace: y}
+spec:
+  endpointSelector: {matchLabels: {app: two}}
+  egress:
+  - toEndpoints: [{matchLabels: {k8s:io.kubernetes.pod.namespace: x, app: one}}]
+";
+
+#[test]
+fn an_outside_endpoint_that_a_rule_names_is_a_way_out() {
+    let analysis = review("rules:\n- {from: y, to: outside, allow: never}\n", BY_NAME);
+    let outside = |name: &str| {
+        let index = analysis.inventory.workloads.iter().position(|w| w.name.name == name);
+        reach::of(&analysis, index.expect("the pod")).outside
+    };
+    assert_eq!((outside("one"), outside("two")), (Some(1), Some(2)));
+    let broken: Vec<&str> = analysis
+        .findings
+        .iter()
+        .filter(|finding| finding.check == "segment-rule-broken")
+        .map(|finding| finding.message.as_str())
+        .collect();
+    assert!(matches!(broken[..], [only] if only.contains("in 2 steps")), "{broken:?}");
+}

@@ -69,6 +69,8 @@ impl<'a> Ground<'a> {
             segments[cell.class as usize].push(cell.segment);
         }
         segments.extend(evidence.graph.atoms().map(|(_, atom)| evidence.segments.of_addresses(atom)));
+        // Where a name leads is not known before it is looked up.
+        segments.extend(evidence.graph.domains().map(|_| vec![evidence.segments.outside()]));
         let (mut sends, mut takes) = (vec![BTreeMap::new(); count], vec![BTreeMap::new(); count]);
         for (peer, own) in (0..).zip(&segments) {
             for segment in own.iter().map(|s| *s as usize) {

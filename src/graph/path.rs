@@ -54,7 +54,7 @@ impl<'a> Links<'a> {
     /// Reads the rows of all classes.
     pub fn new(graph: &'a AllowedGraph) -> Links<'a> {
         let classes = graph.classes().len();
-        let peers = classes + graph.atoms().count();
+        let peers = graph.peer_count() as usize;
         let mut links = Links {
             graph,
             peers,
@@ -68,10 +68,11 @@ impl<'a> Links<'a> {
             open: Known::of(graph),
         };
         links.group();
+        let domains = graph.domains().next().map_or(PeerId::MAX, |(first, _)| first);
         for class in 0..classes as PeerId {
             // A target whose rest is shut takes only what it names, and is looked at from there.
             for (target, _) in &graph.row(class, Direction::Egress).named {
-                if links.takes[*target as usize].is_some() {
+                if links.takes[*target as usize].is_some() || *target >= domains {
                     links.link(class, *target);
                 }
             }
@@ -88,7 +89,10 @@ impl<'a> Links<'a> {
 
     fn group(&mut self) {
         let mut numbers: BTreeMap<TrafficSet, GroupId> = BTreeMap::new();
-        for peer in 0..self.peers as PeerId {
+        // Outside endpoints by name have addresses, which stand for themselves: only who names them
+        // reaches them as such.
+        let by_name = self.graph.domains().count();
+        for peer in 0..(self.peers - by_name) as PeerId {
             let inside = self.graph.class(peer).is_some();
             let rest = |direction| match inside {
                 true => self.graph.row(peer, direction).rest.allowed.clone(),

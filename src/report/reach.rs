@@ -90,7 +90,8 @@ pub fn of(analysis: &Analysis, index: usize) -> Reach {
         });
     }
     steps.sort();
-    let outside = graph.atoms().filter_map(|(atom, _)| found.steps(atom)).filter(|steps| *steps > 0).min();
+    let ends = graph.atoms().map(|(atom, _)| atom).chain(graph.domains().map(|(domain, _)| domain));
+    let outside = ends.filter_map(|end| found.steps(end)).filter(|steps| *steps > 0).min();
     let safe = workloads.len() - 1 - reached.len();
     let choke_points = choke_points(analysis, &links, &starts, &found, index);
     let workload = workloads[index].name.to_string();
