@@ -245,6 +245,8 @@ metadata: {name: one, namespace: x}
 spec:
   endpointSelector: {matchLabels: {app: one}}
   egress:
+  - toEndpoints: [{matchLabels: {k8s:io.kubernetes.pod.namespace: kube-system, k8s-app: kube-dns}}]
+    toPorts: [{ports: [{port: '53', protocol: UDP}], rules: {dns: [{matchPattern: '*'}]}}]
   - toFQDNs: [{matchName: api.example.org}]
     toPorts: [{ports: [{port: '443', protocol: TCP}]}]
 ---

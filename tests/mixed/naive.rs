@@ -20,10 +20,17 @@ pub struct Seen<'a> {
 pub fn passes(seen: &Seen<'_>) -> bool {
     match seen.cluster.dataplane {
         DataplaneKind::Calico => calico(seen),
-        DataplaneKind::Cilium => administrators(seen, Language::Admin)
-            .or_else(|| cilium(seen))
-            .or_else(|| administrators(seen, Language::Baseline))
-            .unwrap_or(true),
+        DataplaneKind::Cilium => {
+            let (said, isolated) = cilium(seen);
+            administrators(seen, Language::Admin).or(said).unwrap_or_else(|| {
+                match decided(seen, Language::Baseline) {
+                    Some(Action::Deny) => false,
+                    // A Pass leads to what isolates there, and is shown as open (docs/compared.md).
+                    Some(Action::Allow | Action::Pass) => true,
+                    None => !isolated,
+                }
+            })
+        }
         _ => {
             let policies = administrators(seen, Language::OldAdmin)
                 .or_else(|| network_policies(seen))
@@ -86,12 +93,16 @@ fn calico(seen: &Seen<'_>) -> bool {
 
 /// The first line of the first law that matches; nothing where none does or it passes.
 fn administrators(seen: &Seen<'_>, language: Language) -> Option<bool> {
-    let found = laws(seen, |of| of == language).into_iter().find_map(|law| first(law, seen))?;
-    match found.action {
+    match decided(seen, language)? {
         Action::Allow => Some(true),
         Action::Deny => Some(false),
         Action::Pass => None,
     }
+}
+
+fn decided(seen: &Seen<'_>, language: Language) -> Option<Action> {
+    let found = laws(seen, |of| of == language).into_iter().find_map(|law| first(law, seen))?;
+    Some(found.action)
 }
 
 fn network_policies(seen: &Seen<'_>) -> Option<bool> {
@@ -101,8 +112,8 @@ fn network_policies(seen: &Seen<'_>) -> Option<bool> {
 }
 
 /// Cilium: one matching denial beats all, then one matching permission is enough, of whichever
-/// language; what is isolated gets nothing else.
-fn cilium(seen: &Seen<'_>) -> Option<bool> {
+/// language. Whether the end is isolated is asked behind the baseline of administrators.
+fn cilium(seen: &Seen<'_>) -> (Option<bool>, bool) {
     let own = |of| matches!(of, Language::NetworkPolicy | Language::Cilium(_) | Language::CiliumGlobal(_));
     let (mut denied, mut allowed, mut isolated) = (false, false, false);
     for law in laws(seen, own) {
@@ -117,12 +128,12 @@ fn cilium(seen: &Seen<'_>) -> Option<bool> {
             }
         }
     }
-    match (denied, allowed, isolated) {
-        (true, _, _) => Some(false),
-        (false, true, _) => Some(true),
-        (false, false, true) => Some(false),
-        (false, false, false) => None,
-    }
+    let said = match (denied, allowed) {
+        (true, _) => Some(false),
+        (false, true) => Some(true),
+        (false, false) => None,
+    };
+    (said, isolated)
 }
 
 /// The firewall of the namespace looks at what leaves the cluster.

@@ -136,6 +136,14 @@ pub enum ChangeKind {
     Governed,
 }
 
+impl ChangeKind {
+    /// Whether something is open after it that was not before.
+    pub fn opens(self) -> bool {
+        use ChangeKind::{LosesConditions, Opens, Shifts, Widens};
+        matches!(self, Opens | Widens | Shifts | LosesConditions)
+    }
+}
+
 /// Whether the ends of a pair are in both versions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Presence {
@@ -156,6 +164,8 @@ pub enum Crossing {
     Between,
     /// One is no workload.
     Outside,
+    /// The one or the other, where it makes no difference to how bad the change is.
+    Any,
 }
 
 /// Workloads whose unmatched traffic meets another end than before.

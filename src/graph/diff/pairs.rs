@@ -4,7 +4,7 @@
 use super::alike::{Alike, Asked};
 use super::joint::{JointClass, JointId};
 use super::merged::{Ends, Merged, Outcome};
-use super::{ChangeKind, Compare, Crossing, PairChange};
+use super::{ChangeKind, Compare, Crossing, PairChange, Presence};
 use crate::graph::classes::ClassId;
 use crate::graph::edge::Row;
 use crate::model::{ExpectedProtection, TrafficSet};
@@ -240,6 +240,12 @@ fn by_outcome(
     let mut outcomes: BTreeMap<Outcome, Vec<JointId>> = BTreeMap::new();
     for peers in groups {
         let Some(outcome) = peers.first().and_then(|first| outcome(*first)) else { continue };
+        // How far apart workloads are counts where something opens between such as were there before.
+        let counts = outcome.kind.opens() && outcome.presence == Presence::Both;
+        let crossing = |peer| match crossing(peer) {
+            Crossing::Within | Crossing::Between if !counts => Crossing::Any,
+            known => known,
+        };
         let mut apart: BTreeMap<Crossing, Vec<JointId>> = BTreeMap::new();
         peers.into_iter().for_each(|peer| apart.entry(crossing(peer)).or_default().push(peer));
         for (crossing, peers) in apart {

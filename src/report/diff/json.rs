@@ -220,6 +220,7 @@ fn pair_shape(pair: &PairChange) -> PairShape<'_> {
             Crossing::Within => "within",
             Crossing::Between => "between",
             Crossing::Outside => "outside",
+            Crossing::Any => "any",
         },
         presence: match pair.presence {
             Presence::Both => "both",

@@ -72,22 +72,14 @@ fn word(kind: ChangeKind) -> &'static str {
 /// How bad a changed pair is: what opens between segments or to the outside is high, within a
 /// segment or for a workload that is new medium, what closes low.
 pub fn severity(change: &PairChange) -> Severity {
-    let opens = match change.kind {
-        ChangeKind::Opens | ChangeKind::Widens | ChangeKind::Shifts | ChangeKind::LosesConditions => true,
-        ChangeKind::LosesProtection => return Severity::High,
-        ChangeKind::Ungoverned => return Severity::Medium,
-        ChangeKind::Closes
-        | ChangeKind::Narrows
-        | ChangeKind::GainsConditions
-        | ChangeKind::GainsProtection
-        | ChangeKind::Governed => false,
-    };
-    match (opens, change.presence, change.crossing) {
-        (false, ..) => Severity::Low,
-        (true, Presence::Both, Crossing::Between | Crossing::Outside) => Severity::High,
-        (true, Presence::Both, Crossing::Within) | (true, Presence::Appears | Presence::Vanishes, _) => {
+    match (change.kind, change.presence, change.crossing) {
+        (ChangeKind::LosesProtection, ..) => Severity::High,
+        (ChangeKind::Ungoverned, ..) => Severity::Medium,
+        (kind, ..) if !kind.opens() => Severity::Low,
+        (_, Presence::Appears | Presence::Vanishes, _) | (_, Presence::Both, Crossing::Within) => {
             Severity::Medium
         }
+        (_, Presence::Both, Crossing::Between | Crossing::Outside | Crossing::Any) => Severity::High,
     }
 }
 
