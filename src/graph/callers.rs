@@ -77,6 +77,13 @@ impl<'a> Callers<'a> {
 /// What was found out of edges: asked once for clients that are one to a server.
 #[derive(Debug)]
 pub struct Known<'a, T> {
+    graph: &'a AllowedGraph,
+    /// Where no mesh has a say, asking is as cheap as remembering.
+    meshed: Option<Remembered<'a, T>>,
+}
+
+#[derive(Debug)]
+struct Remembered<'a, T> {
     callers: Callers<'a>,
     servers: Vec<Mutex<HashMap<Deciding, T>>>,
 }
@@ -84,22 +91,24 @@ pub struct Known<'a, T> {
 impl<'a, T: Clone> Known<'a, T> {
     /// Nothing yet.
     pub fn of(graph: &'a AllowedGraph) -> Known<'a, T> {
-        let servers = graph.classes().iter().map(|_| Mutex::default()).collect();
-        Known { callers: Callers::of(graph), servers }
+        let meshed = (!graph.mesh.is_empty()).then(|| Remembered {
+            callers: Callers::of(graph),
+            servers: graph.classes().iter().map(|_| Mutex::default()).collect(),
+        });
+        Known { graph, meshed }
     }
 
-    /// What holds of a pair; where no mesh has a say, asking is as cheap as remembering.
+    /// What holds of a pair.
     pub fn get(&self, from: PeerId, to: PeerId, ask: impl FnOnce(&AllowedGraph) -> T) -> T {
-        let graph = self.callers.graph;
-        let Some(server) = self.servers.get(to as usize).filter(|_| !graph.mesh.is_empty()) else {
-            return ask(graph);
-        };
-        let deciding = self.callers.deciding(from, to);
+        let remembered =
+            self.meshed.as_ref().and_then(|meshed| Some((meshed, meshed.servers.get(to as usize)?)));
+        let Some((Remembered { callers, .. }, server)) = remembered else { return ask(self.graph) };
+        let deciding = callers.deciding(from, to);
         let known = || server.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(found) = known().get(&deciding) {
             return found.clone();
         }
-        let found = ask(graph);
+        let found = ask(self.graph);
         known().insert(deciding, found.clone());
         found
     }
