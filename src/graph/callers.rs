@@ -10,6 +10,9 @@ use hashbrown::HashMap;
 use smallvec::SmallVec;
 use std::sync::{Mutex, PoisonError};
 
+/// Answers that are remembered of one server: beyond them each is asked anew, to bound memory.
+const MOST_REMEMBERED: usize = 128;
+
 /// What decides on an edge.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Deciding {
@@ -109,7 +112,10 @@ impl<'a, T: Clone> Known<'a, T> {
             return found.clone();
         }
         let found = ask(self.graph);
-        known().insert(deciding, found.clone());
+        let mut known = known();
+        if known.len() < MOST_REMEMBERED {
+            known.insert(deciding, found.clone());
+        }
         found
     }
 }
