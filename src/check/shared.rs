@@ -5,7 +5,7 @@ use super::{Evidence, Finding};
 use crate::graph::{
     Action, AllowedGraph, ClassId, Direction, Member, Peer, Peers, PolicyInfo, Rule, RuleInfo,
 };
-use crate::inventory::{Inventory, Network, Service, ServicePort};
+use crate::inventory::{Inventory, Service, ServicePort};
 use crate::model::{AddressSet, IpProtocols, Origin, Protocol, TrafficSet};
 use crate::observed::{self, Flow, Handshake, NamedBy, ObservedFlow, Party, Stretch, Transport};
 use std::collections::{BTreeMap, BTreeSet};
@@ -167,14 +167,9 @@ pub(super) fn ports_called(evidence: &Evidence<'_>, seen: &ObservedFlow, pod: (u
 
 /// Whether a pod was called at the address of its node.
 pub(super) fn is_by_host_port(evidence: &Evidence<'_>, seen: &ObservedFlow) -> bool {
-    let called = seen.flow.responder.ip;
-    let elsewhere = |workload: usize, variant: usize| {
-        let pod = &evidence.inventory.workloads[workload].variants[variant];
-        pod.network == Network::Pod && !pod.addresses.contains(&called)
-    };
-    let by_node = || evidence.inventory.nodes.iter().any(|node| node.addresses.contains(&called));
-    matches!(seen.responder, Party::Endpoint { workload, variant } if elsewhere(workload, variant))
-        && by_node()
+    let Party::Endpoint { workload, variant } = seen.responder else { return false };
+    let pod = &evidence.inventory.workloads[workload].variants[variant];
+    evidence.inventory.is_called_by_node(pod, seen.flow.responder.ip)
 }
 
 /// The peers that rules mean by names which DNS answers in the captures gave an address.

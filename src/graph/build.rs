@@ -191,7 +191,12 @@ impl AllowedGraph {
 
     /// Outside endpoints that rules name, which are peers numbered behind the atoms.
     pub fn domains(&self) -> impl Iterator<Item = (PeerId, &DomainPattern)> {
-        (self.classes.first_domain()..).zip(&self.classes.domains)
+        (self.first_domain()..).zip(&self.classes.domains)
+    }
+
+    /// The number of the first of them, behind all classes and atoms.
+    pub(super) fn first_domain(&self) -> PeerId {
+        self.classes.first_domain()
     }
 
     /// The peers that rules mean by names which a name fits, as a DNS answer gives it: an observed

@@ -20,7 +20,7 @@ pub struct Callable<'a> {
     row_of: Vec<u32>,
     naming: Vec<Vec<u32>>,
     /// What rows let through at most, each once.
-    bounds: Bounds,
+    bounds: Vec<TrafficSet>,
 }
 
 /// What some classes take.
@@ -31,24 +31,19 @@ struct Taking<'a> {
     bound: usize,
 }
 
-/// Sets of traffic that have numbers.
-#[derive(Debug, Default)]
-struct Bounds {
-    numbers: HashMap<TrafficSet, usize>,
-    traffic: Vec<TrafficSet>,
-}
-
 impl<'a> Callable<'a> {
     /// Reads each row once.
     pub fn of(graph: &'a AllowedGraph) -> Callable<'a> {
         let classes = 0..graph.classes().len() as ClassId;
         let mut numbers: HashMap<*const Row, u32> = HashMap::new();
-        let (mut rows, mut bounds) = (Vec::<Taking<'_>>::new(), Bounds::default());
+        let (mut rows, mut bounds) = (Vec::<Taking<'_>>::new(), HashMap::new());
         let mut row_of = Vec::new();
         for class in classes.clone() {
             let row = graph.row(class, Direction::Ingress);
             let number = *numbers.entry(std::ptr::from_ref(row)).or_insert_with(|| {
-                rows.push(Taking { row, classes: Vec::new(), bound: bounds.number(row.with_anyone()) });
+                let next = bounds.len();
+                let bound = *bounds.entry(row.with_anyone()).or_insert(next);
+                rows.push(Taking { row, classes: Vec::new(), bound });
                 rows.len() as u32 - 1
             });
             rows[number as usize].classes.push(class);
@@ -66,6 +61,9 @@ impl<'a> Callable<'a> {
         }
         let open = (0..).zip(&rows).filter(|(_, taking)| !taking.row.rest.allowed.is_empty());
         let open = open.map(|(number, _)| number).collect();
+        let mut bounds: Vec<(TrafficSet, usize)> = bounds.into_iter().collect();
+        bounds.sort_unstable_by_key(|(_, number)| *number);
+        let bounds = bounds.into_iter().map(|(traffic, _)| traffic).collect();
         Callable { graph, rows, open, row_of, naming, bounds }
     }
 
@@ -77,7 +75,7 @@ impl<'a> Callable<'a> {
         }
         let row = self.graph.row(from, Direction::Egress);
         let naming = &self.naming[from as usize];
-        let mut meets = self.bounds.meeting(row.with_anyone());
+        let mut meets = meeting(&self.bounds, row.with_anyone());
         let mut meets = |number: u32| meets(self.rows[number as usize].bound);
         if !row.rest.allowed.is_empty() {
             let mut rows: Vec<u32> =
@@ -115,21 +113,8 @@ impl<'a> Callable<'a> {
     }
 }
 
-impl Bounds {
-    fn number(&mut self, traffic: TrafficSet) -> usize {
-        let next = self.traffic.len();
-        let number = *self.numbers.entry(traffic.clone()).or_insert(next);
-        if number == next {
-            self.traffic.push(traffic);
-        }
-        number
-    }
-
-    /// Whether sets have traffic in common with this one; each is asked once.
-    fn meeting(&self, traffic: TrafficSet) -> impl FnMut(usize) -> bool {
-        let mut known = vec![None; self.traffic.len()];
-        move |number| {
-            *known[number].get_or_insert_with(|| !traffic.intersection(&self.traffic[number]).is_empty())
-        }
-    }
+/// Whether sets, by number, have traffic in common with this one; each is asked once.
+fn meeting(sets: &[TrafficSet], traffic: TrafficSet) -> impl FnMut(usize) -> bool {
+    let mut known = vec![None; sets.len()];
+    move |number| *known[number].get_or_insert_with(|| !traffic.intersection(&sets[number]).is_empty())
 }

@@ -68,14 +68,17 @@ const TOGETHER: usize = 1 << 15;
 /// are left out. Only some are in memory at a time, for a cluster that nothing divides has as many
 /// as pairs of workloads; pairs that the rows of both ends shut are not looked at.
 pub fn connections<'a>(graph: &'a AllowedGraph, inventory: &'a Inventory) -> Connections<'a> {
-    let (callable, known) = (Callable::of(graph), Known::of(graph));
-    Connections { graph, inventory, callable, known, left: Some(0), ready: Vec::new().into_iter() }
+    let (callable, sums) = (Callable::of(graph), Sums::of(graph));
+    Connections { graph, inventory, callable, sums, left: Some(0), ready: Vec::new().into_iter() }
 }
 
 /// Those with an end outside alone.
 pub fn outside(graph: &AllowedGraph, inventory: &Inventory) -> Vec<Connection> {
     let workloads = (0..inventory.workloads.len()).into_par_iter();
-    let both = |workload| outbound(graph, inventory, workload).chain(inbound(graph, inventory, workload));
+    let sums = Sums::of(graph);
+    let both = |workload| {
+        outbound(&sums, graph, inventory, workload).chain(inbound(&sums, graph, inventory, workload))
+    };
     in_order(workloads.flat_map_iter(both).collect())
 }
 
@@ -86,7 +89,7 @@ pub struct Connections<'a> {
     inventory: &'a Inventory,
     callable: Callable<'a>,
     /// What pairs of classes let through.
-    known: Sums<'a>,
+    sums: Sums<'a>,
     /// The first workload whose connections are not worked out; behind the last those from outside;
     /// `None` where these are.
     left: Option<usize>,
@@ -101,18 +104,17 @@ impl Iterator for Connections<'_> {
             if let Some(connection) = self.ready.next() {
                 return Some(connection);
             }
-            let (graph, inventory, first) = (self.graph, self.inventory, self.left?);
+            let (graph, inventory, sums, first) = (self.graph, self.inventory, &self.sums, self.left?);
             let count = inventory.workloads.len();
             let ready: Vec<Connection> = if first < count {
                 let together = self.together(first);
                 self.left = Some(first + together.len());
-                let known = &self.known;
-                let from_each = |(from, targets)| from_one(known, (graph, inventory), from, targets);
+                let from_each = |(from, targets)| from_one(sums, graph, inventory, from, targets);
                 together.into_par_iter().flat_map_iter(from_each).collect()
             } else {
                 self.left = None;
                 let all = (0..count).into_par_iter();
-                in_order(all.flat_map_iter(|to| inbound(graph, inventory, to)).collect())
+                in_order(all.flat_map_iter(|to| inbound(sums, graph, inventory, to)).collect())
             };
             self.ready = ready.into_iter();
         }
@@ -141,7 +143,8 @@ impl Connections<'_> {
 /// The connections of a workload to some others and to the outside, in order.
 fn from_one(
     sums: &Sums<'_>,
-    (graph, inventory): (&AllowedGraph, &Inventory),
+    graph: &AllowedGraph,
+    inventory: &Inventory,
     from: usize,
     targets: Vec<usize>,
 ) -> Vec<Connection> {
@@ -149,11 +152,11 @@ fn from_one(
     let mut known: HashMap<&[PeerId], Option<Sum>> = HashMap::new();
     let to_other = |to: usize| {
         let targets = graph.classes_of(to);
-        let sum = known.entry(targets).or_insert_with(|| sum_known(sums, graph.classes_of(from), targets));
+        let sum = known.entry(targets).or_insert_with(|| sum(sums, graph.classes_of(from), targets));
         Some(sum.clone()?.between(graph, inventory, End::Workload(from), End::Workload(to)))
     };
     let mut all: Vec<Connection> = targets.into_iter().filter_map(to_other).collect();
-    all.extend(in_order(outbound(graph, inventory, from).collect()));
+    all.extend(in_order(outbound(sums, graph, inventory, from).collect()));
     all
 }
 
@@ -238,18 +241,11 @@ impl Sum {
     }
 }
 
-fn sum(graph: &AllowedGraph, sources: &[PeerId], targets: &[PeerId]) -> Option<Sum> {
-    pairs(sources, targets).filter_map(|(from, to)| Sum::of(graph, from, to)).reduce(Sum::and)
-}
-
-/// The same, asked once for clients that are one to a server.
-pub(super) fn sum_known(known: &Sums<'_>, sources: &[PeerId], targets: &[PeerId]) -> Option<Sum> {
-    let of = |(from, to)| known.get(from, to, |graph| Sum::of(graph, from, to));
-    pairs(sources, targets).filter_map(of).reduce(Sum::and)
-}
-
-fn pairs<'p>(sources: &'p [PeerId], targets: &'p [PeerId]) -> impl Iterator<Item = (PeerId, PeerId)> + 'p {
-    sources.iter().flat_map(|from| targets.iter().map(move |to| (*from, *to)))
+/// What some peers let through to others, if anything.
+pub(super) fn sum(sums: &Sums<'_>, sources: &[PeerId], targets: &[PeerId]) -> Option<Sum> {
+    let pairs = sources.iter().flat_map(|from| targets.iter().map(move |to| (*from, *to)));
+    let of = |(from, to)| sums.get(from, to, |graph| Sum::of(graph, from, to));
+    pairs.filter_map(of).reduce(Sum::and)
 }
 
 /// What pairs of classes let through.
@@ -270,26 +266,28 @@ fn add(to: &mut BTreeMap<Expected, TrafficSet>, parts: impl IntoIterator<Item = 
 
 /// Connections of a workload to the outside; atoms that it treats alike are one end.
 fn outbound<'a>(
+    sums: &Sums<'_>,
     graph: &'a AllowedGraph,
     inventory: &'a Inventory,
     workload: usize,
 ) -> impl Iterator<Item = Connection> + use<'a> {
     let classes = graph.classes_of(workload);
-    let out = atoms_alike(graph, |peer| sum(graph, classes, &[peer]));
+    let out = atoms_alike(graph, |peer| sum(sums, classes, &[peer]));
     let out = out.into_iter().map(move |(sum, outside)| {
         sum.between(graph, inventory, End::Workload(workload), End::External(outside))
     });
-    out.chain(by_name(graph, inventory, workload))
+    out.chain(by_name(sums, graph, inventory, workload))
 }
 
 /// Connections from the outside to a workload.
 fn inbound<'a>(
+    sums: &Sums<'_>,
     graph: &'a AllowedGraph,
     inventory: &'a Inventory,
     workload: usize,
 ) -> impl Iterator<Item = Connection> + use<'a> {
     let classes = graph.classes_of(workload);
-    let into = atoms_alike(graph, |peer| sum(graph, &[peer], classes));
+    let into = atoms_alike(graph, |peer| sum(sums, &[peer], classes));
     into.into_iter().map(move |(sum, outside)| {
         sum.between(graph, inventory, End::External(outside), End::Workload(workload))
     })
@@ -308,10 +306,10 @@ fn atoms_alike(graph: &AllowedGraph, sum: impl Fn(PeerId) -> Option<Sum>) -> BTr
 
 /// Connections to outside endpoints that a rule of the workload names; what it may reach by
 /// address stands under the address.
-fn by_name(graph: &AllowedGraph, inventory: &Inventory, workload: usize) -> Vec<Connection> {
+fn by_name(sums: &Sums<'_>, graph: &AllowedGraph, inventory: &Inventory, workload: usize) -> Vec<Connection> {
     let classes = graph.classes_of(workload);
     let of = |(peer, domain): (PeerId, &DomainPattern)| {
-        let sum = sum(graph, classes, &[peer])?;
+        let sum = sum(sums, classes, &[peer])?;
         let named = sum.because.iter().any(|rule| names_outside(graph, *rule));
         named.then(|| sum.between(graph, inventory, End::Workload(workload), End::Domain(domain.clone())))
     };

@@ -68,11 +68,10 @@ impl<'a> Links<'a> {
             open: Known::of(graph),
         };
         links.group();
-        let domains = graph.domains().next().map_or(PeerId::MAX, |(first, _)| first);
         for class in 0..classes as PeerId {
             // A target whose rest is shut takes only what it names, and is looked at from there.
             for (target, _) in &graph.row(class, Direction::Egress).named {
-                if links.takes[*target as usize].is_some() || *target >= domains {
+                if links.takes[*target as usize].is_some() || *target >= graph.first_domain() {
                     links.link(class, *target);
                 }
             }
@@ -91,8 +90,7 @@ impl<'a> Links<'a> {
         let mut numbers: BTreeMap<TrafficSet, GroupId> = BTreeMap::new();
         // Outside endpoints by name have addresses, which stand for themselves: only who names them
         // reaches them as such.
-        let by_name = self.graph.domains().count();
-        for peer in 0..(self.peers - by_name) as PeerId {
+        for peer in 0..self.graph.first_domain() {
             let inside = self.graph.class(peer).is_some();
             let rest = |direction| match inside {
                 true => self.graph.row(peer, direction).rest.allowed.clone(),

@@ -131,15 +131,18 @@ impl Inventory {
     ) -> Vec<u16> {
         let pod = &self.workloads[workload].variants[variant];
         let leads = |one: &&ContainerPort| one.host_port == Some(port) && one.protocol == protocol;
-        let by_node = || {
-            !pod.addresses.contains(&address)
-                && self.nodes.iter().any(|node| node.addresses.contains(&address))
-        };
         let behind: Vec<u16> = pod.ports.iter().filter(leads).map(|one| one.port).collect();
-        match !behind.is_empty() && pod.network == Network::Pod && by_node() {
+        match !behind.is_empty() && self.is_called_by_node(pod, address) {
             true => behind,
             false => vec![port],
         }
+    }
+
+    /// Whether a pod that is called at an address is called at that of a node.
+    pub fn is_called_by_node(&self, pod: &Variant, address: IpAddr) -> bool {
+        pod.network == Network::Pod
+            && !pod.addresses.contains(&address)
+            && self.nodes.iter().any(|node| node.addresses.contains(&address))
     }
 
     /// What runs on the network of a node has the node's addresses.

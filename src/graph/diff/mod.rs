@@ -16,7 +16,7 @@ pub use policies::{PolicyChange, Same};
 
 use super::build::AllowedGraph;
 use super::classes::ClassId;
-use super::connections::{Sum, Sums, names_outside, sum_known};
+use super::connections::{Sum, Sums, names_outside, sum};
 use super::declared::Declared;
 use crate::inventory::Inventory;
 use crate::model::{AddressSet, DomainPattern, EndpointName, ExpectedProtection, TrafficSet};
@@ -316,7 +316,7 @@ impl Compare<'_> {
         let [old, new] = [0, 1].map(|version: usize| {
             let graph = self.versions[version].graph;
             let peers = |id| self.joint.peers(id, version);
-            let sum = sum_known(&self.sums[version], &peers(from), &peers(to))?;
+            let sum = sum(&self.sums[version], &peers(from), &peers(to))?;
             let by_name = self.joint.domain(to).is_some();
             (!by_name || sum.because.iter().any(|rule| names_outside(graph, *rule))).then_some(sum)
         });
