@@ -10,7 +10,7 @@ mod streams;
 use random::Random;
 use watertight::capture::{Handshake, StreamStart, Transport};
 use watertight::model::Protection;
-use watertight::protocol::{DETECTORS, Detection, Seen, judge};
+use watertight::protocol::{self, DETECTORS, Detection, Seen, judge};
 
 fn is_encrypted(detection: &Detection) -> bool {
     matches!(detection.protection, Protection::Encrypted(_))
@@ -98,6 +98,47 @@ fn clear_streams_behind_tls_that_ended_are_not_encrypted() {
         }
     }
     assert!(tried > 100, "{tried}");
+}
+
+/// Encrypted conversations that begin behind a clear one, or whose bytes somebody sends as data: no
+/// protocol that has no upgrade goes over to them.
+#[test]
+fn what_is_told_of_encrypted_conversations_in_the_clear_is_clear() {
+    let all = streams::names();
+    let cases = || all.iter().flat_map(|name| streams::cases(name)).filter(|c| c.transport == Transport::Tcp);
+    let encrypted: Vec<streams::Case> = cases().filter(|case| is_encrypted(&judge(&case.seen()))).collect();
+    let mut tried = 0;
+    for case in clear_streams().iter().filter(|case| case.transport == Transport::Tcp) {
+        let one_sided = case.start.forward.is_empty() || case.start.backward.is_empty();
+        if one_sided || protocol::may_upgrade(&judge(&case.seen())) {
+            continue;
+        }
+        for told in &encrypted {
+            let join = |a: &[u8], b: &[u8]| [a, b].concat();
+            let (before, behind) = (case.seen(), told.seen());
+            for (client, server) in [
+                (join(before.client, behind.client), join(before.server, behind.server)),
+                (join(before.client, behind.server), join(before.server, behind.client)),
+                (join(before.client, behind.client), before.server.to_vec()),
+                (before.client.to_vec(), join(before.server, behind.server)),
+            ] {
+                let seen = Seen { client: &client, server: &server, ..before };
+                let joined = Seen { late: true, handshake: Handshake::FirstPacket, ..seen };
+                // What is shorter may be the rest of a record as well as anything else.
+                let long = before.client.len().min(before.server.len()) >= 60;
+                for seen in [seen, joined].into_iter().filter(|seen| long || !seen.late) {
+                    let found = judge(&seen);
+                    // A call that does nothing comes before calls that are private.
+                    if case.title == "a call of NFS" && told.title == "NFS with GSS privacy" {
+                        continue;
+                    }
+                    assert!(!is_encrypted(&found), "{}, and then {}: {found:?}", case.title, told.title);
+                    tried += 1;
+                }
+            }
+        }
+    }
+    assert!(tried > 5_000, "{tried}");
 }
 
 /// One kind of bytes that mean nothing, of some length.

@@ -351,7 +351,7 @@ fn ask_all(seen: &Seen<'_>, unsure: &mut Option<Detection>) -> Option<Detection>
 /// message decides (PostgreSQL, Redis, MongoDB), nothing that comes later can change the verdict.
 const UPGRADES_LATER: &[&str] = &[
     "smtp", "imap", "pop3", "ftp", "nntp", "sieve", "irc", "xmpp", "ldap", "telnet", "nats", "mysql", "tds",
-    "rdp", "socks", "proxy", "vnc", "amqp", "diameter", "rpc", "smb", "dcerpc",
+    "rdp", "socks", "proxy", "vnc", "nbd", "amqp", "diameter", "rpc", "smb", "dcerpc",
 ];
 
 /// Whether a conversation that was seen in the clear may have gone over to encryption later.

@@ -11,7 +11,8 @@ detector! {
 }
 
 fn probe(seen: &Seen<'_>) -> Option<Probe> {
-    let (ahead, back) = (identification(seen.client), identification(seen.server));
+    let ahead = identification(seen.client);
+    let back = identification(seen.server).or_else(|| behind_a_greeting(seen));
     let encrypted = |why| Detection::encrypted("ssh", Encryption::Ssh, why);
     let detection = match (&ahead, &back) {
         (None, None) => return None,
@@ -22,6 +23,10 @@ fn probe(seen: &Seen<'_>) -> Option<Probe> {
         (Some(_), Some(_)) => encrypted("both sides identified themselves"),
         (Some(_), None) if answers_otherwise(seen, seen.server) => other_answer(),
         (None, Some(_)) if answers_otherwise(seen, seen.client) => other_answer(),
+        (Some((_, [])), None) | (None, Some((_, []))) if seen.late || seen.holes => {
+            let why = "a line of one side with which SSH begins, joined late and with nothing behind it";
+            Detection::unclear("ssh", WhyUnknown::LateStart, why)
+        }
         _ => encrypted("one side identified itself"),
     };
     match back.and_then(|(software, _)| plain_name(software)) {
@@ -69,30 +74,38 @@ fn ciphers(bytes: &[u8]) -> Option<[&[u8]; 2]> {
     Some([list()?, list()?])
 }
 
-/// The software of an identification, and what stands behind its line; a server may send other lines
-/// before (section 4.2).
+/// The software of an identification with which a side begins, and what stands behind its line: packets,
+/// where others go on with text.
 fn identification(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    let head = &bytes[..bytes.len().min(1_024)];
-    let mut rest = head;
-    // Nearly nobody else has this letter there, and looking at lines takes longer.
-    let marked = |at: usize| rest[..at].ends_with(b"SS") && rest[at..].starts_with(b"H-");
-    if !memchr::memchr_iter(b'H', rest).any(marked) {
+    if !bytes.starts_with(b"SSH-") {
         return None;
     }
-    for _ in 0..8 {
-        // Nearly no line of others begins like that.
-        if rest.starts_with(b"SSH-") {
-            let line = first_line(rest);
-            let versions = [b"SSH-2.0-".as_slice(), b"SSH-1.99-", b"SSH-1.5-"];
-            if let Some(software) = versions.into_iter().find_map(|version| line.strip_prefix(version)) {
-                let end = software.iter().position(|b| *b == b' ').unwrap_or(software.len());
-                return Some((
-                    &software[..end],
-                    after_line(&bytes[head.len() - rest.len()..]).unwrap_or(&[]),
-                ));
-            }
-        }
-        rest = after_line(rest)?;
+    let line = first_line(&bytes[..bytes.len().min(1_024)]);
+    let versions = [b"SSH-2.0-".as_slice(), b"SSH-1.99-", b"SSH-1.5-"];
+    let software = versions.into_iter().find_map(|version| line.strip_prefix(version))?;
+    let end = software.iter().position(|b| *b == b' ').unwrap_or(software.len());
+    let behind = after_line(bytes).unwrap_or(&[]);
+    is_packet(behind).then_some((&software[..end], behind))
+}
+
+/// Whether bytes can begin a packet: its length has four bytes and is far below 2^24 (sections 6 and 6.1).
+fn is_packet(bytes: &[u8]) -> bool {
+    matches!(bytes, [] | [0, ..])
+}
+
+/// The identification of a server that sends other lines before (section 4.2). What others tell each
+/// other may hold such a line as well: the client identified itself, or the negotiation follows.
+fn behind_a_greeting<'a>(seen: &Seen<'a>) -> Option<(&'a [u8], &'a [u8])> {
+    if seen.late || seen.holes || answers_otherwise(seen, seen.client) {
+        return None;
     }
-    None
+    let goes_on = |behind: &[u8]| identification(seen.client).is_some() || ciphers(behind).is_some();
+    let head = &seen.server[..seen.server.len().min(1_024)];
+    // Nearly nobody else has this letter there, and looking at lines takes longer.
+    let marked = |at: usize| head[..at].ends_with(b"\nSS") && head[at..].starts_with(b"H-");
+    let found = memchr::memchr_iter(b'H', head).find(|at| marked(*at))?;
+    let begin = found - 2;
+    let lines = memchr::memchr_iter(b'\n', &head[..begin]).count();
+    let (software, behind) = identification(&seen.server[begin..]).filter(|_| lines < 8)?;
+    goes_on(behind).then_some((software, behind))
 }

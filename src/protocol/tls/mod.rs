@@ -399,8 +399,10 @@ fn behind_a_piece(seen: &Seen<'_>) -> Option<Probe> {
     }
     let within = 1_460;
     let chains = |bytes| {
-        let records = chain(bytes, within)?;
-        records.iter().any(Record::is_data).then(|| are_readable(&records))
+        let (piece, records) = chain(bytes, within)?;
+        // The rest of a record is cipher text as well.
+        let readable = || are_readable(&records) || is_readable(iter::once(piece));
+        records.iter().any(Record::is_data).then(readable)
     };
     match (chains(seen.client), chains(seen.server)) {
         (None, None) => None,

@@ -125,8 +125,9 @@ impl<'a> Iterator for Messages<'a> {
 }
 
 /// Where in the first `within` bytes chained records begin: two of them, the second one at the very
-/// place where the first one ends. A chance of this is one in 2^40 for each byte that is tried.
-pub(super) fn chain(bytes: &[u8], within: usize) -> Option<Records<'_>> {
+/// place where the first one ends. A chance of this is one in 2^40 for each byte that is tried. What stands
+/// before it comes first.
+pub(super) fn chain(bytes: &[u8], within: usize) -> Option<(&[u8], Records<'_>)> {
     for at in memchr::memchr_iter(DATA, &bytes[..bytes.len().min(within)]) {
         if bytes[at..].starts_with(&[DATA, 3]) {
             let found = records(&bytes[at..]);
@@ -134,7 +135,7 @@ pub(super) fn chain(bytes: &[u8], within: usize) -> Option<Records<'_>> {
             let ends = found.iter().map(|record| 5 + record.length).sum::<usize>();
             let to_the_end = at + ends >= bytes.len();
             if found.len() >= 2 && to_the_end || whole >= 3 {
-                return Some(found);
+                return Some((&bytes[..at], found));
             }
         }
     }
