@@ -173,6 +173,12 @@ pub trait Audience {
         true
     }
 
+    /// Whether more of what a side says could change what `judge` will say; asked now and then while
+    /// both sides of a connection are kept.
+    fn wants(&self, _: &Exchange<'_>) -> StillWanted {
+        StillWanted::Both
+    }
+
     /// Takes a finished flow, with its first bytes, or with the number that `judge` gave for them.
     fn finished(&mut self, flow: Flow, verdict: Option<u32>);
 
@@ -187,6 +193,52 @@ pub trait Audience {
 
     /// All open flows were shown.
     fn surveyed(&mut self) {}
+}
+
+/// What was kept of a connection so far, one of whose sides speaks. Who called is certain, and nothing
+/// is missing.
+#[derive(Clone, Copy, Debug)]
+pub struct Exchange<'a> {
+    /// Ports of the caller and of the called side.
+    pub ports: [u16; 2],
+    /// First bytes of the caller.
+    pub caller: &'a [u8],
+    /// First bytes of the called side.
+    pub called: &'a [u8],
+    /// Whose bytes became more.
+    pub speaker: Speaker,
+    /// How many bytes are kept of a side at most.
+    pub limit: usize,
+}
+
+impl<'a> Exchange<'a> {
+    /// What the speaker said so far.
+    pub fn said(&self) -> &'a [u8] {
+        match self.speaker {
+            Speaker::Caller => self.caller,
+            Speaker::Called => self.called,
+        }
+    }
+}
+
+/// One side of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Speaker {
+    /// Who opened it.
+    Caller,
+    /// Who was called.
+    Called,
+}
+
+/// Whose further bytes are wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StillWanted {
+    /// Those of both sides.
+    Both,
+    /// Not those of the speaker.
+    TheOther,
+    /// Nobody's.
+    Nothing,
 }
 
 /// An open flow as it stands, in short.

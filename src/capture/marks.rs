@@ -30,6 +30,8 @@ impl Marks {
     pub(super) const IN_USE: u32 = 1 << 28;
     /// No more first bytes of a direction are wanted.
     pub(super) const FULL: [u32; 2] = [1 << 29, 1 << 30];
+    /// One of them has not said as much as is kept, but nothing that it says could change anything.
+    pub(super) const HEARD: u32 = 1 << 31;
 
     /// Of a flow of which nothing is known but its key.
     pub(super) fn of(rest: u64) -> Marks {

@@ -14,6 +14,7 @@ mod finish;
 pub mod flow;
 mod fragment;
 mod head;
+mod heard;
 mod in_udp;
 mod index;
 mod key;
@@ -40,8 +41,8 @@ mod worker;
 
 pub use container::{CaptureError, CaptureSummary, InputSummary, read_capture, read_captures};
 pub use flow::{
-    Answer, Audience, Counters, Flow, FlowEnd, Handshake, Judging, Leg, Medium, OpenFlow, Opening, Place,
-    Seen, SeenMore, StreamStart, Transport,
+    Answer, Audience, Counters, Exchange, Flow, FlowEnd, Handshake, Judging, Leg, Medium, OpenFlow, Opening,
+    Place, Seen, SeenMore, Speaker, StillWanted, StreamStart, Transport,
 };
 pub use limits::FlowLimits;
 pub use packet::NOT_IP;

@@ -1,10 +1,10 @@
 //! One flow in the making: counters, handshake, first bytes, and where it was met.
 
-use super::Handshake;
 use super::cold::Cold;
 use super::copies::{IDENTITY, Sighting, fold, sample};
 use super::elsewhere::Elsewhere;
 use super::head::Arrival;
+use super::heard::is_asked;
 use super::key::Side;
 use super::limits::FlowLimits;
 use super::marks::Marks;
@@ -13,6 +13,7 @@ use super::place::{NO_PLACE, PlaceId};
 use super::pool::Pool;
 use super::stream::{Room, Stream};
 use super::table::GRACE;
+use super::{Audience, Handshake};
 
 /// Farewells are repeated within this time, in nanoseconds; what comes later is another flow.
 pub(super) const LINGER: u64 = 15_000_000_000;
@@ -107,6 +108,14 @@ impl State {
     #[inline]
     pub(super) fn rest(&self) -> u64 {
         u64::from(self.ports) << 32 | self.marks.kind()
+    }
+
+    /// The port of a side.
+    pub(super) fn port(&self, side: Side) -> u16 {
+        match side {
+            Side::Low => (self.ports >> 16) as u16,
+            Side::High => self.ports as u16,
+        }
     }
 
     pub(super) fn protocol(&self) -> u8 {
@@ -356,8 +365,14 @@ impl State {
         std::mem::replace(self, free)
     }
 
-    /// Keeps payload in the place that the flow was given for it.
-    pub(super) fn keep(&mut self, packet: &Arrival<'_>, cold: &mut Cold, room: &mut Room<'_>) -> Kept {
+    /// Keeps payload in the place that the flow was given for it, as long as the audience wants more.
+    pub(super) fn keep(
+        &mut self,
+        packet: &Arrival<'_>,
+        cold: &mut Cold,
+        room: &mut Room<'_>,
+        audience: &dyn Audience,
+    ) -> Kept {
         let side = packet.key.side;
         if !self.marks.has(Marks::PAYLOAD_SEEN) {
             self.marks.set(Marks::PAYLOAD_SEEN | if side == Side::Low { Marks::LOW_SPOKE_FIRST } else { 0 });
@@ -367,7 +382,7 @@ impl State {
         }
         let limit = room.limit;
         let stream = &mut cold.streams[side.index()];
-        let full = stream.is_full(limit);
+        let (full, before) = (stream.is_full(limit), stream.bytes.len());
         if !full {
             match packet.is_tcp() {
                 true => {
@@ -383,16 +398,22 @@ impl State {
         }
         match (own, self.marks.has(Marks::FULL[side.other().index()])) {
             (true, true) => Kept::Enough,
-            (true, false) | (false, true) if self.is_long() => Kept::Enough,
+            (true, false) | (false, true) if self.is_long(limit) => Kept::Enough,
             _ if full => Kept::Nothing,
+            _ if is_asked(before, cold.streams[side.index()].bytes.len()) => {
+                self.hear(side, cold, limit, audience)
+            }
             _ => Kept::Some,
         }
     }
 
-    /// Whether one direction suffices, because there are many packets.
+    /// Whether one direction suffices, because there are many packets. One that was heard out before
+    /// it had said as much as is kept counts when it would have.
     #[inline]
-    pub(super) fn is_long(&self) -> bool {
+    pub(super) fn is_long(&self, limit: usize) -> bool {
+        let said = |index: usize| self.marks.has(Marks::FULL[index]) && self.bytes[index] >= limit as u64;
         self.packets[0].saturating_add(self.packets[1]) >= LONG
+            && (!self.marks.has(Marks::HEARD) || said(0) || said(1))
     }
 
     /// The first datagram of a side stands for it: address translation does not change it. The

@@ -208,7 +208,7 @@ impl FlowTable {
         } else if !state.wants() {
             state.note_unread();
         } else if self.judging == Judging::Early && state.has_enough_of(packet) {
-            if state.is_long() {
+            if state.is_long(self.limits.stream_bytes) {
                 self.judge(slot, audience);
             }
         } else {
@@ -334,7 +334,7 @@ impl FlowTable {
         let side = packet.key.side.index();
         let before = cold.streams[side].held();
         let mut room = Room { limit: self.limits.stream_bytes, buffers: &mut self.buffers };
-        let kept = state.keep(packet, cold, &mut room);
+        let kept = state.keep(packet, cold, &mut room, audience);
         budget.bytes = budget.bytes + cold.streams[side].held() - before;
         let over = budget.bytes > limit;
         if kept == Kept::Enough || state.is_closed() && state.is_complete(&self.colds) {

@@ -3,7 +3,7 @@
 
 use super::ObservedFlow;
 use super::witness::doubtful;
-use crate::capture::{Audience, Flow, Judging, OpenFlow};
+use crate::capture::{Audience, Exchange, Flow, Judging, OpenFlow, StillWanted};
 use crate::protocol::{self, Detection};
 use hashbrown::HashMap;
 use std::sync::Arc;
@@ -76,6 +76,10 @@ impl Audience for Follower<'_> {
 
     fn asks_where(&self) -> bool {
         self.wanted == Wanted::Verdicts
+    }
+
+    fn wants(&self, exchange: &Exchange<'_>) -> StillWanted {
+        protocol::still_wanted(exchange)
     }
 
     fn judge(&mut self, flow: &Flow) -> u32 {

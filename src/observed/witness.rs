@@ -4,7 +4,7 @@
 
 use super::flows::{Flows, Part};
 use super::{Directory, ObservedFlow, Party, Stretch, WhyInside};
-use crate::capture::{Audience, Flow, Judging};
+use crate::capture::{Audience, Exchange, Flow, Judging, StillWanted};
 use crate::model::{Protection, WhyUnknown};
 use crate::protocol::{self, Detection};
 use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
@@ -120,6 +120,10 @@ impl Audience for Witness<'_> {
 
     fn asks_where(&self) -> bool {
         false
+    }
+
+    fn wants(&self, exchange: &Exchange<'_>) -> StillWanted {
+        protocol::still_wanted(exchange)
     }
 
     fn judge(&mut self, flow: &Flow) -> u32 {

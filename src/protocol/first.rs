@@ -177,6 +177,8 @@ struct Table {
     server: Vec<u128>,
     free: u128,
     late: u128,
+    /// Those of detectors that tell when they have heard enough.
+    hearing: u128,
     /// A bit for each port that hints at something, 64 in a word.
     hinting: Vec<u64>,
     /// Those ports in order, with what they hint at.
@@ -194,6 +196,7 @@ impl Table {
             server: vec![0; SILENT + 1],
             free: 0,
             late: 0,
+            hearing: 0,
             hinting: vec![0; 1 << 10],
             hints: Vec::new(),
             owners: Vec::new(),
@@ -212,6 +215,7 @@ impl Table {
     fn add(&mut self, number: u8, detector: &dyn Detector, opening: &Opening) {
         let bit = 1 << self.owners.len();
         self.owners.push(number);
+        self.hearing |= if detector.heard().is_some() { bit } else { 0 };
         for (rows, first) in [(&mut self.client, opening.client), (&mut self.server, opening.server)] {
             rows[SILENT] |= if first.silence { bit } else { 0 };
             for (word, rows) in first.bytes.iter().zip(rows.chunks_mut(64)) {
@@ -263,6 +267,23 @@ impl Table {
     }
 }
 
+impl Table {
+    /// Whose openings these are, each detector once.
+    fn owners(&'static self, openings: u128) -> impl Iterator<Item = &'static dyn Detector> {
+        let (mut left, mut last) = (openings, None);
+        std::iter::from_fn(move || {
+            while left != 0 {
+                let owner = self.owners[left.trailing_zeros() as usize];
+                left &= left - 1;
+                if last.replace(owner) != Some(owner) {
+                    return Some(DETECTORS[usize::from(owner)]);
+                }
+            }
+            None
+        })
+    }
+}
+
 #[inline]
 fn stream(rows: &[u128], bytes: &[u8]) -> u128 {
     rows[bytes.first().map_or(SILENT, |first| usize::from(*first))]
@@ -293,18 +314,13 @@ fn table(transport: Transport) -> &'static Table {
 /// The detectors that may have something to say, in the order of [`DETECTORS`].
 pub fn candidates(seen: &Seen<'_>) -> impl Iterator<Item = &'static dyn Detector> {
     let table = table(seen.transport);
-    let mut left = table.fitting(seen);
-    let mut last = None;
-    std::iter::from_fn(move || {
-        while left != 0 {
-            let owner = table.owners[left.trailing_zeros() as usize];
-            left &= left - 1;
-            if last.replace(owner) != Some(owner) {
-                return Some(DETECTORS[usize::from(owner)]);
-            }
-        }
-        None
-    })
+    table.owners(table.fitting(seen))
+}
+
+/// Those of the candidates that tell when they have heard enough.
+pub(super) fn hearing(seen: &Seen<'_>) -> impl Iterator<Item = &'static dyn Detector> + use<> {
+    let table = table(seen.transport);
+    table.owners(table.fitting(seen) & table.hearing)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 use super::bytes::{contains, contains_any, find, first_line, line_ends, plain_name, starts};
 use super::first::{First, Opening};
 use super::{Detection, Probe, Seen, credentials, detector, judge, tls};
-use crate::capture::Transport;
+use crate::capture::{Exchange, Speaker, StillWanted, Transport};
 use crate::model::{Encryption, Protection};
 
 detector! {
@@ -15,7 +15,8 @@ detector! {
         Opening::client(First::range(b'A', b'Z')),
         Opening::server(First::of(b"HI")),
         Opening::ANY.late()
-    ]
+    ];
+    until heard
 }
 
 const METHODS: &[&str] = &[
@@ -44,6 +45,23 @@ const METHODS: &[&str] = &[
     "RPC_IN_DATA",
     "RPC_OUT_DATA",
     "PRI",
+];
+
+/// Headers of a body in which nobody finds words, whatever it holds: it is packed, or no text.
+const HIDES: &[(&[u8], &[&[u8]])] = &[
+    (b"content-encoding:", &[b"gzip", b"br", b"zstd", b"deflate"]),
+    (
+        b"content-type:",
+        &[
+            b"image/png",
+            b"image/jpeg",
+            b"image/gif",
+            b"image/webp",
+            b"video/mp4",
+            b"video/webm",
+            b"audio/mpeg",
+        ],
+    ),
 ];
 
 /// What an answer says about the product behind it.
@@ -106,6 +124,40 @@ fn probe(seen: &Seen<'_>) -> Option<Probe> {
         detection = detection.with("product", product);
     }
     detection.certain()
+}
+
+/// A body of packed text or of pictures that ends behind all that is kept is the last thing that is said.
+fn heard(exchange: &Exchange<'_>) -> StillWanted {
+    let asks =
+        || method(exchange.caller).is_some_and(|(method, _)| !matches!(method, "CONNECT" | "PRI" | "HEAD"));
+    let answers = || {
+        let (line, begins) = (first_line(exchange.called), exchange.called.starts_with(b"HTTP/1."));
+        match exchange.speaker {
+            Speaker::Caller => exchange.called.is_empty() || begins,
+            // Others that tell a length may have no body.
+            Speaker::Called => begins && contains_any(line, &[b" 200 ", b" 206 "]),
+        }
+    };
+    match body_hides(exchange.said(), exchange.limit) && asks() && answers() {
+        true => StillWanted::TheOther,
+        false => StillWanted::Both,
+    }
+}
+
+/// Whether a first message has a body in which nobody finds words, up to a limit at least.
+fn body_hides(bytes: &[u8], limit: usize) -> bool {
+    let Some(begin) = behind_head(head(bytes)) else { return false };
+    let value = |line| behind(line, b"content-length:").map(|value| first_line(value).trim_ascii());
+    let mut hides = false;
+    let mut length = None;
+    for (_, line) in line_ends(&bytes[..begin]) {
+        hides |= HIDES.iter().any(|(name, values)| {
+            behind(line, name).is_some_and(|value| values.iter().any(|v| starts(value.trim_ascii_start(), v)))
+        });
+        length = length.or_else(|| value(line));
+    }
+    let length = length.and_then(|digits| std::str::from_utf8(digits).ok()?.parse::<usize>().ok());
+    hides && length.is_some_and(|length| begin.saturating_add(length) >= limit)
 }
 
 /// `METHOD SP target SP HTTP/1.x` (RFC 9112, section 3), with the line; a cut one needs only its beginning.

@@ -96,7 +96,7 @@ pub use announces::Announces;
 pub use first::{First, Opening, candidates};
 pub use seen::Seen;
 
-use crate::capture::{Flow, Handshake, Transport};
+use crate::capture::{Exchange, Flow, Handshake, StillWanted, Transport};
 use crate::model::{Encryption, Proof, Protection, WhyUnknown};
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -173,14 +173,21 @@ pub trait Detector: Sync {
     fn openings(&self) -> &'static [Opening];
     /// Looks at the first bytes of a conversation.
     fn probe(&self, seen: &Seen<'_>) -> Probe;
+    /// Who tells when it has heard enough; without it, all first bytes are kept.
+    fn heard(&self) -> Option<Heard>;
 }
+
+/// Whether more of what a side says could change what a detector says, of a connection that is its own
+/// whatever follows.
+pub type Heard = fn(&Exchange<'_>) -> StillWanted;
 
 /// The parts that every detector has alike: the row of the table, made from one block. The file
 /// adds `fn probe(&Seen) -> Option<Probe>`, where `None` says that the bytes are something else.
 /// What can be told of the first bytes stands in `begins`; without it, the detector is always asked.
+/// `until` names who tells when enough was said.
 macro_rules! detector {
     ($type:ident: $name:literal $(, also [$($also:literal),+])?; $over:ident, ports $ports:expr, $form:ident;
-     $summary:literal; $reference:literal $(; begins [$($opening:expr),+])?) => {
+     $summary:literal; $reference:literal $(; begins [$($opening:expr),+])? $(; until $heard:ident)?) => {
         #[doc = $summary]
         pub struct $type;
 
@@ -217,6 +224,11 @@ macro_rules! detector {
                 const DECLARED: &[crate::protocol::Opening] = &[$($($opening),+)?];
                 const ANY: &[crate::protocol::Opening] = &[crate::protocol::Opening::ANY];
                 const { if DECLARED.is_empty() { ANY } else { DECLARED } }
+            }
+
+            fn heard(&self) -> Option<crate::protocol::Heard> {
+                const DECLARED: &[crate::protocol::Heard] = &[$($heard)?];
+                DECLARED.first().copied()
             }
 
             fn probe(&self, seen: &crate::protocol::Seen<'_>) -> crate::protocol::Probe {
@@ -334,6 +346,13 @@ pub fn judge(seen: &Seen<'_>) -> Detection {
         return detection;
     }
     unsure.unwrap_or_else(|| unknown::detect(seen))
+}
+
+/// Whether more of what a side of a connection says could change what [`detect`] says of it.
+pub fn still_wanted(exchange: &Exchange<'_>) -> StillWanted {
+    let heard = first::hearing(&Seen::so_far(exchange)).filter_map(|detector| detector.heard());
+    let mut wanted = heard.map(|heard| heard(exchange));
+    wanted.find(|wanted| *wanted != StillWanted::Both).unwrap_or(StillWanted::Both)
 }
 
 fn ask_all(seen: &Seen<'_>, unsure: &mut Option<Detection>) -> Option<Detection> {

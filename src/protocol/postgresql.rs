@@ -4,6 +4,7 @@
 use super::bytes::{Cursor, contains};
 use super::first::{First, Opening};
 use super::{Detection, Probe, Seen, detector, tls};
+use crate::capture::{Exchange, Speaker, StillWanted};
 use crate::model::{Encryption, Proof, Protection, WhyUnknown};
 
 detector! {
@@ -13,13 +14,17 @@ detector! {
     begins [
         Opening::client(First::of(&[0])),
         Opening::both(First::of(ASKS).or_silence(), First::of(ANSWERS).or_silence())
-    ]
+    ];
+    until heard
 }
 
 /// Request codes of the first message, where a version would stand.
 const SSL_REQUEST: u32 = 80_877_103;
 const GSS_REQUEST: u32 = 80_877_104;
 const CANCEL: u32 = 80_877_102;
+
+/// The message with which a server asks for a password in the clear.
+const PASSWORD_ASKED: &[u8] = &[b'R', 0, 0, 0, 8, 0, 0, 0, 3];
 
 /// Kinds of messages of a session.
 const ASKS: &[u8] = b"QPBEDSCXFpHdcf";
@@ -67,11 +72,35 @@ fn opening(seen: &Seen<'_>, client: &[u8], server: &[u8]) -> Option<Detection> {
             ),
         },
         CANCEL if length == 16 => Some(Detection::plain("postgresql", "a cancel request in the clear")),
-        0x0003_0000..=0x0003_0009 if (10..10_000).contains(&length) && contains(cursor.0, b"user\0") => {
+        code if is_startup(length, code, cursor.0) => {
             let rest = client.get(length as usize..).unwrap_or(&[]);
             Some(startup(rest, server))
         }
         _ => None,
+    }
+}
+
+/// Whether the first message of a client is a startup: a version, and parameters, the user among them.
+fn is_startup(length: u32, version: u32, parameters: &[u8]) -> bool {
+    (0x0003_0000..=0x0003_0009).contains(&version)
+        && (10..10_000).contains(&length)
+        && contains(parameters, b"user\0")
+}
+
+/// Behind a startup in the clear, the server's first message asks for a password or does not, and the
+/// client's next one may be it; nothing else is asked for.
+fn heard(exchange: &Exchange<'_>) -> StillWanted {
+    let (client, server) = (exchange.caller, exchange.called);
+    let mut cursor = Cursor(client);
+    let begins = cursor.u32().zip(cursor.u32());
+    let started = begins.filter(|(length, version)| is_startup(*length, *version, cursor.0));
+    let Some((length, _)) = started.filter(|_| server.len() >= PASSWORD_ASKED.len()) else {
+        return StillWanted::Both;
+    };
+    match server.starts_with(PASSWORD_ASKED) && client.len() <= length as usize {
+        false => StillWanted::Nothing,
+        true if exchange.speaker == Speaker::Called => StillWanted::TheOther,
+        true => StillWanted::Both,
     }
 }
 
@@ -113,8 +142,7 @@ fn unfinished(why: &'static str) -> Detection {
 /// The startup is clear; how the password travels is told by the server's request.
 fn startup(client: &[u8], server: &[u8]) -> Detection {
     let detection = Detection::plain("postgresql", "startup message in the clear").with("user", "present");
-    let asked = matches!(server, [b'R', 0, 0, 0, 8, 0, 0, 0, 3, ..]);
-    let sent = asked && client.first() == Some(&b'p');
+    let sent = server.starts_with(PASSWORD_ASKED) && client.first() == Some(&b'p');
     detection.with_credentials(sent.then_some("postgresql-password"))
 }
 

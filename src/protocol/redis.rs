@@ -3,6 +3,7 @@
 use super::bytes::{contains, is_text, starts_with_any};
 use super::first::{First, Opening};
 use super::{Detection, Probe, Seen, detector};
+use crate::capture::{Exchange, Speaker, StillWanted};
 
 detector! {
     Redis: "redis"; Stream, ports [6379, 6380, 26379], Clear;
@@ -12,7 +13,8 @@ detector! {
         Opening::both(First::of(b"*PAISpais").or_silence(), First::of(REPLIES)),
         Opening::both(First::of(b"*"), First::SILENCE),
         Opening::server(First::of(REPLIES)).hinted()
-    ]
+    ];
+    until heard
 }
 
 /// What a reply can begin with.
@@ -34,9 +36,22 @@ fn probe(seen: &Seen<'_>) -> Option<Probe> {
     if !fits {
         return None;
     }
-    let secret = contains(client, b"\r\nAUTH\r\n") || client.starts_with(b"AUTH ");
+    let secret = shows_secret(client);
     let detection = Detection::plain("redis", "RESP commands in the clear");
     detection.with_credentials(secret.then_some("redis-auth")).certain()
+}
+
+/// Of replies nothing but the first is asked for, of commands whether one of them shows a password.
+fn heard(exchange: &Exchange<'_>) -> StillWanted {
+    match is_command(exchange.caller) && is_reply(exchange.called) {
+        true if shows_secret(exchange.caller) => StillWanted::Nothing,
+        true if exchange.speaker == Speaker::Called => StillWanted::TheOther,
+        _ => StillWanted::Both,
+    }
+}
+
+fn shows_secret(client: &[u8]) -> bool {
+    contains(client, b"\r\nAUTH\r\n") || client.starts_with(b"AUTH ")
 }
 
 /// `*<count>\r\n$<length>\r\n`.

@@ -13,6 +13,7 @@ use super::bytes::is_text;
 use super::first::First;
 use super::spread::is_readable;
 use super::{Detection, Probe, Seen, detector};
+use crate::capture::{Exchange, StillWanted};
 use crate::model::{Encryption, Proof, Protection, WhyUnknown};
 use certificate::{describe, describe_client, leaf};
 use hello::{Carrier, Hello, fingerprint, is_null_cipher, version_name, weakness};
@@ -25,7 +26,8 @@ use std::iter;
 detector! {
     Tls: "tls"; Stream, ports [443, 6443, 8443], Either;
     "TLS: hellos of both sides, or chained records of a connection that was joined late";
-    "RFC 8446, 5246, 6101"
+    "RFC 8446, 5246, 6101";
+    until heard
 }
 
 fn probe(seen: &Seen<'_>) -> Option<Probe> {
@@ -45,6 +47,18 @@ fn probe(seen: &Seen<'_>) -> Option<Probe> {
         return detection.certain_if(!other(server) && !other(behind_old_hello(client, server)));
     }
     late(seen)
+}
+
+/// Behind both hellos, only kinds and lengths of records are asked for: one of data that ends behind all
+/// that is kept is the last one.
+fn heard(exchange: &Exchange<'_>) -> StillWanted {
+    let found = records(exchange.said());
+    let ends = found.iter().map(|record| 5 + record.length).sum::<usize>();
+    let fills = ends >= exchange.limit && found.last().is_some_and(|record| record.kind == DATA);
+    match fills && answers(exchange.called) && begins(exchange.caller) {
+        true => StillWanted::TheOther,
+        false => StillWanted::Both,
+    }
 }
 
 /// First bytes of a record.
