@@ -5,7 +5,7 @@
 //! a verdict: a test holds every detector against what it declares.
 
 use super::{DETECTORS, Detector, Over, Seen};
-use crate::capture::Transport;
+use crate::capture::{Exchange, Speaker, Transport};
 use std::sync::LazyLock;
 
 /// A set of first bytes of one side; that the side says nothing can be in it too.
@@ -317,10 +317,15 @@ pub fn candidates(seen: &Seen<'_>) -> impl Iterator<Item = &'static dyn Detector
     table.owners(table.fitting(seen))
 }
 
-/// Those of the candidates that tell when they have heard enough.
-pub(super) fn hearing(seen: &Seen<'_>) -> impl Iterator<Item = &'static dyn Detector> + use<> {
-    let table = table(seen.transport);
-    table.owners(table.fitting(seen) & table.hearing)
+/// Those whose openings fit a side of a connection that goes on, and that tell when they have heard
+/// enough. Only the speaker's bytes are looked at: those of the other are in no cache.
+pub(super) fn hearing(exchange: &Exchange<'_>) -> impl Iterator<Item = &'static dyn Detector> + use<> {
+    let table = table(Transport::Tcp);
+    let rows = match exchange.speaker {
+        Speaker::Caller => &table.client,
+        Speaker::Called => &table.server,
+    };
+    table.owners(stream(rows, exchange.said()) & table.hearing)
 }
 
 #[cfg(test)]

@@ -178,7 +178,7 @@ pub trait Detector: Sync {
 }
 
 /// Whether more of what a side says could change what a detector says, of a connection that is its own
-/// whatever follows.
+/// whatever follows. What the speaker said is looked at first: it is in the caches.
 pub type Heard = fn(&Exchange<'_>) -> StillWanted;
 
 /// The parts that every detector has alike: the row of the table, made from one block. The file
@@ -350,7 +350,7 @@ pub fn judge(seen: &Seen<'_>) -> Detection {
 
 /// Whether more of what a side of a connection says could change what [`detect`] says of it.
 pub fn still_wanted(exchange: &Exchange<'_>) -> StillWanted {
-    let heard = first::hearing(&Seen::so_far(exchange)).filter_map(|detector| detector.heard());
+    let heard = first::hearing(exchange).filter_map(|detector| detector.heard());
     let mut wanted = heard.map(|heard| heard(exchange));
     wanted.find(|wanted| *wanted != StillWanted::Both).unwrap_or(StillWanted::Both)
 }

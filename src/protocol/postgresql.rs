@@ -91,12 +91,13 @@ fn is_startup(length: u32, version: u32, parameters: &[u8]) -> bool {
 /// client's next one may be it; nothing else is asked for.
 fn heard(exchange: &Exchange<'_>) -> StillWanted {
     let (client, server) = (exchange.caller, exchange.called);
+    if server.len() < PASSWORD_ASKED.len() || !server.starts_with(&PASSWORD_ASKED[..1]) {
+        return StillWanted::Both;
+    }
     let mut cursor = Cursor(client);
     let begins = cursor.u32().zip(cursor.u32());
     let started = begins.filter(|(length, version)| is_startup(*length, *version, cursor.0));
-    let Some((length, _)) = started.filter(|_| server.len() >= PASSWORD_ASKED.len()) else {
-        return StillWanted::Both;
-    };
+    let Some((length, _)) = started else { return StillWanted::Both };
     match server.starts_with(PASSWORD_ASKED) && client.len() <= length as usize {
         false => StillWanted::Nothing,
         true if exchange.speaker == Speaker::Called => StillWanted::TheOther,

@@ -43,7 +43,7 @@ fn probe(seen: &Seen<'_>) -> Option<Probe> {
 
 /// Of replies nothing but the first is asked for, of commands whether one of them shows a password.
 fn heard(exchange: &Exchange<'_>) -> StillWanted {
-    match is_command(exchange.caller) && is_reply(exchange.called) {
+    match is_reply(exchange.called) && is_command(exchange.caller) {
         true if shows_secret(exchange.caller) => StillWanted::Nothing,
         true if exchange.speaker == Speaker::Called => StillWanted::TheOther,
         _ => StillWanted::Both,

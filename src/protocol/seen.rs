@@ -1,6 +1,6 @@
 //! What a detector looks at: the first bytes of one conversation, the caller's first.
 
-use crate::capture::{Exchange, Flow, Handshake, StreamStart, Transport};
+use crate::capture::{Flow, Handshake, StreamStart, Transport};
 
 /// One conversation as detectors see it; cheap to copy, it borrows the bytes.
 #[derive(Clone, Copy, Debug)]
@@ -65,28 +65,6 @@ impl<'a> Seen<'a> {
             late: start.late,
             cut: start.cut,
             holes: start.holes,
-            evicted: false,
-            packets: 0,
-            depth: 0,
-        }
-    }
-
-    /// A connection that goes on.
-    pub(super) fn so_far(exchange: &Exchange<'a>) -> Seen<'a> {
-        let [client_port, server_port] = exchange.ports;
-        Seen {
-            transport: Transport::Tcp,
-            client: exchange.caller,
-            server: exchange.called,
-            client_port,
-            server_port,
-            client_lengths: &[],
-            server_lengths: &[],
-            handshake: Handshake::Seen,
-            time: 0,
-            late: false,
-            cut: false,
-            holes: false,
             evicted: false,
             packets: 0,
             depth: 0,

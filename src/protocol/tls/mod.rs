@@ -52,10 +52,10 @@ fn probe(seen: &Seen<'_>) -> Option<Probe> {
 /// Behind both hellos, only kinds and lengths of records are asked for: one of data that ends behind all
 /// that is kept is the last one.
 fn heard(exchange: &Exchange<'_>) -> StillWanted {
-    let found = records(exchange.said());
-    let ends = found.iter().map(|record| 5 + record.length).sum::<usize>();
-    let fills = ends >= exchange.limit && found.last().is_some_and(|record| record.kind == DATA);
-    match fills && answers(exchange.called) && begins(exchange.caller) {
+    match record::ends_in_data_behind(exchange.said(), exchange.limit)
+        && answers(exchange.called)
+        && begins(exchange.caller)
+    {
         true => StillWanted::TheOther,
         false => StillWanted::Both,
     }

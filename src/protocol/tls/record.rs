@@ -51,6 +51,19 @@ pub(super) fn records(bytes: &[u8]) -> Records<'_> {
     found
 }
 
+/// Whether the last record holds data, and ends behind a limit.
+pub(super) fn ends_in_data_behind(bytes: &[u8], limit: usize) -> bool {
+    let mut rest = bytes;
+    while let Some((record, behind)) = record(rest) {
+        if !record.is_whole() {
+            let begin = bytes.len() - rest.len();
+            return record.kind == DATA && begin + 5 + record.length >= limit;
+        }
+        rest = behind;
+    }
+    false
+}
+
 /// What stands behind the last record and cannot be the beginning of one; nothing without records.
 pub(super) fn behind<'a>(bytes: &'a [u8], records: &[Record<'_>]) -> &'a [u8] {
     if records.is_empty() {
