@@ -138,7 +138,7 @@ fn heard(exchange: &Exchange<'_>) -> StillWanted {
             Speaker::Called => begins && contains_any(line, &[b" 200 ", b" 206 "]),
         }
     };
-    match body_hides(exchange.said(), exchange.limit) && asks() && answers() {
+    match answers() && body_hides(exchange.said(), exchange.limit) && asks() {
         true => StillWanted::TheOther,
         false => StillWanted::Both,
     }
@@ -146,18 +146,33 @@ fn heard(exchange: &Exchange<'_>) -> StillWanted {
 
 /// Whether a first message has a body in which nobody finds words, up to a limit at least.
 fn body_hides(bytes: &[u8], limit: usize) -> bool {
-    let Some(begin) = behind_head(head(bytes)) else { return false };
-    let value = |line| behind(line, b"content-length:").map(|value| first_line(value).trim_ascii());
-    let mut hides = false;
-    let mut length = None;
-    for (_, line) in line_ends(&bytes[..begin]) {
-        hides |= HIDES.iter().any(|(name, values)| {
-            behind(line, name).is_some_and(|value| values.iter().any(|v| starts(value.trim_ascii_start(), v)))
-        });
-        length = length.or_else(|| value(line));
+    let head = head(bytes);
+    let (mut hides, mut length) = (false, None);
+    for (_, line) in line_ends(head) {
+        match line.first() {
+            Some(b'\r') => {
+                let begin = head.len() - line.len() + 2;
+                return hides && length.is_some_and(|length: usize| begin.saturating_add(length) >= limit);
+            }
+            Some(b'c' | b'C') if length.is_none() && starts(line, LENGTH) => {
+                let digits = first_line(&line[LENGTH.len()..]).trim_ascii();
+                length = std::str::from_utf8(digits).ok().and_then(|digits| digits.parse().ok());
+            }
+            Some(b'c' | b'C') => hides |= HIDES.iter().any(|(name, values)| has_value(line, name, values)),
+            _ => {}
+        }
     }
-    let length = length.and_then(|digits| std::str::from_utf8(digits).ok()?.parse::<usize>().ok());
-    hides && length.is_some_and(|length| begin.saturating_add(length) >= limit)
+    false
+}
+
+/// The header that tells how long a body is.
+const LENGTH: &[u8] = b"content-length:";
+
+/// Whether a line is a header with a value that begins like one of some.
+fn has_value(line: &[u8], name: &[u8], values: &[&[u8]]) -> bool {
+    behind(line, name)
+        .map(<[u8]>::trim_ascii_start)
+        .is_some_and(|value| values.iter().any(|known| starts(value, known)))
 }
 
 /// `METHOD SP target SP HTTP/1.x` (RFC 9112, section 3), with the line; a cut one needs only its beginning.
