@@ -141,6 +141,39 @@ fn what_is_told_of_encrypted_conversations_in_the_clear_is_clear() {
     assert!(tried > 5_000, "{tried}");
 }
 
+/// A conversation of datagrams that holds some of an encrypted protocol and some that can be read.
+#[test]
+fn datagrams_in_the_clear_beside_encrypted_ones_are_not_encrypted() {
+    let all = streams::names();
+    let cases: Vec<streams::Case> = all.iter().flat_map(|name| streams::cases(name)).collect();
+    let cases: Vec<&streams::Case> = cases.iter().filter(|case| case.transport == Transport::Udp).collect();
+    let join = |a: &[u8], b: &[u8]| [a, b].concat();
+    let numbers = |a: &[u32], b: &[u32]| [a, b].concat();
+    let (mut tried, mut tempered) = (0, 0);
+    for clear in clear_streams().iter().filter(|case| case.transport == Transport::Udp) {
+        let first = clear.seen();
+        // What is known by both sides alone may be anything to who reads one datagram.
+        let one = Seen { server: &[], server_lengths: &[], ..first };
+        if !judge(&one).protection.is_plaintext() || matches!(judge(&one).protocol, "stun" | "unknown") {
+            continue;
+        }
+        for encrypted in cases.iter().filter(|case| is_encrypted(&judge(&case.seen()))) {
+            let other = encrypted.seen();
+            let (client, lengths) =
+                (join(other.client, first.client), numbers(other.client_lengths, first.client_lengths));
+            let seen = Seen { client: &client, client_lengths: &lengths, ..other };
+            for port in [first.server_port, other.server_port] {
+                let found = judge(&Seen { server_port: port, ..seen });
+                tried += 1;
+                tempered += usize::from(found.why.contains("beside"));
+                let told = format!("{}, and beside it {}: {found:?}", encrypted.title, clear.title);
+                assert!(port != first.server_port || !is_encrypted(&found), "{told}");
+            }
+        }
+    }
+    assert!(tried > 500 && tempered > 100, "{tried} tried, {tempered} of them tempered");
+}
+
 /// One kind of bytes that mean nothing, of some length.
 type Nonsense = fn(&mut Random, usize) -> Vec<u8>;
 

@@ -6,6 +6,7 @@
 mod ajp;
 mod amqp;
 mod announces;
+mod beside;
 mod bfd;
 mod bgp;
 mod bittorrent;
@@ -338,12 +339,12 @@ pub fn detect(flow: &Flow) -> Detection {
 pub fn judge(seen: &Seen<'_>) -> Detection {
     let mut unsure = None;
     if let Some(detection) = ask_all(seen, &mut unsure) {
-        return detection;
+        return beside::tempered(seen, detection);
     }
     let guessed = matches!(seen.handshake, Handshake::GuessedByPort | Handshake::FirstPacket);
     let other_way = (guessed && seen.has_payload()).then(|| ask_all(&seen.swapped(), &mut unsure)).flatten();
     if let Some(detection) = other_way {
-        return detection;
+        return beside::tempered(seen, detection);
     }
     unsure.unwrap_or_else(|| unknown::detect(seen))
 }
