@@ -174,6 +174,38 @@ fn datagrams_in_the_clear_beside_encrypted_ones_are_not_encrypted() {
     assert!(tried > 500 && tempered > 100, "{tried} tried, {tempered} of them tempered");
 }
 
+/// Encrypted streams that go on in the clear, on one side or on both.
+#[test]
+fn text_behind_encrypted_streams_is_told() {
+    let text =
+        b"GET /items?page=1 HTTP/1.1\r\nHost: shop.example\r\nAccept: text/html, */*\r\n\r\n".repeat(4);
+    let all = streams::names();
+    let cases = all.iter().flat_map(|name| streams::cases(name));
+    // A record that is longer than what was kept of it holds whatever follows.
+    let cut = |case: &streams::Case| case.title.contains("what was kept");
+    let mut tried = 0;
+    for case in cases.filter(|case| case.transport == Transport::Tcp && !cut(case)) {
+        let seen = case.seen();
+        if !is_encrypted(&judge(&seen)) {
+            continue;
+        }
+        let longer = |bytes: &[u8]| if bytes.is_empty() { Vec::new() } else { [bytes, &text].concat() };
+        let (client, server) = (longer(seen.client), longer(seen.server));
+        let views = [
+            Seen { client: &client, server: &server, ..seen },
+            Seen { client: &client, ..seen },
+            Seen { server: &server, ..seen },
+        ];
+        for view in views.into_iter().filter(|view| view.client.len() + view.server.len() > text.len()) {
+            let goes_on = view.client.len() + view.server.len() > seen.client.len() + seen.server.len();
+            let found = judge(&view);
+            assert!(!goes_on || !is_encrypted(&found), "{}, and then text: {found:?}", case.title);
+            tried += 1;
+        }
+    }
+    assert!(tried > 50, "{tried}");
+}
+
 /// One kind of bytes that mean nothing, of some length.
 type Nonsense = fn(&mut Random, usize) -> Vec<u8>;
 

@@ -46,7 +46,7 @@ fn check(seen: &Seen<'_>, place: &dyn Fn() -> String) -> bool {
     let (chosen, whole) = (judge(seen), asking_all(seen));
     match &whole {
         // What else is said between the same ends is asked afterwards.
-        Some(whole) if chosen.why.ends_with(" beside it, in the clear") => {
+        Some(whole) if chosen.why.ends_with(" it, in the clear") => {
             assert_eq!((chosen.protocol, chosen.facts), (whole.protocol, whole.facts.clone()), "{}", place());
         }
         Some(whole) => assert_eq!(chosen, *whole, "{}", place()),

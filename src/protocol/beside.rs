@@ -1,8 +1,9 @@
-//! Datagrams in the clear beside encrypted ones: whoever has the ports of a conversation may send
-//! anything, and one verdict stands for all of it.
+//! What is in the clear beside or behind what is encrypted: whoever has the ports of a conversation may
+//! send anything, and one verdict stands for all of it.
 
+use super::bytes::ends_in_text;
 use super::{Detection, Detector, Probe, Seen, candidates};
-use crate::model::Protection;
+use crate::model::{Encryption, Proof, Protection};
 
 /// Protocols that are told only where every datagram is theirs.
 const CLAIMS_ALL: &[&str] = &["wireguard"];
@@ -10,19 +11,35 @@ const CLAIMS_ALL: &[&str] = &["wireguard"];
 /// Protocols that look for a way for others, on their port and in the clear (RFC 7983), and carry nothing.
 const OPENS_WAYS: &[&str] = &["stun"];
 
-/// The verdict on a conversation, by what others than its protocol say in it: a datagram that a clear
-/// protocol knows for certain can be read, whatever stands around it.
+/// The verdict on a conversation, by what else is said in it.
 pub(super) fn tempered(seen: &Seen<'_>, detection: Detection) -> Detection {
-    let encrypted = matches!(detection.protection, Protection::Encrypted(_));
-    if seen.is_stream() || !encrypted || CLAIMS_ALL.contains(&detection.protocol) {
+    let Protection::Encrypted(by) = detection.protection else { return detection };
+    match seen.is_stream() {
+        true => by_its_end(seen, by, detection),
+        false => by_its_datagrams(seen, detection),
+    }
+}
+
+/// No cipher ends in text. What TLS and SSH hold, they ask themselves: their hellos may end in it. SQL
+/// Server wraps the hellos of TLS in its own packets.
+fn by_its_end(seen: &Seen<'_>, by: Encryption, detection: Detection) -> Detection {
+    let asked = matches!(by, Encryption::Own | Encryption::OpenVpn) || detection.protocol == "tds";
+    if !asked || ![seen.client, seen.server].into_iter().any(ends_in_text) {
+        return detection;
+    }
+    let why = format!("{}; and text behind it, in the clear", detection.why).into();
+    Detection { protection: Protection::Plaintext(Proof::Text), why, ..detection }
+}
+
+/// A datagram that a clear protocol knows for certain can be read, whatever stands around it.
+fn by_its_datagrams(seen: &Seen<'_>, detection: Detection) -> Detection {
+    if CLAIMS_ALL.contains(&detection.protocol) {
         return detection;
     }
     let sides = [seen.client_datagrams(), seen.server_datagrams()];
-    let Some(clear) =
-        sides.into_iter().flatten().find_map(|datagram| clear(seen, datagram, detection.protocol))
-    else {
-        return detection;
-    };
+    let judged_by = detection.protocol;
+    let clear = sides.into_iter().flatten().find_map(|datagram| clear(seen, datagram, judged_by));
+    let Some(clear) = clear else { return detection };
     let why = format!("{}; and datagrams of {} beside it, in the clear", detection.why, clear.protocol);
     Detection { protection: clear.protection, why: why.into(), ..detection }
 }

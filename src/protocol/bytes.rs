@@ -206,6 +206,12 @@ pub(super) fn is_text(bytes: &[u8]) -> bool {
     !bytes.is_empty() && bytes.iter().all(fits) && std::str::from_utf8(bytes).is_ok_or_cut()
 }
 
+/// Whether what stands last is text, and too long for that to be an accident.
+pub(super) fn ends_in_text(bytes: &[u8]) -> bool {
+    const ENOUGH: usize = 64;
+    bytes.len() >= ENOUGH && is_text(&bytes[bytes.len() - ENOUGH..])
+}
+
 /// Bytes of names that are safe to print.
 static PLAIN: [bool; 256] = {
     let mut table = [false; 256];
