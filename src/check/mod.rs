@@ -35,6 +35,7 @@ mod network_policy_blocks_mesh;
 mod node_tunnels;
 mod observed_but_denied;
 mod one_sided_allow;
+mod other_node;
 mod outside_mesh;
 mod overbroad_principal;
 mod overlapping_cidr_covers_pods;

@@ -3,6 +3,7 @@
 //! Its page, which is run as a test, says why it matters and what to do.
 
 use super::mesh_seen::tunnelled;
+use super::other_node::NodesByAddress;
 use super::shared::{
     as_called, fact, is_by_host_port, paths, protocol_of, traffic_at, traffic_name, turned_paths,
 };
@@ -20,14 +21,21 @@ check! {
 
 fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
     let mut denied: BTreeMap<(String, String), Finding> = BTreeMap::new();
+    let nodes = NodesByAddress::of(evidence.inventory);
     for seen in evidence.observed.flows.iter().filter_map(as_called) {
-        let paths = paths(evidence, &seen);
         let protocol = protocol_of(&seen);
+        let by_another_node = nodes.sent(&seen.flow, &seen.initiator, &seen.responder);
+        let is_node_called = nodes.is_called(&seen.flow, &seen.initiator, &seen.responder);
+        let paths = match by_another_node || is_node_called {
+            true => paths_of_address(evidence, &seen),
+            false => paths(evidence, &seen),
+        };
         let passes = |(from, to, port): &(u32, u32, u16)| match protocol {
-            Some(protocol) => evidence.graph.passes(*from, *to, protocol, *port),
-            None => {
+            Some(protocol) if !by_another_node => evidence.graph.passes(*from, *to, protocol, *port),
+            _ => {
                 let edge = evidence.graph.edge(*from, *to);
-                traffic_at(&seen.flow, 0).difference(edge.reaching()).is_empty()
+                let open = if by_another_node { &edge.traffic } else { edge.reaching() };
+                traffic_at(&seen.flow, *port).difference(open).is_empty()
             }
         };
         // A tunnel passes where something that it may carry does; its own port is the proxies' affair.
@@ -37,7 +45,7 @@ fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
         // Who opened it may not be known; the firewall may look before a service is translated, and
         // servers behind nodes may have been shown a node instead of who called.
         if turned_paths(evidence, &seen).iter().any(passes)
-            || before_translation(evidence, &seen, &paths).is_some_and(|path| passes(&path))
+            || before_translation(evidence, &seen, &paths).iter().any(passes)
             || by_node(evidence, &seen)
                 .any(|from| paths.iter().any(|(_, to, port)| passes(&(from, *to, *port))))
         {
@@ -87,6 +95,9 @@ fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
         };
         let caveat = match by_node(evidence, &seen).next() {
             Some(_) => " On its way through nodes the client may have got the address of one.",
+            None if by_another_node => {
+                " It came from the address of another node, which policies see like any other."
+            }
             None => "",
         };
         let mut finding = ObservedButDenied.finding(
@@ -134,11 +145,26 @@ fn before_translation(
     evidence: &Evidence<'_>,
     seen: &ObservedFlow,
     paths: &[(u32, u32, u16)],
-) -> Option<(u32, u32, u16)> {
-    let (from, to, _) = *paths.first()?;
-    let leads_out = matches!(seen.responder, Party::Service(_)) && evidence.graph.class(to).is_none();
-    let called = seen.flow.responder;
-    leads_out.then(|| (from, evidence.graph.atom_of(called.ip), called.port))
+) -> Vec<(u32, u32, u16)> {
+    let Some((from, to, _)) = paths.first() else { return Vec::new() };
+    if evidence.graph.class(*to).is_some() {
+        return Vec::new();
+    }
+    let service = matches!(seen.responder, Party::Service(_)).then_some(seen.flow.responder);
+    let called = service.into_iter().chain(seen.flow.seen.legs().iter().map(|leg| leg.responder));
+    called.map(|end| (*from, evidence.graph.atom_of(end.ip), end.port)).collect()
+}
+
+/// The paths of a flow between a node and pods of another one: the node is what runs on its network, or
+/// where nobody is known who does, its address, in so far as blocks of policies hold those of nodes.
+fn paths_of_address(evidence: &Evidence<'_>, seen: &ObservedFlow) -> Vec<(u32, u32, u16)> {
+    let by_block = evidence.graph.dataplane.ipblock_matches_nodes;
+    let as_address = |party: &Party| match party {
+        Party::Node(_) if by_block => Party::Outside,
+        other => other.clone(),
+    };
+    let (initiator, responder) = (as_address(&seen.initiator), as_address(&seen.responder));
+    paths(evidence, &ObservedFlow { initiator, responder, ..seen.clone() })
 }
 
 /// The nodes whose address the server of a flow may have seen in the place of the client's: those of

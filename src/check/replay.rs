@@ -2,6 +2,7 @@
 //! that newly open carry traffic already.
 
 use super::mesh_seen::infrastructure;
+use super::other_node::NodesByAddress;
 use super::shared::{as_called, backends, traffic_at as traffic, traffic_name};
 use crate::graph::diff::Version;
 use crate::graph::{Admission, Edge};
@@ -45,6 +46,7 @@ pub fn replay(old: &Version<'_>, new: &Version<'_>, observed: &Observed) -> Repl
         return Replay::default();
     }
     let directories = [old, new].map(|version| Directory::new(version.inventory));
+    let nodes = [old, new].map(|version| NodesByAddress::of(version.inventory));
     let mut replay = Replay::default();
     let (mut breaks, mut opens) = (BTreeMap::new(), BTreeMap::new());
     let wire = observed.flows.iter().filter(|seen| seen.stretch == Stretch::Wire);
@@ -53,8 +55,7 @@ pub fn replay(old: &Version<'_>, new: &Version<'_>, observed: &Observed) -> Repl
         let [before, after] = [0, 1].map(|version: usize| {
             let ends = [Role::Calls, Role::IsCalled]
                 .map(|role| end(&directories, version, [old, new], (role, flow)));
-            let version = [old, new][version];
-            judge(version, &seen, &ends)
+            judge([old, new][version], &nodes[version], &seen, &ends)
         });
         let (Some(before), Some(after)) = (before, after) else {
             replay.unjudged += 1;
@@ -133,8 +134,14 @@ fn end(
     }
 }
 
-fn judge(version: &Version<'_>, seen: &ObservedFlow, ends: &[(Party, IpAddr); 2]) -> Option<Judged> {
+fn judge(
+    version: &Version<'_>,
+    nodes: &NodesByAddress<'_>,
+    seen: &ObservedFlow,
+    ends: &[(Party, IpAddr); 2],
+) -> Option<Judged> {
     let flow = &seen.flow;
+    let by_another_node = nodes.sent(flow, &ends[0].0, &ends[1].0);
     let wanted = |port: u16| traffic(flow, port);
     let sources = peers(version, &ends[0])?;
     let targets: Vec<(u32, TrafficSet)> = match &ends[1].0 {
@@ -163,8 +170,8 @@ fn judge(version: &Version<'_>, seen: &ObservedFlow, ends: &[(Party, IpAddr); 2]
         let passes = match answered_by_proxy(version, *to, traffic) {
             true => edge.passes_network(traffic),
             false => {
-                traffic.difference(edge.reaching()).is_empty()
-                    && through_mesh(version, seen, &edge, *to, traffic)
+                let open = if by_another_node { &edge.traffic } else { edge.reaching() };
+                traffic.difference(open).is_empty() && through_mesh(version, seen, &edge, *to, traffic)
             }
         };
         verdict = if passes { Some(Judged::Allowed) } else { verdict.or(Some(Judged::Denied)) };
