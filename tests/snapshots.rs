@@ -200,3 +200,56 @@ fn a_file_that_is_no_snapshot_is_said_and_does_not_hide_the_others() {
     assert!(errors.contains("plain.yaml") && errors.contains("hint:"), "{errors}");
     assert!(flows.contains("shop/Pod/web"), "{flows}");
 }
+
+#[test]
+fn a_packet_from_before_a_pod_began_is_not_that_pod_s_without_a_series_too() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let objects = pod("web", "10.1.0.7", 20) + &pod("api", "10.1.0.9", 1) + &policy("other");
+    let capture = write(folder.path(), "node.pcap", capture(&[15, 25])).display().to_string();
+    for (name, text) in [("objects.yaml", objects[4..].to_owned()), ("one.yaml", head(30) + &objects)] {
+        let manifests = write(folder.path(), name, text).display().to_string();
+        let (flows, errors, code) = run(&["flows", &capture, "--manifests", &manifests, "-f", "json"]);
+        assert_eq!(code, Some(0), "{errors}");
+        let flows: Vec<serde_json::Value> =
+            flows.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+        let word =
+            |flow: usize, field: &str| flows[flow]["initiator"][field].as_str().unwrap_or("-").to_owned();
+        assert_eq!(word(0, "name"), "-", "{name}");
+        assert_eq!(
+            word(0, "unsettled"),
+            "seen before the pod that holds it in what was read began",
+            "{name}"
+        );
+        assert_eq!(word(1, "name"), "shop/Pod/web", "{name}");
+        let report = run(&["check", &manifests, "--capture", &capture, "-f", "json"]).0;
+        let report: serde_json::Value = serde_json::from_str(&report).expect("JSON");
+        let findings = report["findings"].as_array().expect("findings");
+        let of = |check: &str| findings.iter().filter(|finding| finding["check"] == check).count();
+        assert_eq!((of("observed-but-denied"), of("unattributed-endpoint")), (1, 1), "{name}");
+    }
+}
+
+#[test]
+fn labels_that_changed_between_snapshots_are_told() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let series = folder.path().join("series");
+    std::fs::create_dir(&series).expect("a folder");
+    let both = |web: &str| web.to_owned() + &pod("api", "10.1.0.9", 1) + &policy("web");
+    let one = pod("batch", "10.1.0.7", 5);
+    let other = one.replace("app: batch", "app: web, pod-template-hash: x1");
+    let same = one.replace("app: batch", "app: batch, pod-template-hash: x1");
+    let told = |later: &str| {
+        write(&series, "first.yaml", head(10) + &both(&one));
+        write(&series, "second.yaml", head(30) + &both(later));
+        let capture = write(folder.path(), "node.pcap", capture(&[15])).display().to_string();
+        let series = series.display().to_string();
+        let report = run(&["check", "--snapshot", &series, "--capture", &capture, "-f", "json"]).0;
+        let report: serde_json::Value = serde_json::from_str(&report).expect("JSON");
+        let gaps = report["gaps"].as_array().expect("gaps").iter();
+        let changed = gaps
+            .filter(|gap| gap["what"].as_str().is_some_and(|what| what.starts_with("its labels changed")));
+        changed.count()
+    };
+    assert_eq!(told(&other), 1);
+    assert_eq!(told(&same), 0);
+}

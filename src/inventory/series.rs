@@ -51,7 +51,8 @@ pub fn merged(manifests: Vec<Document>, series: Vec<Snapshot>) -> Merged {
     let alone = manifests.is_empty();
     let mut earlier = series;
     let Some(last) = earlier.pop() else { return Merged { documents: manifests, gaps: Vec::new() } };
-    let gaps = if alone { changed(&earlier, &last) } else { Vec::new() };
+    let mut gaps = if alone { changed(&earlier, &last) } else { Vec::new() };
+    gaps.extend(relabelled(&earlier, &last));
     let counts = |document: &Document| alone || says_who(document) || SnapshotHead::is_head(document);
     let mut documents: Vec<Document> = last.documents.into_iter().filter(counts).collect();
     let mut known: BTreeMap<Key, usize> =
@@ -122,6 +123,41 @@ fn changed(earlier: &[Snapshot], last: &Snapshot) -> Vec<Gap> {
         }
         for (key, (origin, _)) in before.iter().filter(|(key, _)| !now.contains_key(key)) {
             note(key, origin, "this object went");
+        }
+    }
+    gaps.into_values().collect()
+}
+
+/// Labels that controllers set anew with each version of what they make, which nobody selects by.
+const OF_VERSIONS: &[&str] = &["controller-revision-hash", "pod-template-generation", "pod-template-hash"];
+
+/// Who had other labels before, by which policies select.
+fn relabelled(earlier: &[Snapshot], last: &Snapshot) -> Vec<Gap> {
+    let labels = |document: &Document| -> BTreeMap<String, String> {
+        let all = document.body.path(&["metadata", "labels"]).map_or(&[][..], Node::fields);
+        let counts = |name: &str| !OF_VERSIONS.contains(&name);
+        let counting = all.iter().filter(|(name, _)| counts(name));
+        counting.map(|(name, node)| (name.to_string(), node.text().unwrap_or_default().to_owned())).collect()
+    };
+    let labelled = |snapshot: &Snapshot| -> BTreeMap<Key, (Origin, BTreeMap<String, String>)> {
+        let kinds = ["Namespace", "Pod", "ServiceAccount"];
+        let all = snapshot.documents.iter().filter(|d| kinds.contains(&&*d.origin.kind));
+        all.map(|d| (key(d), (d.origin.clone(), labels(d)))).collect()
+    };
+    if earlier.is_empty() {
+        return Vec::new();
+    }
+    let now = labelled(last);
+    let mut gaps = BTreeMap::new();
+    for before in earlier.iter().map(labelled) {
+        for (key, (_, old)) in before {
+            let Some((origin, _)) = now.get(&key).filter(|(_, labels)| *labels != old) else { continue };
+            gaps.entry(key).or_insert_with(|| Gap {
+                what: "its labels changed in the course of the snapshots; all flows are judged by the last"
+                    .to_owned(),
+                origin: origin.clone(),
+                bends: Bend::MayAllowMore,
+            });
         }
     }
     gaps.into_values().collect()

@@ -18,7 +18,12 @@ pub struct Tenancy {
     moments: Vec<Instant>,
     /// For each address, who held it at each moment.
     holders: BTreeMap<IpAddr, Vec<Vec<Holder>>>,
+    /// Without a series: when the pods that hold an address began, the first of them.
+    begun: BTreeMap<IpAddr, Instant>,
 }
+
+/// Packets with an earlier time were written without a clock: there was no Kubernetes (2014-06-06).
+const FIRST_CLUSTER: Instant = Instant(1_402_012_800_000_000_000);
 
 /// A pod that held an address when a snapshot was taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,6 +53,8 @@ pub enum Held {
 pub enum Unsettled {
     /// It was before the first snapshot, and who had the address then had not begun yet.
     BeforeTheFirstSnapshot,
+    /// It was before the pod that has the address in what was read began.
+    BeforeItBegan,
     /// Two snapshots show different holders, and it was between them.
     ChangedHands,
     /// The snapshots around the moment show no holder, or one that had not begun.
@@ -67,6 +74,7 @@ impl Unsettled {
             Unsettled::BeforeTheFirstSnapshot => {
                 "seen before the first snapshot, and a pod held it only later"
             }
+            Unsettled::BeforeItBegan => "seen before the pod that holds it in what was read began",
             Unsettled::ChangedHands => "seen between two snapshots with different holders",
             Unsettled::HeldByNobody => "the snapshots around that moment show no holder",
             Unsettled::BeingDeleted => "seen after its holder was to be deleted",
@@ -95,13 +103,28 @@ impl Tenancy {
         tenancy
     }
 
-    /// Whether no series was read.
+    /// Reads out of objects that are no series since when pods have their addresses at the earliest.
+    pub fn since(documents: &[Document]) -> Tenancy {
+        let mut all: BTreeMap<IpAddr, Option<Instant>> = BTreeMap::new();
+        for (address, holder) in documents.iter().flat_map(holdings) {
+            // Of several, one that has no beginning may always have been there.
+            let begun = all.entry(address).or_insert(holder.begun);
+            *begun = (*begun).zip(holder.begun).map(|(one, other)| one.min(other));
+        }
+        let begun = all.into_iter().filter_map(|(address, begun)| Some((address, begun?))).collect();
+        Tenancy { begun, ..Tenancy::default() }
+    }
+
+    /// Whether nothing is known of times.
     pub fn is_empty(&self) -> bool {
-        self.moments.is_empty()
+        self.moments.is_empty() && self.begun.is_empty()
     }
 
     /// Who held an address at a moment.
     pub fn holder(&self, address: IpAddr, at: Instant) -> Held {
+        if self.begun.get(&address).is_some_and(|begun| (FIRST_CLUSTER..*begun).contains(&at)) {
+            return Held::NotKnown(Unsettled::BeforeItBegan);
+        }
         let Some(history) = self.holders.get(&address) else { return Held::NeverByPods };
         // Snapshots up to and including the moment.
         let passed = self.moments.partition_point(|taken| *taken <= at);
@@ -159,14 +182,16 @@ fn names(holders: &[&Holder]) -> Vec<PodName> {
 
 /// The addresses of a pod that runs on its own network: those of the host network are the node's.
 fn holdings(document: &Document) -> Vec<(IpAddr, Holder)> {
+    if document.api_version != "v1" || &*document.origin.kind != "Pod" {
+        return Vec::new();
+    }
     let body = &document.body;
     let text = |path: &[&str]| body.path(path).and_then(Node::text);
     let moment = |path: &[&str]| text(path).and_then(Instant::parse);
     let host = body.path(&["spec", "hostNetwork"]).and_then(Node::bool) == Some(true);
-    let is_pod = document.api_version == "v1" && &*document.origin.kind == "Pod";
     // A pod that has finished has given its address back, also where its status still shows it.
     let finished = matches!(text(&["status", "phase"]), Some("Succeeded" | "Failed"));
-    if !is_pod || host || finished {
+    if host || finished {
         return Vec::new();
     }
     let holder = Holder {

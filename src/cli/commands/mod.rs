@@ -146,7 +146,8 @@ impl Session {
                 (reading, Vec::new())
             }
         };
-        Ok(Written { manifests, contract, found, gaps, engine, today, tenancy: Tenancy::default() })
+        let tenancy = Tenancy::since(&manifests.documents);
+        Ok(Written { manifests, contract, found, gaps, engine, today, tenancy })
     }
 
     /// The same with a series of snapshots; without manifests, the last of them says what is permitted.
