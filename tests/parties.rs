@@ -498,3 +498,12 @@ fn an_address_of_two_owners_is_nobody_s_for_sure() {
     unknown(pod("shop", "api2", "192.168.1.10", "containers: [{name: c}]"), NODE);
     unknown(service("other", "ports: [{port: 80}]") + &service("api", "ports: [{port: 80}]"), [10, 96, 0, 9]);
 }
+
+#[test]
+fn a_name_server_behind_the_port_of_multicast_dns_is_called_once() {
+    let dns = "selector: {app: api}, ports: [{port: 53, targetPort: 5353, protocol: UDP}]";
+    let manifests = cluster() + &service("dns", "10.96.0.10", dns);
+    let tape = Tape::default().ask(0, 7, WEB, ([10, 96, 0, 10], 53)).ask(10, 7, WEB, (API, 5_353));
+    let (flows, _) = seen(&manifests, "", tape, &[]);
+    assert_eq!(flows, ["shop/Pod/web -> shop/Pod/api 5353 in the clear"]);
+}

@@ -35,6 +35,8 @@ fn say_different_things(one: &ObservedFlow, other: &ObservedFlow) -> bool {
     let family = |seen: &ObservedFlow| match seen.detection.protocol {
         // Told from TLS by its port.
         "hbone" => "tls",
+        // Told from DNS by its port, behind which a name server may stand (that of OpenShift does).
+        "mdns" => "dns",
         name => name,
     };
     let (here, there) = (family(one), family(other));
