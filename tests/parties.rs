@@ -507,3 +507,32 @@ fn a_name_server_behind_the_port_of_multicast_dns_is_called_once() {
     let (flows, _) = seen(&manifests, "", tape, &[]);
     assert_eq!(flows, ["shop/Pod/web -> shop/Pod/api 5353 in the clear"]);
 }
+
+#[test]
+fn an_exception_covers_the_flows_that_it_names() {
+    let web = "selector: {app: api}, ports: [{port: 80, targetPort: 8080}]";
+    let manifests = cluster() + &service("api", "10.96.0.9", web);
+    let found = |exception: &str, to: End| {
+        let contract = format!(
+            "segments: {{web: {{workloads: [shop/web]}}, api: {{workloads: [shop/api]}}}}\n\
+             rules: [{{from: web, to: api, allow: never}}, {{from: [\"*\"], to: [outside, web, kube-system]}}, {{from: [outside, kube-system], to: \"*\"}}]\n\
+             exceptions: [{{check: segment-rule-broken, {exception}, why: w, approvedBy: a, expires: 2999-01-01}}]\n"
+        );
+        let (_, findings) =
+            seen(&manifests, &contract, Tape::default().call(0, WEB, to), &["segment-rule-broken"]);
+        findings
+    };
+    // What is allowed besides breaks the rule still, and so does what was seen and is not named.
+    let (rest, both) = (vec!["segment-rule-broken web -> api"], vec!["segment-rule-broken web -> api"; 2]);
+    let ends = ["from: shop/web, to: shop/api", "from: shop/web, to: api", "from: web, to: api"];
+    for ends in ends {
+        for to in [(API, 8_080), ([10, 96, 0, 9], 80)] {
+            if ends.contains("shop/api") && to.1 == 80 {
+                continue;
+            }
+            assert_eq!(found(&format!("{ends}, ports: [tcp/8080]"), to), rest, "{ends} {to:?}");
+            assert_eq!(found(&format!("{ends}, ports: [tcp/9999]"), to), both, "{ends} {to:?}");
+        }
+    }
+    assert_eq!(found("from: kube-system/proxy, to: api, ports: [tcp/8080]", (API, 8_080)), both);
+}

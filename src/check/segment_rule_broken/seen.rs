@@ -3,14 +3,16 @@
 use super::super::ground::segments_of_flow;
 use super::super::mesh_seen::tunnelled;
 use super::super::node_tunnels::{Beside, NodeTunnels};
-use super::super::shared::{flow_subject, is_ours, paths, protocol_of, with_counts};
+use super::super::settle::{holding, in_segment};
+use super::super::shared::{flow_ends, flow_subject, is_ours, paths, protocol_of, with_counts};
 use super::{Evidence, Finding, SegmentRuleBroken, pair, severity, words};
 use crate::contract::{Protect, Rule, SegmentId};
 use crate::model::{Encryption, IpProtocols, Origin, Protection, TrafficSet};
 use crate::observed::{ObservedFlow, Party};
 use std::collections::BTreeMap;
 
-/// One finding for each pair, rule and way of breaking it, with a flow as its witness.
+/// One finding for each pair, rule and way of breaking it, with a flow as its witness; what an exception
+/// covers stands apart, so that it hides nothing else.
 pub(super) fn of(evidence: &Evidence<'_>) -> Vec<Finding> {
     let mut found: BTreeMap<(String, String), (Finding, usize)> = BTreeMap::new();
     let tunnels = NodeTunnels::of(evidence);
@@ -25,12 +27,33 @@ pub(super) fn of(evidence: &Evidence<'_>) -> Vec<Finding> {
             continue;
         }
         for (rule, how) in breaks(first) {
-            let finding = finding(evidence, &seen, *first, rule, &how);
+            let mut finding = finding(evidence, &seen, *first, rule, &how);
+            if let Some(subject) = excepted(evidence, &seen, *first, &finding) {
+                finding.subject = subject;
+            }
             let key = (finding.subject.clone(), finding.detail.clone());
             found.entry(key).or_insert((finding, 0)).1 += 1;
         }
     }
     with_counts(found)
+}
+
+/// The ends of a flow as an exception names them that covers what was found of it.
+fn excepted(
+    evidence: &Evidence<'_>,
+    seen: &ObservedFlow,
+    (from, to): (SegmentId, SegmentId),
+    finding: &Finding,
+) -> Option<String> {
+    let (caller, called) = flow_ends(evidence, seen);
+    let (from, to) = (evidence.segments.name(from), evidence.segments.name(to));
+    // A service has no segment of its own, nor has an address.
+    let ends = [(&*caller, &*called), (&*caller, to), (from, &*called)];
+    let subjects = || ends.iter().map(|(from, to)| format!("{from} -> {to}"));
+    let inside = |name: &str, segment: &str| in_segment(evidence, name, segment);
+    holding(evidence, finding.check).find_map(|(_, exception)| {
+        subjects().find(|subject| exception.covers(subject, &finding.traffic, &inside))
+    })
 }
 
 /// How a flow breaks a rule.
