@@ -187,6 +187,20 @@ impl Sum {
         word.map_or(ExpectedProtection::Unknown, |expected| expected.protection)
     }
 
+    /// The same of a part of the traffic.
+    pub(super) fn protection_of(&self, part: &TrafficSet, declared: &Declared) -> ExpectedProtection {
+        let within = |all: &BTreeMap<Expected, TrafficSet>| -> Vec<(TrafficSet, Expected)> {
+            let cut = all.iter().map(|(expected, traffic)| (traffic.intersection(part), *expected));
+            cut.filter(|(traffic, _)| !traffic.is_empty()).collect()
+        };
+        let (carried, refused) = (within(&self.carried), within(&self.refused));
+        let word = declared.word(
+            carried.iter().map(|(traffic, expected)| (traffic, *expected)),
+            refused.iter().map(|(traffic, expected)| (traffic, *expected)),
+        );
+        word.map_or(ExpectedProtection::Unknown, |expected| expected.protection)
+    }
+
     /// What one pair of classes lets through, if anything.
     fn of(graph: &AllowedGraph, from: PeerId, to: PeerId) -> Option<Sum> {
         let edge = graph.edge(from, to);

@@ -22,11 +22,16 @@ pub(super) fn kind(old: Option<&Sum>, new: Option<&Sum>, declared: &[Declared; 2
     let gains_conditions = only(&new.narrowed, &old.traffic, &old.narrowed);
     let ungoverned = only(&new.unsegmented, &old.traffic, &old.unsegmented);
     let governed = only(&old.unsegmented, &new.traffic, &new.unsegmented);
+    // What is left may be protected less than it was, which is no less bad for what is gone.
+    let is_weaker = || {
+        let left = old.traffic.intersection(&new.traffic);
+        new.protection_of(&left, &declared[1]) > old.protection_of(&left, &declared[0])
+    };
     let protection = [old.protection(&declared[0]), new.protection(&declared[1])];
     match (more(&new.traffic, &old.traffic), more(&old.traffic, &new.traffic)) {
         (true, true) => Some(ChangeKind::Shifts),
         (true, false) => Some(ChangeKind::Widens),
-        (false, true) if loses_conditions || ungoverned => Some(ChangeKind::Shifts),
+        (false, true) if loses_conditions || ungoverned || is_weaker() => Some(ChangeKind::Shifts),
         (false, true) => Some(ChangeKind::Narrows),
         (false, false) if loses_conditions => Some(ChangeKind::LosesConditions),
         (false, false) if protection[1] > protection[0] => Some(ChangeKind::LosesProtection),

@@ -255,7 +255,11 @@ fn traffic_text(change: &PairChange) -> String {
             format!("{}, {new}, was {old}", asked_text(&change.new))
         }
         ChangeKind::Widens | ChangeKind::Narrows | ChangeKind::Shifts => {
-            format!("{}, was {}", asked_text(new), asked_text(old))
+            let traffic = format!("{}, was {}", asked_text(new), asked_text(old));
+            match change.protection {
+                [before, after] if before == after => traffic,
+                [before, after] => format!("{traffic}; {}, was {}", after.word(), before.word()),
+            }
         }
         _ => asked_text(new),
     }
