@@ -5,6 +5,8 @@
 use super::shared::policy_name;
 use super::{Evidence, Finding, check};
 use crate::graph::{Action, AllowedGraph, PeerId, PolicyInfo, RuleInfo};
+use crate::model::Origin;
+use std::collections::BTreeMap;
 
 check! {
     ShadowedRule, "shadowed-rule", Low, "A rule that never decides, because another one matches all of its traffic.",
@@ -16,7 +18,8 @@ const EARLIER: usize = 128;
 
 fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
     let graph = evidence.graph;
-    let mut findings = Vec::new();
+    // What is written as one rule may be several to the graph: it decides where one of them does.
+    let mut written: BTreeMap<&Origin, Vec<Option<(u32, u32)>>> = BTreeMap::new();
     for (number, policy) in graph.policies.iter().enumerate() {
         let rules: Vec<u32> = policy.rules.clone().collect();
         let before = deciding_before(graph, number, policy);
@@ -26,16 +29,17 @@ fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
             let mut others = own.chain(before.iter().map(|other| (*other, true)));
             let covering = others.find(|(other, earlier)| {
                 let cover = &graph.rules[*other as usize];
-                *other != *rule
+                cover.rule.origin != info.rule.origin
                     && covers(cover, info)
                     && (*earlier || (both_allow(cover, info) && !covers(info, cover)))
             });
-            if let Some((cover, _)) = covering {
-                findings.push(finding(info, &graph.rules[cover as usize]));
-            }
+            let covering = covering.map(|(cover, _)| (*rule, cover));
+            written.entry(&info.rule.origin).or_default().push(covering);
         }
     }
-    findings
+    let idle = written.into_values().filter_map(|parts| parts.into_iter().collect::<Option<Vec<_>>>());
+    let rule = |number: u32| &graph.rules[number as usize];
+    idle.map(|parts| finding(rule(parts[0].0), rule(parts[0].1))).collect()
 }
 
 /// Denying and passing rules of earlier policies of the tier for at least the same subjects.

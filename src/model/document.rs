@@ -59,6 +59,12 @@ impl Origin {
         self.file.strip_prefix(CLUSTER)
     }
 
+    /// Kind, namespace and name, by which one of several objects is taken whatever the order in which they
+    /// were read.
+    pub fn names(&self) -> (&str, &str, &str) {
+        (&self.kind, &self.namespace, &self.name)
+    }
+
     /// The same object, at a rule inside it.
     pub fn at(&self, rule: &str, line: u32) -> Origin {
         Origin { rule: rule.into(), line, column: 0, ..self.clone() }

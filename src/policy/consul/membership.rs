@@ -31,9 +31,10 @@ pub struct Members {
 
 /// Reads who takes part; `None` where nothing shows the mesh.
 pub fn read(documents: &[Document], shapes: &[Shape<'_>], settings: &Settings) -> Option<Members> {
-    let config = documents.iter().find(|d| d.api_version.starts_with("consul.hashicorp.com/"));
-    let shape = shapes.iter().find(|shape| shows(shape.body));
-    let origin = config.map(|d| &d.origin).or(shape.map(|shape| shape.origin))?.clone();
+    let config = documents.iter().filter(|d| d.api_version.starts_with("consul.hashicorp.com/"));
+    let shown = shapes.iter().filter(|shape| shows(shape.body)).map(|shape| shape.origin);
+    let config = config.map(|d| &d.origin).min_by_key(|origin| origin.names());
+    let origin = config.or(shown.min_by_key(|origin| origin.names()))?.clone();
     let inject = shapes::of_pod(INJECT);
     let mut asked = vec![is_one_of(&inject, TRUE)];
     if settings.inject == Switch::On {

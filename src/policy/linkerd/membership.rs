@@ -47,13 +47,18 @@ impl Members {
     }
 }
 
+/// One of several objects, whatever the order in which they were read.
+fn first<'a>(origins: impl Iterator<Item = &'a Origin>) -> Option<&'a Origin> {
+    origins.min_by_key(|origin| origin.names())
+}
+
 /// Reads who takes part; `None` where nothing shows the mesh.
 pub fn read(documents: &[Document], shapes: &[shapes::Shape<'_>], settings: &Settings) -> Option<Members> {
-    let origin = documents.iter().find(|document| shows(document)).map(|d| d.origin.clone());
-    let running = shapes.iter().find(|shape| has_proxy(shape.body)).map(|shape| shape.origin.clone());
-    let asked =
-        shapes.iter().find(|s| shapes::annotation(s.body, INJECT).is_some()).map(|s| s.origin.clone());
-    let origin = settings.origin.clone().or(origin).or(asked).or(running)?;
+    let shown = documents.iter().filter(|document| shows(document)).map(|document| &document.origin);
+    let asked = shapes.iter().filter(|s| shapes::annotation(s.body, INJECT).is_some()).map(|s| s.origin);
+    let running = shapes.iter().filter(|shape| has_proxy(shape.body)).map(|shape| shape.origin);
+    let origin = first(shown).or_else(|| first(asked)).or_else(|| first(running));
+    let origin = settings.origin.clone().or(origin.cloned())?;
     let (pod, namespace) = (shapes::of_pod(INJECT), shapes::of_namespace(INJECT));
     let valid = Selector::any_of(vec![
         lacks(&namespace),
