@@ -210,6 +210,8 @@ macro_rules! check {
                 let (check, severity) = ($name, crate::check::Severity::$severity);
                 let (fix, detail) = (fix.into(), String::new());
                 let traffic = crate::model::TrafficSet::none();
+                let shown = |text: String| crate::model::names::one_line(&text).into_owned();
+                let (subject, message) = (shown(subject), shown(message));
                 Finding { check, severity, subject, message, because, fix, detail, traffic }
             }
         }

@@ -2,6 +2,7 @@
 //!
 //! Who closed it does not want to hear it: nothing ends for that, and nothing is lost for that.
 
+use crate::report::printable;
 use std::fmt;
 use std::io::{self, Write};
 
@@ -15,5 +16,6 @@ pub(crate) use say;
 
 /// Writes a line at once, if anybody reads.
 pub fn line(what: fmt::Arguments<'_>) {
-    io::stderr().lock().write_all(format!("{what}\n").as_bytes()).unwrap_or_default();
+    let line = printable(&format!("{what}\n"));
+    io::stderr().lock().write_all(line.as_bytes()).unwrap_or_default();
 }

@@ -2,6 +2,16 @@
 //!
 //! Where such names stand, and what becomes of an object with a bad one, is decided where it is read.
 
+use std::borrow::Cow;
+
+/// Text as a report may show it inside of a line: one of several lines would look like lines of the report.
+pub fn one_line(text: &str) -> Cow<'_, str> {
+    match text.contains(char::is_control) {
+        true => text.replace(char::is_control, "\u{fffd}").into(),
+        false => text.into(),
+    }
+}
+
 /// Whether text is a label key: an optional DNS prefix, then a name of at most 63 characters
 /// (`IsQualifiedName`).
 pub fn is_label_key(key: &str) -> bool {

@@ -26,6 +26,6 @@ impl std::fmt::Display for Problem {
         if !self.origin.kind.is_empty() {
             write!(f, ": {} {}/{}", self.origin.kind, self.origin.namespace, self.origin.name)?;
         }
-        write!(f, ": {}", self.message)
+        write!(f, ": {}", super::names::one_line(&self.message))
     }
 }

@@ -4,6 +4,7 @@ use super::json::{finding_shape, fingerprint_of, gap_shape, problem_shape};
 use super::names::origin_text;
 use crate::analysis::Analysis;
 use crate::check::{Finding, Severity};
+use crate::model::names::one_line;
 use crate::model::{Gap, Problem};
 use serde_json::{Value, json};
 use std::cmp::Ordering;
@@ -157,7 +158,7 @@ fn of_finding(finding: &Finding) -> (Key, Item) {
 }
 
 fn of_gap(gap: &Gap) -> (Key, Item) {
-    let text = format!("not known: {} ({})", gap.what, origin_text(&gap.origin));
+    let text = format!("not known: {} ({})", one_line(&gap.what), origin_text(&gap.origin));
     let key = ("gap", text.as_str().into());
     (key, Item { what: "gap", check: "", severity: "", body: shape(&gap_shape(gap)), text })
 }

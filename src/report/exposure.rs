@@ -4,6 +4,7 @@ use super::names::traffic_text;
 use super::{GraphOptions, names};
 use crate::analysis::Analysis;
 use crate::exposure::{Access, DeadEnd, Exposure};
+use crate::model::names::one_line;
 use std::io::{self, Write};
 
 /// Exposures inside the chosen part of the graph.
@@ -34,7 +35,7 @@ pub fn exposure_line(analysis: &Analysis, exposure: &Exposure) -> String {
     let some = !exposure.sources.is_empty() && !exposure.is_open_to_everyone();
     let sources = if some { format!(" from={}", exposure.sources) } else { String::new() };
     let asked = exposure.asked_for().map_or_else(String::new, |asked| format!(" asked={asked}"));
-    format!(
+    let line = format!(
         "{} -> {workload}: {} via {through} tls={}{}{}{sources}{asked} {}",
         exposure.entry,
         traffic_text(&exposure.ports),
@@ -42,12 +43,13 @@ pub fn exposure_line(analysis: &Analysis, exposure: &Exposure) -> String {
         list("hosts", &exposure.hosts),
         list("paths", &exposure.paths),
         exposure.access.word(),
-    )
+    );
+    one_line(&line).into_owned()
 }
 
 /// `entry leads nowhere: REASON`.
 pub fn dead_end_line(dead: &DeadEnd) -> String {
-    format!("{} leads nowhere: {} {}", dead.name, dead.why.words(), dead.what)
+    one_line(&format!("{} leads nowhere: {} {}", dead.name, dead.why.words(), dead.what)).into_owned()
 }
 
 /// The whole list, with reasons and chains.

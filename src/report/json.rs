@@ -29,6 +29,10 @@ impl Format for Json {
         ViewKind::ALL
     }
 
+    fn escapes(&self) -> bool {
+        true
+    }
+
     fn write(&self, view: &View<'_>, out: &mut dyn Write) -> io::Result<()> {
         match view {
             View::Review(analysis) => line(out, &report(analysis)),

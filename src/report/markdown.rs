@@ -4,6 +4,7 @@ use super::names::{bend_word, justification, origin_text, place_text, segment_li
 use super::{Format, View, ViewKind, folded, protection, text, unsupported};
 use crate::analysis::Analysis;
 use crate::model::Problem;
+use crate::model::names::one_line;
 use std::io::{self, Write};
 
 /// For pull requests.
@@ -49,7 +50,13 @@ fn review(analysis: &Analysis, out: &mut dyn Write) -> io::Result<()> {
     if !analysis.gaps.is_empty() {
         writeln!(out, "\n<details><summary>Not known ({})</summary>\n", analysis.gaps.len())?;
         for gap in &analysis.gaps {
-            writeln!(out, "- {} ({}, {})", gap.what, bend_word(gap.bends), origin_text(&gap.origin))?;
+            writeln!(
+                out,
+                "- {} ({}, {})",
+                one_line(&gap.what),
+                bend_word(gap.bends),
+                origin_text(&gap.origin)
+            )?;
         }
         writeln!(out, "\n</details>")?;
     }

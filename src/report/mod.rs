@@ -24,6 +24,7 @@ mod outbound;
 mod outside;
 mod passing;
 mod potential;
+mod printable;
 mod protection;
 pub mod reach;
 mod sarif;
@@ -39,6 +40,7 @@ pub use exposure::{dead_end_line, exposure_line};
 pub use flow_record::Record;
 pub use json::fingerprint_of;
 pub use names::{called_name, flow_line, party_name, time_text as moment};
+pub use printable::{Printable, printable};
 pub use text::{finding as finding_text, headline, not_known};
 pub use told::{finding_line, gap_line};
 
@@ -53,6 +55,12 @@ pub trait Format: Sync {
     fn summary(&self) -> &'static str;
     /// What it can write: what it is asked for besides is `Unsupported`.
     fn writes(&self) -> &'static [ViewKind];
+    /// Whether its own rules keep names from doing anything where it is shown, so that each is
+    /// written as it is.
+    fn escapes(&self) -> bool {
+        false
+    }
+
     /// Writes in this format.
     ///
     /// # Errors

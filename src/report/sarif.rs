@@ -26,6 +26,10 @@ impl Format for Sarif {
         &[ViewKind::Review, ViewKind::Diff, ViewKind::Drift]
     }
 
+    fn escapes(&self) -> bool {
+        true
+    }
+
     fn write(&self, view: &View<'_>, out: &mut dyn Write) -> io::Result<()> {
         match view {
             View::Review(analysis) => {

@@ -8,6 +8,7 @@ use super::{Format, GraphOptions, View, ViewKind, What, exposure, flow_line, fol
 use crate::analysis::{Analysis, SecondaryNetwork};
 use crate::check::{Finding, Severity};
 use crate::graph;
+use crate::model::names::one_line;
 use crate::model::{Gap, Problem};
 use crate::observed::Stretch;
 use std::collections::BTreeMap;
@@ -181,7 +182,13 @@ pub fn not_known(gaps: &[Gap], out: &mut dyn Write) -> io::Result<()> {
     }
     writeln!(out, "\nNOT KNOWN ({})\n", gaps.len())?;
     for gap in gaps {
-        writeln!(out, "  {} [{}]\n    {}", gap.what, bend_word(gap.bends), origin_text(&gap.origin))?;
+        writeln!(
+            out,
+            "  {} [{}]\n    {}",
+            one_line(&gap.what),
+            bend_word(gap.bends),
+            origin_text(&gap.origin)
+        )?;
     }
     Ok(())
 }

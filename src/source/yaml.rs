@@ -5,6 +5,7 @@
 
 use super::tree::{BuildError, Builder};
 use super::{Reading, envoy};
+use crate::model::names::one_line;
 use crate::model::{Document, Node, Origin, Problem, Text, Value};
 use rayon::prelude::*;
 use std::borrow::Cow;
@@ -246,15 +247,17 @@ fn take_items(root: &mut Node) -> Vec<Node> {
 }
 
 fn origin_of(file: &Arc<str>, document: u32, line: u32, object: Option<&Node>) -> Origin {
-    let text = |fields: &[&str]| object.and_then(|o| o.path(fields)).and_then(Node::text).unwrap_or_default();
+    let text = |fields: &[&str]| {
+        Text::from(one_line(object.and_then(|o| o.path(fields)).and_then(Node::text).unwrap_or_default()))
+    };
     Origin {
         file: file.clone(),
         document,
         line,
         column: 0,
-        kind: text(&["kind"]).into(),
-        namespace: text(&["metadata", "namespace"]).into(),
-        name: text(&["metadata", "name"]).into(),
+        kind: text(&["kind"]),
+        namespace: text(&["metadata", "namespace"]),
+        name: text(&["metadata", "name"]),
         rule: "".into(),
     }
 }

@@ -24,7 +24,7 @@ use crate::contract::{self, Contract};
 use crate::model::{Bend, Gap, Origin, Problem};
 use crate::observed::{self, Observed};
 use crate::policy;
-use crate::report::View;
+use crate::report::{Printable, View};
 use crate::source;
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -388,12 +388,15 @@ fn write_target(target: &Target, view: &View<'_>, quiet: bool) -> Result<(), Fai
     match target.drawing {
         Drawing::AsText => {
             let mut buffered = BufWriter::with_capacity(1 << 16, out);
-            target.format.write(view, &mut buffered)?;
+            match target.format.escapes() {
+                true => target.format.write(view, &mut buffered)?,
+                false => target.format.write(view, &mut Printable::new(&mut buffered))?,
+            }
             buffered.flush()?;
         }
         Drawing::Svg => {
             let mut text = Vec::new();
-            target.format.write(view, &mut text)?;
+            target.format.write(view, &mut Printable::new(&mut text))?;
             let edges = memchr::memmem::find_iter(&text, " -> ").count();
             if edges > MANY_EDGES && !quiet {
                 say!(

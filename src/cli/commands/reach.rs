@@ -3,7 +3,7 @@
 use super::{Session, need_input};
 use crate::cli::args::Reach;
 use crate::cli::{Failure, settings};
-use crate::report::reach;
+use crate::report::{Printable, reach};
 use std::io::{self, Write};
 use std::process::ExitCode;
 
@@ -26,7 +26,7 @@ pub(super) fn run(session: &mut Session, args: &Reach) -> Result<ExitCode, Failu
     };
     match json {
         true => reach::write_json(&analysis, &reach, &mut out)?,
-        false => reach::write_text(&analysis, &reach, &mut out)?,
+        false => reach::write_text(&analysis, &reach, &mut Printable::new(&mut out))?,
     }
     out.flush()?;
     Ok(session.exit_code(&analysis))

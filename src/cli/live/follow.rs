@@ -12,7 +12,7 @@ use crate::cli::say::say;
 use crate::observed::{
     CaptureRead, Directory, FlowEnd, Glance, NOT_KEPT, NOT_WRITTEN, Observed, ObservedFlow, Party, Transport,
 };
-use crate::report;
+use crate::report::{self, Printable};
 use crate::source::LiveCounters;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::io::Write;
@@ -274,7 +274,7 @@ impl<'a> Follow<'a> {
         gaps.sort();
         match self.manner {
             Manner::CheckJson => gaps.iter().try_for_each(|gap| report::gap_line(gap, &mut self.out))?,
-            _ => report::not_known(&gaps, &mut self.out)?,
+            _ => report::not_known(&gaps, &mut Printable::new(&mut self.out))?,
         }
         Ok(())
     }
@@ -287,7 +287,7 @@ impl<'a> Follow<'a> {
             }
             match self.manner {
                 Manner::CheckJson => report::finding_line(finding, &mut self.out)?,
-                _ => report::finding_text(&self.analysis, finding, &mut self.out)?,
+                _ => report::finding_text(&self.analysis, finding, &mut Printable::new(&mut self.out))?,
             }
         }
         Ok(())

@@ -13,6 +13,7 @@ use crate::cli::args::Watch;
 use crate::cli::say::say;
 use crate::cli::{Failure, settings};
 use crate::cluster::{self, Event as Heard};
+use crate::report::Printable;
 use crate::report::event::{Change, Event, Said};
 use metrics::Metrics;
 use serve::{Page, Ready, Shared};
@@ -197,7 +198,7 @@ impl Watcher<'_> {
         let time = settings::now();
         for event in events {
             match self.form {
-                Form::Text => event.write_text(&time, &mut self.out)?,
+                Form::Text => event.write_text(&time, &mut Printable::new(&mut self.out))?,
                 Form::Json => event.write_json(&time, &mut self.out)?,
             }
             *self.metrics.events.entry(event.word()).or_default() += 1;
