@@ -121,10 +121,13 @@ impl Node {
         }
     }
 
-    /// A truth value, if this is one.
+    /// A truth value, if this is one. For the YAML library of Kubernetes single letters are too, which
+    /// are text here.
     pub fn bool(&self) -> Option<bool> {
-        match self.value {
-            Value::Bool(truth) => Some(truth),
+        match &self.value {
+            Value::Bool(truth) => Some(*truth),
+            Value::Text(text) if matches!(&**text, "y" | "Y") => Some(true),
+            Value::Text(text) if matches!(&**text, "n" | "N") => Some(false),
             _ => None,
         }
     }

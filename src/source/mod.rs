@@ -7,6 +7,7 @@ mod files;
 mod live;
 mod memory;
 mod privileges;
+mod scalar;
 mod snapshots;
 mod tree;
 mod yaml;

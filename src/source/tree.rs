@@ -16,12 +16,23 @@ const MOST_ALIASED_NODES: usize = 1_000_000;
 /// Parts of collections that are still open wait in two lists, the innermost behind the others, so
 /// that a collection gets memory once, when it is closed and its size is known.
 pub(super) struct Builder {
+    /// What a scalar without quotes stands for.
+    scalar: fn(&str) -> Value,
     lines_before: u32,
     anchors: HashMap<usize, Node>,
     aliased: usize,
     open: Vec<Open>,
     items: Vec<Node>,
     fields: Vec<(Text, Node)>,
+    twice: Vec<BuildError>,
+}
+
+/// What was built.
+pub(super) struct Built {
+    /// The documents.
+    pub roots: Vec<Node>,
+    /// Keys that stand twice in one mapping, where the later counts.
+    pub twice: Vec<BuildError>,
 }
 
 /// A collection that is still open.
@@ -55,12 +66,12 @@ const FEW_KEYS: usize = 64;
 pub(super) type BuildError = (u32, String);
 
 impl Builder {
-    pub fn new(lines_before: u32) -> Self {
-        let (anchors, open, items, fields) = Default::default();
-        Builder { lines_before, anchors, aliased: 0, open, items, fields }
+    pub fn new(lines_before: u32, scalar: fn(&str) -> Value) -> Self {
+        let (anchors, open, items, fields, twice) = Default::default();
+        Builder { scalar, lines_before, anchors, aliased: 0, open, items, fields, twice }
     }
 
-    pub fn build(mut self, text: &str) -> Result<Vec<Node>, BuildError> {
+    pub fn build(mut self, text: &str) -> Result<Built, BuildError> {
         let mut roots = Vec::new();
         for event in Parser::new_from_str(text) {
             let (event, span) = event.map_err(|error| {
@@ -89,7 +100,7 @@ impl Builder {
                 Event::Scalar(text, style, anchor, tag) => {
                     let column = column_of(&text, style, &span);
                     let quoted = style != ScalarStyle::Plain || tag.is_some_and(|tag| tag.suffix == "str");
-                    let value = if quoted { Value::Text(Text::new(text)) } else { plain(&text) };
+                    let value = if quoted { Value::Text(Text::new(text)) } else { (self.scalar)(&text) };
                     Some(self.remember(anchor, Node { line, column, value }))
                 }
                 Event::Alias(anchor) => Some(self.recall(anchor, line)?),
@@ -102,7 +113,7 @@ impl Builder {
                 roots.extend(self.place(node)?);
             }
         }
-        Ok(roots)
+        Ok(Built { roots, twice: self.twice })
     }
 
     /// The collection of everything that came since it was opened.
@@ -110,7 +121,7 @@ impl Builder {
         let value = match inside {
             Inside::List(first) => Value::List(self.items.drain(first..).collect()),
             Inside::Map { first, .. } => {
-                distinct(&self.fields[first..])?;
+                distinct(&mut self.fields, first, &mut self.twice);
                 Value::Map(self.fields.drain(first..).collect())
             }
         };
@@ -140,34 +151,38 @@ impl Builder {
             Inside::List(_) => self.items.push(node),
             Inside::Map { first, key, merged } => match key.take() {
                 None => *key = Some(key_text(node)?),
-                Some(key) => add_field(&mut self.fields, *first, merged, (key, node))?,
+                Some(key) => {
+                    let found = add_field(&mut self.fields, *first, merged, (key, node))?;
+                    self.twice.extend(found);
+                }
             },
         }
         Ok(None)
     }
 }
 
-/// Adds a field to the mapping whose fields begin at `first`.
+/// Adds a field to the mapping whose fields begin at `first`; of two of one name the later counts, as
+/// the YAML library of Kubernetes has it, and it is told.
 fn add_field(
     fields: &mut Vec<(Text, Node)>,
     first: usize,
     merged: &mut BTreeSet<Text>,
     (key, node): (Text, Node),
-) -> Result<(), BuildError> {
+) -> Result<Option<BuildError>, BuildError> {
     if key == "<<" {
-        return merge(fields, first, merged, node);
+        return merge(fields, first, merged, node).map(|()| None);
     }
-    if merged.remove(&key) {
-        let own = fields[first..].iter_mut().find(|(name, _)| *name == key);
-        own.into_iter().for_each(|(_, value)| *value = node.clone());
-        return Ok(());
-    }
-    let own = &fields[first..];
-    if own.len() < FEW_KEYS && own.iter().any(|(name, _)| *name == key) {
-        return Err(twice(&key, &node));
-    }
-    fields.push((key, node));
-    Ok(())
+    let was_merged = merged.remove(&key);
+    let own = &mut fields[first..];
+    let is_looked_for = was_merged || own.len() < FEW_KEYS;
+    let known = if is_looked_for { own.iter_mut().find(|(name, _)| *name == key) } else { None };
+    let Some((_, value)) = known else {
+        fields.push((key, node));
+        return Ok(None);
+    };
+    let found = (!was_merged).then(|| twice(&key, &node));
+    *value = node;
+    Ok(found)
 }
 
 fn size(node: &Node) -> usize {
@@ -182,15 +197,21 @@ fn twice(key: &str, value: &Node) -> BuildError {
     (value.line, format!("the key {key:?} stands twice in one mapping"))
 }
 
-/// Looks for keys that stand twice in a mapping too large for looking at each.
-fn distinct(fields: &[(Text, Node)]) -> Result<(), BuildError> {
-    if fields.len() <= FEW_KEYS {
-        return Ok(());
+/// Looks for keys that stand twice in a mapping too large for looking at each, and keeps the later.
+fn distinct(fields: &mut Vec<(Text, Node)>, first: usize, found: &mut Vec<BuildError>) {
+    if fields.len() - first <= FEW_KEYS {
+        return;
     }
     let mut known = BTreeSet::new();
-    match fields.iter().find(|(key, _)| !known.insert(key)) {
-        Some((key, value)) => Err(twice(key, value)),
-        None => Ok(()),
+    let earlier: Vec<usize> =
+        (first..fields.len()).rev().filter(|at| !known.insert(&fields[*at].0)).collect();
+    if earlier.is_empty() {
+        return;
+    }
+    for at in earlier {
+        let (key, _) = fields.remove(at);
+        let later = fields[first..].iter().rfind(|(name, _)| *name == key);
+        found.extend(later.map(|(_, value)| twice(&key, value)));
     }
 }
 
@@ -244,62 +265,43 @@ fn merge(
     }
 }
 
-/// Plain scalars as the YAML library of Kubernetes reads them.
-fn plain(text: &str) -> Value {
-    match text {
-        "" | "~" | "null" | "Null" | "NULL" => return Value::Null,
-        "true" | "True" | "TRUE" => return Value::Bool(true),
-        "false" | "False" | "FALSE" => return Value::Bool(false),
-        _ => {}
-    }
-    let first = text.as_bytes().first().copied().unwrap_or(b' ');
-    if !(first.is_ascii_digit() || matches!(first, b'-' | b'+' | b'.')) {
-        return Value::Text(text.into());
-    }
-    if let Ok(number) = text.parse::<i64>() {
-        return Value::Int(number);
-    }
-    match text.parse::<f64>() {
-        Ok(number) if number.is_finite() => Value::Float(number),
-        _ => Value::Text(text.into()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::scalar::of_core;
     use super::*;
 
-    #[test]
-    fn values_keep_their_types() {
-        assert_eq!(plain("80"), Value::Int(80));
-        assert_eq!(plain("1.5"), Value::Float(1.5));
-        assert_eq!(plain("10.0.0.1"), Value::Text("10.0.0.1".into()));
-        assert_eq!(plain("yes"), Value::Text("yes".into()));
-    }
-
     fn built(text: &str) -> Result<Node, BuildError> {
-        Builder::new(0).build(text).map(|roots| roots.into_iter().next().expect("a root"))
+        Builder::new(0, of_core).build(text).map(|built| built.roots.into_iter().next().expect("a root"))
     }
 
     #[test]
     fn what_a_mapping_says_itself_counts_before_what_is_merged_into_it() {
         let root =
-            built("a: &a {x: 1, y: 1}\nb: &b {x: 2, z: 2}\nc:\n  <<: [*a, *b]\n  y: 3\nd: {z: 4, <<: *b}\n");
+            built("a: &a {x: 1, w: 1}\nb: &b {x: 2, z: 2}\nc:\n  <<: [*a, *b]\n  w: 3\nd: {z: 4, <<: *b}\n");
         let root = root.expect("it is valid");
         let said = |of: &str, key: &str| root.path(&[of, key]).and_then(Node::int);
-        assert_eq!((said("c", "x"), said("c", "y"), said("c", "z")), (Some(1), Some(3), Some(2)));
+        assert_eq!((said("c", "x"), said("c", "w"), said("c", "z")), (Some(1), Some(3), Some(2)));
         assert_eq!((said("d", "x"), said("d", "z")), (Some(2), Some(4)));
-        assert_eq!(root.path(&["c", "y"]).map(|node| node.line), Some(5));
+        assert_eq!(root.path(&["c", "w"]).map(|node| node.line), Some(5));
     }
 
     #[test]
     fn a_key_that_stands_twice_is_told_with_its_line_however_large_the_mapping() {
-        let twice = |text: &str| built(text).expect_err("it is refused");
-        assert_eq!(twice("a: 1\nb: 2\na: 3\n").0, 3);
-        assert_eq!(twice("a: &a {x: 1}\nb:\n  <<: *a\n  x: 2\n  x: 3\n").0, 5);
+        let twice = |text: &str| {
+            let found = Builder::new(0, of_core).build(text).expect("it is read").twice;
+            found.into_iter().map(|(line, _)| line).collect::<Vec<u32>>()
+        };
+        assert_eq!(twice("a: 1\nb: 2\na: 3\n"), [3]);
+        assert_eq!(twice("a: &a {x: 1}\nb:\n  <<: *a\n  x: 2\n  x: 3\n"), [5]);
         let many: String = (0..100).map(|n| format!("k{n}: 1\n")).collect();
-        assert_eq!(twice(&format!("{many}k99: 2\n")).0, 101);
-        assert!(built(&many).is_ok());
+        assert_eq!(twice(&format!("{many}k99: 2\n")), [101]);
+        assert!(twice(&many).is_empty());
+        // The later one counts.
+        for text in ["a: 1\nk99: 1\na: 2\n".to_owned(), format!("a: 1\n{many}a: 2\n")] {
+            let root = built(&text).expect("it is read");
+            assert_eq!(root.get("a").and_then(Node::int), Some(2));
+            assert!(root.get("k99").is_some() && root.fields().len() == text.lines().count() - 1);
+        }
     }
 
     #[test]

@@ -3,13 +3,21 @@
 //! JSON is read by the same parser, being a subset. `List` kinds are taken apart, documents that
 //! configure proxies are told from objects (`envoy`). What they mean is left to `inventory` and `policy`.
 
-use super::tree::{BuildError, Builder};
-use super::{Reading, envoy};
+use super::tree::{BuildError, Builder, Built};
+use super::{Reading, envoy, scalar};
 use crate::model::names::one_line;
 use crate::model::{Document, Node, Origin, Problem, Text, Value};
 use rayon::prelude::*;
 use std::borrow::Cow;
 use std::sync::Arc;
+
+/// What begins a place to be filled in, in a template of a chart.
+const TEMPLATED: &str = "{{";
+const RENDER: &str =
+    "this is a template of a chart; `helm template CHART | watertight check -` reads what it renders to";
+
+/// The API of files for `kustomize`, which need not name it (`FixKustomizationPostUnmarshalling`).
+const KUSTOMIZE: (&str, &str) = ("Kustomization", "kustomize.config.k8s.io/v1beta1");
 
 /// Places of a document that are mended before it is given up.
 const MOST_MENDED: usize = 32;
@@ -41,8 +49,11 @@ pub fn parse_one(file: &Arc<str>, text: &str) -> Result<Node, Problem> {
     }
     let nothing = Node { line: 1, column: 1, value: Value::Null };
     let Some(part) = parts.first() else { return Ok(nothing) };
-    match Builder::new(part.lines_before).build(part.text) {
-        Ok(roots) => Ok(roots.into_iter().next().unwrap_or(nothing)),
+    match Builder::new(part.lines_before, scalar::of_core).build(part.text) {
+        Ok(Built { roots, twice }) => match twice.into_iter().next() {
+            None => Ok(roots.into_iter().next().unwrap_or(nothing)),
+            Some((line, message)) => Err(refuse(line, message, "keep one of them")),
+        },
         Err((line, message)) => Err(refuse(line, message, "check the indentation and the quotes here")),
     }
 }
@@ -81,10 +92,16 @@ fn has_content(line: &str) -> bool {
 
 fn parse_part(file: &Arc<str>, number: u32, part: &Part<'_>, reading: &mut Reading) {
     match build(part) {
-        Ok(roots) => {
+        Ok(Built { roots, twice }) => {
             for root in roots {
                 add_object(file, number, root, reading);
             }
+            let problems = twice.into_iter().map(|(line, message)| Problem {
+                origin: origin_of(file, number, line, None),
+                message,
+                hint: "the later one was read, as kubectl has it; others refuse the file".to_owned(),
+            });
+            reading.problems.extend(problems);
         }
         Err((line, message)) => {
             let values = json_values(part);
@@ -92,7 +109,10 @@ fn parse_part(file: &Arc<str>, number: u32, part: &Part<'_>, reading: &mut Readi
                 parse_part(file, number, value, reading);
             }
             if values.is_empty() {
-                let hint = "the other documents of the file were read; check the indentation here";
+                let hint = match part.text.contains(TEMPLATED) {
+                    true => RENDER,
+                    false => "the other documents of the file were read; check the indentation here",
+                };
                 let origin = origin_of(file, number, line, None);
                 reading.problems.push(Problem { origin, message, hint: hint.to_owned() });
             }
@@ -125,11 +145,11 @@ fn json_values<'a>(part: &Part<'a>) -> Vec<Part<'a>> {
 }
 
 /// Builds a part; what the YAML library of Kubernetes reads though YAML 1.2 forbids it is mended.
-fn build(part: &Part<'_>) -> Result<Vec<Node>, BuildError> {
+fn build(part: &Part<'_>) -> Result<Built, BuildError> {
     let mut text = Cow::Borrowed(part.text);
     for _ in 0..MOST_MENDED {
-        let error = match Builder::new(part.lines_before).build(&text) {
-            Ok(roots) => return Ok(roots),
+        let error = match Builder::new(part.lines_before, scalar::of_kubernetes).build(&text) {
+            Ok(built) => return Ok(built),
             Err(error) => error,
         };
         let line = error.0.saturating_sub(part.lines_before) as usize;
@@ -143,7 +163,7 @@ fn build(part: &Part<'_>) -> Result<Vec<Node>, BuildError> {
             None => return Err(error),
         }
     }
-    Builder::new(part.lines_before).build(&text)
+    Builder::new(part.lines_before, scalar::of_kubernetes).build(&text)
 }
 
 /// A line that goes on inside brackets may begin with a tab for the YAML library of Kubernetes,
@@ -204,12 +224,21 @@ fn add_object(file: &Arc<str>, number: u32, root: Node, reading: &mut Reading) {
         }
         return;
     }
-    let api_version = Text::new(root.text_of("apiVersion").unwrap_or_default());
-    let missing = if kind.is_empty() { "kind" } else { "apiVersion" };
-    if kind.is_empty() || api_version.is_empty() {
-        // With metadata and one of the two it was meant to be an object; values of charts and the like have neither.
-        let is_half = kind.is_empty() != api_version.is_empty();
-        let is_meant = is_half && root.get("metadata").is_some_and(|metadata| !metadata.fields().is_empty());
+    let mut api_version = Text::new(root.text_of("apiVersion").unwrap_or_default());
+    let is_blank = kind.is_empty() || api_version.is_empty();
+    if is_blank && is_for_kustomize(file) && !root.fields().is_empty() {
+        complete(&mut root, KUSTOMIZE.0, KUSTOMIZE.1);
+        api_version = KUSTOMIZE.1.into();
+    } else if is_blank {
+        let missing = match (kind.is_empty(), api_version.is_empty()) {
+            (true, true) => "apiVersion and no kind",
+            (true, false) => "kind",
+            _ => "apiVersion",
+        };
+        // With metadata and one of the two, or with a spec, it was meant to be an object; values of charts
+        // and the like have neither.
+        let is_begun = kind.is_empty() != api_version.is_empty() || root.get("spec").is_some();
+        let is_meant = is_begun && root.get("metadata").is_some_and(|metadata| !metadata.fields().is_empty());
         match is_meant {
             true => reading.problems.push(Problem {
                 origin: origin_of(file, number, root.line, Some(&root)),
@@ -222,7 +251,18 @@ fn add_object(file: &Arc<str>, number: u32, root: Node, reading: &mut Reading) {
         return;
     }
     let origin = origin_of(file, number, root.line, Some(&root));
+    if origin.name.contains(TEMPLATED) || origin.namespace.contains(TEMPLATED) {
+        let message = "its name or namespace is still to be filled in; it was not read".to_owned();
+        reading.problems.push(Problem { origin, message, hint: RENDER.to_owned() });
+        return;
+    }
     reading.documents.push(Document { origin, api_version, body: root });
+}
+
+/// Whether a file has a name under which `kustomize` looks for what to build.
+fn is_for_kustomize(file: &str) -> bool {
+    let name = file.rsplit(['/', '\\']).next().unwrap_or_default();
+    matches!(name, "kustomization.yaml" | "kustomization.yml" | "Kustomization")
 }
 
 /// Items of a typed list (`PodList`) may leave out what the list says for them.
@@ -317,6 +357,35 @@ mod tests {
         assert_eq!(places, [("a", 1), ("b", 2), ("c", 2)]);
         assert_eq!(reading.problems.len(), 1, "{:?}", reading.problems);
         assert_eq!(reading.problems[0].origin.line, 4);
+    }
+
+    #[test]
+    fn templates_of_charts_are_not_read_as_objects_and_say_what_renders_them() {
+        let whole = "apiVersion: v1\nkind: Pod\nmetadata: {name: '{{ .Release.Name }}-web'}\n";
+        let broken = "{{- if .Values.on }}\napiVersion: v1\nkind: Pod\n{{- end }}\n";
+        for text in [whole, broken, "apiVersion: v1\nkind: Pod\nmetadata: {namespace: '{{ .n }}', name: a}\n"]
+        {
+            let reading = read(text);
+            assert!(reading.documents.is_empty(), "{text}");
+            assert!(reading.problems[0].hint.contains("helm template"), "{:?}", reading.problems);
+        }
+        let said = "apiVersion: v1\nkind: Pod\nmetadata: {name: a, annotations: {a: '{{ x }}'}}\n";
+        assert_eq!(read(said).documents.len(), 1);
+    }
+
+    #[test]
+    fn what_kustomize_builds_need_not_name_its_kind() {
+        let of = |file: &str| parse(&Arc::from(file), "resources: [../base]\nnamespace: shop\n");
+        let reading = of("overlay/kustomization.yaml");
+        assert_eq!(reading.documents[0].body.text_of("kind"), Some("Kustomization"));
+        assert_eq!(of("overlay/values.yaml").skipped, 1);
+    }
+
+    #[test]
+    fn an_object_that_names_neither_kind_nor_version_is_told() {
+        let reading = read("metadata: {name: a}\nspec: {containers: []}\n");
+        assert!(reading.problems[0].message.contains("no apiVersion and no kind"), "{:?}", reading.problems);
+        assert_eq!(read("metadata: {labels: {}}\nreplicas: 2\n").skipped, 1);
     }
 
     #[test]
