@@ -151,12 +151,13 @@ fn led_in(documents: Cow<'_, [Document]>, dataplane: Dataplane, placed: &[Placed
 /// Who exists, with what could not be read of it, and the rules → who may talk to whom.
 fn joined(
     documents: Cow<'_, [Document]>,
-    (inventory, mut problems): (Inventory, Vec<Problem>),
+    (mut inventory, mut problems): (Inventory, Vec<Problem>),
     mut rules: RuleSet,
     dataplane: Dataplane,
     mut entries: Entries,
     (kept, segments): (KeptAlike, Segmentation),
 ) -> Analysis {
+    inventory.unseen = inventory::unseen(&documents, &inventory);
     let notes = Notes::of(&mut rules, &inventory, &dataplane);
     problems.extend(rules.problems);
     problems.append(&mut entries.problems);
@@ -164,6 +165,7 @@ fn joined(
     let networks = secondary(&documents, &inventory, &dataplane);
     let mut gaps = rules.gaps;
     gaps.extend(inventory::without_template(&documents, &inventory));
+    gaps.extend(inventory.unseen.iter().map(inventory::Unseen::gap));
     problems.iter_mut().for_each(|problem| find_column(problem, &documents));
     for head in documents.iter().filter_map(SnapshotHead::of) {
         match head {

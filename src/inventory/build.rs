@@ -377,8 +377,14 @@ impl Builder {
     /// Two objects of one name cannot both exist; the later one counts.
     fn add_namespace(&mut self, name: String, namespace: Namespace) -> Option<Problem> {
         let origin = namespace.origin.clone()?;
-        let twin = self.inventory.namespaces.insert(name, namespace)?.origin?;
-        let message = format!("the same namespace stands at {}:{}", twin.file, twin.line);
+        let said = (namespace.labels.clone(), namespace.annotations.clone());
+        let twin = self.inventory.namespaces.insert(name, namespace)?;
+        // The same said twice, as charts and overlays do, is said once.
+        if said == (twin.labels, twin.annotations) {
+            return None;
+        }
+        let twin = twin.origin?;
+        let message = format!("the same namespace stands at {}:{} with other labels", twin.file, twin.line);
         let hint = "keep one of them; the later one was used".to_owned();
         Some(Problem { origin, message, hint })
     }

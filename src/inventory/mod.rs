@@ -15,6 +15,7 @@ mod renew;
 mod series;
 mod service;
 mod tenancy;
+mod unseen;
 mod virtual_machine;
 mod without_template;
 mod workload;
@@ -25,6 +26,7 @@ pub use renew::{Renewed, renew};
 pub use series::{Merged, merged};
 pub use service::{Node, Service, ServiceEntry, ServiceKind, ServicePort, TargetPort, TrafficPolicy};
 pub use tenancy::{Held, PodName, Tenancy, Unsettled};
+pub use unseen::{Unseen, unseen};
 pub use without_template::without_template;
 pub use workload::{ContainerPort, Network, Variant, Workload};
 
@@ -78,6 +80,8 @@ pub struct Inventory {
     pub definitions: Definitions,
     /// Labels of service accounts, by namespace and name.
     pub service_accounts: BTreeMap<(String, String), Labels>,
+    /// Objects that pods and others are made of, of which nothing was read.
+    pub unseen: Vec<Unseen>,
     /// Who held which address when; empty where no series of snapshots was read.
     pub tenancy: Tenancy,
 }

@@ -79,7 +79,8 @@ impl Inventory {
 
     /// Who is on a network beside that of the cluster, with the addresses there.
     pub fn on_network(&self, network: &str) -> Inventory {
-        let mut members = Inventory { namespaces: self.namespaces.clone(), ..Inventory::default() };
+        let (namespaces, unseen) = (self.namespaces.clone(), self.unseen.clone());
+        let mut members = Inventory { namespaces, unseen, ..Inventory::default() };
         members.service_accounts.clone_from(&self.service_accounts);
         for workload in &self.workloads {
             let mut workload = workload.clone();

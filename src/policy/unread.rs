@@ -2,7 +2,7 @@
 //!
 //! Kinds that an engine knows are left to it, so a language leaves this table by getting an engine.
 
-use crate::model::{ApiKind, Bend, Document, Gap, Node, Objects};
+use crate::model::{ApiKind, Bend, Document, Gap, Objects};
 
 /// A kind that decides about connections and is not read.
 struct Unread {
@@ -53,12 +53,6 @@ const UNREAD: &[Unread] = &[
 /// The ways in of Traefik, in both of its API groups.
 const TRAEFIK: &[&str] = &["IngressRoute", "IngressRouteTCP", "IngressRouteUDP"];
 
-/// The API groups beside `v1` whose kinds of pods the inventory reads.
-const WITH_PODS: &[&str] = &["apps/", "batch/", "extensions/", "apps.openshift.io/"];
-
-/// How deep in an object a list of containers is looked for; a CronJob's is at four.
-const DEPTH: u8 = 8;
-
 /// The kinds, for whoever reads a cluster.
 pub fn kinds() -> impl Iterator<Item = ApiKind> {
     let of_one = |one: &'static Unread| {
@@ -70,42 +64,14 @@ pub fn kinds() -> impl Iterator<Item = ApiKind> {
 
 /// The gap that an object of such a kind leaves.
 pub fn gap(document: &Document) -> Option<Gap> {
-    if document.api_version == "v1" || WITH_PODS.iter().any(|group| document.api_version.starts_with(group)) {
-        return None;
-    }
     let kind = &*document.origin.kind;
     let is_it = |one: &&Unread| document.api_version.starts_with(one.group) && one.kinds.contains(&kind);
-    let Some(unread) = UNREAD.iter().find(is_it) else {
-        return pods(document);
-    };
+    let unread = UNREAD.iter().find(is_it)?;
     Some(Gap {
         what: format!("{kind} of {} is not read", document.api_version),
         origin: document.origin.clone(),
         bends: unread.bends,
     })
-}
-
-/// Pods that an object of an unknown kind describes: somewhere in its `spec` stands a list of
-/// containers with images. Whatever a controller makes of it is nowhere in the graph.
-fn pods(document: &Document) -> Option<Gap> {
-    let kind = &*document.origin.kind;
-    let is_read = kind == "Rollout" && document.api_version.starts_with("argoproj.io/");
-    if is_read || !document.body.get("spec").is_some_and(|spec| has_containers(spec, DEPTH)) {
-        return None;
-    }
-    let what = format!(
-        "{kind} of {} is not read: the pods that are made of it are not in the graph",
-        document.api_version
-    );
-    Some(Gap { what, origin: document.origin.clone(), bends: Bend::MayAllowMore })
-}
-
-fn has_containers(node: &Node, depth: u8) -> bool {
-    if node.items_of("containers").iter().any(|container| container.get("image").is_some()) {
-        return true;
-    }
-    let inner = node.fields().iter().map(|(_, inner)| inner).chain(node.items());
-    depth > 0 && inner.into_iter().any(|inner| has_containers(inner, depth - 1))
 }
 
 /// Objects of an API version that API servers no longer take (removed in Kubernetes 1.16). They are
