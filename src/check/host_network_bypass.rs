@@ -2,9 +2,9 @@
 //!
 //! Its page, which is run as a test, says why it matters and what to do.
 
-use super::shared::{policy_name, workload_name};
+use super::shared::{policy_name, workload_name, would_be_in};
 use super::{Evidence, Finding, check};
-use crate::graph::{Namespaces, PolicyInfo, Population};
+use crate::graph::PolicyInfo;
 use crate::inventory::Network;
 
 check! {
@@ -16,16 +16,11 @@ fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (index, workload) in evidence.inventory.workloads.iter().enumerate() {
         let Some(variant) = workload.variants.iter().find(|v| v.network == Network::Host) else { continue };
-        let labels = evidence.inventory.namespaces.get(&workload.name.namespace).map(|n| &n.labels);
         let would_select = |policy: &&PolicyInfo| {
-            policy.subjects.iter().any(|subjects| {
-                subjects.population == Population::Pods
-                    && subjects.endpoints.matches(&variant.labels)
-                    && match &subjects.namespaces {
-                        Namespaces::Named(name) => *name == workload.name.namespace,
-                        Namespaces::Matching(selector) => labels.is_some_and(|l| selector.matches(l)),
-                    }
-            })
+            policy
+                .subjects
+                .iter()
+                .any(|subjects| would_be_in(evidence, subjects, &workload.name.namespace, variant))
         };
         let Some(policy) = evidence.graph.policies.iter().find(would_select) else { continue };
         findings.push(HostNetworkBypass.finding(

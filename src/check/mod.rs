@@ -7,6 +7,7 @@ mod allow_any_identity;
 mod allow_from_load_balancer_snat;
 mod allowed_but_unused;
 mod authorization_without_identity;
+mod closed_world;
 mod contradicting_priority;
 mod dataplane_dependent;
 mod dead_selector;

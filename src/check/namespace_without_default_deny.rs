@@ -31,7 +31,7 @@ fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
                 name.clone(),
                 format!("No policy selects all pods of this namespace for {word}: what no policy names is allowed."),
                 vec![origin.clone()],
-                format!("Add a NetworkPolicy in {name} with podSelector: {{}} and policyTypes: [Ingress, Egress]."),
+                format!("Let policies allow what is needed, DNS among it, and then add a NetworkPolicy in {name} with podSelector: {{}} and policyTypes: [Ingress, Egress]."),
             );
             finding.detail = word.to_owned();
             findings.push(finding);

@@ -2,8 +2,10 @@
 //!
 //! Its page, which is run as a test, says why it matters and what to do.
 
+use super::closed_world::{may_matter_unseen, surely_holds};
 use super::shared::policy_name;
 use super::{Evidence, Finding, check};
+use crate::graph::Action;
 use std::collections::{BTreeMap, BTreeSet};
 
 check! {
@@ -22,7 +24,7 @@ fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
     for (number, policy) in (0..).zip(&graph.policies) {
         let key = (&policy.origin.kind, &policy.origin.namespace, &policy.origin.name);
         let entry = objects.entry(key).or_insert((true, number));
-        entry.0 &= needless.contains(&number);
+        entry.0 &= needless.contains(&number) && is_covered(evidence, number);
     }
     let finding = |number: u32| {
         let policy = &graph.policies[number as usize];
@@ -39,4 +41,32 @@ fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
         )
     };
     objects.into_values().filter(|(all, _)| *all).map(|(_, number)| finding(number)).collect()
+}
+
+/// Whether each rule of a policy that may matter for pods that were not read stands in another policy
+/// of all its subjects too, so that nothing is lost with it for them.
+fn is_covered(evidence: &Evidence<'_>, number: u32) -> bool {
+    let graph = evidence.graph;
+    let policy = &graph.policies[number as usize];
+    let first =
+        policy.selected.first().map_or(&[][..], |class| &graph.row(*class, policy.direction).policies);
+    let is_wider = |other: &&u32| {
+        let selected = &graph.policies[**other as usize].selected;
+        **other != number && policy.selected.iter().all(|class| selected.binary_search(class).is_ok())
+    };
+    let wider: Vec<u32> = first.iter().filter(is_wider).copied().collect();
+    let is_said = |rule: u32| {
+        let inner = &graph.rules[rule as usize];
+        let mut others = wider.iter().flat_map(|other| graph.policies[*other as usize].rules.clone());
+        !may_matter_unseen(evidence, inner)
+            || others.any(|other| {
+                let outer = &graph.rules[other as usize].rule;
+                let (wide, narrow) = (&outer.traffic, &inner.rule.traffic);
+                outer.action == Action::Allow
+                    && surely_holds(evidence, outer, &inner.rule)
+                    && narrow.fixed.difference(&wide.fixed).is_empty()
+                    && narrow.named.iter().all(|name| wide.named.contains(name) || wide.fixed.is_all())
+            })
+    };
+    policy.rules.clone().all(is_said)
 }

@@ -2,9 +2,9 @@
 //!
 //! Its page, which is run as a test, says why it matters and what to do.
 
-use super::shared::{backends, destinations, policy_name};
+use super::shared::{backends, destinations, opens_to_everyone, policy_name};
 use super::{Evidence, Finding, check};
-use crate::graph::RuleInfo;
+use crate::graph::{Direction, RuleInfo};
 use crate::inventory::{Service, ServicePort};
 use crate::model::Protocol;
 
@@ -28,6 +28,11 @@ fn of_rule(evidence: &Evidence<'_>, info: &RuleInfo) -> Vec<Finding> {
         .collect();
     let mut findings = Vec::new();
     if ports.is_empty() {
+        return findings;
+    }
+    // A rule that lets out to everyone means somebody else by the port: the API server, the world.
+    let direction = evidence.graph.policies[info.policy as usize].direction;
+    if direction == Direction::Egress && opens_to_everyone(&info.rule) {
         return findings;
     }
     let targets = destinations(evidence.graph, info);

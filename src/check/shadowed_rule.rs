@@ -2,6 +2,7 @@
 //!
 //! Its page, which is run as a test, says why it matters and what to do.
 
+use super::closed_world::surely_holds;
 use super::shared::policy_name;
 use super::{Evidence, Finding, check};
 use crate::graph::{Action, AllowedGraph, PeerId, PolicyInfo, RuleInfo};
@@ -31,6 +32,7 @@ fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
                 let cover = &graph.rules[*other as usize];
                 cover.rule.origin != info.rule.origin
                     && covers(cover, info)
+                    && surely_holds(evidence, &cover.rule, &info.rule)
                     && (*earlier || (both_allow(cover, info) && !covers(info, cover)))
             });
             let covering = covering.map(|(cover, _)| (*rule, cover));

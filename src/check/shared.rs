@@ -3,9 +3,10 @@
 use super::mesh_seen::Met;
 use super::{Evidence, Finding};
 use crate::graph::{
-    Action, AllowedGraph, ClassId, Direction, Member, Peer, Peers, PolicyInfo, Rule, RuleInfo,
+    Action, AllowedGraph, ClassId, Direction, Member, Namespaces, Peer, Peers, PolicyInfo, Population,
+    PortName, Rule, RuleInfo, Selection,
 };
-use crate::inventory::{Inventory, Service, ServicePort};
+use crate::inventory::{Inventory, Network, Service, ServicePort, Variant};
 use crate::model::{AddressSet, IpProtocols, Origin, Protocol, TrafficSet};
 use crate::observed::{self, Flow, Handshake, NamedBy, ObservedFlow, Party, Stretch, Transport};
 use std::collections::{BTreeMap, BTreeSet};
@@ -47,6 +48,32 @@ pub(super) fn objects(graph: &AllowedGraph) -> Vec<&PolicyInfo> {
     by_name.into_values().collect()
 }
 
+/// Whether a pod of a namespace would be in a selection if it were on the network of pods.
+pub(super) fn would_be_in(
+    evidence: &Evidence<'_>,
+    selection: &Selection,
+    namespace: &str,
+    variant: &Variant,
+) -> bool {
+    selection.population == Population::Pods
+        && selection.endpoints.matches(&variant.labels)
+        && match &selection.namespaces {
+            Namespaces::Named(name) => name == namespace,
+            Namespaces::Matching(selector) => {
+                let known = evidence.inventory.namespaces.get(namespace);
+                known.is_some_and(|known| selector.matches(&known.labels))
+            }
+        }
+}
+
+/// The first workload on the host network that a selection would take if it were not there.
+pub(super) fn on_host_network(evidence: &Evidence<'_>, selection: &Selection) -> Option<usize> {
+    evidence.inventory.workloads.iter().position(|workload| {
+        let of_host = workload.variants.iter().filter(|variant| variant.network == Network::Host);
+        of_host.into_iter().any(|variant| would_be_in(evidence, selection, &workload.name.namespace, variant))
+    })
+}
+
 /// Whether a rule allows everyone: it has no peers, or a block that holds a whole address family,
 /// or all that is outside.
 pub(super) fn opens_to_everyone(rule: &Rule) -> bool {
@@ -61,6 +88,20 @@ pub(super) fn opens_to_everyone(rule: &Rule) -> bool {
             Peers::Everyone => true,
             Peers::Among(peers) => peers.iter().any(everyone),
         }
+}
+
+/// The traffic of a rule, ports by name as they were written.
+pub(super) fn traffic_words(rule: &Rule) -> String {
+    let names = rule.traffic.named.iter().filter_map(|name| match name {
+        PortName::Container(protocol, name) => {
+            let protocol = protocol.map(|protocol| format!("{protocol} ")).unwrap_or_default();
+            Some(format!("{protocol}port {name:?}"))
+        }
+        PortName::Backend(_) | PortName::Spoken(_) => None,
+    });
+    let fixed = Some(rule.traffic.fixed.to_string()).filter(|_| !rule.traffic.fixed.is_empty());
+    let words: Vec<String> = fixed.into_iter().chain(names).collect();
+    if words.is_empty() { rule.traffic.fixed.to_string() } else { words.join(", ") }
 }
 
 /// Whether a rule opens port 53 and nothing else.

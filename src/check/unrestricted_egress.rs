@@ -2,7 +2,7 @@
 //!
 //! Its page, which is run as a test, says why it matters and what to do.
 
-use super::shared::{only_dns, opens_to_everyone, policy_name};
+use super::shared::{only_dns, opens_to_everyone, policy_name, traffic_words};
 use super::{Evidence, Finding, check};
 use crate::graph::{Direction, RuleInfo};
 
@@ -24,7 +24,8 @@ fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
             policy_name(origin),
             format!(
                 "The rule {} names everyone, inside and outside of the cluster, for {}.",
-                origin.rule, info.rule.traffic.fixed
+                origin.rule,
+                traffic_words(&info.rule)
             ),
             vec![origin.clone()],
             "Name the workloads and ranges that are needed under `to`.",
