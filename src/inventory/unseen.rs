@@ -32,22 +32,32 @@ enum Makes {
     Files,
 }
 
-/// Groups without a single kind of which pods are made, and with many objects, and those that speak
-/// of pods of others; so does what ends in `.k8s.io`, the groups of Kubernetes itself.
+/// Groups without a single kind of which pods are made that is not read: those with many objects, and
+/// those that speak of pods of others.
 const QUIET: &[&str] = &[
     "acme.cert-manager.io",
+    "admissionregistration.k8s.io",
+    "apiextensions.k8s.io",
+    "apiregistration.k8s.io",
     "apps",
     "apps.openshift.io",
     "autoscaling",
+    "autoscaling.k8s.io",
     "batch",
     "cert-manager.io",
+    "certificates.k8s.io",
     "cilium.io",
     "cluster.x-k8s.io",
     "constraints.gatekeeper.sh",
     "consul.hashicorp.com",
+    "coordination.k8s.io",
     "crd.projectcalico.org",
+    "discovery.k8s.io",
+    "events.k8s.io",
     "extensions",
     "external-secrets.io",
+    "flowcontrol.apiserver.k8s.io",
+    "gateway.networking.k8s.io",
     "image.openshift.io",
     "image.toolkit.fluxcd.io",
     "k8s.ovn.org",
@@ -57,13 +67,21 @@ const QUIET: &[&str] = &[
     "machine.openshift.io",
     "mutations.gatekeeper.sh",
     "networking.istio.io",
+    "networking.k8s.io",
+    "node.k8s.io",
     "operator.tigera.io",
     "policies.kyverno.io",
     "policy",
     "policy.linkerd.io",
+    "policy.networking.k8s.io",
     "projectcalico.org",
+    "rbac.authorization.k8s.io",
+    "resource.k8s.io",
     "route.openshift.io",
+    "scheduling.k8s.io",
     "security.istio.io",
+    "snapshot.storage.k8s.io",
+    "storage.k8s.io",
     "telemetry.istio.io",
     "templates.gatekeeper.sh",
 ];
@@ -195,7 +213,7 @@ fn makes(document: &Document) -> Option<Makes> {
     if group == "kustomize.config.k8s.io" {
         return (!changes(&document.body).is_empty()).then_some(Makes::Files);
     }
-    if group.is_empty() || group.ends_with(".k8s.io") || QUIET.contains(&group) {
+    if group.is_empty() || QUIET.contains(&group) {
         return None;
     }
     let is_in =

@@ -15,6 +15,7 @@ struct Unread {
 
 /// All of them, by API group.
 const UNREAD: &[Unread] = &[
+    Unread { group: "access.smi-spec.io/", kinds: &["TrafficTarget"], bends: Bend::MayAllowLess },
     Unread { group: "consul.hashicorp.com/", kinds: &["ServiceIntentions"], bends: Bend::MayAllowLess },
     Unread {
         group: "kuma.io/",
@@ -27,16 +28,35 @@ const UNREAD: &[Unread] = &[
         kinds: &["TCPIngress", "UDPIngress"],
         bends: Bend::MayAllowMore,
     },
+    Unread { group: "apisix.apache.org/", kinds: &["ApisixRoute"], bends: Bend::MayAllowMore },
+    Unread {
+        group: "cis.f5.com/",
+        kinds: &["IngressLink", "TransportServer", "VirtualServer"],
+        bends: Bend::MayAllowMore,
+    },
     Unread { group: "elbv2.k8s.aws/", kinds: &["TargetGroupBinding"], bends: Bend::MayAllowMore },
     Unread { group: "getambassador.io/", kinds: &["Mapping", "TCPMapping"], bends: Bend::MayAllowMore },
     Unread {
         group: "k8s.nginx.org/",
-        kinds: &["TransportServer", "VirtualServer"],
+        kinds: &["TransportServer", "VirtualServer", "VirtualServerRoute"],
         bends: Bend::MayAllowMore,
     },
+    Unread { group: "ingress.v1.haproxy.org/", kinds: &["TCP"], bends: Bend::MayAllowMore },
+    Unread { group: "ingress.v3.haproxy.org/", kinds: &["TCP"], bends: Bend::MayAllowMore },
+    Unread { group: "networking.cfargotunnel.com/", kinds: &["TunnelBinding"], bends: Bend::MayAllowMore },
+    Unread {
+        group: "networking.gke.io/",
+        kinds: &["MultiClusterIngress", "MultiClusterService"],
+        bends: Bend::MayAllowMore,
+    },
+    // Other clusters and sites are let in by them.
+    Unread { group: "multicluster.x-k8s.io/", kinds: &["ServiceExport"], bends: Bend::MayAllowMore },
+    Unread { group: "net.gke.io/", kinds: &["ServiceExport"], bends: Bend::MayAllowMore },
+    Unread { group: "skupper.io/", kinds: &["AttachedConnector", "Connector"], bends: Bend::MayAllowMore },
     Unread { group: "projectcontour.io/", kinds: &["HTTPProxy"], bends: Bend::MayAllowMore },
     Unread { group: "traefik.containo.us/", kinds: TRAEFIK, bends: Bend::MayAllowMore },
     Unread { group: "traefik.io/", kinds: TRAEFIK, bends: Bend::MayAllowMore },
+    Unread { group: "crd.nsx.vmware.com/", kinds: &["SecurityPolicy"], bends: Bend::MayAllowLess },
     Unread { group: "kubeovn.io/", kinds: &["SecurityGroup"], bends: Bend::MayAllowLess },
     Unread { group: "network.openshift.io/", kinds: &["NetNamespace"], bends: Bend::MayAllowLess },
     Unread { group: "networking.gke.io/", kinds: &["FQDNNetworkPolicy"], bends: Bend::MayAllowMore },
