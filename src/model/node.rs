@@ -113,6 +113,21 @@ impl Node {
         }
     }
 
+    /// Whether the same stands here, wherever it stands.
+    pub fn says_the_same(&self, other: &Node) -> bool {
+        match (&self.value, &other.value) {
+            (Value::List(own), Value::List(theirs)) => {
+                own.len() == theirs.len() && own.iter().zip(theirs).all(|(a, b)| a.says_the_same(b))
+            }
+            (Value::Map(own), Value::Map(theirs)) => {
+                let said =
+                    |(name, node): &(Text, Node)| other.get(name).is_some_and(|n| node.says_the_same(n));
+                own.len() == theirs.len() && own.iter().all(said)
+            }
+            (own, theirs) => own == theirs,
+        }
+    }
+
     /// A whole number, if this is one.
     pub fn int(&self) -> Option<i64> {
         match self.value {

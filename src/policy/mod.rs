@@ -24,6 +24,7 @@ pub mod ruleset;
 mod shapes;
 pub mod tls_floor;
 pub mod transport;
+mod twins;
 mod unread;
 mod wanted;
 
@@ -140,12 +141,19 @@ pub struct RuleSet {
 /// Lowers everything, joins tiers that are one, and sets aside what the dataplane does not enforce.
 pub fn read(documents: &[Document], dataplane: &Dataplane) -> RuleSet {
     // Languages know nothing of each other.
-    let lowered: Vec<Lowered> = ENGINES.par_iter().map(|engine| engine.lower(documents, dataplane)).collect();
+    let twins = twins::Twins::of_meshes(documents);
+    let lower = |engine: &&dyn Engine| {
+        let mut lowered = engine.lower(documents, dataplane);
+        twins.unsettle_mesh(&mut lowered.tiers);
+        lowered
+    };
+    let lowered: Vec<Lowered> = ENGINES.par_iter().map(lower).collect();
     let mut set = together(ENGINES.iter().copied().zip(lowered), dataplane);
     let kinds = kinds_by_name();
     for noted in documents.par_iter().map(|document| note(document, kinds)).collect::<Vec<_>>() {
         set.take(noted);
     }
+    set.problems.extend(twins.problems);
     set.tls_floors = tls_floor::read(documents);
     set
 }

@@ -33,6 +33,10 @@ pub fn distinct(documents: Vec<&Document>) -> Distinct<'_> {
                     others.insert(identity, document);
                     continue;
                 }
+                // The same said twice is said once.
+                if document.body.says_the_same(&known.body) {
+                    continue;
+                }
                 let message = format!(
                     "the same name is taken at {}:{}; the later object replaces the earlier",
                     known.origin.file, known.origin.line

@@ -3,6 +3,7 @@
 //! Every field is named; a field that a newer API adds breaks the build here instead of being lost.
 
 use super::super::TrafficMatch;
+use super::super::twins::Twins;
 use super::super::{
     Action, Dataplane, Direction, Isolation, Layer, Lowered, Namespaces, Peer, Peers, Policy, PolicyOrder,
     PortName, Rule, Selection, Tier, TierRank,
@@ -24,18 +25,21 @@ pub fn lower(documents: &[Document], dataplane: &Dataplane) -> Lowered {
     let parsed: Vec<_> = policies.par_iter().map(|d| (policy(d, dataplane), wire::doubts(d))).collect();
     let mut lowered = Lowered::default();
     let (mut ingress, mut egress) = (Vec::new(), Vec::new());
-    for (result, gaps) in parsed {
+    let mut taken = Vec::with_capacity(policies.len());
+    for (document, (result, gaps)) in policies.into_iter().zip(parsed) {
         lowered.gaps.extend(gaps);
         match result {
             Ok((into, out)) => {
+                taken.push(document);
                 ingress.extend(into);
                 egress.extend(out);
             }
             Err(problem) => lowered.problems.push(problem),
         }
     }
-    lowered.problems.extend(twins(ingress.iter()));
-    lowered.problems.extend(twins(egress.iter()));
+    let twins = Twins::among(taken);
+    twins.unsettle(ingress.iter_mut().chain(&mut egress));
+    lowered.problems.extend(twins.problems);
     lowered.problems.sort();
     lowered.problems.dedup();
     for (direction, policies) in [(Direction::Ingress, ingress), (Direction::Egress, egress)] {
