@@ -68,3 +68,32 @@ fn parts_of_one_rule_do_not_shadow_each_other() {
     once.dedup();
     assert_eq!(all, once);
 }
+
+/// Each finding has its own fingerprint, so that one that goes hides no other.
+#[test]
+fn findings_that_differ_have_fingerprints_that_differ() {
+    let server = "apiVersion: policy.linkerd.io/v1beta3\nkind: Server\nmetadata: {name: s, namespace: m}\n\
+                  spec: {podSelector: {}, port: 8080, proxyProtocol: HTTP/2, accessPolicy: all-unauthenticated}";
+    let pods = PODS.replace("consul.hashicorp.com/connect-inject: \"true\"", "linkerd.io/inject: enabled");
+    let policy = "apiVersion: policy.linkerd.io/v1alpha1\nkind: AuthorizationPolicy\nmetadata: {name: p, namespace: m}\n\
+                  spec: {targetRef: {group: policy.linkerd.io, kind: Server, name: s}, \
+                  requiredAuthenticationRefs: [{group: policy.linkerd.io, kind: MeshTLSAuthentication, name: a}]}";
+    let anybody = "apiVersion: policy.linkerd.io/v1alpha1\nkind: MeshTLSAuthentication\nmetadata: {name: a, namespace: m}\n\
+                   spec: {identities: [\"*\"]}";
+    let named = |name: &str| {
+        format!(
+            "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {{name: n, namespace: m}}\n\
+             spec: {{podSelector: {{}}, ingress: [{{ports: [{{port: {name}}}, {{port: {name}}}]}}]}}"
+        )
+    };
+    let all = findings(&[&pods, server, policy, anybody, &named("ghost")]);
+    let fingerprint = |finding: &String| finding.rsplit(' ').next().map(str::to_owned);
+    let mut prints: Vec<_> = all.iter().map(fingerprint).collect();
+    prints.sort();
+    let count = prints.len();
+    prints.dedup();
+    assert_eq!(prints.len(), count, "{all:#?}");
+    let anybody: Vec<&String> =
+        all.iter().filter(|finding| finding.starts_with("allow-any-identity")).collect();
+    assert_eq!(anybody.len(), 2, "{all:#?}");
+}

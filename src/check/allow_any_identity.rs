@@ -15,6 +15,8 @@ fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
     let mut findings: Vec<Finding> = allowing(evidence)
         // What is asked of requests (a method, a token) narrows it in another way.
         .filter(|(info, _)| info.rule.narrowed.is_none())
+        // A port by a name that nobody has is another finding.
+        .filter(|(info, _)| !info.rule.traffic.fixed.is_empty() || !info.rule.traffic.named.is_empty())
         .filter_map(|(info, policy)| {
             let whom = match anybody(&info.rule.peers)? {
                 Anybody::Everyone => "everybody, with or without an identity",
@@ -31,7 +33,10 @@ fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
                 vec![origin.clone()],
                 "Name the service accounts of the clients that need it.",
             );
-            finding.detail = origin.rule.to_string();
+            finding.detail = match anybody(&info.rule.peers)? {
+                Anybody::Everyone => origin.rule.to_string(),
+                Anybody::AnyIdentity => format!("{} with any identity", origin.rule),
+            };
             finding.traffic = traffic.clone();
             Some(finding)
         })

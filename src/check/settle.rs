@@ -7,7 +7,8 @@ use super::{CHECKS, Evidence, Finding, Severity, segment_rule_broken, unused_exc
 use crate::contract::{Exception, Override};
 use crate::model::Gap;
 use rayon::prelude::*;
-use std::collections::BTreeMap;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 
 /// Checks on exceptions, which no exception covers.
 const ABOUT_EXCEPTIONS: [&str; 2] = ["expired-exception", unused_exception::NAME];
@@ -55,6 +56,7 @@ pub fn run(evidence: &Evidence<'_>) -> Outcome {
 pub fn run_with(evidence: &Evidence<'_>, networks: &[Beside<'_>]) -> Outcome {
     let mut findings = found(evidence);
     findings.extend(networks.iter().flat_map(found_beside));
+    let mut findings = each_once(findings);
     findings.extend(unused_exception::of(evidence, &used(evidence, &findings)));
     let mut gaps = segment_rule_broken::gaps(evidence);
     for Beside { name, evidence } in networks {
@@ -82,6 +84,31 @@ pub fn run_with(evidence: &Evidence<'_>, networks: &[Beside<'_>]) -> Outcome {
     let key = |e: &Excepted| (e.exception, e.finding.subject.clone(), e.finding.detail.clone());
     outcome.excepted.sort_by_cached_key(key);
     outcome
+}
+
+/// Findings that say the same of one thing are one, with the places of all: what is written as one rule
+/// may be several to the graph.
+fn each_once(findings: Vec<Finding>) -> Vec<Finding> {
+    let mut known: HashMap<[String; 4], usize> = HashMap::new();
+    let mut each: Vec<Finding> = Vec::with_capacity(findings.len());
+    for finding in findings {
+        let Finding { check, subject, detail, message, .. } = &finding;
+        let said = [(*check).to_owned(), subject.clone(), detail.clone(), message.clone()];
+        match known.entry(said) {
+            Entry::Vacant(new) => {
+                new.insert(each.len());
+                each.push(finding);
+            }
+            Entry::Occupied(first) => {
+                let first = &mut each[*first.get()];
+                let others = finding.because.into_iter().filter(|origin| !first.because.contains(origin));
+                let others: Vec<_> = others.collect();
+                first.because.extend(others);
+                first.traffic = first.traffic.union(&finding.traffic);
+            }
+        }
+    }
+    each
 }
 
 /// What all checks find but the one that needs to know what the others found.

@@ -23,11 +23,11 @@ fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
                 continue;
             }
             let origin = &info.rule.origin;
+            let rule = if origin.rule.is_empty() { "it" } else { &*origin.rule };
             let mut finding = UnresolvedNamedPort.finding(
                 policy_name(origin),
                 format!(
-                    "No pod that {} leads to has a {protocol} port named {name:?}: it matches nothing.",
-                    origin.rule
+                    "No pod that {rule} leads to has a {protocol} port named {name:?}: it matches nothing."
                 ),
                 vec![origin.clone()],
                 "Name the container port so, with this protocol, or write its number.",

@@ -108,7 +108,13 @@ pub fn choices(documents: &[Document], shapes: &[Shape<'_>], key: &str, carrier:
     for (object, origin) in of_pods.chain(of_namespaces) {
         if let Some(value) = annotation(object, key) {
             let line = object.path(&["metadata", "annotations", key]).map_or(origin.line, |node| node.line);
-            values.entry(value.to_owned()).or_insert_with(|| origin.at("", line));
+            let place = || origin.at("", line);
+            let known = values.entry(value.to_owned()).or_insert_with(place);
+            // Of several objects one is named, whatever the order of the input: a pod before a namespace.
+            let rank = |one: &Origin| &*one.kind == "Namespace";
+            if (rank(origin), origin.names()) < (rank(known), known.names()) {
+                *known = place();
+            }
         }
     }
     let (own, inherited) = (of_pod(key), of_namespace(key));
