@@ -308,6 +308,12 @@ pub fn judged(analysis: &Analysis, observed: &mut Observed) -> check::Outcome {
     check::run_with(&evidence, &networks)
 }
 
+/// What checks look at.
+pub fn evidence(analysis: &Analysis) -> Evidence<'_> {
+    let Analysis { inventory, graph, observed, notes, exposures, contract, segments, today, .. } = analysis;
+    Evidence { inventory, graph, observed, notes, exposures, contract, segments, today: *today }
+}
+
 /// Adds what was observed, and looks for leaks.
 pub fn reviewed(mut analysis: Analysis, mut observed: Observed) -> Analysis {
     let outcome = judged(&analysis, &mut observed);

@@ -201,3 +201,16 @@ fn a_diff_tells_that_what_another_node_sends_would_break() {
     };
     assert_eq!((breaks(FIRST), breaks(SECOND)), (1, 0));
 }
+
+#[test]
+fn the_overlay_tells_what_was_seen_though_it_is_denied() {
+    let overlay = |manifests: &str, what: &str| {
+        let files = [("m.yaml", manifests.as_bytes()), ("c.pcap", &call(FIRST, API, 8_080))];
+        asked(&["graph", "m.yaml", "--capture", "c.pcap", "--what", what], &files)["observed"].clone()
+    };
+    let shut = CLUSTER.to_owned() + &policy("");
+    assert_eq!(overlay(&shut, "overlay")[0]["denied"], true);
+    assert!(overlay(CLUSTER, "overlay")[0].get("denied").is_none());
+    // What was seen by itself is held against nothing.
+    assert!(overlay(&shut, "observed")[0].get("denied").is_none());
+}

@@ -76,6 +76,7 @@ mod weak_certificate_key;
 mod weak_mesh_tls_minimum;
 mod weak_tls;
 
+pub use observed_but_denied::Denials;
 pub use settle::{Beside, Excepted, Outcome, run, run_with};
 
 use crate::contract::{Contract, Date, Segmentation};

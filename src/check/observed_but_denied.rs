@@ -19,16 +19,38 @@ check! {
     ["NIST-800-190-4.4.2", "PCI-DSS-4.0-1.2"]
 }
 
-fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
-    let mut denied: BTreeMap<(String, String), Finding> = BTreeMap::new();
-    let nodes = NodesByAddress::of(evidence.inventory);
-    for seen in evidence.observed.flows.iter().filter_map(as_called) {
-        let protocol = protocol_of(&seen);
+/// Which flows the policies deny.
+pub struct Denials<'a> {
+    evidence: &'a Evidence<'a>,
+    nodes: NodesByAddress<'a>,
+}
+
+/// What is denied of a flow.
+struct Denied {
+    /// The first of the paths that it may have taken, of which all are denied.
+    path: (u32, u32, u16),
+    by_another_node: bool,
+}
+
+impl<'a> Denials<'a> {
+    /// Of flows between those who are known.
+    pub fn of(evidence: &'a Evidence<'a>) -> Denials<'a> {
+        Denials { evidence, nodes: NodesByAddress::of(evidence.inventory) }
+    }
+
+    /// Whether the policies deny a flow.
+    pub fn hold(&self, seen: ObservedFlow) -> bool {
+        as_called(seen).is_some_and(|call| self.of_call(&call).is_some())
+    }
+
+    fn of_call(&self, seen: &ObservedFlow) -> Option<Denied> {
+        let Denials { evidence, nodes } = self;
+        let protocol = protocol_of(seen);
         let by_another_node = nodes.sent(&seen.flow, &seen.initiator, &seen.responder);
         let is_node_called = nodes.is_called(&seen.flow, &seen.initiator, &seen.responder);
         let paths = match by_another_node || is_node_called {
-            true => paths_of_address(evidence, &seen),
-            false => paths(evidence, &seen),
+            true => paths_of_address(evidence, seen),
+            false => paths(evidence, seen),
         };
         let passes = |(from, to, port): &(u32, u32, u16)| match protocol {
             Some(protocol) if !by_another_node => evidence.graph.passes(*from, *to, protocol, *port),
@@ -39,28 +61,39 @@ fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
             }
         };
         // A tunnel passes where something that it may carry does; its own port is the proxies' affair.
-        if paths.is_empty() || paths.iter().any(passes) || tunnelled(evidence, &seen).is_some() {
-            continue;
+        if paths.is_empty() || paths.iter().any(passes) || tunnelled(evidence, seen).is_some() {
+            return None;
         }
         // Who opened it may not be known; the firewall may look before a service is translated, and
         // servers behind nodes may have been shown a node instead of who called.
-        if turned_paths(evidence, &seen).iter().any(passes)
-            || before_translation(evidence, &seen, &paths).iter().any(passes)
-            || by_node(evidence, &seen)
+        if turned_paths(evidence, seen).iter().any(passes)
+            || before_translation(evidence, seen, &paths).iter().any(passes)
+            || by_node(evidence, seen)
                 .any(|from| paths.iter().any(|(_, to, port)| passes(&(from, *to, *port))))
         {
-            continue;
+            return None;
         }
-        let answered = is_answered(&seen);
-        let (from, to, port) = paths[0];
-        let edge = evidence.graph.edge(from, to);
+        let path = paths[0];
+        let edge = evidence.graph.edge(path.0, path.1);
         // What a proxy turns away was answered by the proxy: policies are enforced, and
         // `refused-handshake` tells of it.
-        let traffic = traffic_at(&seen.flow, port);
         let turned_away = seen.turned_away() || seen.failed_handshake();
-        if turned_away && edge.mesh.is_some() && edge.passes_network(&traffic) {
+        let by_proxy =
+            turned_away && edge.mesh.is_some() && edge.passes_network(&traffic_at(&seen.flow, path.2));
+        (!by_proxy).then_some(Denied { path, by_another_node })
+    }
+}
+
+fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
+    let mut denied: BTreeMap<(String, String), Finding> = BTreeMap::new();
+    let denials = Denials::of(evidence);
+    for seen in evidence.observed.flows.iter().filter_map(as_called) {
+        let Some(Denied { path: (from, to, port), by_another_node }) = denials.of_call(&seen) else {
             continue;
-        }
+        };
+        let (protocol, answered) = (protocol_of(&seen), is_answered(&seen));
+        let edge = evidence.graph.edge(from, to);
+        let traffic = traffic_at(&seen.flow, port);
         let sides = [(from, Direction::Egress, edge.egress), (to, Direction::Ingress, edge.ingress)];
         // Addresses outside answer to no policy.
         let inside = sides.iter().filter(|(peer, _, _)| evidence.graph.class(*peer).is_some());

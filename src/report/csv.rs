@@ -125,16 +125,18 @@ fn observed(analysis: &Analysis, options: &GraphOptions, out: &mut dyn Write) ->
 
 /// Both in one table: what one kind of row does not have is empty.
 fn overlay(analysis: &Analysis, options: &GraphOptions, out: &mut dyn Write) -> io::Result<()> {
-    let own = ["protocol", "protection", "flows", "packets", "bytes"];
+    let own = ["protocol", "protection", "flows", "packets", "bytes", "denied"];
     row(out, &[&["what", "from", "to", "traffic", "segmented", "in_part"], own.as_slice()].concat())?;
     for cells in permitted(analysis, options) {
         let cells = cells.each_ref().map(String::as_str);
-        row(out, &[&["allowed"], cells.as_slice(), &[""; 5]].concat())?;
+        row(out, &[&["allowed"], cells.as_slice(), &[""; 6]].concat())?;
     }
     seen::edges(analysis, options).iter().try_for_each(|(edge, amount)| {
         let (traffic, [flows, packets, bytes]) = (edge.traffic(), counts(amount));
         let ends = ["observed", &edge.from, &edge.to, &traffic, "", ""];
-        row(out, &[&ends, [edge.protocol, edge.protection, &flows, &packets, &bytes].as_slice()].concat())
+        let denied = if edge.denied { "yes" } else { "" };
+        let own = [edge.protocol, edge.protection, &flows, &packets, &bytes, denied];
+        row(out, &[&ends, own.as_slice()].concat())
     })
 }
 

@@ -1,9 +1,10 @@
 //! The observed graph as a list: flows of the same ends, port, protocol and protection are one line.
 
-use super::GraphOptions;
 use super::names::transport_name;
 use super::outside::Outside;
-use crate::analysis::Analysis;
+use super::{GraphOptions, What};
+use crate::analysis::{Analysis, evidence};
+use crate::check::Denials;
 use serde::Serialize;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -24,6 +25,14 @@ pub(super) struct Edge {
     pub protocol: &'static str,
     /// Whether it could be read.
     pub protection: &'static str,
+    /// Whether the policies deny it; where it is laid over what they permit.
+    #[serde(skip_serializing_if = "is_permitted")]
+    pub denied: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+fn is_permitted(denied: &bool) -> bool {
+    !denied
 }
 
 impl Edge {
@@ -62,6 +71,8 @@ pub(super) fn edges(analysis: &Analysis, options: &GraphOptions) -> BTreeMap<Edg
 
 fn named_edges(analysis: &Analysis, options: &GraphOptions, outside: &Outside) -> BTreeMap<Edge, Amount> {
     let mut all: BTreeMap<Edge, Amount> = BTreeMap::new();
+    let evidence = evidence(analysis);
+    let denials = (options.what == What::Overlay).then(|| Denials::of(&evidence));
     for seen in analysis.observed.flows.iter().filter(|seen| options.shows_flow(analysis, seen)) {
         let flow = &seen.flow;
         let edge = Edge {
@@ -71,6 +82,7 @@ fn named_edges(analysis: &Analysis, options: &GraphOptions, outside: &Outside) -
             port: flow.responder.port,
             protocol: seen.detection.protocol,
             protection: seen.detection.protection.word(),
+            denied: denials.as_ref().is_some_and(|denials| denials.hold(seen.clone())),
         };
         let amount = all.entry(edge).or_default();
         amount.flows += 1;
@@ -89,12 +101,13 @@ pub(super) fn shapes(analysis: &Analysis, options: &GraphOptions) -> Vec<Shape> 
 pub(super) fn write_text(analysis: &Analysis, options: &GraphOptions, out: &mut dyn Write) -> io::Result<()> {
     let outside = Outside::of(analysis, options);
     for (edge, amount) in named_edges(analysis, options, &outside) {
-        let (traffic, Edge { from, to, protocol, protection, .. }) = (edge.traffic(), edge);
+        let (traffic, Edge { from, to, protocol, protection, denied, .. }) = (edge.traffic(), edge);
         let Amount { flows, packets, bytes } = amount;
         let word = if flows == 1 { "flow" } else { "flows" };
         writeln!(
             out,
-            "{from} -> {to}: {traffic} {protocol} {protection}, seen in {flows} {word}, {packets} packets, {bytes} bytes"
+            "{from} -> {to}: {traffic} {protocol} {protection}, seen in {flows} {word}, {packets} packets, {bytes} bytes{}",
+            if denied { ", though policies deny it" } else { "" }
         )?;
     }
     if let Some(note) = outside.note() {

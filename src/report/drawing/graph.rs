@@ -2,7 +2,8 @@
 //! governs. Large graphs are folded to namespaces, and the drawing says so.
 
 use super::{BLUE, Dashes, Drawing, GREEN, GREY, ORANGE, PALE, Stroke};
-use crate::analysis::Analysis;
+use crate::analysis::{Analysis, evidence};
+use crate::check::Denials;
 use crate::exposure::{Access, Tls};
 use crate::graph::{self, End};
 use crate::model::{Protection, TrafficSet};
@@ -138,6 +139,8 @@ impl Sketch {
     fn add_observed(&mut self, analysis: &Analysis, options: &GraphOptions, by: By) {
         let outside = Outside::of(analysis, options);
         self.note = outside.note();
+        let evidence = evidence(analysis);
+        let denials = (options.what == What::Overlay).then(|| Denials::of(&evidence));
         for seen in analysis.observed.flows.iter().filter(|seen| options.shows_flow(analysis, seen)) {
             let flow = &seen.flow;
             if [&seen.initiator, &seen.responder].contains(&&Party::Group) {
@@ -160,7 +163,9 @@ impl Sketch {
             if rank >= line.rank {
                 (line.rank, line.color) = (rank, color);
             }
-            line.labels.insert(format!("{} {}", seen.detection.protocol, flow.responder.port));
+            let label = format!("{} {}", seen.detection.protocol, flow.responder.port);
+            let denied = denials.as_ref().is_some_and(|denials| denials.hold(seen.clone()));
+            line.labels.insert(if denied { format!("{label} (denied)") } else { label });
         }
     }
 
