@@ -2,9 +2,10 @@
 //!
 //! Its page, which is run as a test, says why it matters and what to do.
 
-use super::shared::is_named;
+use super::shared::{is_named, protocol_of, traffic_name};
 use super::{Evidence, Finding, check};
 use crate::inventory::Unsettled;
+use crate::model::Origin;
 use crate::observed::{ObservedFlow, Party, Stretch};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -54,5 +55,30 @@ fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
         };
         UnattributedEndpoint.finding(address, message, Vec::new(), fix)
     };
-    flows.into_iter().map(finding).collect()
+    flows.into_iter().map(finding).chain(unknown_ports(evidence)).collect()
+}
+
+/// Services that answered at ports which they do not have in what was read: who did is not known.
+fn unknown_ports(evidence: &Evidence<'_>) -> Vec<Finding> {
+    let mut called: BTreeMap<(String, String), (usize, Origin)> = BTreeMap::new();
+    let wire = evidence.observed.flows.iter().filter(|seen| seen.stretch == Stretch::Wire);
+    for seen in wire.filter(|seen| seen.flow.backward.packets > 0 && !seen.turned_away()) {
+        let (Party::Service(index), Some(protocol)) = (&seen.responder, protocol_of(&seen)) else { continue };
+        let (service, end) = (&evidence.inventory.services[*index], seen.flow.responder);
+        if service.called(end.ip, end.port).all(|port| port.protocol != protocol) {
+            let names = (format!("{}/Service/{}", service.namespace, service.name), traffic_name(&seen.flow));
+            called.entry(names).or_insert_with(|| (0, service.origin.clone())).0 += 1;
+        }
+    }
+    let finding = |((subject, traffic), (count, origin)): ((String, String), (usize, Origin))| {
+        let message = format!(
+            "{count} flows called {traffic} of this service, which it does not have in what was read, and were \
+             answered; no policy is judged by them."
+        );
+        let fix = "Read the service as it was when the capture was taken.";
+        let mut finding = UnattributedEndpoint.finding(subject, message, vec![origin], fix);
+        finding.detail = traffic;
+        finding
+    };
+    called.into_iter().map(finding).collect()
 }
