@@ -322,6 +322,7 @@ pub fn reviewed(mut analysis: Analysis, mut observed: Observed) -> Analysis {
     analysis.off = outcome.off;
     analysis.gaps.extend(outcome.gaps);
     analysis.gaps.extend(observed::gaps(&observed));
+    analysis.gaps.extend(observed::undecided(&observed, &analysis.inventory));
     analysis.gaps.sort();
     analysis.observed = observed;
     analysis

@@ -39,10 +39,7 @@ pub fn gaps(observed: &Observed) -> Vec<Gap> {
         .captures
         .iter()
         .flat_map(|capture| capture.unseen().map(|what| gap(what, capture.name.as_str())));
-    let files = match observed.captures.as_slice() {
-        [only] => only.name.clone(),
-        all => format!("{} captures", all.len()),
-    };
+    let files = files(observed);
     let apart = flows_of_several_networks(observed);
     let apart = (apart > 0).then(|| {
         format!(
@@ -51,6 +48,14 @@ pub fn gaps(observed: &Observed) -> Vec<Gap> {
         )
     });
     own.chain(unread(observed).chain(apart).map(|what| gap(what, &files))).collect()
+}
+
+/// The captures, as a place where something stands.
+pub(super) fn files(observed: &Observed) -> String {
+    match observed.captures.as_slice() {
+        [only] => only.name.clone(),
+        all => format!("{} captures", all.len()),
+    }
 }
 
 /// Flows that one interface met in several VLANs where hardly a packet is a copy of another: a packet that

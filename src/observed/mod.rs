@@ -14,6 +14,7 @@ mod names;
 mod opened;
 mod packed;
 mod stretch;
+mod undecided;
 mod witness;
 
 pub use announced::follow_announcements;
@@ -25,6 +26,7 @@ pub use losses::{CaptureRead, NOT_KEPT, NOT_WRITTEN, gaps, unread};
 pub use names::{Call, NamedBy, Names};
 pub use packed::Brief;
 pub use stretch::{Stretch, WhyInside, leave_open};
+pub use undecided::undecided;
 pub use witness::Witness;
 
 pub use crate::capture::{
