@@ -347,10 +347,12 @@ fn what_nodes_encrypt_on_its_way_is_told_from_what_nobody_encrypts() {
             .collect::<Vec<_>>()
     };
     let wireguard = |mut tape: Tape, peer: [u8; 4]| {
-        let mut hello = vec![7; 148];
+        // Spread as cipher text is.
+        let spread = |length: u8| -> Vec<u8> { (0..length).map(|n| n.wrapping_mul(167)).collect() };
+        let mut hello = spread(148);
         hello[..4].copy_from_slice(&[1, 0, 0, 0]);
         tape.packet(500, 3, 17, ((NODE, 51_820), (peer, 51_820)), &udp(51_820, 51_820, &hello));
-        let mut answer = vec![9; 92];
+        let mut answer = spread(92);
         answer[..4].copy_from_slice(&[2, 0, 0, 0]);
         answer[8..12].copy_from_slice(&hello[4..8]);
         tape.packet(600, 4, 17, ((peer, 51_820), (NODE, 51_820)), &udp(51_820, 51_820, &answer));

@@ -53,7 +53,11 @@ fn is_wrapped(reset: &[u8], time: u64) -> bool {
 
 /// The keys are always agreed on by TLS, but `cipher none` leaves the data as it is.
 fn verdict(seen: &Seen<'_>, why: &'static str) -> Option<Probe> {
-    if !seen.is_stream() && is_readable(seen.datagrams().filter_map(data)) {
+    let readable = match seen.is_stream() {
+        false => is_readable(seen.datagrams().filter_map(data)),
+        true => is_readable(messages(seen.client).chain(messages(seen.server)).filter_map(data)),
+    };
+    if readable {
         let why = "resets of both sides, and data that can be read: no cipher is used";
         return Detection::new("openvpn", Protection::Plaintext(Proof::NullCipher), why).certain();
     }
@@ -64,6 +68,15 @@ fn verdict(seen: &Seen<'_>, why: &'static str) -> Option<Probe> {
 fn data(datagram: &[u8]) -> Option<&[u8]> {
     const OPCODES: [u8; 2] = [6, 9];
     OPCODES.contains(&(datagram.first()? >> 3)).then(|| middle(datagram, 8, 0))
+}
+
+/// The packets of a stream behind their lengths; the last one may be cut.
+fn messages(stream: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut cursor = Cursor(stream);
+    std::iter::from_fn(move || {
+        let length = usize::from(cursor.u16()?);
+        cursor.take(length.min(cursor.0.len()))
+    })
 }
 
 fn find_exactly(bytes: &[u8], wanted: &[u8]) -> bool {

@@ -1,28 +1,14 @@
 //! SSH (RFC 4253): the identification line of either side.
 
-use super::bytes::{Cursor, after_line, ends_in_text, first_line, plain_name};
+use super::bytes::{Cursor, after_line, contains, first_line, is_text, plain_name};
 use super::{Detection, Probe, Seen, detector};
 use crate::model::{Encryption, Proof, Protection, WhyUnknown};
 
 detector! {
     Ssh: "ssh"; Stream, ports [22, 2222], Either;
-    "SSH: the identification of either side, and a cipher that is none";
+    "SSH: the identification of either side, a cipher that is none, and what is no SSH behind it";
     "RFC 4253"
 }
-
-/// How a side begins.
-#[derive(Clone, Copy)]
-struct Identification<'a> {
-    version: &'static [u8],
-    software: &'a [u8],
-    /// What stands behind its line.
-    behind: &'a [u8],
-}
-
-const FIRST: &[u8] = b"SSH-1.5-";
-const SECOND: &[u8] = b"SSH-2.0-";
-/// Of a server that knows both (section 5.1).
-const EITHER: &[u8] = b"SSH-1.99-";
 
 fn probe(seen: &Seen<'_>) -> Option<Probe> {
     let ahead = identification(seen.client);
@@ -30,24 +16,35 @@ fn probe(seen: &Seen<'_>) -> Option<Probe> {
     let encrypted = |why| Detection::encrypted("ssh", Encryption::Ssh, why);
     let detection = match (&ahead, &back) {
         (None, None) => return None,
-        (Some(client), Some(server)) if agrees_on_none(client.behind, server.behind) => {
+        (Some((_, client)), Some((_, server))) if agrees_on_none(client, server) => {
             let why = "both sides agreed on a cipher that does not encrypt";
             Detection::new("ssh", Protection::Plaintext(Proof::NullCipher), why)
         }
-        _ if !seen.holes && breaks_off(&[ahead, back]) => {
-            let why = "SSH begins, and what follows is none";
+        (Some(_), None) if answers_otherwise(seen, seen.server) => other_answer(),
+        (None, Some(_)) if answers_otherwise(seen, seen.client) => other_answer(),
+        _ if goes_on(&ahead, seen) == GoesOn::Readable || goes_on(&back, seen) == GoesOn::Readable => {
+            read_on()
+        }
+        _ if goes_on(&ahead, seen) == GoesOn::Strangely || goes_on(&back, seen) == GoesOn::Strangely => {
+            let why = "what follows the identification is no packet of SSH";
             Detection::unclear("ssh", WhyUnknown::Ambiguous, why)
         }
         (Some(_), Some(_)) => encrypted("both sides identified themselves"),
-        (Some(_), None) if answers_otherwise(seen, seen.server) => other_answer(),
-        (None, Some(_)) if answers_otherwise(seen, seen.client) => other_answer(),
-        (Some(one), None) | (None, Some(one)) if one.behind.is_empty() && (seen.late || seen.holes) => {
+        (Some(_), None) if speaks(seen.server) => read_on(),
+        (None, Some(_)) if speaks(seen.client) => read_on(),
+        (Some(_), None) if is_text(head(seen.server)) => other_answer(),
+        (None, Some(_)) if is_text(head(seen.client)) => other_answer(),
+        (Some((_, only)), None) | (None, Some((_, only))) if offers_none(only) => {
+            let why = "one side offers a cipher that does not encrypt, and the other's choice was not seen";
+            Detection::unclear("ssh", WhyUnknown::Ambiguous, why)
+        }
+        (Some((_, [])), None) | (None, Some((_, []))) if seen.late || seen.holes => {
             let why = "a line of one side with which SSH begins, joined late and with nothing behind it";
             Detection::unclear("ssh", WhyUnknown::LateStart, why)
         }
         _ => encrypted("one side identified itself"),
     };
-    match back.and_then(|server| plain_name(server.software)) {
+    match back.and_then(|(software, _)| plain_name(software)) {
         Some(software) => detection.with("server_software", software).certain(),
         None => detection.certain(),
     }
@@ -59,34 +56,83 @@ fn answers_otherwise(seen: &Seen<'_>, side: &[u8]) -> bool {
     !side.is_empty() && whole && identification(side).is_none() && !b"SSH-".starts_with(side)
 }
 
+fn read_on() -> Detection {
+    let why = "what follows the identification, or the keys, can be read: no cipher is used";
+    Detection::new("ssh", Protection::Plaintext(Proof::NullCipher), why)
+}
+
 fn other_answer() -> Detection {
     let why = "one side identified itself, and the other said something else";
     Detection::unclear("ssh", WhyUnknown::HandshakeIncomplete, why)
 }
 
-/// Whether packets of the second version break off before the keys are changed, or text stands behind
-/// that (sections 6 and 7.3). The first version has other packets, and who knows both does not say which
-/// one it is.
-fn breaks_off(sides: &[Option<Identification<'_>>; 2]) -> bool {
-    let says = |version: &[u8]| sides.iter().flatten().any(|side| side.version == version);
-    says(SECOND) && !says(FIRST) && sides.iter().flatten().any(|side| ends_otherwise(side.behind))
+/// How a side goes on behind its identification.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum GoesOn {
+    /// With packets of the key exchange, or not at all.
+    Well,
+    /// With text, or with text behind the keys: a cipher that is none may be taken up later.
+    Readable,
+    /// With something else.
+    Strangely,
 }
 
-fn ends_otherwise(packets: &[u8]) -> bool {
+/// Packets are in the clear up to the one that takes the new keys into use (RFC 4253, sections 6 and 7.3).
+fn goes_on(side: &Option<(&[u8], &[u8])>, seen: &Seen<'_>) -> GoesOn {
+    const NEW_KEYS: u8 = 21;
     const LONGEST: u32 = 35_000;
-    const NEWKEYS: u8 = 21;
-    let mut cursor = Cursor(packets);
-    while let Some(length) = cursor.u32() {
-        if !(5..=LONGEST).contains(&length) {
-            return true;
+    /// Text of fewer bytes may be chance.
+    const ENOUGH: usize = 16;
+    let mut rest = side.map_or(&[][..], |(_, behind)| behind);
+    let mut cursor = Cursor(rest);
+    while let (Some(length), Some(padding), Some(kind)) = (cursor.u32(), cursor.u8(), cursor.u8()) {
+        let known = matches!(kind, 1..=7 | 20..=49) && padding >= 4 && (2..=LONGEST).contains(&length);
+        if !known {
+            let text = rest.len() >= ENOUGH && is_text(head(rest));
+            // The first version has other packets; where some are missing, what follows another need not
+            // be the next one.
+            let old = [seen.client, seen.server].into_iter().any(|side| contains(side, b"SSH-1."));
+            return match (text, seen.holes || old) {
+                (true, _) => GoesOn::Readable,
+                (false, true) => GoesOn::Well,
+                (false, false) => GoesOn::Strangely,
+            };
         }
-        match cursor.take(length as usize) {
-            Some([_, NEWKEYS, ..]) => return ends_in_text(cursor.0),
-            Some(_) => {}
-            None => return false,
+        let whole = cursor.take(length as usize - 2).is_some();
+        rest = cursor.0;
+        match (whole, kind) {
+            (false, _) => return GoesOn::Well,
+            (true, NEW_KEYS) => break,
+            (true, _) => {}
         }
     }
-    false
+    if texts(rest).next().is_some() { GoesOn::Readable } else { GoesOn::Well }
+}
+
+fn head(bytes: &[u8]) -> &[u8] {
+    &bytes[..bytes.len().min(64)]
+}
+
+/// Runs of so many printable bytes that no cipher made them. Lengths of packets may be in the clear, so
+/// that the spread of the values proves nothing.
+fn texts(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    const ENOUGH: usize = 32;
+    let printable = |byte: &u8| matches!(byte, b' '..=b'~' | b'\t' | b'\r' | b'\n');
+    bytes.split(move |byte| !printable(byte)).filter(|run| run.len() >= ENOUGH)
+}
+
+/// Whether a side whose identification was not seen holds text other than the lists of a key exchange,
+/// in which there are no spaces.
+fn speaks(side: &[u8]) -> bool {
+    texts(side).any(|text| text.contains(&b' '))
+}
+
+/// A cipher that is none is on the list of one side, of which the other is not known.
+fn offers_none(behind: &[u8]) -> bool {
+    let lists = ciphers(behind);
+    lists.is_some_and(|lists| {
+        lists.iter().any(|list| list.split(|byte| *byte == b',').any(|name| name == b"none"))
+    })
 }
 
 /// Whether the first cipher of the client that the server has too is `none`, in either direction (RFC
@@ -118,36 +164,29 @@ fn ciphers(bytes: &[u8]) -> Option<[&[u8]; 2]> {
     Some([list()?, list()?])
 }
 
-/// The identification with which a side begins; packets stand behind it, where others go on with text.
-fn identification(bytes: &[u8]) -> Option<Identification<'_>> {
+/// The software of the identification with which a side begins, and what stands behind its line.
+fn identification(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     if !bytes.starts_with(b"SSH-") {
         return None;
     }
     let line = first_line(&bytes[..bytes.len().min(1_024)]);
-    let version = [SECOND, EITHER, FIRST].into_iter().find(|version| line.starts_with(version))?;
-    let software = &line[version.len()..];
+    let versions = [b"SSH-2.0-".as_slice(), b"SSH-1.99-", b"SSH-1.5-"];
+    let software = versions.into_iter().find_map(|version| line.strip_prefix(version))?;
     let end = software.iter().position(|b| *b == b' ').unwrap_or(software.len());
-    let behind = after_line(bytes).unwrap_or(&[]);
-    is_packet(behind).then_some(Identification { version, software: &software[..end], behind })
-}
-
-/// Whether bytes can begin a packet: its length has four bytes and is far below 2^24 (sections 6 and 6.1).
-fn is_packet(bytes: &[u8]) -> bool {
-    matches!(bytes, [] | [0, ..])
+    Some((&software[..end], after_line(bytes).unwrap_or(&[])))
 }
 
 /// The identification of a server that sends other lines before (section 4.2). What others tell each
 /// other may hold such a line as well: the client identified itself, or the negotiation follows.
-fn behind_a_greeting<'a>(seen: &Seen<'a>) -> Option<Identification<'a>> {
+fn behind_a_greeting<'a>(seen: &Seen<'a>) -> Option<(&'a [u8], &'a [u8])> {
     if seen.late || seen.holes || answers_otherwise(seen, seen.client) {
         return None;
     }
-    let goes_on = |behind: &[u8]| identification(seen.client).is_some() || ciphers(behind).is_some();
     let head = &seen.server[..seen.server.len().min(1_024)];
     // Nearly nobody else has this letter there, and looking at lines takes longer.
     let marked = |at: usize| head[..at].ends_with(b"\nSS") && head[at..].starts_with(b"H-");
-    let found = memchr::memchr_iter(b'H', head).find(|at| marked(*at))?;
-    let begin = found - 2;
+    let begin = memchr::memchr_iter(b'H', head).find(|at| marked(*at))? - 2;
     let lines = memchr::memchr_iter(b'\n', &head[..begin]).count();
-    identification(&seen.server[begin..]).filter(|server| lines < 8 && goes_on(server.behind))
+    let goes_on = |behind: &[u8]| identification(seen.client).is_some() || ciphers(behind).is_some();
+    identification(&seen.server[begin..]).filter(|(_, behind)| lines < 8 && goes_on(behind))
 }
