@@ -41,30 +41,52 @@ const LONGEST_HELLO: usize = 16 << 10;
 const MOST_PACKETS: usize = 8;
 
 /// Keys of one direction.
-struct Keys {
+pub(super) struct Keys {
     packet: Aes128Gcm,
     iv: [u8; 12],
     header: Aes128,
 }
 
-/// The ClientHello in the Initial packets of one side.
-pub(super) fn client_hello<'a>(datagrams: impl Iterator<Item = &'a [u8]>) -> Option<Hello> {
-    let mut keys: Option<(Vec<u8>, Keys)> = None;
-    let mut pieces: Vec<(usize, Vec<u8>)> = Vec::new();
+/// What the Initial packets of one side hold.
+#[derive(Default)]
+pub(super) struct Opened {
+    /// One was opened, which proves that it is what it says.
+    pub(super) any: bool,
+    /// The ClientHello in them.
+    pub(super) hello: Option<Hello>,
+}
+
+/// Opens the Initial packets of one side as those of a client.
+pub(super) fn open_all<'a>(datagrams: impl Iterator<Item = &'a [u8]>) -> Opened {
+    let mut pieces = Vec::new();
+    let any = collect(datagrams, &mut pieces);
+    Opened { any, hello: client_hello(pieces) }
+}
+
+/// Collects the pieces of the hello; whether a packet was opened.
+fn collect<'a>(datagrams: impl Iterator<Item = &'a [u8]>, pieces: &mut Vec<(usize, Vec<u8>)>) -> bool {
+    let mut keys: Option<Keys> = None;
+    let mut any = false;
     for datagram in datagrams.take(MOST_PACKETS) {
         let Some(header) = Long::read(datagram).filter(is_initial) else { continue };
         // After the first answer the target changes, the keys do not.
         if keys.is_none() {
-            keys = Some((header.target.to_vec(), Keys::of(&header)?));
+            keys = Keys::of(&header);
         }
-        let Some((_, keys)) = &keys else { continue };
+        let Some(keys) = &keys else { break };
         if let Some(frames) = open(datagram, &header, keys) {
-            crypto_frames(&frames, &mut pieces);
+            any = true;
+            crypto_frames(&frames, pieces);
             if pieces.first().is_some_and(is_whole) {
                 break;
             }
         }
     }
+    any
+}
+
+/// The ClientHello that its pieces make.
+fn client_hello(pieces: Vec<(usize, Vec<u8>)>) -> Option<Hello> {
     let message = put_together(pieces);
     let mut cursor = Cursor(&message);
     let (kind, length) = (cursor.u8()?, cursor.u24()?);
@@ -73,20 +95,30 @@ pub(super) fn client_hello<'a>(datagrams: impl Iterator<Item = &'a [u8]>) -> Opt
 }
 
 /// Version 2 counts the types one further (RFC 9369, section 3.2).
-fn is_initial(header: &Long<'_>) -> bool {
+pub(super) fn is_initial(header: &Long<'_>) -> bool {
     let wanted = u8::from(header.version == [0x6b, 0x33, 0x43, 0xcf]);
     header.first >> 4 & 3 == wanted
 }
 
+/// Salt and labels of a version.
+fn of_version(version: [u8; 4]) -> Option<([u8; 20], [&'static str; 3])> {
+    match version {
+        [0, 0, 0, 1] => Some((SALT_1, LABELS_1)),
+        [0x6b, 0x33, 0x43, 0xcf] => Some((SALT_2, LABELS_2)),
+        [0xff, 0, 0, 0x1d..=0x22] => Some((SALT_DRAFT_29, LABELS_1)),
+        [0xff, 0, 0, 0x17..=0x1c] | [0xfa, 0xce, 0xb0, _] => Some((SALT_DRAFT_23, LABELS_1)),
+        _ => None,
+    }
+}
+
 impl Keys {
+    /// Whether the version is one whose first keys everybody knows.
+    pub(super) fn are_known(header: &Long<'_>) -> bool {
+        of_version(header.version).is_some()
+    }
+
     fn of(header: &Long<'_>) -> Option<Keys> {
-        let (salt, labels) = match header.version {
-            [0, 0, 0, 1] => (SALT_1, LABELS_1),
-            [0x6b, 0x33, 0x43, 0xcf] => (SALT_2, LABELS_2),
-            [0xff, 0, 0, 0x1d..=0x22] => (SALT_DRAFT_29, LABELS_1),
-            [0xff, 0, 0, 0x17..=0x1c] | [0xfa, 0xce, 0xb0, _] => (SALT_DRAFT_23, LABELS_1),
-            _ => return None,
-        };
+        let (salt, labels) = of_version(header.version)?;
         let initial = Hkdf::<Sha256>::new(Some(&salt), header.target);
         let mut secret = [0; 32];
         expand(&initial, "client in", &mut secret)?;
@@ -136,7 +168,7 @@ fn open(datagram: &[u8], header: &Long<'_>, keys: &Keys) -> Option<Vec<u8>> {
 }
 
 /// A number whose first two bits say how long it is (RFC 9000, section 16).
-fn number(cursor: &mut Cursor<'_>) -> Option<usize> {
+pub(super) fn number(cursor: &mut Cursor<'_>) -> Option<usize> {
     let first = cursor.u8()?;
     let more = (1_usize << (first >> 6)) - 1;
     let rest = cursor.take(more)?;
@@ -199,7 +231,7 @@ mod tests {
             ([0, 0, 0, 1], "fa044b2f42a3fd3b46fb255c"),
             ([0x6b, 0x33, 0x43, 0xcf], "91f73e2351d8fa91660e909f"),
         ] {
-            let header = Long { first: 0xc0, version, target: &target, length: 0 };
+            let header = Long { first: 0xc0, version, target: &target, source: &[], length: 0 };
             assert_eq!(Keys::of(&header).expect("keys").iv.to_vec(), hex(iv));
         }
     }

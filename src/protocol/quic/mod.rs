@@ -3,15 +3,17 @@
 
 mod initial;
 
-use super::bytes::{Cursor, find, plain_name};
+use super::bytes::{Cursor, find, is_text, plain_name};
 use super::first::{First, Opening};
+use super::spread::{is_readable, middle};
 use super::tls::hello::{Carrier, Hello};
 use super::{Detection, Probe, Seen, detector, tls};
-use crate::model::Encryption;
+use crate::model::{Encryption, Proof, Protection, WhyUnknown};
+use initial::{Keys, Opened};
 
 detector! {
-    Quic: "quic"; Datagram, ports [443, 8443, 853, 784], Encrypted;
-    "QUIC: long headers of known versions, the server name inside the Initial packet";
+    Quic: "quic"; Datagram, ports [443, 8443, 853, 784], Either;
+    "QUIC: long headers of known versions, the server name inside the Initial packet, and what is no QUIC beside them";
     "RFC 9000, 9001, 9369";
     begins [Opening::client(HEADS), Opening::server(HEADS)]
 }
@@ -28,20 +30,76 @@ fn probe(seen: &Seen<'_>) -> Option<Probe> {
 }
 
 fn long_header(seen: &Seen<'_>, header: &Long<'_>) -> Option<Probe> {
-    let opened = initial::client_hello(seen.client_datagrams())
-        .or_else(|| initial::client_hello(seen.server_datagrams()));
-    let why = match &opened {
-        Some(_) => "long header of a known version, and a ClientHello inside the Initial packet",
-        None => "long header of a known version",
-    };
-    let mut detection =
-        Detection::encrypted("quic", Encryption::Quic, why).with("quic_version", header.version_name());
-    if let Some(hello) = &opened {
+    let client = initial::open_all(seen.client_datagrams());
+    let opened = if client.any { client } else { initial::open_all(seen.server_datagrams()) };
+    let (protection, why) = verdict(seen, &opened);
+    let mut detection = Detection::new("quic", protection, why).with("quic_version", header.version_name());
+    if let Some(hello) = &opened.hello {
         detection = describe(detection, hello);
     } else if let Some(name) = google_name(seen.client) {
         detection = detection.with("sni", name);
     }
     detection.certain()
+}
+
+fn verdict(seen: &Seen<'_>, opened: &Opened) -> (Protection, &'static str) {
+    let unknown = |why, what| (Protection::Unknown(why), what);
+    match () {
+        () if beside(seen) => {
+            (Protection::Plaintext(Proof::Text), "QUIC, and datagrams beside it that can be read")
+        }
+        () if opened.hello.is_some() => (
+            Protection::Encrypted(Encryption::Quic),
+            "long header of a known version, and a ClientHello inside the Initial packet",
+        ),
+        () if !opened.any && (is_misshapen(seen) || is_sealed_otherwise(seen)) => {
+            unknown(WhyUnknown::Ambiguous, "long header of a known version, and nothing of QUIC behind it")
+        }
+        () => (Protection::Encrypted(Encryption::Quic), "long header of a known version"),
+    }
+}
+
+/// Whether datagrams that share the ports can be read: text, or what stands behind a short header and
+/// the longest connection id (RFC 9000, section 17.3) was made by no cipher.
+fn beside(seen: &Seen<'_>) -> bool {
+    const ENOUGH: usize = 24;
+    let short = |datagram: &&[u8]| datagram.first().is_some_and(|first| first & 0xc0 == 0x40);
+    seen.datagrams().any(|datagram| datagram.len() >= ENOUGH && is_text(datagram))
+        || is_readable(seen.datagrams().filter(short).map(|datagram| middle(datagram, 21, 0)))
+}
+
+/// Whether the packet of a first long header says that it is longer than its datagram, or too short to
+/// be protected (RFC 9000, section 17.2; RFC 9001, section 5.4.2).
+fn is_misshapen(seen: &Seen<'_>) -> bool {
+    const SHORTEST: usize = 20;
+    let fits = |datagram: &[u8]| -> Option<bool> {
+        let header = Long::read(datagram).filter(|header| Keys::are_known(header))?;
+        // A request to try again has no length.
+        if header.is_retry() {
+            return Some(true);
+        }
+        let mut cursor = Cursor(&datagram[header.length..]);
+        if initial::is_initial(&header) {
+            let token = initial::number(&mut cursor);
+            token.and_then(|token| cursor.take(token));
+        }
+        let length = initial::number(&mut cursor).unwrap_or(0);
+        Some((SHORTEST..=cursor.0.len()).contains(&length))
+    };
+    !seen.cut && !seen.holes && seen.datagrams().find_map(fits) == Some(false)
+}
+
+/// Whether a client's first packet is not sealed with the keys that everybody knows, while the other side
+/// answers, and not to the name under which it was called: the keys stay those of the first packet, which
+/// may have been missed, and then the target is a name that the server gave itself.
+fn is_sealed_otherwise(seen: &Seen<'_>) -> bool {
+    let first =
+        seen.client_datagrams().next().filter(|datagram| datagram.len() >= 1_200).and_then(Long::read);
+    let Some(first) = first.filter(|header| initial::is_initial(header) && Keys::are_known(header)) else {
+        return false;
+    };
+    let named = seen.server_datagrams().filter_map(Long::read).any(|answer| answer.source == first.target);
+    !seen.cut && !seen.server.is_empty() && first.target.len() >= 8 && !named
 }
 
 fn describe(detection: Detection, hello: &Hello) -> Detection {
@@ -53,6 +111,7 @@ pub(super) struct Long<'a> {
     first: u8,
     version: [u8; 4],
     target: &'a [u8],
+    source: &'a [u8],
     /// How long the header is up to here.
     length: usize,
 }
@@ -66,7 +125,7 @@ impl<'a> Long<'a> {
         let target = cursor.vector8()?;
         let source = cursor.vector8()?;
         let length = datagram.len() - cursor.0.len();
-        let header = Long { first, version, target, length };
+        let header = Long { first, version, target, source, length };
         let ids = target.len() <= 20 && source.len() <= 20;
         let negotiation = version == [0; 4] && first & 0x80 != 0 && header.lists_versions(cursor.0);
         let known = header.is_known() && first & 0xc0 == 0xc0 && cursor.0.len() > 16;
@@ -85,6 +144,12 @@ impl<'a> Long<'a> {
             // Reserved to keep version negotiation alive (RFC 9000, section 15).
             [a, b, c, d] => [a, b, c, d].iter().all(|byte| byte & 0x0f == 0x0a),
         }
+    }
+
+    /// The last type of version 1, the first of version 2 (RFC 9369, section 3.2).
+    fn is_retry(&self) -> bool {
+        let wanted = if self.version == [0x6b, 0x33, 0x43, 0xcf] { 0 } else { 3 };
+        self.first >> 4 & 3 == wanted
     }
 
     fn lists_versions(&self, rest: &[u8]) -> bool {
