@@ -4,7 +4,7 @@ use super::bytes::{Cursor, is_text};
 use super::first::{First, Opening};
 use super::spread::{is_readable, middle};
 use super::tls::certificate::{describe, leaf};
-use super::tls::hello::{Carrier, Hello, client_hello, is_null_cipher, server_hello};
+use super::tls::hello::{Carrier, Hello, client_hello, is_null_cipher, is_registered, server_hello};
 use super::{Detection, Probe, Seen, detector, tls};
 use crate::model::{Encryption, Proof, Protection, WhyUnknown};
 
@@ -50,10 +50,8 @@ fn probe(seen: &Seen<'_>) -> Option<Probe> {
         protection = Protection::Unknown(WhyUnknown::HandshakeIncomplete);
         why = "the handshake ended with an alert";
     }
-    // Whatever else shares the port with DTLS (RFC 7983) is no text.
-    if seen.datagrams().any(|datagram| datagram.len() >= ENOUGH && is_text(datagram)) {
-        protection = Protection::Plaintext(Proof::Text);
-        why = "DTLS, and datagrams beside it that can be read";
+    if let Some((worse, reason)) = beside(seen, client.as_ref(), server.as_ref()) {
+        (protection, why) = (worse, reason);
     }
     let detection = Detection::new("dtls", protection, why);
     let mut detection = tls::describe_hellos(detection, client.as_ref(), server.as_ref(), Carrier::Datagram);
@@ -64,6 +62,62 @@ fn probe(seen: &Seen<'_>) -> Option<Probe> {
         detection = detection.with("client_certificate", "shown");
     }
     detection.certain()
+}
+
+/// What shares the ports with DTLS (RFC 7983): none of it is text, and RTP is protected only where that
+/// was agreed on, and with a cipher (RFC 5764).
+fn beside(
+    seen: &Seen<'_>,
+    client: Option<&Hello>,
+    server: Option<&Hello>,
+) -> Option<(Protection, &'static str)> {
+    const WITHOUT_CIPHER: [u16; 2] = [5, 6];
+    const LAST: u16 = 0xfefc;
+    let long = || seen.datagrams().filter(|datagram| datagram.len() >= ENOUGH);
+    let readable = "DTLS, and datagrams beside it that can be read";
+    if long().any(is_text) {
+        return Some((Protection::Plaintext(Proof::Text), readable));
+    }
+    // The last version hides what it chooses.
+    let agreed = match server.filter(|hello| hello.version != LAST) {
+        Some(hello) => hello.srtp,
+        None => client.and_then(|hello| hello.srtp),
+    };
+    let mut media = long().filter(|datagram| matches!(datagram[0], 128..=191)).peekable();
+    let relayed = long().any(|datagram| matches!(datagram[0], 64..=79));
+    match agreed {
+        Some(profile) if media.peek().is_some() && WITHOUT_CIPHER.contains(&profile) => {
+            let why = "DTLS, and RTP beside it under a cipher that does not encrypt";
+            Some((Protection::Plaintext(Proof::NullCipher), why))
+        }
+        None if media.peek().is_some() => match is_readable(media.filter_map(rtp_content)) {
+            true => Some((Protection::Plaintext(Proof::Text), readable)),
+            false => {
+                let why =
+                    "DTLS, and what may be RTP beside it, whose protection was not seen to be agreed on";
+                Some((Protection::Unknown(WhyUnknown::Ambiguous), why))
+            }
+        },
+        _ if relayed => {
+            let why = "DTLS, and channels of TURN beside it, which may carry anything";
+            Some((Protection::Unknown(WhyUnknown::Ambiguous), why))
+        }
+        _ => None,
+    }
+}
+
+/// What stands behind a header of RTP, its sources and its extension, which are always in the clear (RFC
+/// 3550, section 5.3.1; RFC 3711, section 3.1); `None` of RTCP.
+fn rtp_content(datagram: &[u8]) -> Option<&[u8]> {
+    let mut cursor = Cursor(datagram);
+    let (first, kind) = (cursor.u8()?, cursor.u8()?);
+    cursor.take(10 + 4 * usize::from(first & 0x0f))?;
+    if first & 0x10 != 0 {
+        cursor.u16()?;
+        let words = usize::from(cursor.u16()?);
+        cursor.take(4 * words)?;
+    }
+    (!(192..=223).contains(&kind)).then_some(cursor.0)
 }
 
 fn verdict(
@@ -78,11 +132,15 @@ fn verdict(
         (_, Some(hello)) if is_null_cipher(hello.cipher) => {
             Some((Protection::Plaintext(Proof::NullCipher), "the agreed cipher does not encrypt"))
         }
-        (_, Some(_)) => Some((encrypted, "handshake seen")),
+        (_, Some(hello)) if is_registered(hello.cipher) => Some((encrypted, "handshake seen")),
         _ if readable() => {
             let why = "records whose content can be read: their cipher does not encrypt";
             Some((Protection::Plaintext(Proof::NullCipher), why))
         }
+        (_, Some(_)) => Some((
+            Protection::Unknown(WhyUnknown::Ambiguous),
+            "a cipher that no register names, of which nobody knows whether it encrypts",
+        )),
         (Some(hello), None) if hello.offers_null_cipher() => Some((
             Protection::Unknown(WhyUnknown::Ambiguous),
             "the client offers ciphers that do not encrypt, and the server's choice was not seen",

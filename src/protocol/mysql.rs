@@ -2,7 +2,7 @@
 
 use super::bytes::{Cursor, contains, is_text};
 use super::{Detection, Probe, Seen, detector, tls};
-use crate::model::WhyUnknown;
+use crate::model::{Proof, Protection, WhyUnknown};
 
 detector! {
     Mysql: "mysql"; Stream, ports [3306, 33060], Either;
@@ -12,6 +12,8 @@ detector! {
 
 /// `CLIENT_SSL` in the low half of the capabilities.
 const CLIENT_SSL: u8 = 0x08;
+/// `CLIENT_PROTOCOL_41`, in the second byte of the capabilities.
+const NEWER: u8 = 0x02;
 
 fn probe(seen: &Seen<'_>) -> Option<Probe> {
     if is_refusal(seen.server) && seen.client.is_empty() {
@@ -22,9 +24,16 @@ fn probe(seen: &Seen<'_>) -> Option<Probe> {
         [32, 0, 0, 1, _, flags, ..] if flags & CLIENT_SSL != 0 => {
             let client = &seen.client[seen.client.len().min(REQUEST)..];
             tls::upgraded("mysql", client, after, seen.time)
-                .unwrap_or_else(|| {
-                    let why = "TLS was asked for, and no handshake followed";
-                    Detection::unclear("mysql", WhyUnknown::HandshakeIncomplete, why)
+                .unwrap_or_else(|| match client {
+                    // The next packet, whose capabilities are those of a login.
+                    [_, _, 0, 2, _, flags, _, _, _, ..] if flags & NEWER != 0 => {
+                        let why = "TLS was asked for, and the login followed in the clear";
+                        Detection::new("mysql", Protection::Plaintext(Proof::UpgradeRefused), why)
+                    }
+                    _ => {
+                        let why = "TLS was asked for, and no handshake followed";
+                        Detection::unclear("mysql", WhyUnknown::HandshakeIncomplete, why)
+                    }
                 })
                 .certain()
         }
@@ -44,8 +53,6 @@ const REQUEST: usize = 36;
 /// A client whose server was not seen: it asks for TLS and begins with it, or logs in, which no other
 /// protocol does with these capabilities and zeros (`HandshakeResponse41`).
 fn alone(seen: &Seen<'_>) -> Option<Probe> {
-    /// `CLIENT_PROTOCOL_41`, in the second byte of the capabilities.
-    const NEWER: u8 = 0x02;
     let [low, middle, 0, 1, _, flags, _, _, _, _, _, _, _, rest @ ..] = seen.client else { return None };
     let zeros = rest.get(..23)?.iter().all(|byte| *byte == 0);
     // MariaDB has capabilities of its own in the last four.

@@ -22,6 +22,8 @@ pub(in crate::protocol) struct Hello {
     pub(in crate::protocol) external: SmallVec<[bool; 4]>,
     /// Data may come before the answer (extension 42).
     pub(in crate::protocol) early_data: bool,
+    /// How RTP beside it is protected (extension 14, RFC 5764): in a ServerHello, the one that was chosen.
+    pub(in crate::protocol) srtp: Option<u16>,
     /// The name that is seen is not the true one (extension 0xfe0d).
     pub(in crate::protocol) hidden_name: bool,
     /// This ServerHello only asks for another ClientHello.
@@ -98,6 +100,7 @@ fn extensions(mut cursor: Cursor<'_>, hello: &mut Hello) {
         hello.extensions.push(kind);
         match kind {
             0 => hello.server_name = server_name(body),
+            14 => hello.srtp = Cursor(body).vector16().and_then(|profiles| Cursor(profiles).u16()),
             13 => hello.signatures = Cursor(body).vector16().map(pairs).unwrap_or_default(),
             16 => hello.alpn = alpn(body),
             41 if hello.ciphers.is_empty() => hello.resumed = Cursor(body).u16(),
@@ -286,9 +289,21 @@ impl Hello {
 
 /// Suites that authenticate and do not encrypt.
 pub(in crate::protocol) fn is_null_cipher(cipher: u16) -> bool {
-    matches!(cipher, 0x0000..=0x0002 | 0x003b | 0xc001 | 0xc006 | 0xc00b | 0xc010 | 0xc015 | 0xc0b4 | 0xc0b5)
+    // Of Fortezza, and of GOST by the numbers that OpenSSL gives them.
+    matches!(cipher, 0x001c | 0x0082 | 0x0083 | 0xff87)
+        || matches!(
+            cipher,
+            0x0000..=0x0002 | 0x003b | 0xc001 | 0xc006 | 0xc00b | 0xc010 | 0xc015 | 0xc0b4 | 0xc0b5
+        )
         || matches!(cipher, 0x002c..=0x002e | 0x00b0..=0x00b1 | 0x00b4..=0x00b5 | 0x00b8..=0x00b9)
         || matches!(cipher, 0xc039..=0xc03b)
+}
+
+/// Suites that encrypt, as far as numbers of the registry go: those of TLS 1.2 and before, of TLS 1.3, of
+/// ChaCha20, of OCB and CCM with PSK, of GOST, and old ones for FIPS. Others may be of somebody's own.
+pub(in crate::protocol) fn is_registered(cipher: u16) -> bool {
+    matches!(cipher >> 8, 0x00 | 0x13 | 0xc0 | 0xc1 | 0xcc | 0xd0)
+        || matches!(cipher, 0xfefe | 0xfeff | 0xff85)
 }
 
 /// What is known to be weak about a suite that does encrypt.
@@ -297,6 +312,12 @@ pub(in crate::protocol) fn weakness(cipher: u16) -> Option<&'static str> {
         0x0003 | 0x0006 | 0x0008 | 0x000b | 0x000e | 0x0011 | 0x0014 | 0x0017 | 0x0019 | 0x0026..=0x002b => {
             Some("export")
         }
+        // Of drafts that were used: 56 bits.
+        0x0060..=0x0065 => Some("export"),
+        // With Kerberos.
+        0x0020 | 0x0024 => Some("rc4"),
+        0x001e | 0x0022 | 0xfefe => Some("des"),
+        0x001f | 0x0023 | 0xfeff => Some("3des"),
         0x0004 | 0x0005 | 0x0018 | 0x0066 | 0x008a | 0x008e | 0x0092 | 0xc002 | 0xc007 | 0xc00c | 0xc011
         | 0xc016 | 0xc033 => Some("rc4"),
         0x0009 | 0x000c | 0x000f | 0x0012 | 0x0015 => Some("des"),
@@ -351,6 +372,9 @@ mod tests {
     #[test]
     fn suites_that_do_not_encrypt_are_known_and_strong_ones_are_not_called_weak() {
         assert!(is_null_cipher(0xc006) && !is_null_cipher(0xc02f));
+        assert!([0x001c, 0x0083, 0xff87].into_iter().all(is_null_cipher));
+        assert!(is_registered(0x1301) && is_registered(0xcca8) && !is_registered(0xff87));
+        assert_eq!((weakness(0x0062), weakness(0x0020)), (Some("export"), Some("rc4")));
         assert!([0x0000, 0x003b, 0xc0b4, 0xc0b5].into_iter().all(is_null_cipher) && !is_null_cipher(0x0003));
         assert_eq!((weakness(0x00bf), weakness(0xc018)), (Some("anonymous"), Some("anonymous")));
         assert_eq!(weakness(0x0005), Some("rc4"));

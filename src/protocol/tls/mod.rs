@@ -19,7 +19,8 @@ use certificate::{describe, describe_client, leaf};
 use hello::{Carrier, Hello, fingerprint, is_null_cipher, version_name, weakness};
 use mutual::{ClientCertificate, client_certificate};
 use record::{
-    ALERT, CHANGE_CIPHER, DATA, HANDSHAKE, Record, Records, are_readable, chain, handshake, messages, records,
+    ALERT, CHANGE_CIPHER, DATA, HANDSHAKE, Record, Records, are_readable, begin_with_text, chain, handshake,
+    messages, records, say,
 };
 use std::iter;
 
@@ -153,6 +154,8 @@ fn verdict(seen: &Handshake<'_>) -> (Protection, &'static str) {
         (Some(hello), _) if is_null_cipher(hello.cipher) => {
             (Protection::Plaintext(Proof::NullCipher), "the agreed cipher does not encrypt")
         }
+        // Also where the handshake failed: who goes on then, goes on in the clear.
+        _ if seen.behind.iter().any(|rest| !rest.is_empty()) && !seen.strange => after_tls(seen.behind),
         (None, _) if !flows && seen.silent => (incomplete, "a ClientHello without an answer"),
         (None, _) if !flows && seen.in_the_clear || seen.says => {
             (incomplete, "a ClientHello, and an answer that is no TLS")
@@ -162,7 +165,14 @@ fn verdict(seen: &Handshake<'_>) -> (Protection, &'static str) {
             Protection::Unknown(WhyUnknown::Ambiguous),
             "a ServerHello, and a client that goes on with something else",
         ),
-        _ if seen.behind.iter().any(|rest| !rest.is_empty()) => after_tls(seen.behind),
+        (hello, _) if can_be_read(hello, seen) => (
+            Protection::Plaintext(Proof::NullCipher),
+            "records whose content can be read: their cipher does not encrypt",
+        ),
+        (Some(hello), _) if !hello::is_registered(hello.cipher) => (
+            Protection::Unknown(WhyUnknown::Ambiguous),
+            "a cipher that no register names, of which nobody knows whether it encrypts",
+        ),
         (None, _) if seen.offers_null => (
             Protection::Unknown(WhyUnknown::Ambiguous),
             "the client offers ciphers that do not encrypt, and the server's choice was not seen",
@@ -199,6 +209,15 @@ fn verdict(seen: &Handshake<'_>) -> (Protection, &'static str) {
         ),
         (Some(hello), shown) => (Protection::Encrypted(Encryption::Tls), one_way(hello, shown)),
     }
+}
+
+/// Whether records of data hold what no cipher made: of suites that everybody knows the first bytes tell
+/// enough, of others the numbers are no promise.
+fn can_be_read(hello: Option<&Hello>, seen: &Handshake<'_>) -> bool {
+    let known = hello.is_some_and(|hello| hello::is_registered(hello.cipher));
+    [seen.client, seen.server]
+        .into_iter()
+        .any(|records| begin_with_text(records) || !known && are_readable(records))
 }
 
 /// TLS can end before its connection does, and what comes then is seen by everybody (`CCC` of FTP, and
@@ -362,7 +381,7 @@ fn late(seen: &Seen<'_>) -> Option<Probe> {
     };
     let several = |records: &[Record<'_>]| records.len() >= 2;
     let joined = |why| {
-        if are_readable(&ahead) || are_readable(&back) {
+        if [&ahead, &back].into_iter().any(|records| are_readable(records) || say(records)) {
             let why = "records of TLS whose content can be read: their cipher does not encrypt";
             return Detection::new("tls", Protection::Plaintext(Proof::NullCipher), why);
         }

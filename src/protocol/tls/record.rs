@@ -86,6 +86,28 @@ pub(super) fn are_readable(records: &[Record<'_>]) -> bool {
     is_readable(data.map(|record| middle(record.body, 8, if record.is_whole() { 20 } else { 0 })))
 }
 
+/// Whether a data record begins with text, behind what may be a nonce: so much of it is no cipher text.
+pub(super) fn begin_with_text(records: &[Record<'_>]) -> bool {
+    const ENOUGH: usize = 32;
+    let mut data = records.iter().filter(|record| record.kind == DATA);
+    data.any(|record| record.body.get(8..8 + ENOUGH).is_some_and(|begin| begin.iter().all(is_printable)))
+}
+
+fn is_printable(byte: &u8) -> bool {
+    matches!(byte, b' '..=b'~' | b'\t' | b'\r' | b'\n')
+}
+
+/// Whether short data records hold text before a MAC of 16 to 48 bytes: so few bytes say nothing by how
+/// their values are spread, and a cipher that does not encrypt has no nonce in front.
+pub(super) fn say(records: &[Record<'_>]) -> bool {
+    const ENOUGH: usize = 24;
+    [16, 20, 32, 48].into_iter().any(|mac| {
+        let whole = || records.iter().filter(|record| record.kind == DATA && record.is_whole());
+        let texts = || whole().map(|record| middle(record.body, 0, mac)).filter(|text| !text.is_empty());
+        texts().map(<[u8]>::len).sum::<usize>() >= ENOUGH && texts().all(|text| text.iter().all(is_printable))
+    })
+}
+
 /// Whether bytes begin with a record.
 pub(super) fn begins(bytes: &[u8]) -> bool {
     record(bytes).is_some()
