@@ -1,6 +1,6 @@
 //! Remote Desktop: a connection request over TPKT that settles the kind of security, then TLS.
 
-use super::bytes::Cursor;
+use super::bytes::{Cursor, find};
 use super::first::{First, Opening};
 use super::{Detection, Probe, Seen, detector, tls};
 use crate::model::WhyUnknown;
@@ -26,6 +26,13 @@ fn probe(seen: &Seen<'_>) -> Option<Probe> {
         return detection.with("security", security(selected)).certain();
     }
     let detection = match (selected, client.is_empty()) {
+        (Some(0) | None, false) if level(server) == Some(0) => {
+            Detection::plain("rdp", "the old kind of security, and its encryption is off")
+        }
+        (Some(0) | None, false) if level(server) == Some(1) => Detection::plain(
+            "rdp",
+            "the old kind of security at its lowest level: what the server shows is in the clear",
+        ),
         (Some(0) | None, false) => Detection::unclear(
             "rdp",
             WhyUnknown::Ambiguous,
@@ -38,6 +45,23 @@ fn probe(seen: &Seen<'_>) -> Option<Probe> {
         ),
     };
     detection.with("security", security(selected)).certain()
+}
+
+/// The level of encryption that the server names among the data behind its mark: type, length, method,
+/// level (MS-RDPBCGR, section 2.2.1.4.3).
+fn level(server: &[u8]) -> Option<u32> {
+    const SERVER_DATA: &[u8] = b"McDn";
+    const SECURITY: &[u8] = &[2, 12];
+    let mut rest = &server[find(server, SERVER_DATA)?..];
+    while let Some(at) = find(rest, SECURITY) {
+        rest = &rest[at + SECURITY.len()..];
+        let mut cursor = Cursor(rest);
+        let (length, method, level) = (cursor.le16()?, cursor.le32()?, cursor.le32()?);
+        if length >= 12 && matches!((method, level), (0, 0) | (1 | 2 | 8 | 16, 1..=4)) {
+            return Some(level);
+        }
+    }
+    None
 }
 
 fn security(selected: Option<u32>) -> &'static str {

@@ -15,6 +15,8 @@ detector! {
 /// One message by its magic.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Message {
+    /// The first version asks which version is spoken, which clients of the others begin with, too.
+    Asked,
     First,
     /// The second version, with its command.
     Second(u16),
@@ -24,6 +26,9 @@ enum Message {
 
 /// First bytes of the packets of a session.
 const SESSION: First = First::of(&[0]).or(First::range(0x81, 0x85));
+
+/// The command of the first version that asks for a version (MS-CIFS, section 2.2.4.52).
+const NEGOTIATE: u8 = 0x72;
 
 /// Commands that set up a session and the way to a share: negotiate to tree disconnect.
 const SET_UP: std::ops::RangeInclusive<u16> = 0..=4;
@@ -36,7 +41,7 @@ fn probe(seen: &Seen<'_>) -> Option<Probe> {
     let clear_content = all().any(|message| match message {
         Message::First | Message::Compressed => true,
         Message::Second(command) => !SET_UP.contains(command),
-        Message::Encrypted => false,
+        Message::Asked | Message::Encrypted => false,
     });
     let detection = match (encrypted, clear_content) {
         (true, false) => {
@@ -45,7 +50,9 @@ fn probe(seen: &Seen<'_>) -> Option<Probe> {
         (true, true) => Detection::plain("smb", "some messages are encrypted and some are in the clear"),
         (false, _) => Detection::plain("smb", "messages in the clear"),
     };
-    let version = if all().any(|message| *message == Message::First) { "1" } else { "2+" };
+    let old = |message: &Message| matches!(message, Message::First | Message::Asked);
+    let newer = all().any(|message| !old(message)) && !all().any(|message| *message == Message::First);
+    let version = if newer { "2+" } else { "1" };
     detection.with("smb_version", version).certain()
 }
 
@@ -56,6 +63,7 @@ fn messages(bytes: &[u8]) -> Vec<Message> {
     while let (Some(kind), Some(length)) = (cursor.u8(), cursor.u24()) {
         let body = &cursor.0[..cursor.0.len().min(length)];
         match (kind, body) {
+            (0, [0xff, b'S', b'M', b'B', NEGOTIATE, ..]) => found.push(Message::Asked),
             (0, [0xff, b'S', b'M', b'B', ..]) => found.push(Message::First),
             (0, [0xfe, b'S', b'M', b'B', rest @ ..]) => {
                 found.push(Message::Second(rest.get(8..10).map_or(0, |c| u16::from_le_bytes([c[0], c[1]]))));

@@ -3,10 +3,10 @@
 //! Encryption "off" covers the login only, which is why the answer decides. Version 8 begins with
 //! TLS and is left to `tls`.
 
-use super::bytes::{Cursor, contains};
+use super::bytes::Cursor;
 use super::first::{First, Opening};
-use super::{Detection, Probe, Seen, detector};
-use crate::model::{Encryption, Proof, Protection, WhyUnknown};
+use super::{Detection, Probe, Seen, detector, tls};
+use crate::model::{Proof, Protection, WhyUnknown};
 
 detector! {
     Tds: "tds"; Stream, ports [1433], Either;
@@ -60,25 +60,15 @@ fn prelogin(seen: &Seen<'_>, asked: &[(u8, &[u8])], answer: Option<&[u8]>) -> Op
     let wanted = encryption(asked[0].1)?;
     let agreed = answer.and_then(encryption);
     let handshake = asked.iter().skip(1).any(|(kind, body)| *kind == PRELOGIN && body.starts_with(&[22, 3]));
-    // Behind the handshake, records stand bare; a batch in the clear would be a packet again.
-    let bare = contains(seen.client, &[23, 3, 3]) || contains(seen.client, &[23, 3, 1]);
+    let inside = || tls::upgraded("tds", &unwrapped(seen.client), &unwrapped(seen.server), seen.time);
     let clear = asked.iter().any(|(kind, _)| matches!(*kind, BATCH | RPC | LOGIN | 14));
     let detection = match (wanted, agreed, handshake) {
-        (_, Some(0), true) => Detection::new(
-            "tds",
-            Protection::Plaintext(Proof::UpgradeRefused),
-            "encryption covers the login only, what follows is in the clear",
-        ),
-        (_, Some(1 | 3), true) => Detection::encrypted(
-            "tds",
-            Encryption::UpgradedTls,
-            "TLS was agreed on and its handshake followed",
-        ),
-        (_, None, true) if wanted == 1 && bare => Detection::encrypted(
-            "tds",
-            Encryption::UpgradedTls,
-            "the client demanded TLS and went on with it",
-        ),
+        (_, Some(0), true) => Detection {
+            protection: Protection::Plaintext(Proof::UpgradeRefused),
+            why: "encryption covers the login only, what follows is in the clear".into(),
+            ..inside().unwrap_or_else(unfinished)
+        },
+        (_, Some(1 | 3), true) | (1, None, true) => inside().unwrap_or_else(unfinished),
         (_, _, false) if clear => {
             let secret = asked.iter().any(|(kind, _)| *kind == LOGIN).then_some("tds-login");
             let detection = Detection::new(
@@ -88,13 +78,34 @@ fn prelogin(seen: &Seen<'_>, asked: &[(u8, &[u8])], answer: Option<&[u8]>) -> Op
             );
             detection.with_credentials(secret)
         }
-        _ => Detection::unclear(
-            "tds",
-            WhyUnknown::HandshakeIncomplete,
-            "PRELOGIN was seen, and not what came of it",
-        ),
+        _ => unfinished(),
     };
     detection.certain()
+}
+
+fn unfinished() -> Detection {
+    let why = "PRELOGIN was seen, and not what came of it";
+    Detection::unclear("tds", WhyUnknown::HandshakeIncomplete, why)
+}
+
+/// The TLS of one side: its handshake is the content of PRELOGIN packets behind the first packet, and
+/// what follows stands bare (section 2.2.6.5).
+fn unwrapped(bytes: &[u8]) -> Vec<u8> {
+    let mut cursor = Cursor(bytes);
+    let mut inside = Vec::new();
+    let mut first = true;
+    while let [kind, _, high, low, ..] = cursor.0 {
+        let length = usize::from(u16::from_be_bytes([*high, *low]));
+        if !first && *kind != PRELOGIN || length < 8 {
+            break;
+        }
+        let packet = cursor.take(length.min(cursor.0.len())).unwrap_or(&[]);
+        if !std::mem::take(&mut first) {
+            inside.extend_from_slice(packet.get(8..).unwrap_or(&[]));
+        }
+    }
+    inside.extend_from_slice(cursor.0);
+    inside
 }
 
 /// The option ENCRYPTION of PRELOGIN: 0 off, 1 on, 2 not supported, 3 required.
