@@ -1,17 +1,18 @@
 //! LDAP (RFC 4511) over TCP and UDP: messages in BER, simple binds, and TLS inside (section 4.14).
 
-use super::bytes::find;
+use super::bytes::{Cursor, find};
 use super::first::{First, Opening};
 use super::lines::Upgraded;
 use super::seen::Fit;
+use super::spread::is_readable;
 use super::{Detection, Probe, Seen, detector, tls};
 use crate::model::der::{Element, Elements, SEQUENCE};
-use crate::model::{Proof, Protection, WhyUnknown};
+use crate::model::{Encryption, Proof, Protection, WhyUnknown};
 
 detector! {
     Ldap: "ldap"; Both, ports [389, 3268], Either;
-    "LDAP: BER messages, StartTLS and its refusal, simple binds with a password";
-    "RFC 4511, 4513";
+    "LDAP: BER messages, StartTLS and its refusal, simple binds with a password, the layers of SASL that sign or encrypt";
+    "RFC 4511, 4513, 4121";
     begins [Opening::client(First::of(&[SEQUENCE])), Opening::server(First::of(&[SEQUENCE]))]
 }
 
@@ -26,8 +27,88 @@ fn probe(seen: &Seen<'_>) -> Option<Probe> {
     if let Some(at) = find(seen.client, START_TLS) {
         return upgrade(seen, at + START_TLS.len());
     }
-    let detection = Detection::plain("ldap", "messages in the clear");
+    let detection = match layer(seen) {
+        Layer::None => Detection::plain("ldap", "messages in the clear"),
+        Layer::Signs => {
+            Detection::plain("ldap", "messages in the clear, behind the bind in a layer that only signs them")
+        }
+        Layer::Seals => {
+            let why = "a bind, and messages behind it in a layer that encrypts them";
+            Detection::encrypted("ldap", Encryption::Own, why)
+        }
+        Layer::Open => {
+            let why = "a bind, and messages behind it in a layer that may encrypt them";
+            Detection::unclear("ldap", WhyUnknown::Ambiguous, why)
+        }
+    };
     detection.with_credentials(simple_bind(seen.client).then_some("ldap-simple-bind")).certain()
+}
+
+/// What a bind by SASL put around the messages behind it (RFC 4422, section 3.7).
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Layer {
+    /// Nothing, or something is said outside of it.
+    None,
+    Signs,
+    Seals,
+    Open,
+}
+
+fn layer(seen: &Seen<'_>) -> Layer {
+    let (Some(client), Some(server)) = (behind_binds(seen.client), behind_binds(seen.server)) else {
+        return Layer::None;
+    };
+    let tokens = || tokens(client).chain(tokens(server));
+    match () {
+        () if !seen.is_stream() || tokens().next().is_none() => Layer::None,
+        () if tokens().any(|token| wrapped(token) == Some(false)) => Layer::Signs,
+        () if !tokens().any(|token| wrapped(token).is_some()) && is_readable(tokens()) => Layer::Signs,
+        // Of what was not seen, something may have been said outside of the layer.
+        () if seen.late || seen.holes || seen.client.is_empty() || seen.server.is_empty() => Layer::Open,
+        () if tokens().all(|token| wrapped(token) == Some(true)) => Layer::Seals,
+        () => Layer::Open,
+    }
+}
+
+/// What stands behind the messages that set a session up: binds, and what servers are asked of themselves
+/// (RFC 4512, section 5.1). `None` where there are others, or none at all on a side that spoke.
+fn behind_binds(bytes: &[u8]) -> Option<&[u8]> {
+    let mut messages = Elements(bytes);
+    loop {
+        let rest = messages.0;
+        if rest.first() != Some(&SEQUENCE) {
+            return (rest.len() < bytes.len() || bytes.is_empty()).then_some(rest);
+        }
+        let message = messages.next()?;
+        let nameless = || {
+            let name = message.inside().nth(1).and_then(|operation| operation.inside().next());
+            name.is_some_and(|name| name.tag == 4 && name.body.is_empty())
+        };
+        match is_message(message)? {
+            0x60 | 0x61 | 0x65 => {}
+            0x63 | 0x64 if nameless() => {}
+            _ => return None,
+        }
+    }
+}
+
+/// The buffers of a layer behind their lengths; the last one may be cut.
+fn tokens(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    const LONGEST: u32 = 1 << 24;
+    let mut cursor = Cursor(bytes);
+    std::iter::from_fn(move || {
+        let length = cursor.u32().filter(|length| (1..LONGEST).contains(length))?;
+        cursor.take((length as usize).min(cursor.0.len())).filter(|token| !token.is_empty())
+    })
+}
+
+/// Whether a token of Kerberos says that its content is encrypted (RFC 4121, section 4.2.6.2).
+fn wrapped(token: &[u8]) -> Option<bool> {
+    const SEALED: u8 = 2;
+    match token {
+        [5, 4, flags, 0xff, ..] => Some(flags & SEALED != 0),
+        _ => None,
+    }
 }
 
 /// What follows the extended request; LDAP answers with a message, not with a line.
