@@ -105,6 +105,9 @@ fn probe(seen: &Seen<'_>) -> Option<Probe> {
         return inner.certain();
     }
     let headers = Headers::of(client);
+    if let Some(detection) = secured(seen, &headers) {
+        return detection.certain();
+    }
     let name = match (seen.transport, headers.upgrades && switches(server)) {
         (Transport::Udp, _) => "ssdp",
         (_, true) => "websocket",
@@ -235,6 +238,8 @@ struct Headers<'a> {
     host: Option<&'a [u8]>,
     /// An upgrade to WebSocket is asked for (RFC 6455, section 4).
     upgrades: bool,
+    /// One to TLS is (RFC 2817, section 3).
+    secures: bool,
     secret: Option<&'static str>,
 }
 
@@ -258,7 +263,9 @@ impl<'a> Headers<'a> {
                     found.host = behind(&request[begin..first_part], b"host:");
                 }
                 b'u' | b'U' if within => {
-                    found.upgrades |= behind(&request[begin..first_part], b"upgrade: websocket").is_some();
+                    let part = &request[begin..first_part];
+                    found.upgrades |= behind(part, b"upgrade: websocket").is_some();
+                    found.secures |= behind(part, b"upgrade: tls/").is_some();
                 }
                 b'a' | b'A' | b'p' | b'P' | b'x' | b'X' if !over && found.secret.is_none() => {
                     found.secret = credentials::in_line(line);
@@ -290,14 +297,11 @@ fn switches(server: &[u8]) -> bool {
 
 /// What goes through a proxy: it stands behind the empty lines of request and answer.
 fn tunnelled(seen: &Seen<'_>) -> Option<Detection> {
-    let begin = |bytes: &[u8]| if bytes.is_empty() { Some(0) } else { behind_head(bytes) };
-    let opened = seen.server.is_empty() || contains_any(first_line(seen.server), &[b" 200 ", b" 200"]);
-    let asked = begin(seen.client)?;
-    let (client, server) = (&seen.client[asked..], &seen.server[begin(seen.server)?..]);
-    if !opened || client.is_empty() && server.is_empty() {
+    let (headers, client) = asked(seen.client)?;
+    let server = agreed(seen.server)?;
+    if client.is_empty() && server.is_empty() {
         return None;
     }
-    let headers = Headers::of(&seen.client[..asked]);
     let detection = through("http", seen, client, server)?;
     // The login at the proxy is in the clear, whatever it then carries.
     let known = detection.facts.iter().any(|(name, _)| *name == "credentials");
@@ -306,6 +310,51 @@ fn tunnelled(seen: &Seen<'_>) -> Option<Detection> {
         Some(host) => detection.with("host", host),
         None => detection,
     })
+}
+
+/// The last request for a tunnel, and what stands behind it: a proxy that wants to know who asks has the
+/// client ask again. A login is that of any of them.
+fn asked(client: &[u8]) -> Option<(Headers<'_>, &[u8])> {
+    let (mut headers, mut rest) = (Headers::default(), client);
+    while !rest.is_empty() {
+        let (head, behind) = rest.split_at(behind_head(rest)?);
+        let said = headers.secret;
+        headers = Headers::of(head);
+        headers.secret = headers.secret.or(said);
+        rest = behind;
+        if !rest.starts_with(b"CONNECT ") {
+            break;
+        }
+    }
+    Some((headers, rest))
+}
+
+/// What stands behind the answer that opens a tunnel; answers that ask for a login may come first.
+fn agreed(server: &[u8]) -> Option<&[u8]> {
+    const ANSWER: &[u8] = b"HTTP/1.";
+    const MOST: usize = 4;
+    let mut rest = server;
+    for _ in 0..MOST {
+        let line = first_line(rest);
+        if rest.is_empty() || contains_any(line, &[b" 200 ", b" 200"]) {
+            return Some(&rest[if rest.is_empty() { 0 } else { behind_head(rest)? }..]);
+        }
+        if !contains(line, b" 407 ") {
+            return None;
+        }
+        let behind = &rest[behind_head(rest)?..];
+        rest = &behind[find(behind, ANSWER)?..];
+    }
+    None
+}
+
+/// TLS that both sides went over to in place of HTTP (RFC 2817), as printers do.
+fn secured(seen: &Seen<'_>, headers: &Headers<'_>) -> Option<Detection> {
+    let agreed = headers.secures && seen.server.starts_with(b"HTTP/1.1 101");
+    let behind = |bytes: &'_ [u8]| behind_head(bytes).filter(|_| agreed);
+    let (client, server) = (&seen.client[behind(seen.client)?..], &seen.server[behind(seen.server)?..]);
+    let detection = tls::upgraded("http", client, server, seen.time)?;
+    Some(detection.with_credentials(headers.secret))
 }
 
 /// Where the head of a message ends.
