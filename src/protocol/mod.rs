@@ -330,7 +330,24 @@ pub const DETECTORS: &[&dyn Detector] = &[
 
 /// What a flow speaks: the first certain answer, else the first unsure one, else an honest unknown.
 pub fn detect(flow: &Flow) -> Detection {
-    judge(&Seen::of(flow))
+    let seen = Seen::of(flow);
+    as_far_as_seen(judge(&seen), &seen)
+}
+
+/// Says of clear messages that fill all that is kept of a side, and that TLS may follow, that nobody
+/// looked behind them.
+fn as_far_as_seen(detection: Detection, seen: &Seen<'_>) -> Detection {
+    /// What is kept of each side ([`crate::capture::FlowLimits`]).
+    const KEPT: usize = 16 << 10;
+    let full = seen.client.len() >= KEPT || seen.server.len() >= KEPT;
+    let may_go_over = UPGRADES_LATER.contains(&detection.protocol) && detection.protection.is_plaintext();
+    match full && seen.is_stream() && may_go_over {
+        true => {
+            let why = format!("{}, in the first 16 KiB; what follows them was not looked at", detection.why);
+            Detection { why: why.into(), ..detection }
+        }
+        false => detection,
+    }
 }
 
 /// The same for a conversation that is no record of its own, as in a test or inside a proxy.
@@ -452,6 +469,20 @@ impl Detection {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn clear_messages_that_fill_what_is_kept_say_that_nobody_looked_behind_them() {
+        let start = crate::capture::StreamStart {
+            forward: b"EHLO a\r\n".repeat(2_048),
+            backward: b"220 mail.example ESMTP\r\n".to_vec(),
+            ..Default::default()
+        };
+        let seen = Seen::new(Transport::Tcp, 40_000, 25, &start);
+        let told = as_far_as_seen(judge(&seen), &seen);
+        assert!(told.protection.is_plaintext() && told.why.contains("what follows them was not"), "{told:?}");
+        let short = Seen { client: &start.forward[..100], ..seen };
+        assert_eq!(as_far_as_seen(judge(&short), &short).why, "greeting and commands in the clear");
+    }
 
     #[test]
     fn detectors_have_unique_lower_case_names_and_say_what_they_recognise() {
