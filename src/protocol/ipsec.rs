@@ -4,7 +4,7 @@
 
 use super::bytes::Cursor;
 use super::seen::Datagrams;
-use super::spread::{is_readable, middle};
+use super::spread::{is_readable, middle, once};
 use super::{Detection, Probe, Seen, detector};
 use crate::capture::Transport;
 use crate::model::{Encryption, Proof, Protection, WhyUnknown};
@@ -44,7 +44,8 @@ fn ike(seen: &Seen<'_>, why: &'static str) -> Detection {
         let marked = datagram.strip_prefix(&[0; 4]).filter(|rest| is_ike(rest));
         marked.or_else(|| Some(datagram).filter(|datagram| is_ike(datagram))).map(is_protected)
     };
-    let packets = || seen.datagrams().filter(|datagram| datagram.len() > 1 && unmarked(datagram).is_none());
+    let packets =
+        || once(seen.datagrams()).filter(|datagram| datagram.len() > 1 && unmarked(datagram).is_none());
     let esp = || packets().any(|datagram| spi_and_number(datagram).is_some());
     match () {
         () if packets().any(is_null)
@@ -76,7 +77,7 @@ fn is_protected(message: &[u8]) -> bool {
 }
 
 fn esp(seen: &Seen<'_>, why: &'static str) -> Option<Probe> {
-    let packets = || seen.datagrams().filter(|datagram| datagram.len() > 1);
+    let packets = || once(seen.datagrams()).filter(|datagram| datagram.len() > 1);
     let null = |why| Detection::new("esp", Protection::Plaintext(Proof::NullCipher), why);
     let detection = match () {
         () if packets().any(is_null) => null("ESP packets with whole IP headers inside: not encrypted"),

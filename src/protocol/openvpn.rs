@@ -2,7 +2,7 @@
 
 use super::bytes::Cursor;
 use super::first::{First, Opening};
-use super::spread::{is_readable, middle};
+use super::spread::{is_readable, middle, once};
 use super::{Detection, Probe, Seen, detector};
 use crate::model::{Encryption, Proof, Protection};
 
@@ -54,7 +54,7 @@ fn is_wrapped(reset: &[u8], time: u64) -> bool {
 /// The keys are always agreed on by TLS, but `cipher none` leaves the data as it is.
 fn verdict(seen: &Seen<'_>, why: &'static str) -> Option<Probe> {
     let readable = match seen.is_stream() {
-        false => is_readable(seen.datagrams().filter_map(data)),
+        false => is_readable(once(seen.datagrams()).filter_map(data)),
         true => is_readable(messages(seen.client).chain(messages(seen.server)).filter_map(data)),
     };
     if readable {

@@ -2,7 +2,7 @@
 
 use super::first::{First, Opening};
 use super::seen::Datagrams;
-use super::spread::{is_readable, middle};
+use super::spread::{is_readable, middle, once};
 use super::{Detection, Probe, Seen, detector};
 use crate::model::Encryption;
 
@@ -31,7 +31,7 @@ fn probe(seen: &Seen<'_>) -> Option<Probe> {
     };
     // Others number their messages like this, too; what a cipher made is spread as random bytes are, but
     // for the numbers in front, and for a cookie that is nearly always zero (section 5.4.4).
-    if is_readable(seen.datagrams().map(|datagram| middle(datagram, 16, 16))) {
+    if is_readable(once(seen.datagrams()).map(|datagram| middle(datagram, 16, 16))) {
         return None;
     }
     Detection::encrypted("wireguard", Encryption::WireGuard, why).certain()

@@ -5,7 +5,7 @@ mod initial;
 
 use super::bytes::{Cursor, find, is_text, plain_name};
 use super::first::{First, Opening};
-use super::spread::{is_readable, middle};
+use super::spread::{is_readable, middle, once};
 use super::tls::hello::{Carrier, Hello};
 use super::{Detection, Probe, Seen, detector, tls};
 use crate::model::{Encryption, Proof, Protection, WhyUnknown};
@@ -65,7 +65,7 @@ fn beside(seen: &Seen<'_>) -> bool {
     const ENOUGH: usize = 24;
     let short = |datagram: &&[u8]| datagram.first().is_some_and(|first| first & 0xc0 == 0x40);
     seen.datagrams().any(|datagram| datagram.len() >= ENOUGH && is_text(datagram))
-        || is_readable(seen.datagrams().filter(short).map(|datagram| middle(datagram, 21, 0)))
+        || is_readable(once(seen.datagrams()).filter(short).map(|datagram| middle(datagram, 21, 0)))
 }
 
 /// Whether the packet of a first long header says that it is longer than its datagram, or too short to
