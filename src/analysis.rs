@@ -314,6 +314,11 @@ pub fn evidence(analysis: &Analysis) -> Evidence<'_> {
     Evidence { inventory, graph, observed, notes, exposures, contract, segments, today: *today }
 }
 
+/// Of which flows nobody can tell whether they are protected.
+pub fn undecided(analysis: &Analysis) -> Vec<Gap> {
+    observed::undecided(&analysis.observed, &analysis.inventory)
+}
+
 /// Adds what was observed, and looks for leaks.
 pub fn reviewed(mut analysis: Analysis, mut observed: Observed) -> Analysis {
     let outcome = judged(&analysis, &mut observed);
@@ -322,9 +327,9 @@ pub fn reviewed(mut analysis: Analysis, mut observed: Observed) -> Analysis {
     analysis.off = outcome.off;
     analysis.gaps.extend(outcome.gaps);
     analysis.gaps.extend(observed::gaps(&observed));
-    analysis.gaps.extend(observed::undecided(&observed, &analysis.inventory));
-    analysis.gaps.sort();
     analysis.observed = observed;
+    analysis.gaps.extend(undecided(&analysis));
+    analysis.gaps.sort();
     analysis
 }
 

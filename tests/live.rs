@@ -220,6 +220,37 @@ fn a_finding_is_told_when_it_first_appears_and_not_again() {
 }
 
 #[test]
+fn a_live_review_says_at_its_end_of_which_flows_nobody_can_tell() {
+    let Some(lab) = Lab::new("u", 21) else {
+        println!("left out: this machine gives no network namespaces");
+        return;
+    };
+    let folder = tempfile::tempdir().expect("a folder");
+    let manifests = folder.path().join("pods.yaml");
+    let pod = |name: &str, address: &str| {
+        format!(
+            "apiVersion: v1\nkind: Pod\nmetadata: {{namespace: shop, name: {name}}}\n\
+             spec: {{containers: [{{name: c}}]}}\nstatus: {{podIP: {address}}}\n---\n"
+        )
+    };
+    std::fs::write(&manifests, pod("client", "10.199.21.1") + &pod("web", "10.199.21.2")).expect("written");
+    let manifests = manifests.display().to_string();
+    let child = lab.capture(&["--check", &manifests, "--filter", "udp port 7777"]);
+    let socket = std::net::UdpSocket::bind("10.199.21.1:0").expect("a socket");
+    for number in 0..4 {
+        socket.send_to(&[0xf9, 1, 0, 2, 0, 0, 0, number], "10.199.21.2:7777").ok();
+        sleep(Duration::from_millis(50));
+    }
+    let output = interrupt(child, "-TERM");
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    let gap = told.lines().find(|line| line.contains("whether they are protected")).expect(&told);
+    assert!(
+        gap.contains("watertight/gap/v1") && gap.contains("shop/Pod/client -> shop/Pod/web UDP/7777"),
+        "{gap}"
+    );
+}
+
+#[test]
 fn a_terminal_shows_a_table_and_is_given_back() {
     let Some(lab) = Lab::new("t", 18) else {
         println!("left out: this machine gives no network namespaces");

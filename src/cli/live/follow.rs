@@ -271,6 +271,7 @@ impl<'a> Follow<'a> {
         let outcome = self.judge();
         let mut gaps = self.analysis.gaps.clone();
         gaps.extend(outcome.gaps);
+        gaps.extend(analysis::undecided(&self.analysis));
         gaps.sort();
         match self.manner {
             Manner::CheckJson => gaps.iter().try_for_each(|gap| report::gap_line(gap, &mut self.out))?,
