@@ -39,6 +39,7 @@ mod irc;
 mod iscsi;
 mod kafka;
 mod kerberos;
+mod later;
 mod ldap;
 mod lines;
 mod memberlist;
@@ -95,6 +96,7 @@ mod zookeeper;
 
 pub use announces::Announces;
 pub use first::{First, Opening, candidates};
+pub use later::may_upgrade;
 pub use seen::Seen;
 
 use crate::capture::{Exchange, Flow, Handshake, StillWanted, Transport};
@@ -331,23 +333,7 @@ pub const DETECTORS: &[&dyn Detector] = &[
 /// What a flow speaks: the first certain answer, else the first unsure one, else an honest unknown.
 pub fn detect(flow: &Flow) -> Detection {
     let seen = Seen::of(flow);
-    as_far_as_seen(judge(&seen), &seen)
-}
-
-/// Says of clear messages that fill all that is kept of a side, and that TLS may follow, that nobody
-/// looked behind them.
-fn as_far_as_seen(detection: Detection, seen: &Seen<'_>) -> Detection {
-    /// What is kept of each side ([`crate::capture::FlowLimits`]).
-    const KEPT: usize = 16 << 10;
-    let full = seen.client.len() >= KEPT || seen.server.len() >= KEPT;
-    let may_go_over = UPGRADES_LATER.contains(&detection.protocol) && detection.protection.is_plaintext();
-    match full && seen.is_stream() && may_go_over {
-        true => {
-            let why = format!("{}, in the first 16 KiB; what follows them was not looked at", detection.why);
-            Detection { why: why.into(), ..detection }
-        }
-        false => detection,
-    }
+    later::as_far_as_seen(judge(&seen), &seen)
 }
 
 /// The same for a conversation that is no record of its own, as in a test or inside a proxy.
@@ -382,24 +368,6 @@ fn ask_all(seen: &Seen<'_>, unsure: &mut Option<Detection>) -> Option<Detection>
         }
     }
     None
-}
-
-/// Protocols that may go over to encryption behind clear messages of both sides; where the first
-/// message decides (PostgreSQL, Redis, MongoDB), nothing that comes later can change the verdict.
-const UPGRADES_LATER: &[&str] = &[
-    "smtp", "imap", "pop3", "ftp", "nntp", "sieve", "irc", "xmpp", "ldap", "telnet", "nats", "mysql", "tds",
-    "rdp", "socks", "proxy", "vnc", "nbd", "amqp", "diameter", "rpc", "smb", "dcerpc",
-];
-
-/// Whether a conversation that was seen in the clear may have gone over to encryption later.
-pub fn may_upgrade(detection: &Detection) -> bool {
-    let tunnels = |(name, value): &(&str, Cow<'_, str>)| *name == "method" && value == "CONNECT";
-    match detection.protocol {
-        // Text of a protocol that nobody knows may be anything.
-        "unknown" => true,
-        "http" => detection.facts.iter().any(tunnels),
-        name => UPGRADES_LATER.contains(&name),
-    }
 }
 
 impl Over {
@@ -471,20 +439,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn clear_messages_that_fill_what_is_kept_say_that_nobody_looked_behind_them() {
-        let start = crate::capture::StreamStart {
-            forward: b"EHLO a\r\n".repeat(2_048),
-            backward: b"220 mail.example ESMTP\r\n".to_vec(),
-            ..Default::default()
-        };
-        let seen = Seen::new(Transport::Tcp, 40_000, 25, &start);
-        let told = as_far_as_seen(judge(&seen), &seen);
-        assert!(told.protection.is_plaintext() && told.why.contains("what follows them was not"), "{told:?}");
-        let short = Seen { client: &start.forward[..100], ..seen };
-        assert_eq!(as_far_as_seen(judge(&short), &short).why, "greeting and commands in the clear");
-    }
-
-    #[test]
     fn detectors_have_unique_lower_case_names_and_say_what_they_recognise() {
         let mut names = std::collections::BTreeSet::new();
         for detector in DETECTORS {
@@ -500,6 +454,6 @@ mod tests {
             );
         }
         assert!(DETECTORS.len() >= 50);
-        assert!(UPGRADES_LATER.iter().all(|name| names.contains(name)));
+        assert!(later::UPGRADES_LATER.iter().all(|name| names.contains(name)));
     }
 }

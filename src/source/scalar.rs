@@ -34,10 +34,10 @@ pub(super) fn of_core(text: &str) -> Value {
 
 fn number(text: &str) -> Option<Value> {
     // What most numbers are: decimal digits, the first of which says so.
-    if !text.starts_with(['0', '+', '-']) {
-        if let Ok(number) = text.parse::<i64>() {
-            return Some(Value::Int(number));
-        }
+    if !text.starts_with(['0', '+', '-'])
+        && let Ok(number) = text.parse::<i64>()
+    {
+        return Some(Value::Int(number));
     }
     // Underscores part digits, wherever they stand.
     let digits = text.replace('_', "");

@@ -32,20 +32,28 @@ fn what_is_left_out_of_objects_changes_no_answer() {
 
 /// What a cluster is not asked for, and why.
 const FOREIGN: &[&str] = &[
-    // Kinds that make pods and are not read: a cluster has the pods.
+    // Kinds that make pods and are not read, and orders to operators: a cluster has the pods.
     "apps.kruise.io/v1alpha1 CloneSet",
+    // Orders to installers: a cluster has what they became, and what else such orders hold may be
+    // secret.
+    "argoproj.io/v1alpha1 Application",
+    "cert-manager.io/v1 Certificate",
     // Envoy's own configuration lies in files.
     "envoy.admin.v3 ConfigDump",
     "envoy.config.bootstrap.v3 Bootstrap",
-    // Orders to installers: a cluster has the ConfigMap that they became, and what else such orders
-    // hold may be secret.
+    "example.org/v1 Cache",
     "helm.toolkit.fluxcd.io/v2 HelmRelease",
     "install.istio.io/v1alpha1 IstioOperator",
+    "kafka.strimzi.io/v1beta2 Kafka",
+    "kafka.strimzi.io/v1beta2 KafkaTopic",
+    "kustomize.config.k8s.io/v1beta1 Kustomization",
     "leaderworkerset.x-k8s.io/v1 LeaderWorkerSet",
+    "monitoring.coreos.com/v1 Prometheus",
     // The kind of another product, which a page shows to be none of ours.
     "nmstate.io/v1 UserDefinedNetwork",
     "sailoperator.io/v1 Istio",
     "serving.knative.dev/v1 Service",
+    "template.openshift.io/v1 Template",
 ];
 
 #[test]

@@ -5,6 +5,7 @@
 
 pub(super) mod certificate;
 pub(super) mod hello;
+mod joined;
 mod mutual;
 pub(super) mod record;
 mod remember;
@@ -19,8 +20,8 @@ use certificate::{describe, describe_client, leaf};
 use hello::{Carrier, Hello, fingerprint, is_null_cipher, version_name, weakness};
 use mutual::{ClientCertificate, client_certificate};
 use record::{
-    ALERT, CHANGE_CIPHER, DATA, HANDSHAKE, Record, Records, are_readable, begin_with_text, chain, handshake,
-    messages, records, say,
+    ALERT, CHANGE_CIPHER, DATA, HANDSHAKE, Record, Records, are_readable, begin_with_text, handshake,
+    messages, records,
 };
 use std::iter;
 
@@ -35,7 +36,7 @@ fn probe(seen: &Seen<'_>) -> Option<Probe> {
     let (client, server) = (seen.client, seen.server);
     if !starts_record(client) && !starts_record(server) {
         // An old hello is answered by a record as well.
-        return behind_a_piece(seen);
+        return joined::behind_a_piece(seen);
     }
     let handshake = judge(client, server, seen.time).or_else(|| judge(server, client, seen.time));
     if let Some(detection) = handshake {
@@ -47,7 +48,7 @@ fn probe(seen: &Seen<'_>) -> Option<Probe> {
         }
         return detection.certain_if(!other(server) && !other(behind_old_hello(client, server)));
     }
-    late(seen)
+    joined::late(seen)
 }
 
 /// Behind both hellos, only kinds and lengths of records are asked for: one of data that ends behind all
@@ -369,85 +370,13 @@ fn istio_service(name: &str) -> Option<String> {
     (port.bytes().all(|b| b.is_ascii_digit()) && !host.is_empty()).then(|| format!("{host}:{port}"))
 }
 
-/// A stream that was joined after its handshake: records must chain.
-fn late(seen: &Seen<'_>) -> Option<Probe> {
-    let (client, server) = (seen.client, seen.server);
-    let why = "chained application-data records, joined after the handshake";
-    let (ahead, back) = (records(client), records(server));
-    // Bytes behind the last record would mean that there was no chain.
-    let pure = |bytes: &[u8], records: &[Record<'_>]| {
-        let ends = records.iter().map(|record| 5 + record.length).sum::<usize>();
-        !records.is_empty() && ends >= bytes.len() && records.iter().any(Record::is_data)
-    };
-    let several = |records: &[Record<'_>]| records.len() >= 2;
-    let joined = |why| {
-        if [&ahead, &back].into_iter().any(|records| are_readable(records) || say(records)) {
-            let why = "records of TLS whose content can be read: their cipher does not encrypt";
-            return Detection::new("tls", Protection::Plaintext(Proof::NullCipher), why);
-        }
-        if !began_before(seen) {
-            let why = "records of TLS from the first byte on, and no handshake before them";
-            return Detection::unclear("tls", WhyUnknown::Ambiguous, why);
-        }
-        joined(why)
-    };
-    let (pure_ahead, pure_back) = (pure(client, &ahead), pure(server, &back));
-    if pure_ahead && pure_back
-        || pure_ahead && several(&ahead) && server.is_empty()
-        || pure_back && several(&back) && client.is_empty()
-    {
-        return joined(why).certain();
-    }
-    // One record is enough where it fills all that was seen; a clear alert has two bytes.
-    let single = |bytes: &[u8], records: &[Record<'_>]| match records {
-        [record] => record.is_whole() && bytes.len() == 5 + record.length && record.is_sealed(),
-        _ => false,
-    };
-    if single(client, &ahead) && server.is_empty() || single(server, &back) && client.is_empty() {
-        return joined("a single protected record that fills all that was seen").certain();
-    }
-    behind_a_piece(seen)
-}
-
 /// Whether bytes begin with text.
 fn says(bytes: &[u8]) -> bool {
     is_text(&bytes[..bytes.len().min(64)])
 }
 
-/// Whether the first bytes that are there are not the first that were sent.
-fn began_before(seen: &Seen<'_>) -> bool {
-    seen.late || seen.holes
-}
-
 fn starts_record(bytes: &[u8]) -> bool {
     matches!(bytes.first(), Some(CHANGE_CIPHER..=24))
-}
-
-/// A stream that was joined in the middle of a record: the chain begins somewhere in the first
-/// packet, and others may know better.
-fn behind_a_piece(seen: &Seen<'_>) -> Option<Probe> {
-    if !began_before(seen) {
-        // What stands before the records is no piece of one, but something that was said.
-        return None;
-    }
-    let within = 1_460;
-    let chains = |bytes| {
-        let (piece, records) = chain(bytes, within)?;
-        // The rest of a record is cipher text as well.
-        let readable = || are_readable(&records) || is_readable(iter::once(piece));
-        records.iter().any(Record::is_data).then(readable)
-    };
-    match (chains(seen.client), chains(seen.server)) {
-        (None, None) => None,
-        (Some(true), _) | (_, Some(true)) => None,
-        (None, Some(_)) if says(seen.client) => None,
-        (Some(_), None) if says(seen.server) => None,
-        _ => joined("chained records behind a piece of another").unsure(),
-    }
-}
-
-fn joined(why: &'static str) -> Detection {
-    Detection::encrypted("tls", Encryption::Tls, why).with("client_certificate", "unknown")
 }
 
 fn client_hello(flight: &[u8]) -> Option<Hello> {
