@@ -51,7 +51,7 @@ fn probe(seen: &Seen<'_>) -> Option<Probe> {
     joined::late(seen)
 }
 
-/// Behind both hellos, only kinds and lengths of records are asked for: one of data that ends behind all
+/// Behind both hellos, kinds, lengths and beginnings of records are asked for: one of data that ends behind all
 /// that is kept is the last one.
 fn heard(exchange: &Exchange<'_>) -> StillWanted {
     match record::ends_in_data_behind(exchange.said(), exchange.limit)

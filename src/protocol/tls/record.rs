@@ -51,13 +51,16 @@ pub(super) fn records(bytes: &[u8]) -> Records<'_> {
     found
 }
 
-/// Whether the last record holds data, and ends behind a limit.
+/// Whether the last record holds data, and ends behind a limit; so much of it was seen that it is known
+/// whether it begins with text.
 pub(super) fn ends_in_data_behind(bytes: &[u8], limit: usize) -> bool {
+    const SHOWN: usize = 64;
     let mut rest = bytes;
     while let Some((record, behind)) = record(rest) {
         if !record.is_whole() {
             let begin = bytes.len() - rest.len();
-            return record.kind == DATA && begin + 5 + record.length >= limit;
+            let shown = record.kind == DATA && record.body.len() >= SHOWN;
+            return shown && begin + 5 + record.length >= limit;
         }
         rest = behind;
     }
