@@ -246,6 +246,15 @@ fn add_object(file: &Arc<str>, number: u32, root: Node, reading: &mut Reading) {
                 hint: "kubectl refuses an object without apiVersion and kind; this one was not read"
                     .to_owned(),
             }),
+            false if root.fields().iter().any(|(_, inner)| is_object(inner)) => {
+                reading.problems.push(Problem {
+                    origin: origin_of(file, number, root.line, None),
+                    message: "objects stand here under names of their own, and were not read".to_owned(),
+                    hint:
+                        "kubectl does not read them either; `jq '.[]'` and `jsonnet -m` give them one by one"
+                            .to_owned(),
+                });
+            }
             false => reading.skipped += 1,
         }
         return;
@@ -257,6 +266,11 @@ fn add_object(file: &Arc<str>, number: u32, root: Node, reading: &mut Reading) {
         return;
     }
     reading.documents.push(Document { origin, api_version, body: root });
+}
+
+/// Whether this has what every object has.
+fn is_object(node: &Node) -> bool {
+    ["apiVersion", "kind"].iter().all(|field| node.text_of(field).is_some()) && node.get("metadata").is_some()
 }
 
 /// Whether a file has a name under which `kustomize` looks for what to build.
@@ -386,6 +400,10 @@ mod tests {
         let reading = read("metadata: {name: a}\nspec: {containers: []}\n");
         assert!(reading.problems[0].message.contains("no apiVersion and no kind"), "{:?}", reading.problems);
         assert_eq!(read("metadata: {labels: {}}\nreplicas: 2\n").skipped, 1);
+        // As jsonnet writes a library of them.
+        let reading = read("web: {apiVersion: v1, kind: Pod, metadata: {name: a}}\n");
+        assert!(reading.problems[0].hint.contains("jsonnet -m"), "{:?}", reading.problems);
+        assert_eq!(read("web: {kind: Deployment, replicas: 2}\n").skipped, 1);
     }
 
     #[test]
