@@ -2,7 +2,7 @@
 
 use super::bytes::{Cursor, is_text};
 use super::first::{First, Opening};
-use super::spread::{is_readable, middle};
+use super::spread::{hold_text_before_a_mac, is_readable, middle};
 use super::tls::certificate::{describe, leaf};
 use super::tls::hello::{Carrier, Hello, client_hello, is_null_cipher, is_registered, server_hello};
 use super::{Detection, Probe, Seen, detector, tls};
@@ -15,6 +15,8 @@ detector! {
     begins [Opening::client(First::range(20, 26)), Opening::server(First::range(20, 26))]
 }
 
+/// The kind of records that hold what applications say.
+const DATA: u8 = 23;
 /// The kind of records that end a session.
 const ALERT: u8 = 21;
 /// So many readable bytes are no accident.
@@ -43,7 +45,9 @@ fn probe(seen: &Seen<'_>) -> Option<Probe> {
     let (sent, answered) = (protected(&ahead), protected(&back));
     // A nonce that counts stands in front (RFC 6347, section 4.1.2), a tag or a MAC behind.
     let sealed = ahead.iter().chain(&back).filter(|record| record.epoch > 0);
-    let readable = || is_readable(sealed.clone().map(|record| middle(record.body, 8, 20)));
+    let bodies = || sealed.clone().map(|record| record.body);
+    let data = || sealed.clone().filter(|record| record.kind == DATA).map(|record| record.body);
+    let readable = || is_readable(bodies().map(|body| middle(body, 8, 20))) || hold_text_before_a_mac(data);
     let (mut protection, mut why) = verdict(client.as_ref(), server.as_ref(), sent, answered, readable)?;
     let failed = sent + answered == 0 && ahead.iter().chain(&back).any(|record| record.kind == ALERT);
     if matches!(protection, Protection::Encrypted(_)) && failed {

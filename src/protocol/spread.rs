@@ -29,6 +29,22 @@ pub(super) fn once<'a>(datagrams: impl Iterator<Item = &'a [u8]>) -> impl Iterat
     datagrams.filter(move |datagram| before.replace(*datagram) != Some(*datagram))
 }
 
+/// Whether all bodies of records hold text in front of a MAC of 16 to 48 bytes, where a cipher that does
+/// not encrypt has no nonce in front.
+pub(super) fn hold_text_before_a_mac<'a, I: Iterator<Item = &'a [u8]>>(bodies: impl Fn() -> I) -> bool {
+    /// So many printable bytes are no accident.
+    const ENOUGH: usize = 24;
+    [16, 20, 32, 48].into_iter().any(|mac| {
+        let texts = || bodies().map(|body| middle(body, 0, mac)).filter(|text| !text.is_empty());
+        texts().map(<[u8]>::len).sum::<usize>() >= ENOUGH && texts().all(|text| text.iter().all(is_printable))
+    })
+}
+
+/// A byte of text.
+pub(super) fn is_printable(byte: &u8) -> bool {
+    matches!(byte, b' '..=b'~' | b'\t' | b'\r' | b'\n')
+}
+
 /// What lies between a number that may count in front (the nonce of a record) and a tag behind.
 pub(super) fn middle(bytes: &[u8], front: usize, back: usize) -> &[u8] {
     bytes.get(front..bytes.len().saturating_sub(back)).unwrap_or(&[])

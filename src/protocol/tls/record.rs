@@ -1,7 +1,7 @@
 //! The record layer of TLS (RFC 8446, section 5) and the handshake messages in it.
 
 use crate::protocol::bytes::Cursor;
-use crate::protocol::spread::{is_readable, middle};
+use crate::protocol::spread::{hold_text_before_a_mac, is_printable, is_readable, middle};
 use smallvec::SmallVec;
 use std::borrow::Cow;
 
@@ -96,19 +96,10 @@ pub(super) fn begin_with_text(records: &[Record<'_>]) -> bool {
     data.any(|record| record.body.get(8..8 + ENOUGH).is_some_and(|begin| begin.iter().all(is_printable)))
 }
 
-fn is_printable(byte: &u8) -> bool {
-    matches!(byte, b' '..=b'~' | b'\t' | b'\r' | b'\n')
-}
-
-/// Whether short data records hold text before a MAC of 16 to 48 bytes: so few bytes say nothing by how
-/// their values are spread, and a cipher that does not encrypt has no nonce in front.
+/// Whether short data records hold text: so few bytes say nothing by how their values are spread.
 pub(super) fn say(records: &[Record<'_>]) -> bool {
-    const ENOUGH: usize = 24;
-    [16, 20, 32, 48].into_iter().any(|mac| {
-        let whole = || records.iter().filter(|record| record.kind == DATA && record.is_whole());
-        let texts = || whole().map(|record| middle(record.body, 0, mac)).filter(|text| !text.is_empty());
-        texts().map(<[u8]>::len).sum::<usize>() >= ENOUGH && texts().all(|text| text.iter().all(is_printable))
-    })
+    let whole = || records.iter().filter(|record| record.kind == DATA && record.is_whole());
+    hold_text_before_a_mac(|| whole().map(|record| record.body))
 }
 
 /// Whether bytes begin with a record.
