@@ -109,7 +109,6 @@ fn a_packet_that_several_interfaces_show_counts_once() {
         let more_places = if more[1] == "any" { 2 } else { 1 };
         assert_eq!(copies, counted * more_places, "{more:?}: {flow}");
     }
-    ip(&format!("link del {bridge}"));
 }
 
 #[test]

@@ -53,6 +53,7 @@ const FOREIGN: &[&str] = &[
     "nmstate.io/v1 UserDefinedNetwork",
     "sailoperator.io/v1 Istio",
     "serving.knative.dev/v1 Service",
+    "sparkoperator.k8s.io/v1beta2 SparkApplication",
     "template.openshift.io/v1 Template",
 ];
 
