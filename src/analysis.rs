@@ -335,9 +335,7 @@ pub fn reviewed(mut analysis: Analysis, mut observed: Observed) -> Analysis {
 
 /// What the observed flows need of policies.
 pub fn needs(analysis: &Analysis) -> Needs {
-    let Analysis { inventory, graph, observed, notes, exposures, contract, segments, today, .. } = analysis;
-    let today = *today;
-    needs::needs(&Evidence { inventory, graph, observed, notes, exposures, contract, segments, today })
+    needs::needs(&evidence(analysis))
 }
 
 /// Whether a pod is in an ambient mesh.

@@ -44,8 +44,7 @@ fn what_is_said_behind_enough_changes_no_verdict() {
             let (asked, answered) = (heard.min(client.len()), heard.saturating_sub(client.len()));
             let [caller, called] = [&client[..asked], &server[..answered.min(limit)]];
             for speaker in [Speaker::Caller, Speaker::Called] {
-                let ports = [seen.client_port, seen.server_port];
-                let exchange = Exchange { ports, caller, called, speaker, limit };
+                let exchange = Exchange { caller, called, speaker, limit };
                 let wanted = still_wanted(&exchange);
                 if wanted == StillWanted::Both {
                     continue;

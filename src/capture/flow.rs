@@ -199,8 +199,6 @@ pub trait Audience {
 /// is missing.
 #[derive(Clone, Copy, Debug)]
 pub struct Exchange<'a> {
-    /// Ports of the caller and of the called side.
-    pub ports: [u16; 2],
     /// First bytes of the caller.
     pub caller: &'a [u8],
     /// First bytes of the called side.

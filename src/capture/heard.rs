@@ -46,7 +46,6 @@ impl State {
         let caller = if self.marks.has(Marks::LOW_INITIATES) { Side::Low } else { Side::High };
         let said = |side: Side| cold.streams[side.index()].bytes.as_slice();
         Some(Exchange {
-            ports: [self.port(caller), self.port(caller.other())],
             caller: said(caller),
             called: said(caller.other()),
             speaker: if side == caller { Speaker::Caller } else { Speaker::Called },

@@ -19,11 +19,14 @@ pub struct FlowLimits {
     pub idle_nanos: u64,
 }
 
+/// First payload bytes that are kept of each direction, unless somebody says otherwise.
+pub const STREAM_BYTES: usize = 16 << 10;
+
 impl Default for FlowLimits {
     fn default() -> Self {
         FlowLimits {
             flows: 1_000_000,
-            stream_bytes: 16 << 10,
+            stream_bytes: STREAM_BYTES,
             payload_bytes: 512 << 20,
             idle_bytes: MOST_IDLE,
             idle_nanos: 600_000_000_000,

@@ -44,7 +44,7 @@ pub use flow::{
     Answer, Audience, Counters, Exchange, Flow, FlowEnd, Handshake, Judging, Leg, Medium, OpenFlow, Opening,
     Place, Seen, SeenMore, Speaker, StillWanted, StreamStart, Transport,
 };
-pub use limits::FlowLimits;
+pub use limits::{FlowLimits, STREAM_BYTES};
 pub use packet::NOT_IP;
 pub use reader::Input;
 pub use shard::read_in_parallel;

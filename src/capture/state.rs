@@ -110,14 +110,6 @@ impl State {
         u64::from(self.ports) << 32 | self.marks.kind()
     }
 
-    /// The port of a side.
-    pub(super) fn port(&self, side: Side) -> u16 {
-        match side {
-            Side::Low => (self.ports >> 16) as u16,
-            Side::High => self.ports as u16,
-        }
-    }
-
     pub(super) fn protocol(&self) -> u8 {
         self.marks.kind() as u8
     }

@@ -18,11 +18,13 @@ fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
         // A port by a name that nobody has is another finding.
         .filter(|(info, _)| !info.rule.traffic.fixed.is_empty() || !info.rule.traffic.named.is_empty())
         .filter_map(|(info, policy)| {
-            let whom = match anybody(&info.rule.peers)? {
-                Anybody::Everyone => "everybody, with or without an identity",
-                Anybody::AnyIdentity => "whoever has any identity of the mesh",
-            };
             let origin = &info.rule.origin;
+            let (whom, detail) = match anybody(&info.rule.peers)? {
+                Anybody::Everyone => ("everybody, with or without an identity", origin.rule.to_string()),
+                Anybody::AnyIdentity => {
+                    ("whoever has any identity of the mesh", format!("{} with any identity", origin.rule))
+                }
+            };
             let traffic = &info.rule.traffic.fixed;
             let what = if traffic.tcp.is_all() { String::new() } else { format!(" for {traffic}") };
             let rule = if origin.rule.is_empty() { "It" } else { &*origin.rule };
@@ -33,10 +35,7 @@ fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
                 vec![origin.clone()],
                 "Name the service accounts of the clients that need it.",
             );
-            finding.detail = match anybody(&info.rule.peers)? {
-                Anybody::Everyone => origin.rule.to_string(),
-                Anybody::AnyIdentity => format!("{} with any identity", origin.rule),
-            };
+            finding.detail = detail;
             finding.traffic = traffic.clone();
             Some(finding)
         })

@@ -149,7 +149,7 @@ pub(super) fn namespace_of(document: &Document) -> String {
     namespace_in(document).to_owned()
 }
 
-fn namespace_in(document: &Document) -> &str {
+pub(super) fn namespace_in(document: &Document) -> &str {
     match &*document.origin.namespace {
         "" => "default",
         name => name,

@@ -5,7 +5,7 @@
 //! and `entry`.
 
 use super::Inventory;
-use super::build::namespace_of;
+use super::build::{namespace_in, namespace_of};
 use crate::model::{Bend, Document, Gap, Node, Origin, Value};
 use std::collections::BTreeSet;
 
@@ -263,11 +263,7 @@ fn with_pods<'a>(
 }
 
 fn name_of(document: &Document) -> (&str, &str, &str) {
-    let namespace = match &*document.origin.namespace {
-        "" => "default",
-        name => name,
-    };
-    (namespace, &document.origin.kind, &document.origin.name)
+    (namespace_in(document), &document.origin.kind, &document.origin.name)
 }
 
 /// Whether it says that there are none.

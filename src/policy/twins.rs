@@ -32,11 +32,8 @@ impl Twins {
             if document.body.says_the_same(&earlier.body) {
                 continue;
             }
-            let Origin { file, line, .. } = &earlier.origin;
-            let message =
-                format!("the same name is taken at {file}:{line}; the later object replaces the earlier");
             let hint = "rename one of them; what either allows was counted, and neither isolates or denies";
-            twins.problems.push(super::kubernetes::refusal(&document.origin, 0, message, hint));
+            twins.problems.push(same_name(&document.origin, &earlier.origin, hint));
             twins.names.insert(name);
         }
         twins
@@ -73,6 +70,13 @@ impl Twins {
             policy.rules.retain(|rule| rule.action == Action::Allow);
         }
     }
+}
+
+/// What is said of an object whose name is taken by an earlier one; what became of both is the hint.
+pub fn same_name(origin: &Origin, earlier: &Origin, hint: &str) -> Problem {
+    let Origin { file, line, .. } = earlier;
+    let message = format!("the same name is taken at {file}:{line}; the later object replaces the earlier");
+    super::kubernetes::refusal(origin, 0, message, hint)
 }
 
 fn name_of(origin: &Origin) -> Name {

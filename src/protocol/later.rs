@@ -1,6 +1,7 @@
 //! What clear messages may still become: many protocols go over to TLS behind them.
 
 use super::{Detection, Seen};
+use crate::capture::STREAM_BYTES;
 use std::borrow::Cow;
 
 /// Protocols that may go over to encryption behind clear messages of both sides; where the first
@@ -24,9 +25,7 @@ pub fn may_upgrade(detection: &Detection) -> bool {
 /// Says of clear messages that fill all that is kept of a side, and that TLS may follow, that nobody
 /// looked behind them.
 pub(super) fn as_far_as_seen(detection: Detection, seen: &Seen<'_>) -> Detection {
-    /// What is kept of each side ([`crate::capture::FlowLimits`]).
-    const KEPT: usize = 16 << 10;
-    let full = seen.client.len() >= KEPT || seen.server.len() >= KEPT;
+    let full = [seen.client, seen.server].into_iter().any(|side| side.len() >= STREAM_BYTES);
     let may_go_over = UPGRADES_LATER.contains(&detection.protocol) && detection.protection.is_plaintext();
     match full && seen.is_stream() && may_go_over {
         true => {

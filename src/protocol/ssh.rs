@@ -1,6 +1,7 @@
 //! SSH (RFC 4253): the identification line of either side.
 
 use super::bytes::{Cursor, after_line, contains, first_line, is_text, plain_name};
+use super::spread::is_printable;
 use super::{Detection, Probe, Seen, detector};
 use crate::model::{Encryption, Proof, Protection, WhyUnknown};
 
@@ -14,18 +15,19 @@ fn probe(seen: &Seen<'_>) -> Option<Probe> {
     let ahead = identification(seen.client);
     let back = identification(seen.server).or_else(|| behind_a_greeting(seen));
     let encrypted = |why| Detection::encrypted("ssh", Encryption::Ssh, why);
+    if ahead.is_none() && back.is_none() {
+        return None;
+    }
+    let worse = goes_on(&ahead, seen).max(goes_on(&back, seen));
     let detection = match (&ahead, &back) {
-        (None, None) => return None,
         (Some((_, client)), Some((_, server))) if agrees_on_none(client, server) => {
             let why = "both sides agreed on a cipher that does not encrypt";
             Detection::new("ssh", Protection::Plaintext(Proof::NullCipher), why)
         }
         (Some(_), None) if answers_otherwise(seen, seen.server) => other_answer(),
         (None, Some(_)) if answers_otherwise(seen, seen.client) => other_answer(),
-        _ if goes_on(&ahead, seen) == GoesOn::Readable || goes_on(&back, seen) == GoesOn::Readable => {
-            read_on()
-        }
-        _ if goes_on(&ahead, seen) == GoesOn::Strangely || goes_on(&back, seen) == GoesOn::Strangely => {
+        _ if worse == GoesOn::Readable => read_on(),
+        _ if worse == GoesOn::Strangely => {
             let why = "what follows the identification is no packet of SSH";
             Detection::unclear("ssh", WhyUnknown::Ambiguous, why)
         }
@@ -66,15 +68,15 @@ fn other_answer() -> Detection {
     Detection::unclear("ssh", WhyUnknown::HandshakeIncomplete, why)
 }
 
-/// How a side goes on behind its identification.
-#[derive(Clone, Copy, PartialEq, Eq)]
+/// How a side goes on behind its identification, what is told before all else last.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum GoesOn {
     /// With packets of the key exchange, or not at all.
     Well,
-    /// With text, or with text behind the keys: a cipher that is none may be taken up later.
-    Readable,
     /// With something else.
     Strangely,
+    /// With text, or with text behind the keys: a cipher that is none may be taken up later.
+    Readable,
 }
 
 /// Packets are in the clear up to the one that takes the new keys into use (RFC 4253, sections 6 and 7.3).
@@ -117,8 +119,7 @@ fn head(bytes: &[u8]) -> &[u8] {
 /// that the spread of the values proves nothing.
 fn texts(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     const ENOUGH: usize = 32;
-    let printable = |byte: &u8| matches!(byte, b' '..=b'~' | b'\t' | b'\r' | b'\n');
-    bytes.split(move |byte| !printable(byte)).filter(|run| run.len() >= ENOUGH)
+    bytes.split(|byte| !is_printable(byte)).filter(|run| run.len() >= ENOUGH)
 }
 
 /// Whether a side whose identification was not seen holds text other than the lists of a key exchange,

@@ -3,8 +3,8 @@
 use super::policies::Placed;
 use super::refused::doubted;
 use super::staged;
-use super::wire::refusal;
 use crate::model::{Bend, Document, Gap, Node, Problem, Value};
+use crate::policy::twins::same_name;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
@@ -37,12 +37,8 @@ pub fn distinct(documents: Vec<&Document>) -> Distinct<'_> {
                 if document.body.says_the_same(&known.body) {
                     continue;
                 }
-                let message = format!(
-                    "the same name is taken at {}:{}; the later object replaces the earlier",
-                    known.origin.file, known.origin.line
-                );
                 let hint = "rename one of them, or remove it; the later one was used";
-                problems.push(refusal(&document.origin, 0, message, hint));
+                problems.push(same_name(&document.origin, &known.origin, hint));
                 entry.insert(document);
             }
         }

@@ -3,7 +3,7 @@
 //! Every field is named; a field that a newer API adds breaks the build here instead of being lost.
 
 use super::super::TrafficMatch;
-use super::super::twins::Twins;
+use super::super::twins::{Twins, same_name};
 use super::super::{
     Action, Dataplane, Direction, Isolation, Layer, Lowered, Namespaces, Peer, Peers, Policy, PolicyOrder,
     PortName, Rule, Selection, Tier, TierRank,
@@ -59,12 +59,10 @@ pub fn twins<'a>(policies: impl Iterator<Item = &'a Policy>) -> Vec<Problem> {
     let mut seen = std::collections::BTreeMap::new();
     let mut problems = Vec::new();
     for policy in policies {
-        let Origin { namespace, name, file, line, .. } = &policy.origin;
-        if let Some((file, line)) = seen.insert((namespace, name), (file, line)) {
-            let message =
-                format!("the same name is taken at {file}:{line}; the later object replaces the earlier");
+        let Origin { namespace, name, .. } = &policy.origin;
+        if let Some(earlier) = seen.insert((namespace, name), &policy.origin) {
             let hint = "rename one of them; both were counted here";
-            problems.push(refusal(&policy.origin, 0, message, hint));
+            problems.push(same_name(&policy.origin, earlier, hint));
         }
     }
     problems
