@@ -18,7 +18,8 @@ use crate::inventory;
 pub use crate::inventory::{Inventory, Tenancy, Workload, merged};
 use crate::model::{Bend, Document, Gap, Origin, Problem, SnapshotHead, WantedKind};
 use crate::observed::{
-    self, Call, CaptureRead, Directory, Follower, Names, Observed, ObservedFlow, Party, Watch, Witness,
+    self, Call, CaptureRead, Directory, Follower, Handed, Names, Observed, ObservedFlow, Party, Watch,
+    Witness,
 };
 use crate::policy::{self, Dataplane, DataplaneKind, RuleSet};
 pub use beside::{ChangedBeside, compared_beside};
@@ -425,15 +426,14 @@ pub struct Followed {
     pub oddities: BTreeMap<String, u64>,
 }
 
-/// Names the ends of flows and joins those that are legs of one connection.
-pub fn attributed(mut flows: Vec<ObservedFlow>, directory: &Directory<'_>) -> Vec<ObservedFlow> {
-    for seen in &mut flows {
+/// Names the ends of flows, and turns those that were called by whom they seem to call.
+pub fn attribute(flows: &mut [Handed], directory: &Directory<'_>) {
+    for seen in flows {
         if directory.is_turned(&seen.flow) {
             seen.flow = seen.flow.clone().turned();
         }
         (seen.initiator, seen.responder) = observed::attribute(directory, &seen.flow);
     }
-    observed::join_few(flows)
 }
 
 /// Learns the names that a flow gives to addresses outside.

@@ -13,7 +13,7 @@
 use super::flows::{Flows, Spot};
 use super::made_up::{contradict, is_written_by_hand};
 use super::opened::{Marks, Opened};
-use super::{Brief, ObservedFlow, Party, Transport};
+use super::{Brief, Handed, ObservedFlow, Party, Transport};
 use crate::capture::{Answer, Flow, Leg};
 use hashbrown::HashMap;
 use rayon::prelude::*;
@@ -71,16 +71,17 @@ pub fn join(mut flows: Flows) -> Flows {
 }
 
 /// The same for few flows, of which most are no leg of another: those are left as they are.
-pub fn join_few(flows: Vec<ObservedFlow>) -> Vec<ObservedFlow> {
+pub fn join_few(flows: Vec<Handed>) -> Vec<Handed> {
     let number = |seen: &ObservedFlow| Some((seen.flow.transport, seen.flow.seen.opening?.initiator));
     let mut met: HashMap<(Transport, u32), bool> = HashMap::with_capacity(flows.len());
-    for number in flows.iter().filter_map(number) {
+    for number in flows.iter().filter_map(|seen| number(seen)) {
         met.entry(number).and_modify(|again| *again = true).or_insert(false);
     }
-    let is_alone = |seen: &ObservedFlow| number(seen).is_none_or(|number| !met[&number]);
+    let is_alone = |seen: &Handed| number(seen).is_none_or(|number| !met[&number]);
     let (mut all, others): (Vec<_>, Vec<_>) = flows.into_iter().partition(is_alone);
     if !others.is_empty() {
-        all.extend(join(others.into()).iter());
+        let others: Vec<ObservedFlow> = others.into_iter().map(|seen| *seen).collect();
+        all.extend(join(others.into()).iter().map(Box::new));
     }
     let order = |Flow { first, initiator, responder, transport, last, .. }: &Flow| {
         (*first, *initiator, *responder, *transport, *last)
@@ -321,7 +322,8 @@ mod tests {
         let text = |end: FlowEnd| format!("{}:{}", end.ip, end.port);
         let row =
             |s: ObservedFlow| (text(s.flow.initiator), text(s.flow.responder), s.flow.seen.legs().len());
-        let few: Vec<_> = join_few(flows.clone()).into_iter().map(row).collect();
+        let handed = flows.iter().cloned().map(Box::new).collect();
+        let few: Vec<_> = join_few(handed).into_iter().map(|seen| row(*seen)).collect();
         let many: Vec<_> = join(flows.into()).iter().map(row).collect();
         assert_eq!(few, many);
         many

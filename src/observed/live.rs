@@ -1,11 +1,11 @@
 //! Flows while they go on: verdicts as soon as there are any, finished flows, and from time to time
 //! all that are open. What becomes of them is left to who watches.
 
-use super::ObservedFlow;
+use super::alike::Latest;
 use super::witness::doubtful;
+use super::{Handed, ObservedFlow};
 use crate::capture::{Audience, Exchange, Flow, Judging, OpenFlow, StillWanted};
 use crate::protocol::{self, Detection};
-use hashbrown::HashMap;
 use std::sync::Arc;
 
 /// Who watches flows.
@@ -16,9 +16,9 @@ pub trait Watch {
     /// How much is wanted of flows that go on.
     fn wants(&self) -> Wanted;
     /// A flow that goes on has shown enough to be judged; its ends are not named yet.
-    fn judged(&self, seen: ObservedFlow);
+    fn judged(&self, seen: Handed);
     /// A flow is over; its ends are not named yet.
-    fn finished(&self, seen: ObservedFlow);
+    fn finished(&self, seen: Handed);
     /// How many flows are open, and all of them where they are wanted.
     fn surveyed(&self, count: usize, open: Vec<Glance>);
 }
@@ -47,9 +47,7 @@ pub struct Glance {
 /// Passes on what the capture side tells.
 pub struct Follower<'a> {
     watch: &'a (dyn Watch + Sync),
-    /// Verdicts of open flows, by the numbers that the capture side carries.
-    verdicts: HashMap<u32, Arc<Detection>>,
-    next: u32,
+    verdicts: Verdicts,
     wanted: Wanted,
     count: usize,
     open: Vec<Glance>,
@@ -59,13 +57,13 @@ impl<'a> Follower<'a> {
     /// Nothing is open yet.
     pub fn new(watch: &'a (dyn Watch + Sync)) -> Follower<'a> {
         let wanted = watch.wants();
-        Follower { watch, verdicts: HashMap::new(), next: 0, wanted, count: 0, open: Vec::new() }
+        Follower { watch, verdicts: Verdicts::default(), wanted, count: 0, open: Vec::new() }
     }
 }
 
 impl std::fmt::Debug for Follower<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Follower").field("open verdicts", &self.verdicts.len()).finish_non_exhaustive()
+        f.debug_struct("Follower").field("verdicts", &self.verdicts).finish_non_exhaustive()
     }
 }
 
@@ -83,23 +81,20 @@ impl Audience for Follower<'_> {
     }
 
     fn judge(&mut self, flow: &Flow) -> u32 {
-        let detection = Arc::new(protocol::detect(flow));
+        let detection = self.verdicts.latest.shared(protocol::detect(flow));
         if self.wanted == Wanted::Verdicts {
-            self.watch.judged((head(flow), detection.clone()).into());
+            self.watch.judged(Box::new(ObservedFlow::from((head(flow), detection.clone()))));
         }
-        // Numbers come round after four thousand million flows; by then theirs are over.
-        self.next = self.next.wrapping_add(1);
-        self.verdicts.insert(self.next, detection);
-        self.next
+        self.verdicts.keep(detection)
     }
 
     fn finished(&mut self, flow: Flow, verdict: Option<u32>) {
-        let known = verdict.and_then(|number| self.verdicts.remove(&number));
-        let mut detection = known.unwrap_or_else(|| Arc::new(protocol::detect(&flow)));
+        let known = verdict.and_then(|number| self.verdicts.take(number));
+        let mut detection = known.unwrap_or_else(|| self.verdicts.latest.shared(protocol::detect(&flow)));
         if let Some(doubtful) = doubtful(&detection).filter(|_| flow.start.unread) {
             detection = Arc::new(doubtful);
         }
-        self.watch.finished((flow.without_payload(), detection).into());
+        self.watch.finished(Box::new(ObservedFlow::from((flow.without_payload(), detection))));
     }
 
     fn asks(&mut self) -> Option<u64> {
@@ -111,7 +106,7 @@ impl Audience for Follower<'_> {
         if self.wanted != Wanted::Glances {
             return;
         }
-        let detection = flow.verdict.and_then(|number| self.verdicts.get(&number)).cloned();
+        let detection = flow.verdict.and_then(|number| self.verdicts.get(number)).cloned();
         self.open.push(Glance { flow: *flow, detection });
     }
 
@@ -120,6 +115,40 @@ impl Audience for Follower<'_> {
         // The next time there are about as many.
         self.open.reserve(open.len());
         self.watch.surveyed(count, open);
+    }
+}
+
+/// Verdicts of open flows, by the numbers that the capture side carries.
+#[derive(Debug, Default)]
+struct Verdicts {
+    places: Vec<Option<Arc<Detection>>>,
+    free: Vec<u32>,
+    latest: Latest,
+}
+
+impl Verdicts {
+    /// Keeps one until its flow is over; its number.
+    fn keep(&mut self, detection: Arc<Detection>) -> u32 {
+        match self.free.pop() {
+            Some(number) => {
+                self.places[number as usize] = Some(detection);
+                number
+            }
+            None => {
+                self.places.push(Some(detection));
+                (self.places.len() - 1) as u32
+            }
+        }
+    }
+
+    fn get(&self, number: u32) -> Option<&Arc<Detection>> {
+        self.places.get(number as usize)?.as_ref()
+    }
+
+    fn take(&mut self, number: u32) -> Option<Arc<Detection>> {
+        let detection = self.places.get_mut(number as usize)?.take()?;
+        self.free.push(number);
+        Some(detection)
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Services are followed to their backends; what cannot be attributed is kept and says so.
 
+mod alike;
 mod announced;
 mod attribute;
 mod doors;
@@ -66,6 +67,9 @@ pub struct ObservedFlow {
     /// Where on its way it was met.
     pub stretch: Stretch,
 }
+
+/// A flow on its way from who saw it to who tells of it: it is large, and moves often.
+pub type Handed = Box<ObservedFlow>;
 
 /// The protocol of ports, where a transport has them.
 pub fn protocol_of(transport: Transport) -> Option<Protocol> {

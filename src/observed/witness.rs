@@ -3,12 +3,11 @@
 //! Equal verdicts are kept once: thousands of flows share a few dozen of them.
 
 use super::flows::{Flows, Part};
-use super::{Directory, ObservedFlow, Party, Stretch, WhyInside};
+use super::{Directory, ObservedFlow, Party, Stretch, WhyInside, alike};
 use crate::capture::{Audience, Exchange, Flow, Judging, StillWanted};
 use crate::model::{Protection, WhyUnknown};
 use crate::protocol::{self, Detection};
 use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
-use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::Arc;
 
 /// Collects flows with their verdicts.
@@ -45,22 +44,9 @@ impl<'a> Witness<'a> {
         if !detection.facts.is_sorted_by_key(|(name, _)| *name) {
             detection.facts.sort_by_key(|(name, _)| *name);
         }
-        // What differs in names of facts, in protection or in reasons differs in values too, nearly
-        // always, or in how long they are.
-        let hash = |d: &Detection| {
-            let values = d.facts.iter().map(|(_, value)| value.as_ref());
-            let lengths = d.protocol.len() << 24 | d.why.len() << 8 | d.facts.len();
-            let mut hasher = self.hasher.build_hasher();
-            hasher.write_usize(lengths);
-            hasher.write(d.protocol.as_bytes());
-            values.for_each(|value| hasher.write(value.as_bytes()));
-            if !d.names.is_empty() {
-                d.names.hash(&mut hasher);
-            }
-            hasher.finish()
-        };
+        let hash = |detection: &Detection| alike::hash(detection, &self.hasher);
         let found = hash(&detection);
-        let equal = |number: &u32| are_equal(&self.part.verdicts()[*number as usize], &detection);
+        let equal = |number: &u32| alike::are_equal(&self.part.verdicts()[*number as usize], &detection);
         if let Some(number) = self.known.find(found, equal) {
             return *number;
         }
@@ -88,18 +74,6 @@ impl<'a> Witness<'a> {
     fn second_thoughts(&mut self, number: u32) -> u32 {
         doubtful(&self.part.verdicts()[number as usize]).map_or(number, |doubtful| self.number(doubtful))
     }
-}
-
-/// Whether two verdicts are equal: most texts of them are fixed ones, which stand at one place.
-fn are_equal(one: &Detection, other: &Detection) -> bool {
-    let same = |a: &str, b: &str| std::ptr::eq(a, b) || a == b;
-    let facts = || one.facts.iter().zip(&other.facts);
-    one.facts.len() == other.facts.len()
-        && same(&one.why, &other.why)
-        && facts().all(|((a, of_a), (b, of_b))| same(a, b) && same(of_a, of_b))
-        && same(one.protocol, other.protocol)
-        && one.protection == other.protection
-        && one.names == other.names
 }
 
 /// What a verdict is worth where the flow said more after it, if less.

@@ -1,7 +1,7 @@
 //! Where the reader of packets leaves flows, and where they are fetched each second: neither waits
 //! for what the other does.
 
-use crate::observed::{Glance, ObservedFlow, Wanted, Watch};
+use crate::observed::{Glance, Handed, Wanted, Watch};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -12,9 +12,9 @@ const MOST: usize = 500_000;
 #[derive(Debug, Default)]
 pub struct Inbox {
     /// Flows that go on and were judged.
-    pub judged: Vec<ObservedFlow>,
+    pub judged: Vec<Handed>,
     /// Flows that are over.
-    pub finished: Vec<ObservedFlow>,
+    pub finished: Vec<Handed>,
     /// How many flows are open, and all of them where they are wanted, if they were looked at.
     pub open: Option<(usize, Vec<Glance>)>,
     /// Flows for which there was no room.
@@ -69,7 +69,7 @@ impl Watch for Desk {
         self.wanted
     }
 
-    fn judged(&self, seen: ObservedFlow) {
+    fn judged(&self, seen: Handed) {
         let mut inbox = self.inbox();
         // It comes again when it is over.
         if inbox.judged.len() < MOST {
@@ -77,7 +77,7 @@ impl Watch for Desk {
         }
     }
 
-    fn finished(&self, seen: ObservedFlow) {
+    fn finished(&self, seen: Handed) {
         let mut inbox = self.inbox();
         match inbox.finished.len() < MOST {
             true => inbox.finished.push(seen),

@@ -10,7 +10,8 @@ use crate::check::Outcome;
 use crate::cli::Failure;
 use crate::cli::say::say;
 use crate::observed::{
-    CaptureRead, Directory, FlowEnd, Glance, NOT_KEPT, NOT_WRITTEN, Observed, ObservedFlow, Party, Transport,
+    self, CaptureRead, Directory, FlowEnd, Glance, Handed, NOT_KEPT, NOT_WRITTEN, Observed, ObservedFlow,
+    Party, Transport,
 };
 use crate::report::{self, Printable};
 use crate::source::LiveCounters;
@@ -60,7 +61,7 @@ pub struct Follow<'a> {
     kept: HashMap<Key, ObservedFlow>,
     kinds: HashSet<Kind>,
     /// Flows that ended just now: their other legs may end with the next ones.
-    waiting: Vec<ObservedFlow>,
+    waiting: Vec<Handed>,
     told: BTreeSet<String>,
     /// How many flows are open, and all of them for the table.
     open: (usize, Vec<Glance>),
@@ -114,23 +115,25 @@ impl<'a> Follow<'a> {
     /// # Errors
     /// Something could not be written.
     pub fn take(&mut self, inbox: Inbox) -> Result<(), Failure> {
-        let Inbox { judged, finished, open, lost } = inbox;
+        let Inbox { mut judged, mut finished, open, lost } = inbox;
         self.lost += lost;
         self.open = open.unwrap_or_else(|| std::mem::take(&mut self.open));
         if self.reviews() {
-            for seen in analysis::attributed(judged, &self.directory) {
-                self.keep(seen);
+            analysis::attribute(&mut judged, &self.directory);
+            for seen in observed::join_few(judged) {
+                self.keep(*seen);
             }
         }
-        let new: hashbrown::HashSet<Key> = finished.iter().map(key).collect();
+        analysis::attribute(&mut finished, &self.directory);
+        let new: hashbrown::HashSet<Key> = finished.iter().map(|seen| key(seen)).collect();
         let mut all = std::mem::take(&mut self.waiting);
         all.extend(finished);
         // Where one cannot be told, the others still go into files and the review.
         let mut told = Ok(());
-        for seen in analysis::attributed(all, &self.directory) {
+        for seen in observed::join_few(all) {
             match new.contains(&key(&seen)) && seen.flow.seen.legs().is_empty() {
                 true => self.waiting.push(seen),
-                false => told = told.and(self.over(seen)),
+                false => told = told.and(self.over(*seen)),
             }
         }
         self.flush_records();
@@ -158,7 +161,7 @@ impl<'a> Follow<'a> {
             self.mute();
         }
         for seen in std::mem::take(&mut self.waiting) {
-            told = told.and(self.over(seen));
+            told = told.and(self.over(*seen));
         }
         self.flush_records();
         let missing = self.files.as_ref().map_or(0, Records::missing);
@@ -401,7 +404,9 @@ mod tests {
         let mut follow = Follow::new(analysis, directory, "test".into(), Manner::CheckAtTheEnd, out, None);
         let outer = || leg([([203, 0, 113, 5], 4_000), ([192, 168, 1, 10], 30_080)], 100);
         let inner = || leg([([192, 168, 1, 10], 4_000), ([10, 1, 0, 7], 8_080)], 120);
-        let inbox = |judged, finished| Inbox { judged, finished, ..Inbox::default() };
+        let boxed = |flows: Vec<ObservedFlow>| flows.into_iter().map(Box::new).collect();
+        let inbox =
+            |judged, finished| Inbox { judged: boxed(judged), finished: boxed(finished), ..Inbox::default() };
         follow.take(inbox(vec![outer()], vec![])).expect("nothing is written");
         follow.take(inbox(vec![inner()], vec![])).expect("nothing is written");
         follow.take(inbox(vec![], vec![outer()])).expect("nothing is written");
