@@ -6,7 +6,7 @@ mod streams;
 
 use std::collections::BTreeMap;
 use watertight::capture::{Exchange, Handshake, Speaker, StillWanted, Transport};
-use watertight::protocol::{DETECTORS, Detection, Seen, judge, still_wanted};
+use watertight::protocol::{DETECTORS, Detection, Seen, judge, seeks, still_wanted};
 
 /// Bytes that a body may hold which nobody can read, and a reader of text finds nothing in.
 fn noise(length: usize) -> Vec<u8> {
@@ -35,7 +35,7 @@ fn what_is_said_behind_enough_changes_no_verdict() {
     // Whatever any protocol says may follow, each once in so many tries.
     let anything: Vec<Vec<u8>> = cases.iter().flat_map(said).filter(|bytes| !bytes.is_empty()).collect();
     let mut enough = BTreeMap::new();
-    let mut tried = 0;
+    let (mut tried, mut sought) = (0, 0);
     for (case, limit) in cases.iter().flat_map(|case| [48, 160, 16_384].map(|limit| (case, limit))) {
         let seen = case.seen();
         let [client, server] = [seen.client, seen.server];
@@ -50,13 +50,18 @@ fn what_is_said_behind_enough_changes_no_verdict() {
                     continue;
                 }
                 let now = verdict(&seen, caller, called, limit);
-                *enough.entry((now.protocol, wanted == StillWanted::Nothing)).or_insert(0) += 1;
+                *enough.entry((now.protocol, format!("{wanted:?}"))).or_insert(0) += 1;
                 // Of a body that nobody can read, it is not asked what else it might be.
                 let random = [noise(400)];
-                let more = if now.protocol == "http" { &random[..] } else { &anything[..] };
+                let hidden = now.protocol == "http" && wanted == StillWanted::TheOther;
+                let more = if hidden { &random[..] } else { &anything[..] };
                 for more in more.iter().skip(tried % 3).step_by(3) {
                     tried += 1;
                     let longer = |bytes: &[u8]| [bytes, more].concat();
+                    if wanted == StillWanted::Sought && seeks(&longer(exchange.said())) {
+                        sought += 1;
+                        continue;
+                    }
                     let (all, other): (Detection, Detection) = match (wanted, speaker) {
                         (StillWanted::Nothing, _) => {
                             (verdict(&seen, &longer(caller), &longer(called), limit), now.clone())
@@ -75,7 +80,8 @@ fn what_is_said_behind_enough_changes_no_verdict() {
             }
         }
     }
-    println!("{tried} tries; {enough:?}");
+    println!("{tried} tries, {sought} of them with something that is sought; {enough:?}");
+    assert!(sought > 0, "nothing that follows is sought");
     let telling = DETECTORS.iter().filter(|detector| detector.heard().is_some());
     for name in telling.map(|detector| detector.name()) {
         assert!(enough.keys().any(|(protocol, _)| *protocol == name), "{name} never has enough: {enough:?}");

@@ -179,6 +179,12 @@ pub trait Audience {
         StillWanted::Both
     }
 
+    /// Whether a stretch of what a side says holds something that is still [sought](StillWanted::Sought),
+    /// which is never longer than [`LONGEST_SOUGHT`].
+    fn seeks(&self, _: &[u8]) -> bool {
+        true
+    }
+
     /// Takes a finished flow, with its first bytes, or with the number that `judge` gave for them.
     fn finished(&mut self, flow: Flow, verdict: Option<u32>);
 
@@ -228,11 +234,16 @@ pub enum Speaker {
     Called,
 }
 
+/// Bytes of the longest thing that is sought in what passes.
+pub const LONGEST_SOUGHT: usize = 64;
+
 /// Whose further bytes are wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StillWanted {
     /// Those of both sides.
     Both,
+    /// Of the speaker's only stretches in which something is [sought](Audience::seeks).
+    Sought,
     /// Not those of the speaker.
     TheOther,
     /// Nobody's.

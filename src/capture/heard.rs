@@ -19,10 +19,21 @@ pub(super) fn is_asked(before: usize, now: usize) -> bool {
 
 impl State {
     /// Asks what is still wanted, now that a side said more.
-    pub(super) fn hear(&mut self, side: Side, cold: &Cold, limit: usize, audience: &dyn Audience) -> Kept {
+    pub(super) fn hear(
+        &mut self,
+        side: Side,
+        cold: &mut Cold,
+        limit: usize,
+        audience: &dyn Audience,
+    ) -> Kept {
         let exchange = self.exchange(side, cold, limit);
         match exchange.map_or(StillWanted::Both, |exchange| audience.wants(&exchange)) {
             StillWanted::Both => Kept::Some,
+            StillWanted::Sought => {
+                let stream = &mut cold.streams[side.index()];
+                stream.sifted.begin(&stream.bytes);
+                Kept::Some
+            }
             StillWanted::TheOther => {
                 self.marks.set(Marks::FULL[side.index()] | Marks::HEARD);
                 match self.marks.has(Marks::FULL[side.other().index()]) {
@@ -40,7 +51,8 @@ impl State {
         let is_certain = self.protocol() == 6 && self.marks.has(Marks::OPENING_SEEN | Marks::ANSWER_SEEN);
         let missing = self.marks.has(Marks::CUT | Marks::HOLES)
             || cold.streams.iter().any(|stream| stream.waits() || stream.holes || stream.cut);
-        if !is_certain || missing {
+        let sifted = cold.streams[side.index()].sifted.is_begun();
+        if !is_certain || missing || sifted {
             return None;
         }
         let caller = if self.marks.has(Marks::LOW_INITIATES) { Side::Low } else { Side::High };

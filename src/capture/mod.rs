@@ -31,6 +31,7 @@ mod pool;
 mod quick;
 mod reader;
 mod shard;
+mod sifted;
 mod state;
 mod stream;
 mod table;
@@ -41,8 +42,8 @@ mod worker;
 
 pub use container::{CaptureError, CaptureSummary, InputSummary, read_capture, read_captures};
 pub use flow::{
-    Answer, Audience, Counters, Exchange, Flow, FlowEnd, Handshake, Judging, Leg, Medium, OpenFlow, Opening,
-    Place, Seen, SeenMore, Speaker, StillWanted, StreamStart, Transport,
+    Answer, Audience, Counters, Exchange, Flow, FlowEnd, Handshake, Judging, LONGEST_SOUGHT, Leg, Medium,
+    OpenFlow, Opening, Place, Seen, SeenMore, Speaker, StillWanted, StreamStart, Transport,
 };
 pub use limits::{FlowLimits, STREAM_BYTES};
 pub use packet::NOT_IP;

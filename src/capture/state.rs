@@ -1,5 +1,6 @@
 //! One flow in the making: counters, handshake, first bytes, and where it was met.
 
+use super::Handshake;
 use super::cold::Cold;
 use super::copies::{IDENTITY, Sighting, fold, sample};
 use super::elsewhere::Elsewhere;
@@ -13,7 +14,6 @@ use super::place::{NO_PLACE, PlaceId};
 use super::pool::Pool;
 use super::stream::{Room, Stream};
 use super::table::GRACE;
-use super::{Audience, Handshake};
 
 /// Farewells are repeated within this time, in nanoseconds; what comes later is another flow.
 pub(super) const LINGER: u64 = 15_000_000_000;
@@ -358,13 +358,7 @@ impl State {
     }
 
     /// Keeps payload in the place that the flow was given for it, as long as the audience wants more.
-    pub(super) fn keep(
-        &mut self,
-        packet: &Arrival<'_>,
-        cold: &mut Cold,
-        room: &mut Room<'_>,
-        audience: &dyn Audience,
-    ) -> Kept {
+    pub(super) fn keep(&mut self, packet: &Arrival<'_>, cold: &mut Cold, room: &mut Room<'_>) -> Kept {
         let side = packet.key.side;
         if !self.marks.has(Marks::PAYLOAD_SEEN) {
             self.marks.set(Marks::PAYLOAD_SEEN | if side == Side::Low { Marks::LOW_SPOKE_FIRST } else { 0 });
@@ -374,7 +368,7 @@ impl State {
         }
         let limit = room.limit;
         let stream = &mut cold.streams[side.index()];
-        let (full, before) = (stream.is_full(limit), stream.bytes.len());
+        let (full, before) = (stream.is_full(limit), stream.said());
         if !full {
             match packet.is_tcp() {
                 true => {
@@ -392,8 +386,8 @@ impl State {
             (true, true) => Kept::Enough,
             (true, false) | (false, true) if self.is_long(limit) => Kept::Enough,
             _ if full => Kept::Nothing,
-            _ if is_asked(before, cold.streams[side.index()].bytes.len()) => {
-                self.hear(side, cold, limit, audience)
+            _ if is_asked(before, cold.streams[side.index()].said()) => {
+                self.hear(side, cold, limit, room.audience)
             }
             _ => Kept::Some,
         }

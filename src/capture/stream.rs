@@ -1,6 +1,8 @@
 //! The first payload bytes of one direction, put in order.
 
+use super::Audience;
 use super::buffers::{Buffers, MOST_DATAGRAMS};
+use super::sifted::Sifted;
 
 /// Segments that may wait for an earlier one.
 const MOST_WAITING: usize = 16;
@@ -14,6 +16,8 @@ pub(super) struct Stream {
     next: Option<u32>,
     waiting: Vec<(u32, Vec<u8>)>,
     waiting_bytes: u32,
+    /// What was said and not kept, where only some of it is.
+    pub(super) sifted: Sifted,
     /// What `bytes` count for: a buffer that fits at first and then doubles, whatever is lent.
     charged: u32,
     /// The stream began with a SYN.
@@ -23,11 +27,12 @@ pub(super) struct Stream {
 }
 
 /// What streams may take.
-#[derive(Debug)]
 pub(super) struct Room<'a> {
     /// Bytes kept of each stream.
     pub(super) limit: usize,
     pub(super) buffers: &'a mut Buffers,
+    /// Who tells what of a stream is kept that is sifted.
+    pub(super) audience: &'a dyn Audience,
 }
 
 impl Stream {
@@ -41,7 +46,13 @@ impl Stream {
 
     /// Whether no more bytes are wanted.
     pub(super) fn is_full(&self, limit: usize) -> bool {
-        self.bytes.len() >= limit || self.cut || self.lengths.len() >= MOST_DATAGRAMS
+        self.said() >= limit || self.cut || self.lengths.len() >= MOST_DATAGRAMS
+    }
+
+    /// Bytes of which those that are kept are the first or all that was sought.
+    #[inline]
+    pub(super) fn said(&self) -> usize {
+        self.bytes.len() + self.sifted.passed()
     }
 
     /// Whether segments wait for earlier ones.
@@ -135,13 +146,16 @@ impl Stream {
     }
 
     fn append(&mut self, payload: &[u8], room: &mut Room<'_>) {
-        let kept = payload.len().min(room.limit.saturating_sub(self.bytes.len()));
-        self.push(&payload[..kept], room);
+        let kept = &payload[..payload.len().min(room.limit.saturating_sub(self.said()))];
+        match self.sifted.lets_pass(&self.bytes, kept, room.audience) {
+            true => self.sifted.pass(&mut self.bytes, kept).iter().for_each(|part| self.push(part, room)),
+            false => self.push(kept, room),
+        }
         self.next = self.next.map(|next| next.wrapping_add(payload.len() as u32));
     }
 
     fn wait(&mut self, sequence: u32, payload: &[u8], ahead: usize, limit: usize) {
-        let wanted = limit.saturating_sub(self.bytes.len() + ahead).min(payload.len());
+        let wanted = limit.saturating_sub(self.said() + ahead).min(payload.len());
         if self.waiting.len() >= MOST_WAITING || wanted == 0 {
             return;
         }
@@ -168,6 +182,7 @@ impl Stream {
 
 #[cfg(test)]
 mod tests {
+    use super::super::flow::Collector;
     use super::*;
 
     /// A stream with room for some bytes.
@@ -178,12 +193,17 @@ mod tests {
             Limited(Stream::default(), Buffers::default(), limit)
         }
 
+        fn with(&mut self, act: impl FnOnce(&mut Stream, &mut Room<'_>)) {
+            let audience = &Collector(&mut |_| {});
+            act(&mut self.0, &mut Room { limit: self.2, buffers: &mut self.1, audience });
+        }
+
         fn segment(&mut self, sequence: u32, payload: &[u8]) {
-            self.0.segment(sequence, payload, 0, &mut Room { limit: self.2, buffers: &mut self.1 });
+            self.with(|stream, room| stream.segment(sequence, payload, 0, room));
         }
 
         fn close(&mut self) {
-            self.0.close(&mut Room { limit: self.2, buffers: &mut self.1 });
+            self.with(Stream::close);
         }
     }
 
@@ -214,7 +234,7 @@ mod tests {
     fn a_segment_that_was_cut_and_waits_leaves_a_hole() {
         let mut stream = Limited::new(64);
         stream.0.begin(0);
-        stream.0.segment(4, b"defg", 90, &mut Room { limit: stream.2, buffers: &mut stream.1 });
+        stream.with(|stream, room| stream.segment(4, b"defg", 90, room));
         stream.segment(1, b"abc");
         assert_eq!(stream.0.bytes, b"abcdefg");
         stream.close();
@@ -269,10 +289,10 @@ mod tests {
             held.push(stream.0.held());
         }
         assert_eq!(held, [100, 200, 400, 800]);
-        let mut datagrams = Stream::default();
+        let mut datagrams = Limited::new(1_000);
         for _ in 0..3 {
-            datagrams.datagram(b"abc", 0, &mut Room { limit: 1_000, buffers: &mut stream.1 });
+            datagrams.with(|stream, room| stream.datagram(b"abc", 0, room));
         }
-        assert_eq!((datagrams.held(), datagrams.lengths.as_slice()), (16 + 16, &[3, 3, 3][..]));
+        assert_eq!((datagrams.0.held(), datagrams.0.lengths.as_slice()), (16 + 16, &[3, 3, 3][..]));
     }
 }

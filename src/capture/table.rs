@@ -333,8 +333,8 @@ impl FlowTable {
         }
         let side = packet.key.side.index();
         let before = cold.streams[side].held();
-        let mut room = Room { limit: self.limits.stream_bytes, buffers: &mut self.buffers };
-        let kept = state.keep(packet, cold, &mut room, audience);
+        let mut room = Room { limit: self.limits.stream_bytes, buffers: &mut self.buffers, audience };
+        let kept = state.keep(packet, cold, &mut room);
         budget.bytes = budget.bytes + cold.streams[side].held() - before;
         let over = budget.bytes > limit;
         if kept == Kept::Enough || state.is_closed() && state.is_complete(&self.colds) {
@@ -373,7 +373,7 @@ impl FlowTable {
         let cold = self.colds.get_mut(number);
         self.budgets[usize::from(key.slice())].release(cold.as_deref());
         let elsewhere = self.elsewheres.get(state.elsewhere);
-        let room = Room { limit: self.limits.stream_bytes, buffers: &mut self.buffers };
+        let room = Room { limit: self.limits.stream_bytes, buffers: &mut self.buffers, audience };
         let around = Around { key, cold, elsewhere, places: &self.places, room };
         let flow = match audience.asks_where() {
             true => state.flow(around, false),
@@ -446,7 +446,7 @@ impl FlowTable {
         let cold = number.and_then(|number| self.colds.get_mut(number));
         self.budgets[usize::from(key.slice())].release(cold.as_deref());
         let elsewhere = self.elsewheres.get(state.elsewhere);
-        let room = Room { limit: self.limits.stream_bytes, buffers: &mut self.buffers };
+        let room = Room { limit: self.limits.stream_bytes, buffers: &mut self.buffers, audience };
         let around = Around { key, cold, elsewhere, places: &self.places, room };
         let flow = state.flow(around, evicted);
         audience.finished(flow, state.verdict());

@@ -80,6 +80,10 @@ impl Audience for Follower<'_> {
         protocol::still_wanted(exchange)
     }
 
+    fn seeks(&self, stretch: &[u8]) -> bool {
+        protocol::seeks(stretch)
+    }
+
     fn judge(&mut self, flow: &Flow) -> u32 {
         let detection = self.verdicts.latest.shared(protocol::detect(flow));
         if self.wanted == Wanted::Verdicts {

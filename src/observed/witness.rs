@@ -100,6 +100,10 @@ impl Audience for Witness<'_> {
         protocol::still_wanted(exchange)
     }
 
+    fn seeks(&self, stretch: &[u8]) -> bool {
+        protocol::seeks(stretch)
+    }
+
     fn judge(&mut self, flow: &Flow) -> u32 {
         match self.directory.is_turned(flow) {
             true => self.number(protocol::detect(&flow.clone().turned())),

@@ -5,6 +5,7 @@
 
 use super::bytes::{find, starts};
 use super::pairs::find_pair;
+use crate::capture::LONGEST_SOUGHT;
 use memchr::{memchr, memchr2, memchr3_iter, memrchr};
 
 /// Headers of a request that carry a secret: name, scheme, kind. Between name and scheme stands as much
@@ -58,10 +59,19 @@ const ANYWHERE: &[(&[u8], &str)] = &[
     (b"-----BEGIN OPENSSH PRIVATE KEY-----", "private-key"),
 ];
 
+/// What passes is searched with so much of what went before.
+const _: () = {
+    let mut row = 0;
+    while row < ANYWHERE.len() {
+        assert!(ANYWHERE[row].0.len() <= LONGEST_SOUGHT);
+        row += 1;
+    }
+};
+
 /// The kind of the first secret in a request or its answer, headers aside.
 pub(super) fn in_text(request: &[u8], answer: &[u8]) -> Option<&'static str> {
     let asked = may_hold_secret(request).then(|| mark(request, IN_REQUEST, FIELDS)).flatten();
-    asked.or_else(|| rare_mark(answer))
+    asked.or_else(|| in_answer(answer))
 }
 
 /// Whether a request has two letters with one between them of which each of [`IN_REQUEST`] and [`FIELDS`]
@@ -120,10 +130,10 @@ pub(super) fn in_line(line: &[u8]) -> Option<&'static str> {
     may_fit.then(|| HEADERS.iter().find(fits)).flatten().map(|row| row.2)
 }
 
-/// The first of [`ANYWHERE`]: answers are long and full of quotes and dashes, so that a rarer byte is
+/// The kind of the first secret in an answer, which is one of [`ANYWHERE`]: answers are long and full of quotes and dashes, so that a rarer byte is
 /// looked for, which each mark has. Marks share no more than their ends, so that their order is that
 /// of their rare bytes.
-fn rare_mark(answer: &[u8]) -> Option<&'static str> {
+pub(super) fn in_answer(answer: &[u8]) -> Option<&'static str> {
     memchr3_iter(b'k', b'K', b'_', answer).find_map(|at| {
         let next = answer.get(at + 1)?.to_ascii_lowercase();
         let rare = match answer[at] {
@@ -230,8 +240,8 @@ mod tests {
             for text in [text.to_ascii_lowercase(), text.to_ascii_uppercase(), text.to_vec()] {
                 for before in [&b""[..], b"k_-", b"------", b"{\"a_key\":"] {
                     let answer = [before, &text, b" \"SecretAccessKey\""].concat();
-                    assert_eq!(rare_mark(&answer), Some(*kind), "{}", String::from_utf8_lossy(&answer));
-                    assert_eq!(rare_mark(&answer), mark(&answer, ANYWHERE, &[]), "as with all marks");
+                    assert_eq!(in_answer(&answer), Some(*kind), "{}", String::from_utf8_lossy(&answer));
+                    assert_eq!(in_answer(&answer), mark(&answer, ANYWHERE, &[]), "as with all marks");
                 }
             }
         }

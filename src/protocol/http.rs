@@ -51,7 +51,7 @@ const METHODS: &[&str] = &[
 const HIDES: &[(&[u8], &[&[u8]])] = &[
     (b"content-encoding:", &[b"gzip", b"br", b"zstd", b"deflate"]),
     (
-        b"content-type:",
+        TYPE,
         &[
             b"image/png",
             b"image/jpeg",
@@ -64,28 +64,20 @@ const HIDES: &[(&[u8], &[&[u8]])] = &[
     ),
 ];
 
-/// What an answer says about the product behind it.
-///
-/// Each begins a line: behind a carriage return where the first column says so.
-const PRODUCTS: &[(Before, &[u8], &str)] = &[
-    (Before::Return, b"x-elastic-product: elasticsearch", "elasticsearch"),
-    (Before::Return, b"x-opensearch-version:", "opensearch"),
-    (Before::Return, b"# HELP ", "prometheus-metrics"),
-    (Before::Anything, b"# TYPE ", "prometheus-metrics"),
-    (Before::Return, b"x-consul-index:", "consul"),
-    (Before::Return, b"x-etcd-cluster-id:", "etcd"),
-    (Before::Return, b"x-influxdb-version:", "influxdb"),
-    (Before::Return, b"x-clickhouse-server-display-name:", "clickhouse"),
-    (Before::Return, b"server: istio-envoy", "envoy"),
-    (Before::Return, b"server: envoy", "envoy"),
+/// What the head of an answer says about the product behind it; each begins a line.
+const PRODUCTS: &[(&[u8], &str)] = &[
+    (b"x-elastic-product: elasticsearch", "elasticsearch"),
+    (b"x-opensearch-version:", "opensearch"),
+    (b"x-consul-index:", "consul"),
+    (b"x-etcd-cluster-id:", "etcd"),
+    (b"x-influxdb-version:", "influxdb"),
+    (b"x-clickhouse-server-display-name:", "clickhouse"),
+    (b"server: istio-envoy", "envoy"),
+    (b"server: envoy", "envoy"),
 ];
 
-/// What stands before the line feed in front of a mark.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Before {
-    Return,
-    Anything,
-}
+/// Types of answers that may be metrics in the text format of Prometheus, as those without a type may.
+const OF_METRICS: &[&[u8]] = &[b"text/plain", b"application/openmetrics-text"];
 
 fn probe(seen: &Seen<'_>) -> Option<Probe> {
     let (client, server) = (seen.client, seen.server);
@@ -129,44 +121,71 @@ fn probe(seen: &Seen<'_>) -> Option<Probe> {
     detection.certain()
 }
 
-/// A body of packed text or of pictures that ends behind all that is kept is the last thing that is said.
+/// Of a body of packed text or of pictures that ends behind all that is kept nothing is wanted, nor of what
+/// could follow; of other answers, behind their first head, only secrets are.
 fn heard(exchange: &Exchange<'_>) -> StillWanted {
+    let said = exchange.said();
     let asks =
         || method(exchange.caller).is_some_and(|(method, _)| !matches!(method, "CONNECT" | "PRI" | "HEAD"));
-    let answers = || {
-        let (line, begins) = (first_line(exchange.called), exchange.called.starts_with(b"HTTP/1."));
-        match exchange.speaker {
-            Speaker::Caller => exchange.called.is_empty() || begins,
-            // Others that tell a length may have no body.
-            Speaker::Called => begins && contains_any(line, &[b" 200 ", b" 206 "]),
-        }
+    let (line, answers) = (first_line(exchange.called), exchange.called.starts_with(b"HTTP/1."));
+    let has_body = match exchange.speaker {
+        Speaker::Caller => exchange.called.is_empty() || answers,
+        // Others that tell a length may have no body.
+        Speaker::Called => answers && contains_any(line, &[b" 200 ", b" 206 "]),
     };
-    match answers() && body_hides(exchange.said(), exchange.limit) && asks() {
-        true => StillWanted::TheOther,
+    let Some(body) = has_body.then(|| Body::of(said)).flatten().filter(|_| asks()) else {
+        return StillWanted::Both;
+    };
+    if body.hides && body.ends.is_some_and(|ends| ends >= exchange.limit) {
+        return StillWanted::TheOther;
+    }
+    // Nobody looks for metrics behind the first part.
+    let is_settled = !body.may_be_metrics || head(said).len() < said.len();
+    match exchange.speaker == Speaker::Called && is_settled {
+        true => StillWanted::Sought,
         false => StillWanted::Both,
     }
 }
 
-/// Whether a first message has a body in which nobody finds words, up to a limit at least.
-fn body_hides(bytes: &[u8], limit: usize) -> bool {
-    let head = head(bytes);
-    let (mut hides, mut length) = (false, None);
-    for (_, line) in line_ends(head) {
-        match line.first() {
-            Some(b'\r') => {
-                let begin = head.len() - line.len() + 2;
-                return hides && length.is_some_and(|length: usize| begin.saturating_add(length) >= limit);
-            }
-            Some(b'c' | b'C') if length.is_none() && starts(line, LENGTH) => {
-                let digits = first_line(&line[LENGTH.len()..]).trim_ascii();
-                length = std::str::from_utf8(digits).ok().and_then(|digits| digits.parse().ok());
-            }
-            Some(b'c' | b'C') => hides |= HIDES.iter().any(|(name, values)| has_value(line, name, values)),
-            _ => {}
-        }
-    }
-    false
+/// What the head of a message says of its body.
+struct Body {
+    /// Nobody finds words in it.
+    hides: bool,
+    may_be_metrics: bool,
+    /// Where it ends, if its length is told.
+    ends: Option<usize>,
 }
+
+impl Body {
+    /// That of a first message, once its head is over.
+    fn of(bytes: &[u8]) -> Option<Body> {
+        let head = head(bytes);
+        let mut body = Body { hides: false, may_be_metrics: true, ends: None };
+        let mut length: Option<usize> = None;
+        for (_, line) in line_ends(head) {
+            match line.first() {
+                Some(b'\r') => {
+                    let begin = head.len() - line.len() + 2;
+                    body.ends = length.map(|length| begin.saturating_add(length));
+                    return Some(body);
+                }
+                Some(b'c' | b'C') if length.is_none() && starts(line, LENGTH) => {
+                    let digits = first_line(&line[LENGTH.len()..]).trim_ascii();
+                    length = std::str::from_utf8(digits).ok().and_then(|digits| digits.parse().ok());
+                }
+                Some(b'c' | b'C') => {
+                    body.hides |= HIDES.iter().any(|(name, values)| has_value(line, name, values));
+                    body.may_be_metrics &= !behind(line, TYPE).is_some() || has_value(line, TYPE, OF_METRICS);
+                }
+                _ => {}
+            }
+        }
+        None
+    }
+}
+
+/// The header that tells what a body is.
+const TYPE: &[u8] = b"content-type:";
 
 /// The header that tells how long a body is.
 const LENGTH: &[u8] = b"content-length:";
@@ -197,16 +216,29 @@ fn method(bytes: &[u8]) -> Option<(&'static str, &[u8])> {
     fits.then_some((*method, line))
 }
 
-/// The first product of the table that the head of an answer names.
+/// What gives an answer: metrics, or the first product of the table that its head names.
 fn product(server: &[u8]) -> Option<&'static str> {
-    let rows = line_ends(head(server)).filter_map(|(returned, line)| {
-        let begins = matches!(line.first()?, b'x' | b'X' | b's' | b'S' | b'#');
-        let fits = |(before, mark, _): &(Before, &[u8], &str)| {
-            (returned || *before == Before::Anything) && starts(line, mark)
-        };
-        begins.then(|| PRODUCTS.iter().position(fits)).flatten()
-    });
-    rows.min().map(|row| PRODUCTS[row].2)
+    let (mut over, mut may_be_metrics, mut first) = (false, true, None);
+    for (returned, line) in line_ends(head(server)) {
+        match line.first() {
+            // Comments of scripts may ask for help.
+            Some(b'#')
+                if may_be_metrics && (starts(line, b"# TYPE ") || returned && starts(line, b"# HELP ")) =>
+            {
+                return Some("prometheus-metrics");
+            }
+            Some(b'\r') if returned => over = true,
+            Some(b'c' | b'C') if !over && behind(line, TYPE).is_some() => {
+                may_be_metrics = has_value(line, TYPE, OF_METRICS);
+            }
+            Some(b'x' | b'X' | b's' | b'S') if returned && !over => {
+                let row = PRODUCTS.iter().position(|(mark, _)| starts(line, mark));
+                first = row.into_iter().chain(first).min();
+            }
+            _ => {}
+        }
+    }
+    first.map(|row| PRODUCTS[row].1)
 }
 
 /// Headers in the middle of a stream that was joined late.
@@ -244,16 +276,17 @@ struct Headers<'a> {
 }
 
 impl<'a> Headers<'a> {
-    /// Host and upgrade are looked for in the first part, whatever it is; secrets up to the empty
-    /// line, however far that is.
+    /// Host and upgrade are looked for in the first part, whatever it is; secrets in the heads of all
+    /// requests, for a login often comes with the second.
     fn of(request: &'a [u8]) -> Headers<'a> {
         let mut found = Headers::default();
         let first_part = head(request).len();
         let mut over = false;
         for (returned, line) in line_ends(request) {
             let begin = request.len() - line.len();
-            if over && begin >= first_part {
-                break;
+            if over && returned && request[..begin].ends_with(NEXT) {
+                over = false;
+                found.secret = found.secret.or_else(|| credentials::in_target(last_words(&request[..begin])));
             }
             let within = returned && begin < first_part;
             let Some(first) = line.first() else { break };
@@ -275,6 +308,15 @@ impl<'a> Headers<'a> {
         }
         found
     }
+}
+
+/// How the first line of a request ends, which may stand right behind the body of the one before.
+const NEXT: &[u8] = b" HTTP/1.1\r\n";
+
+/// The target of a request that ends like [`NEXT`], with what is around it.
+fn last_words(request: &[u8]) -> &[u8] {
+    let before = &request[..request.len() - NEXT.len()];
+    &request[memchr::memrchr(b' ', before).unwrap_or(before.len())..]
 }
 
 fn behind<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {

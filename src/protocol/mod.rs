@@ -359,6 +359,11 @@ pub fn still_wanted(exchange: &Exchange<'_>) -> StillWanted {
     wanted.find(|wanted| *wanted != StillWanted::Both).unwrap_or(StillWanted::Both)
 }
 
+/// Whether a stretch of what a side says holds something of which [`detect`] tells, whatever is around it.
+pub fn seeks(stretch: &[u8]) -> bool {
+    credentials::in_answer(stretch).is_some()
+}
+
 fn ask_all(seen: &Seen<'_>, unsure: &mut Option<Detection>) -> Option<Detection> {
     for detector in candidates(seen) {
         match detector.probe(seen) {
