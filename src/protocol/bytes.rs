@@ -132,10 +132,11 @@ fn case_bit(byte: u8) -> u8 {
 pub(super) fn find(bytes: &[u8], needle: &[u8]) -> Option<usize> {
     let first = *needle.first()?;
     let last = bytes.len().checked_sub(needle.len())?;
-    // In few bytes, looking for what is rare would take longer, but for a space in front.
+    // In few bytes, looking for what is rare would take longer, but for a space or a line end in front.
     if bytes.len() < FEW {
         return match needle {
             [b' ', second, ..] => find_by(1, *second, bytes, needle, last),
+            [b'\r', b'\n', third, ..] => find_by(2, *third, bytes, needle, last),
             _ => find_by(0, first, bytes, needle, last),
         };
     }

@@ -175,7 +175,7 @@ impl Body {
                 }
                 Some(b'c' | b'C') => {
                     body.hides |= HIDES.iter().any(|(name, values)| has_value(line, name, values));
-                    body.may_be_metrics &= !behind(line, TYPE).is_some() || has_value(line, TYPE, OF_METRICS);
+                    body.may_be_metrics &= behind(line, TYPE).is_none() || has_value(line, TYPE, OF_METRICS);
                 }
                 _ => {}
             }

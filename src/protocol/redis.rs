@@ -1,6 +1,6 @@
 //! Redis (RESP 2 and 3): arrays of bulk strings from the client, a type byte from the server.
 
-use super::bytes::{contains, is_text, starts_with_any};
+use super::bytes::{contains, is_text, line_ends, starts_with_any};
 use super::first::{First, Opening};
 use super::{Detection, Probe, Seen, detector};
 use crate::capture::{Exchange, Speaker, StillWanted};
@@ -61,11 +61,16 @@ fn is_command(bytes: &[u8]) -> bool {
 
 fn is_reply(bytes: &[u8]) -> bool {
     match bytes.first() {
-        Some(b'+' | b'-') => contains(&bytes[..bytes.len().min(512)], b"\r\n"),
+        Some(b'+' | b'-') => has_line(bytes, 512),
         Some(kind @ (b'$' | b':' | b'*' | b'%' | b'~' | b'>' | b'|')) => number_line(bytes, *kind).is_some(),
-        Some(b'_' | b',' | b'#' | b'(') => contains(&bytes[..bytes.len().min(64)], b"\r\n"),
+        Some(b'_' | b',' | b'#' | b'(') => has_line(bytes, 64),
         _ => false,
     }
+}
+
+/// Whether a line ends within so many bytes.
+fn has_line(bytes: &[u8], most: usize) -> bool {
+    line_ends(&bytes[..bytes.len().min(most)]).any(|(returned, _)| returned)
 }
 
 /// A type byte, a number and a line end; returns what follows.
