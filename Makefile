@@ -21,7 +21,8 @@ help:
 install:
 	@.ci/install
 
-demo: install
+demo:
+	@.ci/install build
 	$(CARGO) build --release
 	@mkdir -p target/demo
 	target/release/watertight check $(WORLD)/manifests --capture $(WORLD)/capture.pcap --fail-on never --report html=target/demo/report.html
