@@ -90,8 +90,14 @@ pub(super) fn opens_to_everyone(rule: &Rule) -> bool {
         }
 }
 
+/// What is said of a rule that names everyone.
+pub(super) fn names_everyone(rule: &Rule) -> String {
+    let traffic = traffic_words(rule);
+    format!("The rule {} names everyone, inside and outside of the cluster, for {traffic}.", rule.origin.rule)
+}
+
 /// The traffic of a rule, ports by name as they were written.
-pub(super) fn traffic_words(rule: &Rule) -> String {
+fn traffic_words(rule: &Rule) -> String {
     let names = rule.traffic.named.iter().filter_map(|name| match name {
         PortName::Container(protocol, name) => {
             let protocol = protocol.map(|protocol| format!("{protocol} ")).unwrap_or_default();

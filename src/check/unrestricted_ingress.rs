@@ -2,7 +2,7 @@
 //!
 //! Its page, which is run as a test, says why it matters and what to do.
 
-use super::shared::{opens_to_everyone, policy_name, traffic_words};
+use super::shared::{names_everyone, opens_to_everyone, policy_name};
 use super::{Evidence, Finding, check};
 use crate::graph::{Direction, RuleInfo};
 
@@ -19,18 +19,14 @@ fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
     };
     let finding = |info: &RuleInfo| {
         let origin = &info.rule.origin;
-        let mut finding = UnrestrictedIngress.finding(
-            policy_name(origin),
-            format!(
-                "The rule {} names everyone, inside and outside of the cluster, for {}.",
-                origin.rule,
-                traffic_words(&info.rule)
-            ),
-            vec![origin.clone()],
+        let (subject, because) = (policy_name(origin), vec![origin.clone()]);
+        let finding = UnrestrictedIngress.finding(
+            subject,
+            names_everyone(&info.rule),
+            because,
             "Name the clients under `from`.",
         );
-        finding.detail = origin.rule.to_string();
-        finding
+        Finding { detail: origin.rule.to_string(), ..finding }
     };
     graph.rules.iter().filter(loose).map(finding).collect()
 }
