@@ -26,76 +26,78 @@ impl Format for Csv {
 
     fn write(&self, view: &View<'_>, out: &mut dyn Write) -> io::Result<()> {
         match view {
-            View::Review(analysis) => {
-                row(out, &["severity", "check", "subject", "message", "file", "line", "fix"])?;
-                analysis.findings.iter().try_for_each(|f| {
-                    let place = f.because.first();
-                    let (file, line) = (place.map_or("", |o| &o.file), place.map_or(0, |o| o.line));
-                    let line = line.to_string();
-                    row(out, &[f.severity.word(), f.check, &f.subject, &f.message, file, &line, &f.fix])
-                })
-            }
-            View::Graph(analysis, options) if options.what == What::Exposure => {
-                row(out, &["entry", "workload", "traffic", "controller", "tls", "hosts", "access"])?;
-                exposure::shown(analysis, options).try_for_each(|e| {
-                    let workload = analysis.inventory.workloads[e.workload].name.to_string();
-                    let hosts: Vec<&str> = e.hosts.iter().map(String::as_str).collect();
-                    let (entry, traffic) = (e.entry.to_string(), traffic_text(&e.ports));
-                    let (tls, access) = (e.tls.word(), e.access.word());
-                    row(out, &[&entry, &workload, &traffic, &e.controller, tls, &hosts.join(" "), access])
-                })
-            }
+            View::Review(analysis) => review(analysis, out),
             View::Graph(analysis, options) => match options.what {
                 What::Observed => observed(analysis, options, out),
                 What::Overlay => overlay(analysis, options, out),
-                What::Allowed | What::Exposure => allowed(analysis, options, out),
+                What::Allowed => allowed(analysis, options, out),
+                What::Exposure => exposures(analysis, options, out),
             },
-            View::Flows(analysis) => {
-                row(
-                    out,
-                    &[
-                        "first",
-                        "initiator",
-                        "initiator_ip",
-                        "initiator_port",
-                        "responder",
-                        "responder_ip",
-                        "responder_port",
-                        "transport",
-                        "protocol",
-                        "protection",
-                        "why",
-                        "packets",
-                        "bytes",
-                    ],
-                )?;
-                analysis.observed.flows.iter().try_for_each(|seen| {
-                    let f = &seen.flow;
-                    let packets = f.forward.packets + f.backward.packets;
-                    let bytes = f.forward.bytes + f.backward.bytes;
-                    row(
-                        out,
-                        &[
-                            &time_text(f.first),
-                            &party_name(analysis, &seen.initiator, f.initiator.ip),
-                            &f.initiator.ip.to_string(),
-                            &f.initiator.port.to_string(),
-                            &called_name(analysis, &seen),
-                            &f.responder.ip.to_string(),
-                            &f.responder.port.to_string(),
-                            &transport_name(f),
-                            seen.detection.protocol,
-                            seen.detection.protection.word(),
-                            &seen.detection.why,
-                            &packets.to_string(),
-                            &bytes.to_string(),
-                        ],
-                    )
-                })
-            }
+            View::Flows(analysis) => flows(analysis, out),
             other => Err(unsupported(self.name(), other.kind())),
         }
     }
+}
+
+fn review(analysis: &Analysis, out: &mut dyn Write) -> io::Result<()> {
+    row(out, &["severity", "check", "subject", "message", "file", "line", "fix"])?;
+    analysis.findings.iter().try_for_each(|f| {
+        let place = f.because.first();
+        let (file, line) = (place.map_or("", |o| &o.file), place.map_or(0, |o| o.line));
+        let line = line.to_string();
+        row(out, &[f.severity.word(), f.check, &f.subject, &f.message, file, &line, &f.fix])
+    })
+}
+
+fn exposures(analysis: &Analysis, options: &GraphOptions, out: &mut dyn Write) -> io::Result<()> {
+    row(out, &["entry", "workload", "traffic", "controller", "tls", "hosts", "access"])?;
+    exposure::shown(analysis, options).try_for_each(|e| {
+        let workload = analysis.inventory.workloads[e.workload].name.to_string();
+        let hosts: Vec<&str> = e.hosts.iter().map(String::as_str).collect();
+        let (entry, traffic) = (e.entry.to_string(), traffic_text(&e.ports));
+        let (tls, access) = (e.tls.word(), e.access.word());
+        row(out, &[&entry, &workload, &traffic, &e.controller, tls, &hosts.join(" "), access])
+    })
+}
+
+/// The columns of flows, in the order of their cells.
+const FLOW: [&str; 13] = [
+    "first",
+    "initiator",
+    "initiator_ip",
+    "initiator_port",
+    "responder",
+    "responder_ip",
+    "responder_port",
+    "transport",
+    "protocol",
+    "protection",
+    "why",
+    "packets",
+    "bytes",
+];
+
+fn flows(analysis: &Analysis, out: &mut dyn Write) -> io::Result<()> {
+    row(out, &FLOW)?;
+    analysis.observed.flows.iter().try_for_each(|seen| {
+        let f = &seen.flow;
+        let cells: [&str; FLOW.len()] = [
+            &time_text(f.first),
+            &party_name(analysis, &seen.initiator, f.initiator.ip),
+            &f.initiator.ip.to_string(),
+            &f.initiator.port.to_string(),
+            &called_name(analysis, &seen),
+            &f.responder.ip.to_string(),
+            &f.responder.port.to_string(),
+            &transport_name(f),
+            seen.detection.protocol,
+            seen.detection.protection.word(),
+            &seen.detection.why,
+            &(f.forward.packets + f.backward.packets).to_string(),
+            &(f.forward.bytes + f.backward.bytes).to_string(),
+        ];
+        row(out, &cells)
+    })
 }
 
 fn allowed(analysis: &Analysis, options: &GraphOptions, out: &mut dyn Write) -> io::Result<()> {

@@ -230,33 +230,7 @@ fn add_object(file: &Arc<str>, number: u32, root: Node, reading: &mut Reading) {
         complete(&mut root, KUSTOMIZE.0, KUSTOMIZE.1);
         api_version = KUSTOMIZE.1.into();
     } else if is_blank {
-        let missing = match (kind.is_empty(), api_version.is_empty()) {
-            (true, true) => "apiVersion and no kind",
-            (true, false) => "kind",
-            _ => "apiVersion",
-        };
-        // With metadata and one of the two, or with a spec, it was meant to be an object; values of charts
-        // and the like have neither.
-        let is_begun = kind.is_empty() != api_version.is_empty() || root.get("spec").is_some();
-        let is_meant = is_begun && root.get("metadata").is_some_and(|metadata| !metadata.fields().is_empty());
-        match is_meant {
-            true => reading.problems.push(Problem {
-                origin: origin_of(file, number, root.line, Some(&root)),
-                message: format!("the object has no {missing}"),
-                hint: "kubectl refuses an object without apiVersion and kind; this one was not read"
-                    .to_owned(),
-            }),
-            false if root.fields().iter().any(|(_, inner)| is_object(inner)) => {
-                reading.problems.push(Problem {
-                    origin: origin_of(file, number, root.line, None),
-                    message: "objects stand here under names of their own, and were not read".to_owned(),
-                    hint:
-                        "kubectl does not read them either; `jq '.[]'` and `jsonnet -m` give them one by one"
-                            .to_owned(),
-                });
-            }
-            false => reading.skipped += 1,
-        }
+        add_nameless(file, number, &root, reading);
         return;
     }
     let origin = origin_of(file, number, root.line, Some(&root));
@@ -266,6 +240,37 @@ fn add_object(file: &Arc<str>, number: u32, root: Node, reading: &mut Reading) {
         return;
     }
     reading.documents.push(Document { origin, api_version, body: root });
+}
+
+/// What has no kind or no version: an object that was meant to be one, objects under names of their
+/// own, or something else.
+fn add_nameless(file: &Arc<str>, number: u32, root: &Node, reading: &mut Reading) {
+    let blank = |field| root.text_of(field).is_none_or(str::is_empty);
+    let missing = match (blank("kind"), blank("apiVersion")) {
+        (true, true) => "apiVersion and no kind",
+        (true, false) => "kind",
+        _ => "apiVersion",
+    };
+    // With metadata and one of the two, or with a spec, it was meant to be an object; values of charts
+    // and the like have neither.
+    let is_begun = blank("kind") != blank("apiVersion") || root.get("spec").is_some();
+    let is_meant = is_begun && root.get("metadata").is_some_and(|metadata| !metadata.fields().is_empty());
+    match is_meant {
+        true => reading.problems.push(Problem {
+            origin: origin_of(file, number, root.line, Some(root)),
+            message: format!("the object has no {missing}"),
+            hint: "kubectl refuses an object without apiVersion and kind; this one was not read".to_owned(),
+        }),
+        false if root.fields().iter().any(|(_, inner)| is_object(inner)) => {
+            reading.problems.push(Problem {
+                origin: origin_of(file, number, root.line, None),
+                message: "objects stand here under names of their own, and were not read".to_owned(),
+                hint: "kubectl does not read them either; `jq '.[]'` and `jsonnet -m` give them one by one"
+                    .to_owned(),
+            });
+        }
+        false => reading.skipped += 1,
+    }
 }
 
 /// Whether this has what every object has.
