@@ -4,12 +4,13 @@ use super::names::{
     bend_word, dataplane_text, end_name, justification, named_addresses, narrowed_text, origin_text,
     segment_lines, traffic_text,
 };
+use super::words::outside_text;
 use super::{Format, GraphOptions, View, ViewKind, What, exposure, flow_line, folded, protection, seen};
 use crate::analysis::{Analysis, SecondaryNetwork};
 use crate::check::{Finding, Severity};
 use crate::graph;
 use crate::model::names::one_line;
-use crate::model::{Gap, Problem};
+use crate::model::{AddressSet, Gap, Problem};
 use crate::observed::Stretch;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -245,7 +246,7 @@ fn connections(analysis: &Analysis, options: &GraphOptions, out: &mut dyn Write)
         if !options.shows(analysis, &connection) {
             continue;
         }
-        let (from, to) = (end_name(analysis, &connection.from), end_name(analysis, &connection.to));
+        let (from, to) = (end(analysis, &connection.from), end(analysis, &connection.to));
         let mark =
             if connection.unsegmented.is_empty() { "" } else { "  (nothing governs it at the target)" };
         let part =
@@ -253,6 +254,14 @@ fn connections(analysis: &Analysis, options: &GraphOptions, out: &mut dyn Write)
         writeln!(out, "{from} -> {to}: {}{mark}{part}", traffic_text(&connection.traffic))?;
     }
     analysis.networks.iter().try_for_each(|network| beside(analysis, network, options, out))
+}
+
+/// The name of an end; all addresses have a word, which `diff` has too.
+fn end(analysis: &Analysis, end: &graph::End) -> String {
+    match end {
+        graph::End::External(all) if *all == AddressSet::all() => outside_text(all),
+        end => end_name(analysis, end),
+    }
 }
 
 /// The connections of a network beside that of the cluster, each with its name.
@@ -275,7 +284,7 @@ fn beside(
     let options = GraphOptions { focus, namespace: options.namespace.clone(), ..*options };
     for connection in graph::connections(&own.graph, &own.inventory) {
         if options.shows(own, &connection) {
-            let (from, to) = (end_name(own, &connection.from), end_name(own, &connection.to));
+            let (from, to) = (end(own, &connection.from), end(own, &connection.to));
             writeln!(out, "network {name}: {from} -> {to}: {}", traffic_text(&connection.traffic))?;
         }
     }
