@@ -98,8 +98,11 @@ pub(super) fn find(
             Ok(_) => {}
             Err(error) if leads_to_nothing_wanted(&error, wanted) => {}
             Err(error) => {
-                let hint = error.io_error().map_or("", hint_of);
-                problems.push(problem(&path.display().to_string(), &error.to_string(), hint));
+                let at = error.path().unwrap_or(path).display().to_string();
+                problems.push(match error.io_error() {
+                    Some(io) => problem(&at, &format!("cannot read: {io}"), hint_of(io)),
+                    None => problem(&at, &error.to_string(), "name the files one by one"),
+                });
             }
         }
     }
@@ -155,8 +158,17 @@ pub(super) fn read_file(path: &Path) -> Reading {
         return failed("more than 2 GiB of manifests in one file".to_owned(), "split the file");
     }
     let count = bytes.len() as u64;
-    let Some(text) = decoded(bytes) else {
-        return failed("not a text file".to_owned(), "captures are given with --capture");
+    let text = match decoded(bytes) {
+        Ok(text) => text,
+        Err(NoText::Binary) => {
+            return failed("not a text file".to_owned(), "captures are given with --capture");
+        }
+        Err(NoText::NotUtf8 { line }) => {
+            let (message, hint) = ("not UTF-8", "kubectl refuses it too; save the file as UTF-8");
+            let mut reading = failed(message.to_owned(), hint);
+            reading.problems.iter_mut().for_each(|problem| problem.origin.line = line);
+            return reading;
+        }
     };
     let mut reading = yaml::parse(&Arc::from(name.as_str()), &text);
     for document in reading.documents.iter_mut().filter(|document| proxy::is_one(document)) {
@@ -183,27 +195,44 @@ pub(super) fn read_text(path: &Path) -> Result<String, Problem> {
         Ok(count) if count as u64 == LARGEST_CONTRACT => {
             Err(failed("this is too large for a contract", "is it the right file?"))
         }
-        Ok(_) => decoded(bytes)
-            .ok_or_else(|| failed("not a text file", "a contract is YAML; see docs/reference/contract.md")),
+        Ok(_) => decoded(bytes).map_err(|_| {
+            failed("not a text file", "a contract is YAML in UTF-8; see docs/reference/contract.md")
+        }),
     }
+}
+
+/// Why bytes are no text.
+#[derive(Debug, PartialEq, Eq)]
+enum NoText {
+    /// They hold zeros, or no UTF-16 behind its mark.
+    Binary,
+    /// From this line on they are in some other encoding.
+    NotUtf8 { line: u32 },
 }
 
 /// Text as YAML may be encoded (YAML 1.2, 5.2): UTF-8, or UTF-16 with a byte order mark, as the
 /// shell of Windows writes it. Lines that end with a carriage return alone end as others do.
-fn decoded(bytes: Vec<u8>) -> Option<String> {
+fn decoded(bytes: Vec<u8>) -> Result<String, NoText> {
     let wide = |order: fn([u8; 2]) -> u16| {
         let units = bytes[2..].chunks_exact(2).map(|pair| order([pair[0], pair[1]]));
-        char::decode_utf16(units).collect::<Result<String, _>>().ok()
+        char::decode_utf16(units).collect::<Result<String, _>>().map_err(|_| NoText::Binary)
     };
     let text = match bytes.as_slice() {
         [0xff, 0xfe, ..] => wide(u16::from_le_bytes)?,
         [0xfe, 0xff, ..] => wide(u16::from_be_bytes)?,
-        _ => String::from_utf8(bytes).ok()?,
+        _ => String::from_utf8(bytes).map_err(|error| {
+            let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+            let lines = memchr::memchr_iter(b'\n', before).count();
+            match memchr::memchr(0, error.as_bytes()) {
+                Some(_) => NoText::Binary,
+                None => NoText::NotUtf8 { line: u32::try_from(lines + 1).unwrap_or(u32::MAX) },
+            }
+        })?,
     };
     match text.contains('\0') {
-        true => None,
-        false if text.contains('\r') && !text.contains('\n') => Some(text.replace('\r', "\n")),
-        false => Some(text),
+        true => Err(NoText::Binary),
+        false if text.contains('\r') && !text.contains('\n') => Ok(text.replace('\r', "\n")),
+        false => Ok(text),
     }
 }
 
@@ -234,7 +263,7 @@ pub fn hint_of(error: &io::Error) -> &'static str {
         }
         io::ErrorKind::NotFound => "is the path right?",
         io::ErrorKind::PermissionDenied => {
-            "whoever runs this may not; a capture gives its privileges up before, and --user says as whom it goes on"
+            "whoever runs this has no permission; of `capture`, that is the user whom --user names"
         }
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
             "make room, or write somewhere else"
@@ -277,13 +306,14 @@ mod tests {
             std::iter::once(0xfeff).chain(text.encode_utf16()).flat_map(order).collect()
         };
         for bytes in [text.as_bytes().to_vec(), wide(u16::to_le_bytes), wide(u16::to_be_bytes)] {
-            assert_eq!(decoded(bytes).as_deref(), Some(text));
+            assert_eq!(decoded(bytes).as_deref(), Ok(text));
         }
-        assert_eq!(decoded(b"a: 1\rb: 2\r".to_vec()).as_deref(), Some("a: 1\nb: 2\n"));
-        assert_eq!(decoded(b"a: 1\r\nb: |\n  x\r\n".to_vec()).as_deref(), Some("a: 1\r\nb: |\n  x\r\n"));
-        for broken in [&b"a\0b"[..], b"\xff\xfe\0\xd8", b"\xc3\x28", b"\xff\xfea\0\0\0"] {
-            assert_eq!(decoded(broken.to_vec()), None, "{broken:?}");
+        assert_eq!(decoded(b"a: 1\rb: 2\r".to_vec()).as_deref(), Ok("a: 1\nb: 2\n"));
+        assert_eq!(decoded(b"a: 1\r\nb: |\n  x\r\n".to_vec()).as_deref(), Ok("a: 1\r\nb: |\n  x\r\n"));
+        for broken in [&b"a\0b"[..], b"\xff\xfe\0\xd8", b"\0\xc3\x28", b"\xff\xfea\0\0\0"] {
+            assert_eq!(decoded(broken.to_vec()), Err(NoText::Binary), "{broken:?}");
         }
+        assert_eq!(decoded(b"a: 1\n# Gr\xfc\xdfe\n".to_vec()), Err(NoText::NotUtf8 { line: 2 }));
     }
 
     #[test]
@@ -310,6 +340,6 @@ mod tests {
         let found = find_manifests(&[at("mounted")], &mut problems);
         assert_eq!(found, [at("mounted/linked.yaml"), at("mounted/policy.yaml")]);
         assert_eq!(problems.len(), 1, "{problems:?}");
-        assert!(problems[0].message.contains("lost.yaml"), "{problems:?}");
+        assert!(problems[0].origin.file.contains("lost.yaml"), "{problems:?}");
     }
 }
