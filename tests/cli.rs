@@ -63,6 +63,7 @@ fn the_help_of_a_command_lists_the_formats_that_it_takes() {
         ("graph", &["-"]),
         ("suggest", &["-", "--capture", "fixtures/shop/capture.pcap"]),
         ("reach", &["x/a", "-"]),
+        ("rules", &[]),
     ] {
         let help = String::from_utf8_lossy(&run(&[command, "--help"]).stdout).into_owned();
         let (_, after) = help.split_once("--format <NAME>").expect("it is listed");
@@ -760,6 +761,70 @@ spec: {selector: {app: a}, ports: [{port: 80}]}
         assert!(said(&output).contains(hint), "{end}: {}", said(&output));
         assert_eq!(output.status.code(), Some(2));
     }
+}
+
+/// A second reader would find nothing left, and a diff would say that everything goes.
+#[test]
+fn standard_input_is_named_once() {
+    for arguments in
+        [&["diff", "-", "-"][..], &["check", "-", "--capture", "-"], &["drift", "-", "--snapshot", "-"]]
+    {
+        let output = run_with_input(arguments, OPEN);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert!(
+            said(&output).starts_with("error: `-` is named more than once\n  hint: "),
+            "{}",
+            said(&output)
+        );
+        assert!(output.stdout.is_empty());
+    }
+}
+
+#[test]
+fn a_command_with_one_output_refuses_what_it_would_not_write() {
+    let folder = folder(&[]);
+    let file = text(&folder.path().join("more"));
+    let further = format!("json={file}");
+    for arguments in [
+        &["rules", "-f", "json"][..],
+        &["rules", "--report", &further],
+        &["reach", "x/a", "-", "--report", &further],
+        &["suggest", "-", "--capture", "nowhere", "--report", &further],
+        &["snapshot", "--rbac", "-f", "html"],
+        &["snapshot", "--rbac", "--report", &further],
+        &["watch", "--report", &further],
+    ] {
+        let output = run_with_input(arguments, OPEN);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", said(&output));
+        assert!(said(&output).contains("  hint: ") && output.stdout.is_empty(), "{}", said(&output));
+    }
+    let output = run(&["rules", "-o", &file]);
+    let written = std::fs::read_to_string(&file).expect("it was written");
+    assert!(output.status.success() && output.stdout.is_empty() && written.contains("permissive-mtls"));
+}
+
+#[test]
+fn threads_are_as_many_as_a_machine_may_have() {
+    for wrong in ["0", "100000", "many"] {
+        let output = run(&["check", "nowhere", "--threads", wrong]);
+        assert_eq!(output.status.code(), Some(2), "{wrong}");
+        assert!(
+            said(&output).contains(&format!("invalid value '{wrong}' for '--threads")),
+            "{}",
+            said(&output)
+        );
+    }
+}
+
+#[test]
+fn an_empty_capture_and_objects_without_a_mark_between_them_are_said_as_such() {
+    let folder = folder(&[("empty.pcap", b"")]);
+    let output = run(&["flows", &text(&folder.path().join("empty.pcap"))]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(said(&output).contains("not a capture: it is empty"), "{}", said(&output));
+    let output = run_with_input(&["check", "-"], &OPEN.replace("---\n", ""));
+    assert_eq!(output.status.code(), Some(2));
+    assert!(said(&output).contains("is the line `---` missing between two objects?"), "{}", said(&output));
 }
 
 #[test]

@@ -42,6 +42,8 @@ pub struct InputSummary {
 pub enum CaptureError {
     /// The first bytes are those of no known format.
     NotACapture,
+    /// There are no bytes.
+    Empty,
     /// The input failed.
     Read(io::Error),
 }
@@ -50,12 +52,24 @@ impl fmt::Display for CaptureError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             CaptureError::NotACapture => f.write_str("not a capture: neither pcap nor pcapng"),
+            CaptureError::Empty => f.write_str("not a capture: it is empty"),
             CaptureError::Read(error) => write!(f, "cannot read the capture: {error}"),
         }
     }
 }
 
 impl std::error::Error for CaptureError {}
+
+impl CaptureError {
+    /// What would help.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            CaptureError::NotACapture => "captures are pcap or pcapng, gzip or zstd too",
+            CaptureError::Empty => "did the program that should write it end before it wrote anything?",
+            CaptureError::Read(_) => "is the file whole, and packed as its first bytes say?",
+        }
+    }
+}
 
 impl From<io::Error> for CaptureError {
     fn from(error: io::Error) -> Self {

@@ -45,7 +45,10 @@ impl<R: Read> Input<R> {
         let mut window = Window::new(input);
         let mut oddities = Oddities::default();
         let Some(&[a, b, c, d]) = window.peek(4)?.and_then(|bytes| bytes.first_chunk::<4>()) else {
-            return Err(CaptureError::NotACapture);
+            return Err(match window.ready() {
+                [] => CaptureError::Empty,
+                _ => CaptureError::NotACapture,
+            });
         };
         let format = match (pcap::Header::of([a, b, c, d]), [a, b, c, d]) {
             (Some(header), _) => Format::Pcap(pcap::Reader::new(&mut window, header, &mut oddities)?),

@@ -1,7 +1,7 @@
 //! What was typed. What it means is worked out in `settings`.
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -21,7 +21,8 @@ Examples:
   watertight watch -f json --listen 0.0.0.0:9402       what appears and goes, as events and metrics
   watertight snapshot -o cluster.yaml.zst              keep what that takes, without secrets
 
-Exit codes: 0 nothing at or above --fail-on, 1 findings, 2 could not do it.";
+Exit codes: 0 nothing at or above --fail-on, 1 findings (explain: nothing can pass; suggest: the
+proof fails), 2 could not do it, or could not read all of it.";
 
 /// Who can talk to whom in a cluster, who does, and is it protected?
 #[derive(Debug, Parser)]
@@ -103,13 +104,13 @@ pub struct Common {
     /// Gaps count as findings for the exit code
     #[arg(long, global = true)]
     pub strict: bool,
-    /// No progress, and no summary at the end of a capture
+    /// No progress, no notes, and no summary at the end of a capture
     #[arg(short, long, global = true)]
     pub quiet: bool,
     /// Print what is being done
     #[arg(short, long, global = true)]
     pub verbose: bool,
-    /// When to colour text
+    /// When to colour the live table of `capture`
     #[arg(long, global = true, value_enum, default_value_t = Color::Auto)]
     pub color: Color,
     /// No progress bars
@@ -119,7 +120,7 @@ pub struct Common {
     #[arg(long, global = true, value_enum, num_args = 0..=1, require_equals = true, default_missing_value = "text")]
     pub timings: Option<Timings>,
     /// Threads to use; all cores by default
-    #[arg(long, global = true, value_name = "N")]
+    #[arg(long, global = true, value_name = "N", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=1024))]
     pub threads: Option<usize>,
 }
 
@@ -152,7 +153,7 @@ pub struct Graph {
     /// What to show
     #[arg(long, value_enum, default_value_t = What::Allowed)]
     pub what: What,
-    /// What a node of the drawing stands for
+    /// What a node of a drawing stands for; by default large graphs are folded to namespaces
     #[arg(long, value_enum)]
     pub by: Option<By>,
     /// Only connections of this workload (`namespace/name`)
@@ -320,6 +321,31 @@ pub struct Rules {
     pub name: Option<String>,
 }
 
+impl Command {
+    /// Whatever is read of files: manifests, captures, snapshots.
+    pub fn inputs(&self) -> Vec<&Path> {
+        let lists: [&[PathBuf]; 3] = match self {
+            Command::Check(args) => [&args.paths, &args.capture, &args.snapshot],
+            Command::Graph(args) => [&args.paths, &args.capture, &[]],
+            Command::Flows(args) => [&args.captures, &args.manifests, &args.snapshot],
+            Command::Capture(args) => {
+                [&args.manifests, &args.snapshot, args.check.as_deref().unwrap_or_default()]
+            }
+            Command::Explain(args) => return args.rest.iter().map(Path::new).collect(),
+            Command::Reach(args) => [&args.paths, &[], &[]],
+            Command::Suggest(args) => [&args.paths, &args.capture, &args.snapshot],
+            Command::Diff(args) => {
+                let versions = [std::slice::from_ref(&args.old), args.new.as_slice()];
+                let beside = [args.capture.as_slice(), &args.snapshot];
+                return versions.into_iter().chain(beside).flatten().map(PathBuf::as_path).collect();
+            }
+            Command::Drift(args) => [&args.paths, args.snapshot.as_slice(), &[]],
+            Command::Snapshot(_) | Command::Watch(_) | Command::Rules(_) => [&[], &[], &[]],
+        };
+        lists.into_iter().flatten().map(PathBuf::as_path).collect()
+    }
+}
+
 impl CaptureLive {
     /// Whether flows are reviewed.
     pub fn reviews(&self) -> bool {
@@ -402,6 +428,6 @@ pub enum By {
     Class,
     /// Namespaces.
     Namespace,
-    /// Segments of the contract.
+    /// Every workload, in boxes of the segments of the contract.
     Segment,
 }

@@ -2,8 +2,9 @@
 
 use super::args::Args;
 use super::settings::formats_of;
+use crate::policy::DataplaneKind;
 use crate::report::ViewKind;
-use clap::{Arg, CommandFactory, FromArgMatches};
+use clap::{Arg, Command, CommandFactory, FromArgMatches};
 
 /// What kind of report a command writes.
 const REPORTS: &[(&str, ViewKind)] = &[
@@ -19,6 +20,7 @@ const REPORTS: &[(&str, ViewKind)] = &[
 /// What commands write that have no kind of report of their own.
 const OTHERS: &[(&str, &str)] = &[
     ("reach", "text or json"),
+    ("rules", "text"),
     ("snapshot", "yaml or json"),
     ("suggest", "text (which is YAML) or json"),
     ("watch", "text or json"),
@@ -26,14 +28,24 @@ const OTHERS: &[(&str, &str)] = &[
 
 /// What was typed; help, and what is wrong, are told here.
 pub(super) fn parse() -> Args {
+    let parsed = command().try_get_matches().and_then(|matches| Args::from_arg_matches(&matches));
+    parsed.unwrap_or_else(|error| error.exit())
+}
+
+/// All that can be typed.
+fn command() -> Command {
     let command = Args::command();
     let reports = REPORTS.iter().map(|(name, kind)| (*name, either(&formats_of(*kind))));
     let others = OTHERS.iter().map(|(name, formats)| (*name, (*formats).to_owned()));
     let command = reports.chain(others).fold(command, |command, (name, formats)| {
         command.mut_subcommand(name, |sub| sub.arg(format(formats)))
     });
-    let parsed = command.try_get_matches().and_then(|matches| Args::from_arg_matches(&matches));
-    parsed.unwrap_or_else(|error| error.exit())
+    let engines = ["auto"].into_iter().chain(DataplaneKind::all().map(DataplaneKind::name));
+    let engines = either(&engines.collect::<Vec<_>>());
+    command.mut_arg("engine", |arg| {
+        let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+        arg.help(format!("{help}: {engines}"))
+    })
 }
 
 /// `--format` of one command, in place of the one of all.

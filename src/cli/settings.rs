@@ -41,6 +41,20 @@ pub fn targets_for(common: &Common, kind: ViewKind) -> Result<Vec<Target>, Failu
     Err(Failure::usage(report::has_none(asked, kind), format!("one of {}", formats_of(kind).join(", "))))
 }
 
+/// What a command writes that has no kind of report: `formats` are the words that it takes, of
+/// which the first is the default.
+pub fn only_output<'a>(common: &Common, command: &str, formats: &[&'a str]) -> Result<&'a str, Failure> {
+    if !common.report.is_empty() {
+        return Err(Failure::usage(format!("{command} writes one thing"), "-o FILE says where to"));
+    }
+    let asked = common.format.as_deref().or(formats.first().copied()).unwrap_or_default();
+    let known = formats.iter().find(|format| **format == asked);
+    known.copied().ok_or_else(|| {
+        let hint = format!("one of {}", formats.join(", "));
+        Failure::usage(format!("the format {asked} has no {command} report"), hint)
+    })
+}
+
 /// The formats that have a kind of report, with what Graphviz makes of one.
 pub fn formats_of(kind: ViewKind) -> Vec<&'static str> {
     let has_it = |format: &&&dyn Format| format.writes().contains(&kind);

@@ -194,7 +194,9 @@ fn size(node: &Node) -> usize {
 }
 
 fn twice(key: &str, value: &Node) -> BuildError {
-    (value.line, format!("the key {key:?} stands twice in one mapping"))
+    // Files that end without a mark become one object where they are put behind each other.
+    let why = if key == "apiVersion" { ": is the line `---` missing between two objects?" } else { "" };
+    (value.line, format!("the key {key:?} stands twice in one mapping{why}"))
 }
 
 /// Looks for keys that stand twice in a mapping too large for looking at each, and keeps the later.

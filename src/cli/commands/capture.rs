@@ -37,15 +37,7 @@ pub(super) fn run(session: &mut Session, args: &CaptureLive) -> Result<ExitCode,
     if args.reviews() && args.snapshot.is_empty() {
         need_input(&session.common, &args.all_manifests(), &[])?;
     }
-    let config = session.common.config.clone();
-    // What is not there is known before anything is opened, not after hours.
-    let named: Vec<PathBuf> =
-        args.all_manifests().into_iter().chain(args.snapshot.iter().cloned()).chain(config).collect();
-    let absent = source::absent(&named);
-    if let Some((last, others)) = absent.split_last() {
-        others.iter().for_each(print_problem);
-        return Err(refused(last.clone()));
-    }
+    all_there(session, args)?;
     let account = source::account(args.user.as_deref()).map_err(refused)?;
     // Interfaces first, while that is permitted; all else is read without privileges.
     let mut live = source::open_live(&settings::live(args)?).map_err(refused)?;
@@ -58,7 +50,7 @@ pub(super) fn run(session: &mut Session, args: &CaptureLive) -> Result<ExitCode,
     let (name, counters) = (args.interface.join("+"), live.counters());
     let out: Box<dyn Write> = match (&session.common.output, manner) {
         (Some(path), Manner::Records | Manner::CheckText | Manner::CheckJson) => {
-            Box::new(BufWriter::new(super::create(path)?))
+            Box::new(BufWriter::new(super::output::create(path)?))
         }
         // By itself, standard output is written to with every line.
         _ => Box::new(BufWriter::new(io::stdout())),
@@ -66,7 +58,7 @@ pub(super) fn run(session: &mut Session, args: &CaptureLive) -> Result<ExitCode,
     let told = !matches!(manner, Manner::List | Manner::CheckAtTheEnd) || matches!(show, Show::Table(..));
     // What was told as it came, or shown as a table, is not told again.
     let rest = &targets[usize::from(told)..];
-    rest.iter().filter_map(|target| target.file.as_deref()).try_for_each(super::can_write)?;
+    rest.iter().filter_map(|target| target.file.as_deref()).try_for_each(super::output::can_write)?;
     live.begin().map_err(refused)?;
     if !session.common.quiet {
         say!("capturing on {}; SIGINT or SIGTERM ends it", args.interface.join(", "));
@@ -100,6 +92,17 @@ pub(super) fn run(session: &mut Session, args: &CaptureLive) -> Result<ExitCode,
         say!("{}", report::headline(&analysis));
     }
     all_told.map(|()| session.exit_code(&analysis))
+}
+
+/// What is not there is known before anything is opened, not after hours.
+fn all_there(session: &Session, args: &CaptureLive) -> Result<(), Failure> {
+    let config = session.common.config.clone();
+    let named: Vec<PathBuf> =
+        args.all_manifests().into_iter().chain(args.snapshot.iter().cloned()).chain(config).collect();
+    let absent = source::absent(&named);
+    let Some((last, others)) = absent.split_last() else { return Ok(()) };
+    others.iter().for_each(print_problem);
+    Err(refused(last.clone()))
 }
 
 /// Who exists and what is permitted; nobody and nothing without manifests.

@@ -1,4 +1,5 @@
-//! One file for each command, and what they share: reading, reporting, timing.
+//! One file for each command, and what they share: reading, reporting, timing. Where they write is in
+//! `output`.
 
 mod capture;
 mod check;
@@ -8,6 +9,7 @@ mod explain;
 mod flows;
 mod graph;
 mod live;
+mod output;
 mod reach;
 mod rules;
 mod snapshot;
@@ -17,18 +19,18 @@ mod watch;
 use super::args::{Args, Command, Common, Timings};
 use super::failure::print_problem;
 use super::say::say;
-use super::settings::{self, Drawing, Target};
+use super::settings::{self, Target};
 use super::{Failure, FailureKind};
 use crate::analysis::{self, Analysis, Tenancy};
 use crate::contract::{self, Contract};
 use crate::model::{Bend, Gap, Origin, Problem};
 use crate::observed::{self, Observed};
 use crate::policy;
-use crate::report::{Printable, View};
+use crate::report::View;
 use crate::source;
-use std::io::{self, BufWriter, IsTerminal, Write};
-use std::path::{Path, PathBuf};
-use std::process::{ExitCode, Stdio};
+use std::io::{self, IsTerminal};
+use std::path::PathBuf;
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 /// Each worker walks all packets: more than these gain nothing.
@@ -36,6 +38,10 @@ const MOST_WORKERS: usize = 4;
 
 /// Runs the command that was typed.
 pub fn run(args: Args) -> Result<ExitCode, Failure> {
+    if args.command.inputs().into_iter().filter(|path| path.as_os_str() == "-").count() > 1 {
+        let hint = "it can be read once: name a file in place of one of them";
+        return Err(Failure::usage("`-` is named more than once", hint));
+    }
     let mut session = Session::new(args.common)?;
     let code = match args.command {
         Command::Check(args) => check::run(&mut session, &args),
@@ -49,7 +55,7 @@ pub fn run(args: Args) -> Result<ExitCode, Failure> {
         Command::Drift(args) => drift::run(&mut session, &args),
         Command::Watch(args) => watch::run(&mut session, &args),
         Command::Snapshot(args) => snapshot::run(&mut session, &args),
-        Command::Rules(args) => rules::run(&args),
+        Command::Rules(args) => rules::run(&session, &args),
     }?;
     session.print_timings();
     Ok(code)
@@ -82,8 +88,13 @@ struct Written {
 impl Session {
     fn new(common: Common) -> Result<Session, Failure> {
         if let Some(threads) = common.threads {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.max(1)).build_global();
-            pool.map_err(|error| Failure::usage(format!("--threads {threads}: {error}"), ""))?;
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
+            pool.map_err(|error| {
+                Failure::usage(
+                    format!("--threads {threads}: {error}"),
+                    "as many as the machine has cores are enough",
+                )
+            })?;
         }
         Ok(Session { common, stages: Vec::new(), broken: false, unread: Vec::new() })
     }
@@ -257,9 +268,9 @@ impl Session {
         let (observed, errors) =
             self.timed("capture", || analysis::observe(inputs, &analysis.inventory, workers));
         bar.finish_and_clear();
-        problems.extend(errors.into_iter().map(|(name, error)| {
-            source::problem(&name, &error.to_string(), "captures are pcap or pcapng, gzip or zstd too")
-        }));
+        problems.extend(
+            errors.into_iter().map(|(name, error)| source::problem(&name, &error.to_string(), error.hint())),
+        );
         self.report_problems(&problems);
         self.unread.extend(problems);
         if !self.common.quiet {
@@ -300,7 +311,7 @@ impl Session {
     fn write_to(&mut self, targets: &[Target], view: &View<'_>) -> Result<(), Failure> {
         let start = Instant::now();
         for target in targets {
-            match write_target(target, view, self.common.quiet) {
+            match output::write_target(target, view, self.common.quiet) {
                 // Whoever stopped reading still gets the exit code: a pager must not make it 0.
                 Err(failure) if failure.kind == FailureKind::ClosedPipe => {}
                 written => written?,
@@ -378,79 +389,4 @@ fn need_input(common: &Common, paths: &[PathBuf], captures: &[PathBuf]) -> Resul
              or --cluster",
         )),
     }
-}
-
-fn write_target(target: &Target, view: &View<'_>, quiet: bool) -> Result<(), Failure> {
-    let mut out: Box<dyn Write> = match &target.file {
-        Some(path) => Box::new(create(path)?),
-        None => Box::new(io::stdout().lock()),
-    };
-    match target.drawing {
-        Drawing::AsText => {
-            let mut buffered = BufWriter::with_capacity(1 << 16, out);
-            match target.format.escapes() {
-                true => target.format.write(view, &mut buffered)?,
-                false => target.format.write(view, &mut Printable::new(&mut buffered))?,
-            }
-            buffered.flush()?;
-        }
-        Drawing::Svg => {
-            let mut text = Vec::new();
-            target.format.write(view, &mut Printable::new(&mut text))?;
-            let edges = memchr::memmem::find_iter(&text, " -> ").count();
-            if edges > MANY_EDGES && !quiet {
-                say!(
-                    "note: Graphviz has {edges} edges to draw, which can take minutes; --by namespace, --namespace \
-                     and --focus leave fewer, and -f dot writes them down without drawing"
-                );
-            }
-            out.write_all(&draw(&text)?)?;
-        }
-    }
-    Ok(())
-}
-
-#[expect(clippy::disallowed_methods, reason = "reports are written where the user says")]
-fn create(path: &Path) -> Result<std::fs::File, Failure> {
-    std::fs::File::create(path).map_err(|error| cannot_write(path, &error))
-}
-
-/// Whether a report can be written there later; what is there now stays until then.
-fn can_write(path: &Path) -> Result<(), Failure> {
-    let opened = std::fs::OpenOptions::new().append(true).create(true).open(path);
-    opened.map(drop).map_err(|error| cannot_write(path, &error))
-}
-
-fn cannot_write(path: &Path, error: &io::Error) -> Failure {
-    let hint = match error.kind() {
-        io::ErrorKind::NotFound => "does the folder exist?",
-        _ => source::hint_of(error),
-    };
-    Failure::usage(format!("cannot write {}: {error}", path.display()), hint)
-}
-
-/// Graphviz takes some ten seconds for so many edges between as many nodes as a third of them, and
-/// minutes for twice as many.
-const MANY_EDGES: usize = 500;
-
-/// Graphviz, where it is installed.
-fn draw(text: &[u8]) -> Result<Vec<u8>, Failure> {
-    let mut child = std::process::Command::new("dot")
-        .arg("-Tsvg")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .map_err(|error| {
-            let hint =
-                "install Graphviz (its package is called graphviz), or write -f dot and draw it elsewhere";
-            Failure::usage(format!("cannot run Graphviz: {error}"), hint)
-        })?;
-    let mut stdin = child.stdin.take();
-    let text = text.to_vec();
-    let feeder = std::thread::spawn(move || stdin.as_mut().map_or(Ok(()), |pipe| pipe.write_all(&text)));
-    let output = child.wait_with_output()?;
-    if feeder.join().is_err() || !output.status.success() {
-        return Err(Failure::usage("Graphviz could not draw this graph", "try -f dot and look at the file"));
-    }
-    Ok(output.stdout)
 }

@@ -1,14 +1,16 @@
 //! `rules`: the checks and their pages.
 
+use super::Session;
+use super::output::open;
 use crate::check::CHECKS;
-use crate::cli::Failure;
 use crate::cli::args::Rules;
-use std::io::{self, Write};
+use crate::cli::{Failure, settings};
 use std::process::ExitCode;
 
 /// Lists the checks, or prints the page of one.
-pub(super) fn run(args: &Rules) -> Result<ExitCode, Failure> {
-    let mut out = io::stdout().lock();
+pub(super) fn run(session: &Session, args: &Rules) -> Result<ExitCode, Failure> {
+    settings::only_output(&session.common, "rules", &["text"])?;
+    let mut out = open(&session.common)?;
     match &args.name {
         None => {
             for check in CHECKS {

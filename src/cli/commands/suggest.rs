@@ -1,31 +1,21 @@
 //! `suggest`: policies for what was observed, read together with everything else before they are shown.
 
-use super::{Session, nothing_read};
+use super::{Session, nothing_read, output};
 use crate::analysis;
-use crate::cli::Failure;
 use crate::cli::args::Suggest;
 use crate::cli::say::say;
+use crate::cli::{Failure, settings};
 use crate::model::Problem;
 use crate::report::diff::Comparison;
 use crate::report::suggestion;
 use crate::{observed, source, suggest};
-use std::io::{self, BufWriter, Write};
+use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 /// Suggests, proves, writes; 1 where the proof fails.
 pub(super) fn run(session: &mut Session, args: &Suggest) -> Result<ExitCode, Failure> {
-    let json = match session.common.format.as_deref() {
-        None | Some("text" | "yaml") => false,
-        Some("json") => true,
-        Some(other) => {
-            let hint = "text (which is YAML) or json";
-            return Err(Failure::usage(format!("the format {other} has no suggestions"), hint));
-        }
-    };
-    if !session.common.report.is_empty() {
-        return Err(Failure::usage("suggest writes one thing", "-o FILE, and -f json for programs"));
-    }
+    let json = settings::only_output(&session.common, "suggest", &["text", "yaml", "json"])? == "json";
     if args.snapshot.is_empty() {
         super::need_input(&session.common, &args.paths, &args.capture)?;
     }
@@ -33,7 +23,7 @@ pub(super) fn run(session: &mut Session, args: &Suggest) -> Result<ExitCode, Fai
         return Err(Failure::usage("this needs a capture", "add --capture FILE"));
     }
     if let Some(path) = &session.common.output {
-        super::can_write(path)?;
+        output::can_write(path)?;
     }
     let mut read = session.read_in(&args.paths, &args.snapshot)?;
     read.found.extend(nothing_read(&read.manifests, &args.paths));
@@ -63,10 +53,7 @@ pub(super) fn run(session: &mut Session, args: &Suggest) -> Result<ExitCode, Fai
     session.report_problems(&[written.problems, unknown].concat());
     let (diff, replay) = session.timed("prove", || analysis::compared(&before, &after, &before.observed));
     let comparison = Comparison { old: &before, new: &after, diff, replay: Some(replay) };
-    let mut out: Box<dyn Write> = match &session.common.output {
-        Some(path) => Box::new(BufWriter::new(super::create(path)?)),
-        None => Box::new(BufWriter::new(io::stdout().lock())),
-    };
+    let mut out = output::open(&session.common)?;
     let written = match json {
         true => suggestion::write_json(&before, &suggestion, &objects, &comparison, &mut out),
         false => suggestion::write_yaml(&before, &suggestion, &objects, &comparison, &mut out),

@@ -36,15 +36,14 @@ const PAUSE: Duration = Duration::from_millis(200);
 
 /// Follows until a signal ends it; 1 where findings stand at the end, by `--fail-on`.
 pub(super) fn run(session: &mut Session, args: &Watch) -> Result<ExitCode, Failure> {
-    let form = match session.common.format.as_deref() {
-        None | Some("text") => Form::Text,
-        Some("json") => Form::Json,
-        Some(other) => return Err(Failure::usage(format!("a watch has no {other} events"), "text or json")),
+    let form = match settings::only_output(&session.common, "watch", &["text", "json"])? {
+        "json" => Form::Json,
+        _ => Form::Text,
     };
     let (contract, problems) = session.contract(&args.paths)?;
     session.report_problems(&problems);
     let out: Box<dyn Write> = match &session.common.output {
-        Some(path) => Box::new(super::create(path)?),
+        Some(path) => Box::new(super::output::create(path)?),
         None => Box::new(io::stdout()),
     };
     let page = Shared::default();
