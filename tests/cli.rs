@@ -763,6 +763,19 @@ spec: {selector: {app: a}, ports: [{port: 80}]}
     }
 }
 
+#[test]
+fn completions_know_each_command_and_the_formats_that_it_takes() {
+    for form in ["bash", "elvish", "fish", "powershell", "zsh", "man"] {
+        let output = run(&["completions", form]);
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "{}", said(&output));
+        for known in ["suggest", "portability", "fail"] {
+            assert!(text.contains(known) || form == "man" && known == "portability", "{form}: {known}");
+        }
+    }
+    assert!(run(&["completions", "tcsh"]).status.code() == Some(2));
+}
+
 /// A second reader would find nothing left, and a diff would say that everything goes.
 #[test]
 fn standard_input_is_named_once() {

@@ -63,6 +63,8 @@ pub enum Command {
     Watch(Watch),
     /// The checks and their pages
     Rules(Rules),
+    /// What a shell needs to complete this command line, or a page of the manual
+    Completions(Completions),
 }
 
 /// Flags of every command.
@@ -314,6 +316,14 @@ pub struct Watch {
     pub listen: Option<String>,
 }
 
+/// `completions`
+#[derive(Debug, ClapArgs)]
+pub struct Completions {
+    /// For which shell, or `man`
+    #[arg(value_enum)]
+    pub form: CompletionsFor,
+}
+
 /// `rules`
 #[derive(Debug, ClapArgs)]
 pub struct Rules {
@@ -340,7 +350,9 @@ impl Command {
                 return versions.into_iter().chain(beside).flatten().map(PathBuf::as_path).collect();
             }
             Command::Drift(args) => [&args.paths, args.snapshot.as_slice(), &[]],
-            Command::Snapshot(_) | Command::Watch(_) | Command::Rules(_) => [&[], &[], &[]],
+            Command::Snapshot(_) | Command::Watch(_) | Command::Rules(_) | Command::Completions(_) => {
+                [&[], &[], &[]]
+            }
         };
         lists.into_iter().flatten().map(PathBuf::as_path).collect()
     }
@@ -356,6 +368,23 @@ impl CaptureLive {
     pub fn all_manifests(&self) -> Vec<PathBuf> {
         self.manifests.iter().chain(self.check.iter().flatten()).cloned().collect()
     }
+}
+
+/// What `completions` writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum CompletionsFor {
+    /// bash.
+    Bash,
+    /// Elvish.
+    Elvish,
+    /// fish.
+    Fish,
+    /// PowerShell.
+    Powershell,
+    /// zsh.
+    Zsh,
+    /// `man`: the program in one page.
+    Man,
 }
 
 /// What the live table is sorted by.

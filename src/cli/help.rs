@@ -21,6 +21,7 @@ const REPORTS: &[(&str, ViewKind)] = &[
 const OTHERS: &[(&str, &str)] = &[
     ("reach", "text or json"),
     ("rules", "text"),
+    ("completions", "text"),
     ("snapshot", "yaml or json"),
     ("suggest", "text (which is YAML) or json"),
     ("watch", "text or json"),
@@ -33,7 +34,7 @@ pub(super) fn parse() -> Args {
 }
 
 /// All that can be typed.
-fn command() -> Command {
+pub(super) fn command() -> Command {
     let command = Args::command();
     let reports = REPORTS.iter().map(|(name, kind)| (*name, either(&formats_of(*kind))));
     let others = OTHERS.iter().map(|(name, formats)| (*name, (*formats).to_owned()));

@@ -3,6 +3,7 @@
 
 mod capture;
 mod check;
+mod completions;
 mod diff;
 mod drift;
 mod explain;
@@ -56,6 +57,7 @@ pub fn run(args: Args) -> Result<ExitCode, Failure> {
         Command::Watch(args) => watch::run(&mut session, &args),
         Command::Snapshot(args) => snapshot::run(&mut session, &args),
         Command::Rules(args) => rules::run(&session, &args),
+        Command::Completions(args) => completions::run(&session, &args),
     }?;
     session.print_timings();
     Ok(code)
