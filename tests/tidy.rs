@@ -126,6 +126,18 @@ fn every_check_page_has_a_check_and_every_world_a_gallery() {
 }
 
 #[test]
+fn the_finding_that_the_readme_explains_is_one_of_today() {
+    let read = |path: &str| std::fs::read_to_string(root().join(path)).expect("a page");
+    let (readme, report) = (read("README.md"), read("graphs/shop/report.txt"));
+    let part = readme.split_once("## How to read a finding").map_or("", |(_, rest)| rest);
+    let block = part.split("```text\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a block");
+    assert!(
+        block.contains("because: ") && report.contains(block),
+        "README.md shows what no report says:\n{block}"
+    );
+}
+
+#[test]
 fn every_dependency_says_what_it_is_for() {
     let text = std::fs::read_to_string(root().join("Cargo.toml")).expect("the manifest");
     let from = text.find("[dependencies]").expect("dependencies");
