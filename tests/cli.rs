@@ -817,6 +817,25 @@ fn a_command_with_one_output_refuses_what_it_would_not_write() {
 }
 
 #[test]
+fn flags_of_a_cluster_are_refused_where_none_is_read() {
+    for [flag, value] in [["--context", "prod"], ["--kubeconfig", "nowhere"], ["--allowed-namespace", "x"]] {
+        let output = run_with_input(&["check", "-", flag, value], OPEN);
+        assert_eq!(output.status.code(), Some(2), "{flag}");
+        assert!(said(&output).starts_with(&format!("error: {flag} is about a cluster")), "{}", said(&output));
+        assert!(output.stdout.is_empty());
+    }
+}
+
+#[test]
+fn a_block_that_is_none_is_not_looked_for_among_workloads() {
+    for wrong in ["10.0.0.0/33", "ip:10.0.0.9-10.0.0.1", "2001:db8::/129"] {
+        let output = run_with_input(&["explain", "x/a", wrong, "-"], OPEN);
+        assert_eq!(output.status.code(), Some(2), "{wrong}");
+        assert!(said(&output).contains("is no address, no block and no range"), "{}", said(&output));
+    }
+}
+
+#[test]
 fn threads_are_as_many_as_a_machine_may_have() {
     for wrong in ["0", "100000", "many"] {
         let output = run(&["check", "nowhere", "--threads", wrong]);

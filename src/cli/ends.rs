@@ -22,8 +22,13 @@ pub fn end(analysis: &Analysis, text: &str) -> Result<End, Failure> {
     if let Some(name) = text.strip_prefix("dns:") {
         return by_name(analysis, name);
     }
-    match addresses(text.strip_prefix("ip:").unwrap_or(text)) {
+    let plain = text.strip_prefix("ip:").unwrap_or(text);
+    match addresses(plain) {
         Some(set) => by_address(analysis, text, &set),
+        None if plain.split(['/', '-']).next().is_some_and(|first| first.parse::<IpAddr>().is_ok()) => {
+            let message = format!("{text:?} is no address, no block and no range");
+            Err(Failure::usage(message, "10.0.0.1, 10.0.0.0/8, 10.0.0.1-10.0.0.9, and the same in IPv6"))
+        }
         None => workload(analysis, text),
     }
 }

@@ -39,10 +39,7 @@ const MOST_WORKERS: usize = 4;
 
 /// Runs the command that was typed.
 pub fn run(args: Args) -> Result<ExitCode, Failure> {
-    if args.command.inputs().into_iter().filter(|path| path.as_os_str() == "-").count() > 1 {
-        let hint = "it can be read once: name a file in place of one of them";
-        return Err(Failure::usage("`-` is named more than once", hint));
-    }
+    agree(&args)?;
     let mut session = Session::new(args.common)?;
     let code = match args.command {
         Command::Check(args) => check::run(&mut session, &args),
@@ -61,6 +58,28 @@ pub fn run(args: Args) -> Result<ExitCode, Failure> {
     }?;
     session.print_timings();
     Ok(code)
+}
+
+/// What was typed must not contradict itself: nothing that was asked for is passed over.
+fn agree(args: &Args) -> Result<(), Failure> {
+    if args.command.inputs().into_iter().filter(|path| path.as_os_str() == "-").count() > 1 {
+        let hint = "it can be read once: name a file in place of one of them";
+        return Err(Failure::usage("`-` is named more than once", hint));
+    }
+    let Common { cluster, context, kubeconfig, allowed_namespace, .. } = &args.common;
+    let of_clusters = [
+        ("--context", context.is_some()),
+        ("--kubeconfig", kubeconfig.is_some()),
+        ("--allowed-namespace", !allowed_namespace.is_empty()),
+    ];
+    let live = *cluster || matches!(args.command, Command::Snapshot(_) | Command::Watch(_));
+    match of_clusters.into_iter().find(|(_, given)| *given && !live) {
+        Some((flag, _)) => Err(Failure::usage(
+            format!("{flag} is about a cluster, and none is read"),
+            "--cluster reads one, in place of manifests; `drift` compares both",
+        )),
+        None => Ok(()),
+    }
 }
 
 /// What a command carries along: flags, stage times, problems.
