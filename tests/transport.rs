@@ -7,9 +7,9 @@ use watertight::graph::AllowedGraph;
 use watertight::inventory::{self, Inventory};
 use watertight::model::{Document, ExpectedProtection, PortSet, Protocol, Selector, TrafficSet};
 use watertight::policy::{
-    Acceptance, Accepts, Action, Admission, Dataplane, Dialect, Direction, Isolation, Layer, Membership,
-    MeshMode, Namespaces, Peer, Peers, Policy, PolicyOrder, Relay, Rule, Selection, Sending, Sends,
-    ServiceChoice, Services, Target, Tier, TierRank, TrafficMatch, Transport,
+    Acceptance, Accepts, Action, Admission, Dataplane, Dialect, Direction, Holds, Isolation, Layer,
+    Membership, MeshMode, Namespaces, Peer, Peers, Policy, PolicyOrder, Relay, Rule, Selection, Sending,
+    Sends, ServiceChoice, Services, Target, Tier, TierRank, TrafficMatch, Transport,
 };
 
 const WORLD: &str = "
@@ -59,6 +59,7 @@ fn transport(plaintext: Admission, dialect: Dialect) -> Transport {
             origin: None,
         }],
         accepts: vec![Acceptance {
+            holds: Holds::Surely,
             subjects: vec![meshed()],
             ports: ports.clone(),
             accepts,
@@ -217,6 +218,7 @@ fn relayed(around: Admission) -> (Inventory, Transport) {
     });
     let ports = PortSet::all();
     transport.accepts.push(Acceptance {
+        holds: Holds::Surely,
         subjects: subjects.clone(),
         ports: ports.clone(),
         accepts,

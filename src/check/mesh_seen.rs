@@ -4,7 +4,7 @@
 use super::Evidence;
 use super::mesh_ground::is_member;
 use super::shared::{fact, paths, turned_paths};
-use crate::graph::{Acceptance, Admission, ClassId, Dialect, Leg, MeshMode, PeerId};
+use crate::graph::{Acceptance, Admission, ClassId, Dialect, Holds, Leg, MeshMode, PeerId};
 use crate::model::{ExpectedProtection, Protection, Protocol, TrafficSet};
 use crate::observed::{ObservedFlow, Stretch, Transport};
 use std::collections::BTreeMap;
@@ -102,6 +102,7 @@ fn outlook<'a>(evidence: &Evidence<'a>, (from, to, port): (PeerId, ClassId, u16)
     };
     let (client, server) = (mode(from), graph.class(to).and_then(|_| mode(to)));
     let accepts = graph.class(to).and_then(|_| graph.acceptances(to).find(|a| a.ports.contains(port)));
+    let accepts = accepts.filter(|acceptance| acceptance.holds == Holds::Surely);
     let mesh = graph.edge(from, to).mesh;
     let holds = |traffic: &TrafficSet| traffic.contains(Protocol::Tcp, port);
     let legs = || mesh.iter().flat_map(|mesh| &mesh.legs);

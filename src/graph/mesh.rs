@@ -10,7 +10,7 @@ use super::meant::{Called, Fit, Meant};
 use super::mesh_edge::Way;
 use crate::inventory::{Inventory, Network};
 use crate::model::{ExpectedProtection, Origin, PortSet, Protocol, TrafficSet};
-use crate::policy::transport::{Meeting, choose, meet};
+use crate::policy::transport::{Holds, Meeting, choose, meet};
 use crate::policy::{
     Acceptance, Accepts, Admission, Dialect, Layer, Membership, MeshMode, Relay, Selection, Sends, Target,
     Transport,
@@ -201,13 +201,31 @@ impl Mesh {
         self.member(class).is_some_and(|member| member.mode == MeshMode::Unclear)
     }
 
-    /// What a server takes on a port, and the acceptance behind it.
-    pub fn accepted(&self, class: ClassId, port: u16) -> (Accepts, Option<u32>) {
+    /// What a server takes on a port, or may take, each with the acceptance behind it: the first that
+    /// surely counts, and those before it.
+    fn accepted(&self, class: ClassId, port: u16) -> Vec<(Accepts, Option<u32>)> {
         let list = self.accepts.get(class as usize).map_or(&[][..], Vec::as_slice);
-        let fits = |number: &&u32| self.transport.accepts[**number as usize].ports.contains(port);
-        match list.iter().find(fits) {
-            Some(number) => (self.transport.accepts[*number as usize].accepts, Some(*number)),
-            None => (Accepts::BARE, None),
+        let mut found = Vec::new();
+        for number in list {
+            let acceptance = &self.transport.accepts[*number as usize];
+            if !acceptance.ports.contains(port) {
+                continue;
+            }
+            found.push((acceptance.accepts, Some(*number)));
+            if acceptance.holds == Holds::Surely {
+                return found;
+            }
+        }
+        found.push((Accepts::BARE, None));
+        found
+    }
+
+    /// Whether a proxy of a server sees what comes to a port, whatever counts there.
+    pub fn is_proxied(&self, class: ClassId, port: u16) -> Admission {
+        let passed_by = |(accepts, _): &(Accepts, _)| accepts.proxied == Admission::Refused;
+        match self.accepted(class, port).iter().any(passed_by) {
+            true => Admission::Refused,
+            false => Admission::Admitted,
         }
     }
 
@@ -277,9 +295,14 @@ impl Mesh {
 
     /// How one port is carried: the weakest over the ways to call it, refused where all are.
     pub fn carried(&self, from: PeerId, to: ClassId, port: u16, calls: &[Option<Backing>]) -> Carried {
-        let (accepts, acceptance) = self.accepted(to, port);
         let all = self.meetings(from, to, port, calls).into_iter();
-        all.reduce(weaker).unwrap_or((meet(Sends::AsIs, accepts), acceptance, None))
+        let as_is = || {
+            let accepted = self.accepted(to, port).into_iter();
+            accepted
+                .map(|(accepts, acceptance)| (meet(Sends::AsIs, accepts), acceptance, None))
+                .reduce(weaker)
+        };
+        all.reduce(weaker).or_else(as_is).unwrap_or((meet(Sends::AsIs, Accepts::BARE), None, None))
     }
 
     /// The same over the ways that get there and on which the client proves itself, or does not.
@@ -299,16 +322,18 @@ impl Mesh {
 
     /// What comes of each way.
     fn meetings(&self, from: PeerId, to: ClassId, port: u16, calls: &[Option<Backing>]) -> Vec<Carried> {
-        let (accepts, acceptance) = self.accepted(to, port);
+        let accepted = self.accepted(to, port);
         let ways = calls.iter().flat_map(|call| {
             let sent = self.sent(from, to, port, *call);
             sent.into_iter().map(move |(sends, sending)| (call, sends, sending))
         });
         let ways = ways.flat_map(|(call, sends, sending)| {
-            let chosen = self.chosen(sends, accepts, *call);
-            chosen.into_iter().map(move |sends| (call, sends, sending))
+            accepted.iter().flat_map(move |(accepts, acceptance)| {
+                let chosen = self.chosen(sends, *accepts, *call).into_iter();
+                chosen.map(move |sends| (call, sends, sending, *accepts, *acceptance))
+            })
         });
-        ways.map(|(call, sends, sending)| {
+        ways.map(|(call, sends, sending, accepts, acceptance)| {
             let mut meeting = meet(sends, accepts);
             // What is passed on as it is, is TLS where the service declares that the ends speak it.
             if meeting.protection == ExpectedProtection::Plaintext

@@ -300,7 +300,7 @@ impl AllowedGraph {
             Some(_) => whole.difference(&passing),
             None => TrafficSet::none(),
         };
-        let proxied = self.mesh.accepted(to, port).0.proxied;
+        let proxied = self.mesh.is_proxied(to, port);
         Stretch { meeting, accepts, sends, passing, blocked, proxied }
     }
 }

@@ -52,8 +52,8 @@ pub use remedy::{Change, Effect, Remedy, by_labels, remedies};
 
 // The words of the rule set that edges and policies carry, for rooms that do not know policies.
 pub use crate::policy::{
-    Acceptance, Action, Admission, Dataplane, DataplaneKind, Decision, Dialect, Direction, Found, Isolation,
-    Layer, Membership, MeshMode, Namespaces, Outside, OutsideSpeech, Peer, Peers, Population, PortName,
-    Relay, Rule, Selection, ServiceChoice, Services, TierRank, TlsFloor, TlsVersion, TrafficMatch,
+    Acceptance, Action, Admission, Dataplane, DataplaneKind, Decision, Dialect, Direction, Found, Holds,
+    Isolation, Layer, Membership, MeshMode, Namespaces, Outside, OutsideSpeech, Peer, Peers, Population,
+    PortName, Relay, Rule, Selection, ServiceChoice, Services, TierRank, TlsFloor, TlsVersion, TrafficMatch,
     UnknownField,
 };

@@ -3,6 +3,7 @@
 //! What is kept is what single objects give and what whole engines give; joining them is done anew
 //! each time, by the same code that reads everything ([`super::read`]).
 
+use super::twins::{self, SameNames};
 use super::{Dataplane, Tier, TlsFloor, is_network_policy, is_pod, tls_floor};
 use super::{ENGINES, Engine, KindsByName, Lowered, Lowers, Noted, RuleSet, kinds_by_name, note, together};
 use crate::model::{Changes, Document, ObjectKey};
@@ -79,8 +80,12 @@ fn one_note(document: &Document, kinds: &KindsByName) -> Option<(ObjectKey, Note
 
 impl OfEngine {
     fn read(engine: &dyn Engine, documents: &[Document], dataplane: &Dataplane) -> OfEngine {
+        let whole = || {
+            let names = SameNames::among(documents, |document| engine.reads(document));
+            OfEngine::Whole(twins::lower(engine, documents, dataplane, &names))
+        };
         if engine.lowers() == Lowers::Together {
-            return OfEngine::Whole(engine.lower(documents, dataplane));
+            return whole();
         }
         let own: Vec<&Document> = documents.iter().filter(|document| engine.reads(document)).collect();
         let one = |document: &&Document| {
@@ -92,7 +97,7 @@ impl OfEngine {
         let names: BTreeSet<_> = each.keys().map(|key| (&key.namespace, &key.name)).collect();
         match names.len() == count {
             true => OfEngine::Each(each),
-            false => OfEngine::Whole(engine.lower(documents, dataplane)),
+            false => whole(),
         }
     }
 

@@ -41,7 +41,8 @@ pub use ruleset::{
 };
 pub use tls_floor::{TlsFloor, TlsVersion};
 pub use transport::{
-    Acceptance, Accepts, Admission, Dialect, Membership, MeshMode, Relay, Sending, Sends, Target, Transport,
+    Acceptance, Accepts, Admission, Dialect, Holds, Membership, MeshMode, Relay, Sending, Sends, Target,
+    Transport,
 };
 pub use wanted::{kinds, versions};
 
@@ -141,19 +142,14 @@ pub struct RuleSet {
 /// Lowers everything, joins tiers that are one, and sets aside what the dataplane does not enforce.
 pub fn read(documents: &[Document], dataplane: &Dataplane) -> RuleSet {
     // Languages know nothing of each other.
-    let twins = twins::Twins::of_meshes(documents);
-    let lower = |engine: &&dyn Engine| {
-        let mut lowered = engine.lower(documents, dataplane);
-        twins.unsettle_mesh(&mut lowered.tiers);
-        lowered
-    };
+    let names = twins::SameNames::among(documents, |_| true);
+    let lower = |engine: &&dyn Engine| twins::lower(*engine, documents, dataplane, &names);
     let lowered: Vec<Lowered> = ENGINES.par_iter().map(lower).collect();
     let mut set = together(ENGINES.iter().copied().zip(lowered), dataplane);
     let kinds = kinds_by_name();
     for noted in documents.par_iter().map(|document| note(document, kinds)).collect::<Vec<_>>() {
         set.take(noted);
     }
-    set.problems.extend(twins.problems);
     set.tls_floors = tls_floor::read(documents);
     set
 }

@@ -69,10 +69,21 @@ pub struct Acceptance {
     pub ports: PortSet,
     /// What.
     pub accepts: Accepts,
+    /// Whether it counts.
+    pub holds: Holds,
     /// In words.
     pub why: String,
     /// Where that stands.
     pub origin: Option<Origin>,
+}
+
+/// Whether what is said counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Holds {
+    /// It does.
+    Surely,
+    /// It may: what comes later in the list may count in its place.
+    Perhaps,
 }
 
 /// What arrives, what ends in the proxy, and what clients believe.

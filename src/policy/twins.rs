@@ -1,85 +1,239 @@
-//! Objects of one name: they cannot both exist, and which of them does depends on the order in which
-//! they are applied, which files do not tell.
+//! Objects of one name: of two objects of one kind, namespace and name a cluster holds only one, and
+//! which of them depends on the order in which they are applied, which files do not tell.
+//!
+//! The one rule for all languages: each is lowered as if it were the one, and what is kept back is what
+//! is kept back whichever it is (`either`). Engines never see two objects of one name.
 
-use super::{Action, Isolation, Layer, Policy, Tier};
-use crate::model::{Document, Origin, Problem, Text};
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+mod either;
 
-/// The groups of meshes whose objects decide by themselves.
-const OF_MESHES: &[&str] = &["consul.hashicorp.com/", "policy.linkerd.io/", "security.istio.io/"];
+use super::{Dataplane, Engine, Lowered, Lowers, calico, fields};
+use crate::model::{Bend, Document, Gap, Node, Origin, Problem, Text, proxy};
+pub use either::{Place, Said, settled};
+use hashbrown::HashMap;
+use std::collections::BTreeSet;
 
-/// Kind, namespace and name.
-type Name = (Text, Text, Text);
+/// Kinds that engines read and that are no policies; applications have many of the first.
+const SETTINGS: &[&str] = &["ConfigMap", "NetworkAttachmentDefinition"];
 
-/// The names that several objects have, which say different things.
-#[derive(Debug, Default)]
-pub struct Twins {
-    names: BTreeSet<Name>,
-    /// One for each object but the first of its name.
-    pub problems: Vec<Problem>,
+/// What tells whether two documents are one object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct StoredName<'a> {
+    group: &'a str,
+    kind: &'a str,
+    namespace: &'a str,
+    /// Of policies of Calico, whose names may have it or not.
+    tier: &'a str,
+    name: &'a str,
+}
+
+impl<'a> StoredName<'a> {
+    /// The name of the object that a document says.
+    pub fn of(document: &'a Document) -> StoredName<'a> {
+        let Origin { kind, namespace, name, .. } = &document.origin;
+        let namespace = if namespace.is_empty() { "default" } else { namespace };
+        let (group, tier, name) = match calico::tier_and_name(document) {
+            // One object, whichever API it is read by.
+            Some((tier, name)) => ("projectcalico.org", tier, name),
+            None => match document.api_version.split_once('/') {
+                // Where NetworkPolicies came from.
+                Some(("extensions", _)) => ("networking.k8s.io", "", name.as_str()),
+                Some((group, _)) => (group, "", name.as_str()),
+                None => ("", "", name.as_str()),
+            },
+        };
+        StoredName { group, kind, namespace, tier, name }
+    }
+}
+
+/// Objects of which several documents speak.
+pub struct SameNames(Vec<Vec<usize>>);
+
+impl SameNames {
+    /// Looks for them among policies that are `read`, by their places among the documents.
+    pub fn among(documents: &[Document], read: impl Fn(&Document) -> bool) -> SameNames {
+        let mut by_name: HashMap<StoredName<'_>, Vec<usize>> = HashMap::new();
+        for (place, document) in documents.iter().enumerate() {
+            if read(document) && is_named_policy(document) {
+                by_name.entry(StoredName::of(document)).or_default().push(place);
+            }
+        }
+        let several = by_name.into_values().filter(|places| places.len() > 1);
+        let mut several: Vec<Vec<usize>> = several.collect();
+        for places in &mut several {
+            places.sort_by(|a, b| documents[*a].origin.cmp(&documents[*b].origin));
+        }
+        several.sort_by(|a, b| documents[a[0]].origin.cmp(&documents[b[0]].origin));
+        SameNames(several)
+    }
+}
+
+/// Lowers what an engine reads; of objects of one name each may be the one that counts.
+pub fn lower(
+    engine: &dyn Engine,
+    documents: &[Document],
+    dataplane: &Dataplane,
+    names: &SameNames,
+) -> Lowered {
+    let read = names.0.iter().filter(|places| engine.reads(&documents[places[0]]));
+    let is_refused = |document: &Document| {
+        let alone = engine.lower(std::slice::from_ref(document), dataplane);
+        let says_nothing =
+            alone.tiers.iter().all(|tier| tier.policies.is_empty()) && alone.transport.is_empty();
+        says_nothing && !alone.problems.is_empty()
+    };
+    let twins = Twins::of(documents, read, is_refused);
+    if twins.spare.is_empty() && twins.groups.is_empty() {
+        return engine.lower(documents, dataplane);
+    }
+    let worlds = twins.worlds(engine.lowers());
+    let lowered = worlds.iter().map(|chosen| engine.lower(&twins.world(documents, chosen), dataplane));
+    let (mut lowered, unsettled) = either::joined(lowered.collect());
+    let own = |group: &&Vec<usize>| fields::kind_of(engine.kinds(), &documents[group[0]]).is_some();
+    for pair in twins.groups.iter().filter(own).flat_map(|group| group.windows(2)) {
+        let (earlier, later) = (&documents[pair[0]], &documents[pair[1]]);
+        match are_forms_of_one(earlier, later) {
+            false => lowered.problems.push(same_name(&later.origin, &earlier.origin)),
+            // Two forms of one object are no mistake, as long as they mean the same.
+            true => lowered.gaps.extend(differing_forms(earlier, later, &unsettled)),
+        }
+    }
+    lowered
+}
+
+/// The policies that `read` makes of documents in each of which no name stands twice, as they hold
+/// whichever of the objects counts; for what is lowered outside of the engines.
+pub fn each_way<P: Place>(
+    documents: &[Document],
+    is_ours: impl Fn(&Document) -> bool,
+    read: impl Fn(&[Document]) -> either::Placed<P>,
+) -> either::Placed<P> {
+    let names = SameNames::among(documents, is_ours);
+    let twins =
+        Twins::of(documents, names.0.iter(), |document| read(std::slice::from_ref(document)).is_empty());
+    let worlds = twins.worlds(Lowers::Each);
+    settled(worlds.iter().map(|chosen| read(&twins.world(documents, chosen))).collect()).0
+}
+
+/// Objects of one name among documents, by their places there.
+struct Twins {
+    /// Those that say different things, in the order of files; two at least in each.
+    groups: Vec<Vec<usize>>,
+    /// Those that say what another one says.
+    spare: BTreeSet<usize>,
 }
 
 impl Twins {
-    /// Looks for them among objects that the API server takes.
-    pub fn among<'a>(documents: impl IntoIterator<Item = &'a Document>) -> Twins {
-        let mut twins = Twins::default();
-        let mut seen: BTreeMap<Name, &Document> = BTreeMap::new();
-        for document in documents {
-            let name = name_of(&document.origin);
-            let Some(earlier) = seen.insert(name.clone(), document) else { continue };
-            // The same said twice is said once.
-            if document.body.says_the_same(&earlier.body) {
-                continue;
+    /// Tells those that say the same from others. What the API server refuses replaces nothing.
+    fn of<'a>(
+        documents: &[Document],
+        names: impl Iterator<Item = &'a Vec<usize>>,
+        is_refused: impl Fn(&Document) -> bool,
+    ) -> Twins {
+        let mut twins = Twins { groups: Vec::new(), spare: BTreeSet::new() };
+        for places in names {
+            let mut distinct: Vec<usize> = Vec::new();
+            for &place in places {
+                match distinct.iter().any(|known| say_the_same(&documents[*known], &documents[place])) {
+                    true => drop(twins.spare.insert(place)),
+                    false => distinct.push(place),
+                }
             }
-            let hint = "rename one of them; what either allows was counted, and neither isolates or denies";
-            twins.problems.push(same_name(&document.origin, &earlier.origin, hint));
-            twins.names.insert(name);
+            if distinct.len() > 1 {
+                distinct.retain(|place| !is_refused(&documents[*place]));
+            }
+            if distinct.len() > 1 {
+                twins.groups.push(distinct);
+            }
         }
         twins
     }
 
-    /// Those among the policies of meshes, whose engines do not look for them.
-    pub fn of_meshes(documents: &[Document]) -> Twins {
-        let mut all = Twins::default();
-        for group in OF_MESHES {
-            let Twins { names, problems } =
-                Twins::among(documents.iter().filter(|document| document.api_version.starts_with(group)));
-            all.names.extend(names);
-            all.problems.extend(problems);
+    /// Which of each group counts, in each cluster that is looked at. Where objects depend on each other,
+    /// every two objects of two groups meet in one of these; all combinations would be too many.
+    fn worlds(&self, lowers: Lowers) -> Vec<Vec<usize>> {
+        let most = self.groups.iter().map(Vec::len).max().unwrap_or(1);
+        let choose = |choice: &dyn Fn(usize) -> usize| -> Vec<usize> {
+            let groups = self.groups.iter().enumerate();
+            groups.map(|(number, group)| choice(number).min(group.len() - 1)).collect()
+        };
+        let mut worlds: Vec<Vec<usize>> = (0..most).map(|choice| choose(&|_| choice)).collect();
+        let pairs = (0..most).flat_map(|a| (0..most).map(move |b| (a, b))).filter(|(a, b)| a != b);
+        let digits = usize::BITS - self.groups.len().saturating_sub(1).leading_zeros();
+        for (a, b) in pairs.filter(|_| lowers == Lowers::Together) {
+            // Two numbers differ in one of their digits.
+            worlds.extend(
+                (0..digits).map(|digit| choose(&|number| if number >> digit & 1 == 0 { a } else { b })),
+            );
         }
-        all
+        let mut seen = BTreeSet::new();
+        worlds.retain(|world| seen.insert(world.clone()));
+        worlds
     }
 
-    /// Takes from the tiers of a mesh what cannot be relied on.
-    pub fn unsettle_mesh(&self, tiers: &mut [Tier]) {
-        if self.names.is_empty() {
-            return;
+    /// The documents of one such cluster.
+    fn world(&self, documents: &[Document], chosen: &[usize]) -> Vec<Document> {
+        let mut absent = self.spare.clone();
+        for (group, chosen) in self.groups.iter().zip(chosen) {
+            absent.extend(
+                group.iter().enumerate().filter(|(number, _)| number != chosen).map(|(_, place)| place),
+            );
         }
-        let of_mesh = tiers.iter_mut().filter(|tier| tier.layer != Layer::Network);
-        self.unsettle(of_mesh.flat_map(|tier| &mut tier.policies).map(Arc::make_mut));
+        let present = documents.iter().enumerate().filter(|(place, _)| !absent.contains(place));
+        present.map(|(_, document)| document.clone()).collect()
     }
+}
 
-    /// Takes from policies what cannot be relied on: whoever comes later may not isolate or deny.
-    pub fn unsettle<'a>(&self, policies: impl IntoIterator<Item = &'a mut Policy>) {
-        if self.names.is_empty() {
-            return;
-        }
-        for policy in policies.into_iter().filter(|policy| self.names.contains(&name_of(&policy.origin))) {
-            policy.isolation = Isolation::Leaves;
-            policy.rules.retain(|rule| rule.action == Action::Allow);
+/// Whether a document is an object of which some engine reads what its kind says.
+fn is_named_policy(document: &Document) -> bool {
+    // What says no more than how something is set up.
+    let is_setting = SETTINGS.contains(&&*document.origin.kind);
+    let is_read = || {
+        super::kinds_by_name().get(&*document.origin.kind).is_some_and(|kinds| {
+            kinds.iter().any(|kind| kind.api_versions.contains(&document.api_version.as_str()))
+        })
+    };
+    !document.origin.name.is_empty() && !is_setting && !proxy::is_one(document) && is_read()
+}
+
+/// Whether two documents of one object say the same.
+fn say_the_same(one: &Document, other: &Document) -> bool {
+    match are_forms_of_one(one, other) {
+        true => calico::say_the_same(one, other),
+        false => {
+            let fields = |document: &Document| document.body.fields().len();
+            let said = |(name, node): &(Text, Node)| {
+                &**name == "apiVersion" || other.body.get(name).is_some_and(|own| own.says_the_same(node))
+            };
+            fields(one) == fields(other) && one.body.fields().iter().all(said)
         }
     }
 }
 
-/// What is said of an object whose name is taken by an earlier one; what became of both is the hint.
-pub fn same_name(origin: &Origin, earlier: &Origin, hint: &str) -> Problem {
+/// Whether one object is read by two APIs, in each in a form of its own.
+fn are_forms_of_one(one: &Document, other: &Document) -> bool {
+    one.api_version != other.api_version && calico::tier_and_name(one).is_some()
+}
+
+/// What is said of an object whose name is taken by an earlier one.
+fn same_name(origin: &Origin, earlier: &Origin) -> Problem {
     let Origin { file, line, .. } = earlier;
     let message = format!("the same name is taken at {file}:{line}; the later object replaces the earlier");
+    let hint = "rename one of them, or review them one at a time; what either lets in was counted, and kept \
+                back is only what both keep back";
     super::kubernetes::refusal(origin, 0, message, hint)
 }
 
-fn name_of(origin: &Origin) -> Name {
-    let namespace = if origin.namespace.is_empty() { "default".into() } else { origin.namespace.clone() };
-    (origin.kind.clone(), namespace, origin.name.clone())
+/// The gap for an object of which two API groups say different things.
+fn differing_forms(document: &Document, other: &Document, unsettled: &BTreeSet<Said>) -> Option<Gap> {
+    let is_policy = document.origin.kind.contains("NetworkPolicy");
+    let name = |document: &Document| Said::of(&document.origin);
+    if is_policy && ![name(document), name(other)].iter().any(|name| unsettled.contains(name)) {
+        return None;
+    }
+    let what = format!(
+        "{}:{} has the same object in {} and says something else of it; which of them the cluster has is not \
+         known",
+        other.origin.file, other.origin.line, other.api_version
+    );
+    Some(Gap { what, origin: document.origin.clone(), bends: Bend::MayAllowLess })
 }

@@ -6,7 +6,6 @@ use super::KINDS;
 use super::known::KnownAddresses;
 use super::policies::{Placed, Reader, named_tier};
 use super::tiers::Tiers;
-use super::twins::{self, Distinct};
 use super::wire::{PolicySpec, spec};
 use super::{host, profiles, refused};
 use crate::model::{Bend, Document, Gap, Node, Problem};
@@ -20,52 +19,42 @@ pub fn lower(documents: &[Document], dataplane: &Dataplane) -> Lowered {
     if ours.is_empty() {
         return lowered;
     }
-    let Distinct { kept: ours, rivals, problems } = twins::distinct(ours);
-    lowered.problems.extend(problems);
     for document in &ours {
         lowered.gaps.extend(kind_of(KINDS, document).into_iter().flat_map(|kind| doubts(kind, document)));
     }
-    let sides = sides(&ours, &rivals);
-    let known: Vec<KnownAddresses> =
-        sides.iter().map(|side| taken(KnownAddresses::read(side, documents), &mut lowered)).collect();
-    let tiers: Vec<Tiers> = sides.iter().map(|side| taken(Tiers::read(side), &mut lowered)).collect();
-    let settled = |side: usize, lowered: &mut Lowered| {
-        let mut placed = taken(profiles::lower(&sides[side], &known[side]), lowered);
-        match host::failsafe(&sides[side], dataplane) {
-            Ok(policies) => placed.extend(policies),
-            Err(problem) => lowered.problems.push(problem),
-        }
-        placed
-    };
-    let mut placed = twins::either((0..sides.len()).map(|side| settled(side, &mut lowered)).collect());
+    let known = taken(KnownAddresses::read(&ours, documents), &mut lowered);
+    let tiers = taken(Tiers::read(&ours), &mut lowered);
+    let mut placed = taken(profiles::lower(&ours, &known), &mut lowered);
+    match host::failsafe(&ours, dataplane) {
+        Ok(policies) => placed.extend(policies),
+        Err(problem) => lowered.problems.push(problem),
+    }
     lowered.gaps.extend(profiles::unknown(&ours));
-    let reader = |(known, tiers)| Reader { tiers, known, version: dataplane.version };
-    let readers: Vec<Reader<'_>> = known.iter().zip(&tiers).map(reader).collect();
-    let tiers = &tiers[0];
-    for (place, document) in ours.iter().enumerate() {
-        let rival = rivals.get(&place).copied();
+    let reader = Reader { tiers: &tiers, known: &known, version: dataplane.version };
+    for document in &ours {
         let is_staged = match &*document.origin.kind {
             "NetworkPolicy" | "GlobalNetworkPolicy" => false,
             "StagedNetworkPolicy" | "StagedGlobalNetworkPolicy" => true,
-            _ => {
-                let rival = rival.filter(|rival| !twins::say_the_same(document, rival));
-                lowered.gaps.extend(rival.map(|rival| twins::gap(document, rival)));
+            _ => continue,
+        };
+        let read = spec(document).and_then(|spec| Ok((reader.policy(document, &spec)?, spec)));
+        let (policies, spec) = match read {
+            Ok(read) => read,
+            Err(problem) => {
+                lowered.problems.push(problem);
                 continue;
             }
         };
-        let Some((policy, document)) = read(&readers, document, rival, &mut lowered) else { continue };
-        let doubted = policy.refused.is_some();
-        lowered.problems.extend(policy.refused);
+        let refused = refused::refused(document, &spec);
         // A staged policy is only read for its errors.
-        if is_staged {
-            continue;
+        if !is_staged {
+            placed.extend(policies.into_iter().map(|policy| match &refused {
+                Some(_) => refused::doubted(policy, refused::REFUSED),
+                None => policy,
+            }));
+            lowered.gaps.extend(doubtful(document, &spec, &tiers, &ours));
         }
-        let policies = policy.placed.into_iter();
-        placed.extend(policies.map(|policy| match doubted {
-            true => refused::doubted(policy, refused::REFUSED),
-            false => policy,
-        }));
-        lowered.gaps.extend(doubtful(document, &policy.spec, tiers, &ours));
+        lowered.problems.extend(refused);
     }
     lowered.problems.sort();
     lowered.problems.dedup();
@@ -73,69 +62,10 @@ pub fn lower(documents: &[Document], dataplane: &Dataplane) -> Lowered {
     lowered
 }
 
-/// The objects as they count, and, where the other API group has some that are no policies otherwise,
-/// as that group has them.
-fn sides<'a>(ours: &[&'a Document], rivals: &BTreeMap<usize, &'a Document>) -> Vec<Vec<&'a Document>> {
-    let is_policy = |document: &Document| document.origin.kind.contains("NetworkPolicy");
-    let differ = |(place, rival): &(&usize, &&Document)| {
-        !is_policy(rival) && !twins::say_the_same(ours[**place], rival)
-    };
-    let mut others = ours.to_vec();
-    let changed: Vec<usize> = rivals.iter().filter(differ).map(|(place, _)| *place).collect();
-    changed.iter().for_each(|place| others[*place] = rivals[place]);
-    if changed.is_empty() { vec![others] } else { vec![ours.to_vec(), others] }
-}
-
 /// What was read; problems are put to the others.
 fn taken<T>((read, problems): (T, Vec<Problem>), lowered: &mut Lowered) -> T {
     lowered.problems.extend(problems);
     read
-}
-
-/// What is read of one policy.
-struct Read {
-    spec: PolicySpec,
-    placed: Vec<Placed>,
-    /// Why the API server refuses it.
-    refused: Option<Problem>,
-}
-
-/// Reads a policy, and what the other API group has for it: where they differ, each of them may be
-/// the object, and neither keeps anything back for certain.
-fn read<'a>(
-    readers: &[Reader<'_>],
-    document: &'a Document,
-    rival: Option<&'a Document>,
-    lowered: &mut Lowered,
-) -> Option<(Read, &'a Document)> {
-    let mut one = |document: &'a Document| {
-        let whole = || {
-            let spec = spec(document)?;
-            let each = readers.iter().map(|reader| reader.policy(document, &spec));
-            let placed = twins::either(each.collect::<Result<_, _>>()?);
-            Ok(Read { refused: refused::refused(document, &spec), spec, placed })
-        };
-        match whole() {
-            Ok(policy) => Some((policy, document)),
-            Err(problem) => {
-                lowered.problems.push(problem);
-                None
-            }
-        }
-    };
-    let (own, other) = (one(document), rival.and_then(&mut one));
-    let ((own, document), (other, rival)) = match (own, other) {
-        (Some(own), Some(other)) => (own, other),
-        (own, other) => return own.or(other),
-    };
-    if twins::mean_the_same(&own.placed, &other.placed) {
-        let refused = own.refused.clone().filter(|_| other.refused.is_some());
-        return Some((Read { refused, ..own }, document));
-    }
-    lowered.problems.extend(other.refused);
-    lowered.gaps.push(twins::gap(document, rival));
-    let placed = twins::either(vec![own.placed, other.placed]);
-    Some((Read { spec: own.spec, placed, refused: own.refused }, document))
 }
 
 /// What is doubtful about a policy that was understood.

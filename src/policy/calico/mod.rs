@@ -5,6 +5,7 @@
 
 mod entity;
 mod families;
+mod forms;
 mod host;
 mod kinds;
 mod known;
@@ -20,10 +21,11 @@ mod settings;
 mod staged;
 mod tiers;
 mod traffic;
-mod twins;
 mod wire;
 
+pub(super) use forms::say_the_same;
 pub use settings::{SETTINGS, settings};
+pub(super) use staged::tier_and_name;
 
 use super::fields::kind_of;
 use super::{Dataplane, Engine, Kind, Lowered, is_network_policy, is_pod};

@@ -3,6 +3,7 @@
 use super::policies::bare_name;
 use crate::model::{Document, Node, Value};
 use crate::policy::fields;
+use crate::policy::twins::StoredName;
 
 /// Staged kinds: what each becomes, with its `apiVersion` where that changes.
 const STAGED: &[(&str, &str, Option<&str>)] = &[
@@ -30,7 +31,7 @@ pub fn committed(documents: &[Document]) -> Vec<Document> {
         if let Some(api_version) = api_version {
             policy.api_version = (*api_version).into();
         }
-        all.retain(|other| identity(other) != identity(&policy));
+        all.retain(|other| StoredName::of(other) != StoredName::of(&policy));
         if action == "Set" {
             remove_action(&mut policy.body);
             all.push(policy);
@@ -39,28 +40,13 @@ pub fn committed(documents: &[Document]) -> Vec<Document> {
     all
 }
 
-/// What tells whether two documents are one object.
-pub fn identity(document: &Document) -> (String, String, String, String) {
+/// The tier of an object of Calico and the name behind it: with its tier or without, a policy has one
+/// name, and policies of several tiers are not one. `None` for all other documents.
+pub fn tier_and_name(document: &Document) -> Option<(&str, &str)> {
+    fields::kind_of(super::KINDS, document)?;
     let tier = document.body.path(&["spec", "tier"]).and_then(Node::text);
     let tier = tier.filter(|tier| !tier.is_empty()).unwrap_or("default");
-    let ours = fields::kind_of(super::KINDS, document).is_some();
-    let group = match document.api_version.split_once('/') {
-        _ if ours => "calico",
-        Some((group, _)) => group,
-        None => "",
-    };
-    let namespace = match &*document.origin.namespace {
-        "" if document.origin.kind.contains("NetworkPolicy") && !document.origin.kind.contains("Global") => {
-            "default"
-        }
-        name => name,
-    };
-    // With its tier or without, a policy has one name; policies of several tiers are not one.
-    let name = match ours {
-        true => format!("{tier}.{}", bare_name(&document.origin.name, tier)),
-        false => document.origin.name.to_string(),
-    };
-    (group.to_owned(), document.origin.kind.to_string(), namespace.to_owned(), name)
+    Some((tier, bare_name(&document.origin.name, tier)))
 }
 
 fn remove_action(body: &mut Node) {

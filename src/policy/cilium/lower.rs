@@ -16,7 +16,6 @@ use super::settings::{self, CONFIG_MAP};
 use super::wire::{self, Effect, Entry, Spec};
 use crate::model::{Bend, Condition, Document, Gap, Origin, Problem, Selector, fact};
 use crate::policy::kubernetes::wire::refusal;
-use crate::policy::twins::Twins;
 use crate::policy::{Dataplane, Direction, fields};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use rayon::prelude::*;
@@ -71,24 +70,19 @@ pub fn lower(documents: &[Document], dataplane: &Dataplane) -> Lowered {
     let mut lowered = Lowered { problems, ..Lowered::default() };
     let parsed: Vec<_> = policies.par_iter().map(|document| object(document, dataplane, &facts)).collect();
     let mut tiers: BTreeMap<(Direction, Effect), Vec<Policy>> = BTreeMap::new();
-    let mut taken = Vec::with_capacity(policies.len());
-    for (document, (result, gaps)) in policies.iter().zip(parsed) {
+    for (result, gaps) in parsed {
         lowered.gaps.extend(gaps);
         match result {
             Ok(pieces) => {
-                taken.push(*document);
                 pieces.into_iter().for_each(|piece| tiers.entry(piece.place).or_default().push(piece.policy));
             }
             Err(problem) => lowered.problems.push(problem),
         }
     }
-    let twins = Twins::among(taken);
-    twins.unsettle(tiers.values_mut().flatten());
     for direction in Direction::BOTH {
         let always = always(documents, dataplane);
         tiers.entry((direction, Effect::Allows)).or_default().extend(always);
     }
-    lowered.problems.extend(twins.problems);
     lowered.gaps.extend(of_settings(documents, dataplane));
     if !settings::is_cilium(dataplane.kind) {
         // Who enforces nothing of this leaves nothing open about it.

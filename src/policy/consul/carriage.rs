@@ -3,7 +3,7 @@
 
 use super::super::shapes::{self, Carrier, Choice, Dialled, Passes, Shape, all};
 use super::super::{
-    Acceptance, Accepts, Admission, Dialect, Peer, Selection, Sending, Sends, ServiceChoice, Services,
+    Acceptance, Accepts, Admission, Dialect, Holds, Peer, Selection, Sending, Sends, ServiceChoice, Services,
     Target, Transport,
 };
 use super::membership::{self, Members, pods_of};
@@ -78,6 +78,7 @@ pub fn lower(
     };
     for (choice, ports) in ground.ports(EXCLUDE_INBOUND, gaps) {
         transport.accepts.push(Acceptance {
+            holds: Holds::Surely,
             subjects: vec![pods_of(all([ground.members.transparent.clone(), choice.pods]))],
             ports,
             accepts: Accepts::BARE,
@@ -86,6 +87,7 @@ pub fn lower(
         });
     }
     transport.accepts.push(Acceptance {
+        holds: Holds::Surely,
         subjects: vec![pods_of(ground.members.transparent.clone())],
         ports: OF_THE_PROXY.iter().fold(PortSet::none(), |set, (a, b)| set.union(&PortSet::range(*a, *b))),
         accepts: Accepts::BARE,
@@ -93,6 +95,7 @@ pub fn lower(
         origin: None,
     });
     transport.accepts.extend(permissive.iter().map(|one| Acceptance {
+        holds: Holds::Surely,
         subjects: one.subjects.clone(),
         ports: one.ports.clone(),
         accepts: Accepts { plaintext: Admission::Admitted, ..proxied },
@@ -102,6 +105,7 @@ pub fn lower(
     // What is sent to the address of a pod passes the client's proxy as it is (`C:agent/xds/listeners.go`).
     transport.by_address = permissive.iter().flat_map(|one| one.subjects.clone()).collect();
     transport.accepts.push(Acceptance {
+        holds: Holds::Surely,
         subjects: vec![pods_of(ground.members.transparent.clone())],
         ports: PortSet::all(),
         accepts: proxied,

@@ -6,8 +6,8 @@
 
 use super::super::shapes::{self, Shape, all, is_one_of, lacks};
 use super::super::{
-    Acceptance, Accepts, Admission, Dialect, Membership, MeshMode, Peer, Policy, Relay, Selection, Sending,
-    Sends, ServiceChoice, Services, Target, Transport,
+    Acceptance, Accepts, Admission, Dialect, Holds, Membership, MeshMode, Peer, Policy, Relay, Selection,
+    Sending, Sends, ServiceChoice, Services, Target, Transport,
 };
 use super::membership::pods_of;
 use crate::model::{Document, Node, Origin, PortSet, Selector};
@@ -111,6 +111,7 @@ pub fn lower(
 ) {
     let (leading_in, terminating) = (of_kind(LEADING_IN), of_kind(TERMINATING));
     let acceptance = |pods: &Selector, accepts, why: &str| Acceptance {
+        holds: Holds::Surely,
         subjects: vec![pods_of(pods.clone())],
         ports: PortSet::all(),
         accepts,

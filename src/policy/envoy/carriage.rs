@@ -1,6 +1,8 @@
 //! What proxies accept, listener by listener, and what they send, endpoint by endpoint.
 
-use super::super::{Acceptance, Accepts, Admission, Dialect, Membership, MeshMode, Sending, Sends, Target};
+use super::super::{
+    Acceptance, Accepts, Admission, Dialect, Holds, Membership, MeshMode, Sending, Sends, Target,
+};
 use super::cluster::Way;
 use super::listener::Listener;
 use super::tls::{Downstream, Upstream};
@@ -77,6 +79,7 @@ pub fn acceptance(listener: &Listener<'_>, served: &Served, view: &View<'_>) -> 
         words.push("takes nothing here: no filter chain matches".to_owned());
     }
     Acceptance {
+        holds: Holds::Surely,
         subjects: who::proxies([view.proxy.key.as_str()]),
         ports: served.ports.clone(),
         accepts: Accepts {
@@ -101,6 +104,7 @@ pub fn past(listener: &Listener<'_>, view: &View<'_>) -> Option<Acceptance> {
     let annotations = node.path(&["metadata", "ANNOTATIONS"])?;
     let kept = super::super::istio::kept(|key| Some(annotations.text_of(key)?.to_owned()));
     (listener.redirected && !kept.is_empty()).then(|| Acceptance {
+        holds: Holds::Surely,
         subjects: who::proxies([view.proxy.key.as_str()]),
         ports: kept,
         accepts: Accepts::BARE,
@@ -150,6 +154,7 @@ pub fn administration(view: &View<'_>) -> Option<Acceptance> {
     let (address, port) = proxy::socket(node)?;
     let reachable = !super::listener::is_loopback(address) && port > 0;
     reachable.then(|| Acceptance {
+        holds: Holds::Surely,
         subjects: who::proxies([view.proxy.key.as_str()]),
         ports: PortSet::range(port, port),
         accepts: Accepts::BARE,

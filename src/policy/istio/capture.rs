@@ -2,7 +2,7 @@
 //! what clients are told of the pod by its labels.
 
 use super::super::{
-    Acceptance, Accepts, Admission, Dialect, Namespaces, Sending, Sends, ServiceChoice, Services,
+    Acceptance, Accepts, Admission, Dialect, Holds, Namespaces, Sending, Sends, ServiceChoice, Services,
 };
 use super::super::{Selection, Target};
 use super::membership::{Members, all, annotation, has, label_occurs, lacks, pods, users_of, values_of};
@@ -223,6 +223,7 @@ impl Capture {
     pub fn builtin(&self, members: &Members) -> Vec<Acceptance> {
         let everywhere = |selector: Selector| vec![pods(Namespaces::any(), selector)];
         let acceptance = |subjects: Vec<Selection>, ports, accepts, why: &str| Acceptance {
+            holds: Holds::Surely,
             subjects,
             ports,
             accepts,
@@ -283,6 +284,7 @@ impl Capture {
                     continue;
                 }
                 list.push(Acceptance {
+                    holds: Holds::Surely,
                     subjects: place.of(&all([own.clone(), annotated.clone()])),
                     ports,
                     accepts: Accepts { advertises: told, ..Accepts::BARE },
@@ -291,6 +293,7 @@ impl Capture {
                 });
             }
             let whole = Acceptance {
+                holds: Holds::Surely,
                 subjects: place.of(&own),
                 ports: place.ports.clone(),
                 accepts: Accepts { plaintext, terminates, advertises: told, proxied: Admission::Admitted },
@@ -327,6 +330,7 @@ impl Capture {
     /// What comes to pods past their proxy.
     pub fn unseen(&self, sidecars: &Selector) -> Vec<Acceptance> {
         let one = |(annotated, ports): &(Selector, PortSet)| Acceptance {
+            holds: Holds::Surely,
             subjects: vec![pods(Namespaces::any(), all([sidecars.clone(), annotated.clone()]))],
             ports: ports.clone(),
             accepts: Accepts::BARE,

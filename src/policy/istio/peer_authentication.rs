@@ -4,7 +4,7 @@
 //! are three scopes, in each the oldest object wins wholly, and UNSET passes on what was above it.
 
 use super::super::kubernetes::refusal;
-use super::super::{Acceptance, Accepts, Admission, Dialect, Namespaces, Selection};
+use super::super::{Acceptance, Accepts, Admission, Dialect, Holds, Namespaces, Selection};
 use super::capture::Capture;
 use super::membership::{Members, all, pods};
 use super::mesh_config::MeshConfig;
@@ -314,6 +314,7 @@ fn ambient(members: &Members, place: &Place<'_>) -> Vec<Acceptance> {
     let half = Accepts { plaintext: Admission::Admitted, proxied: Admission::Refused, ..whole };
     let past = "an annotation lets what does not come by the tunnel past the proxy of the node";
     let acceptance = |pods: &Selector, accepts, why: String, origin: Option<&Origin>| Acceptance {
+        holds: Holds::Surely,
         subjects: place.of(pods),
         ports: place.ports.clone(),
         accepts,

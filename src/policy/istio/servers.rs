@@ -3,7 +3,7 @@
 //! A server without TLS takes everything. One with ISTIO_MUTUAL takes mutual TLS of the mesh alone,
 //! and the others TLS with certificates of their own, which ends there or goes on by name.
 
-use super::super::{Acceptance, Accepts, Admission, Dialect, Namespaces};
+use super::super::{Acceptance, Accepts, Admission, Dialect, Holds, Namespaces};
 use super::membership::{GATEWAY_NAME, Members, all, pods, templates};
 use crate::model::{Document, Node, Origin, PortSet, Requirement, Selector, Text};
 use std::collections::{BTreeMap, BTreeSet};
@@ -74,6 +74,7 @@ fn add(
             Taken::Mesh => (Dialect::IstioMtls, "ISTIO_MUTUAL"),
         };
         list.push(Acceptance {
+            holds: Holds::Surely,
             subjects: subjects.to_vec(),
             ports: PortSet::range(port, port),
             accepts: Accepts {

@@ -3,7 +3,6 @@
 //! Every field is named; a field that a newer API adds breaks the build here instead of being lost.
 
 use super::super::TrafficMatch;
-use super::super::twins::{Twins, same_name};
 use super::super::{
     Action, Dataplane, Direction, Isolation, Layer, Lowered, Namespaces, Peer, Peers, Policy, PolicyOrder,
     PortName, Rule, Selection, Tier, TierRank,
@@ -25,21 +24,16 @@ pub fn lower(documents: &[Document], dataplane: &Dataplane) -> Lowered {
     let parsed: Vec<_> = policies.par_iter().map(|d| (policy(d, dataplane), wire::doubts(d))).collect();
     let mut lowered = Lowered::default();
     let (mut ingress, mut egress) = (Vec::new(), Vec::new());
-    let mut taken = Vec::with_capacity(policies.len());
-    for (document, (result, gaps)) in policies.into_iter().zip(parsed) {
+    for (result, gaps) in parsed {
         lowered.gaps.extend(gaps);
         match result {
             Ok((into, out)) => {
-                taken.push(document);
                 ingress.extend(into);
                 egress.extend(out);
             }
             Err(problem) => lowered.problems.push(problem),
         }
     }
-    let twins = Twins::among(taken);
-    twins.unsettle(ingress.iter_mut().chain(&mut egress));
-    lowered.problems.extend(twins.problems);
     lowered.problems.sort();
     lowered.problems.dedup();
     for (direction, policies) in [(Direction::Ingress, ingress), (Direction::Egress, egress)] {
@@ -52,20 +46,6 @@ pub fn lower(documents: &[Document], dataplane: &Dataplane) -> Lowered {
         });
     }
     lowered
-}
-
-/// Two objects of one name cannot both exist; both are kept, so that more is shown as allowed.
-pub fn twins<'a>(policies: impl Iterator<Item = &'a Policy>) -> Vec<Problem> {
-    let mut seen = std::collections::BTreeMap::new();
-    let mut problems = Vec::new();
-    for policy in policies {
-        let Origin { namespace, name, .. } = &policy.origin;
-        if let Some(earlier) = seen.insert((namespace, name), &policy.origin) {
-            let hint = "rename one of them; both were counted here";
-            problems.push(same_name(&policy.origin, earlier, hint));
-        }
-    }
-    problems
 }
 
 pub(super) fn is_policy(document: &Document) -> bool {

@@ -6,7 +6,7 @@ mod lower;
 pub(super) mod wire;
 
 // What other kinds of the same style share with NetworkPolicy.
-pub(super) use lower::{label_selector, policy, twins};
+pub(super) use lower::{label_selector, policy};
 pub(super) use wire::refusal;
 
 use super::fields::full;

@@ -2,7 +2,7 @@
 //! needed, and on which port of the wire connections travel.
 
 use super::super::shapes::{self, Carrier, Choice, Dialled, Passes, Shape, all};
-use super::super::{Acceptance, Accepts, Admission, Dialect, Peer, Sending, Sends, Target, Transport};
+use super::super::{Acceptance, Accepts, Admission, Dialect, Holds, Peer, Sending, Sends, Target, Transport};
 use super::access::Access;
 use super::membership::{Members, pods_of};
 use super::server::Numbers;
@@ -87,6 +87,7 @@ pub fn lower(
         ground.port_choices("config.linkerd.io/skip-inbound-ports", &settings.skip_inbound, gaps)
     {
         transport.accepts.push(Acceptance {
+            holds: Holds::Surely,
             subjects: vec![pods_of(all([ground.members.meshed.clone(), choice.pods]))],
             ports: skipped.union(&PortSet::range(OF_THE_PROXY.0, OF_THE_PROXY.1)),
             accepts: Accepts::BARE,
@@ -201,6 +202,7 @@ impl Accepting<'_> {
             }
             if !ports.is_empty() {
                 accepts.push(Acceptance {
+                    holds: Holds::Surely,
                     subjects: vec![subjects],
                     ports,
                     accepts: Accepts {

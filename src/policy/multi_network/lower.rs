@@ -1,6 +1,7 @@
 //! MultiNetworkPolicy → the tiers of NetworkPolicy, for the networks that its annotation names.
 
-use super::super::kubernetes::{policy, refusal, twins};
+use super::super::kubernetes::{policy, refusal};
+use super::super::twins::{self, Place};
 use super::super::{Action, Dataplane, Direction, Layer, Lowered, Policy, Tier, TierRank, fields, joined};
 use super::{KINDS, POLICY};
 use crate::model::{Bend, Document, Gap, Node, Problem};
@@ -14,7 +15,20 @@ const POLICY_FOR: &str = "k8s.v1.cni.cncf.io/policy-for";
 
 /// All policies for networks beside that of the cluster.
 #[derive(Clone, Debug, Default)]
-pub struct NetworkPolicies(Vec<(Direction, Vec<AttachmentName>, Arc<Policy>)>);
+pub struct NetworkPolicies(Vec<(Stands, Arc<Policy>)>);
+
+/// The direction of a policy, and the attachments that it is for.
+type Stands = (Direction, Vec<AttachmentName>);
+
+impl Place for Stands {
+    fn unmatched(&self) -> Action {
+        Action::Deny
+    }
+
+    fn goes_by_subjects(&self) -> bool {
+        true
+    }
+}
 
 impl NetworkPolicies {
     /// The tiers of a network, by the attachments that lead to it.
@@ -23,13 +37,13 @@ impl NetworkPolicies {
             let counts = self
                 .0
                 .iter()
-                .filter(|(own, attachments, _)| *own == direction && attachments.iter().any(&leads));
+                .filter(|((own, attachments), _)| *own == direction && attachments.iter().any(&leads));
             Tier {
                 layer: Layer::Network,
                 direction,
                 rank: TierRank::default_tier(),
                 unmatched: Action::Deny,
-                policies: counts.map(|(_, _, policy)| policy.clone()).collect(),
+                policies: counts.map(|(_, policy)| policy.clone()).collect(),
             }
         };
         joined(Direction::BOTH.into_iter().map(of).collect())
@@ -38,14 +52,18 @@ impl NetworkPolicies {
 
 /// Reads all policies for networks beside that of the cluster; broken ones are said by `doubts`.
 pub fn read(documents: &[Document]) -> NetworkPolicies {
-    let (mut all, standard) = (NetworkPolicies::default(), Dataplane::kubernetes());
+    NetworkPolicies(twins::each_way(documents, is_policy, policies))
+}
+
+fn policies(documents: &[Document]) -> Vec<(Stands, Arc<Policy>)> {
+    let (mut all, standard) = (Vec::new(), Dataplane::kubernetes());
     for document in documents.iter().filter(|document| is_policy(document)) {
         let (Ok(attachments), Ok((ingress, egress))) = (attachments(document), policy(document, &standard))
         else {
             continue;
         };
         for (direction, policy) in [(Direction::Ingress, ingress), (Direction::Egress, egress)] {
-            all.0.extend(policy.map(|policy| (direction, attachments.clone(), Arc::new(policy))));
+            all.extend(policy.map(|policy| ((direction, attachments.clone()), Arc::new(policy))));
         }
     }
     all
@@ -69,11 +87,6 @@ pub fn doubts(documents: &[Document]) -> Lowered {
             origin: first.origin.clone(),
             bends: Bend::MayAllowMore,
         });
-    }
-    let NetworkPolicies(all) = read(documents);
-    for direction in Direction::BOTH {
-        let own = all.iter().filter(|(own, _, _)| *own == direction);
-        lowered.problems.extend(twins(own.map(|(_, _, policy)| &**policy)));
     }
     lowered.problems.sort();
     lowered.problems.dedup();

@@ -4,7 +4,6 @@
 
 use super::super::calico::LabelledAddresses;
 use super::super::cilium::settings::is_cilium;
-use super::super::kubernetes::twins;
 use super::super::{
     Action, Dataplane, DataplaneKind, Direction, Engine, Found, Isolation, Layer, Lowered, Namespaces, Peer,
     Peers, Policy, PolicyOrder, PortName, Rule, Selection, Tier, TierRank, TrafficMatch, fields,
@@ -14,7 +13,7 @@ use super::depends_on_unknown_version;
 use super::kinds::{self, KINDS, Stage};
 use super::wire::{self, PeerShape, RuleShape, Shape};
 use crate::model::{AddressSet, Bend, Condition, Document, DomainPattern, Gap, Origin, Protocol, Selector};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// Lowers all objects of the three kinds.
 pub fn lower(documents: &[Document], dataplane: &Dataplane) -> Lowered {
@@ -47,13 +46,6 @@ pub fn lower(documents: &[Document], dataplane: &Dataplane) -> Lowered {
             tiers.entry(place).or_default().push(policy);
         }
         lowered.gaps.append(&mut lowering.gaps);
-    }
-    for kind in KINDS {
-        let of_kind = tiers.values().flatten().filter(|policy| &*policy.origin.kind == kind.name);
-        let mut seen = BTreeSet::new();
-        // One object may stand in both directions; only two objects are twins.
-        let objects = of_kind.filter(|policy| seen.insert(policy.origin.clone()));
-        lowered.problems.extend(twins(objects));
     }
     lowered.tiers =
         tiers.into_iter().map(|((stage, way), policies)| tier(stage, way, policies, dataplane)).collect();

@@ -1,7 +1,7 @@
 //! OVN-Kubernetes → tiers of two layers: isolation between networks, and the firewall for what
 //! leaves the cluster. Both take away only; what they do not deny meets the other layers.
 
-use super::super::kubernetes::{refusal, twins};
+use super::super::kubernetes::refusal;
 use super::super::{
     Action, Direction, Isolation, Layer, Lowered, Namespaces, Peer, Peers, Policy, PolicyOrder, PortName,
     Rule, Selection, ServiceChoice, Services, Tier, TierRank, TrafficMatch, fields, one_of,
@@ -44,7 +44,6 @@ pub fn lower(documents: &[Document]) -> Lowered {
         };
         lowered.problems.extend(problem);
     }
-    lowered.problems.extend(twins(firewalls.iter()));
     apart(&mut networks, &mut lowered);
     let joining = joining::read(documents);
     if !networks.is_empty() {
