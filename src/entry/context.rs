@@ -202,9 +202,8 @@ fn port_words(port: &PortChoice) -> String {
 /// `namespace/Kind/name` of an object that lives in a namespace; `default` where it names none.
 pub(super) fn name_of(document: &Document) -> EndpointName {
     let origin = &document.origin;
-    let namespace = if origin.namespace.is_empty() { "default" } else { &origin.namespace };
     EndpointName {
-        namespace: namespace.to_owned(),
+        namespace: origin.home().to_owned(),
         kind: origin.kind.to_string(),
         name: origin.name.to_string(),
     }
@@ -212,7 +211,7 @@ pub(super) fn name_of(document: &Document) -> EndpointName {
 
 /// The origin of an object that lives in a namespace, which is written out.
 pub(super) fn origin_of(document: &Document) -> Origin {
-    Origin { namespace: name_of(document).namespace.as_str().into(), ..document.origin.clone() }
+    document.origin.at_home()
 }
 
 /// An annotation of an object.

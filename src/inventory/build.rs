@@ -55,7 +55,7 @@ pub(super) fn read_of(documents: &[&Document]) -> (Inventory, Vec<Problem>) {
         builder.inventory.definitions.add(document);
         builder.proxies.extend(proxy::read(document));
         if &*document.origin.kind == "NetworkPolicy" {
-            builder.mention(namespace_in(document));
+            builder.mention(document.namespace());
         }
     }
     (builder.finish(), problems)
@@ -104,7 +104,7 @@ fn read_document(document: &Document) -> Result<Option<Part>, Problem> {
         "EndpointSlice" => endpoints(document, &["endpoints"], |endpoint| vec![endpoint.clone()]),
         "Node" if core => Part::Node(node(document)?),
         "ServiceAccount" if core => {
-            let account = (namespace_of(document), document.origin.name.to_string());
+            let account = (document.namespace().to_owned(), document.origin.name.to_string());
             Part::ServiceAccount(account, labels(document, body)?)
         }
         "VirtualMachine" | "VirtualMachineInstance" if document.api_version.starts_with("kubevirt.io/") => {
@@ -145,20 +145,8 @@ pub(super) fn is_workload_group(api_version: &str) -> bool {
             .any(|group| api_version.starts_with(group))
 }
 
-pub(super) fn namespace_of(document: &Document) -> String {
-    namespace_in(document).to_owned()
-}
-
-pub(super) fn namespace_in(document: &Document) -> &str {
-    match &*document.origin.namespace {
-        "" => "default",
-        name => name,
-    }
-}
-
 pub(super) fn refuse(document: &Document, line: u32, message: String, hint: &str) -> Problem {
-    let line = if line == 0 { document.origin.line } else { line };
-    Problem { origin: Origin { line, ..document.origin.clone() }, message, hint: hint.to_owned() }
+    Problem::at(&document.origin, line, message, hint)
 }
 
 pub(super) fn labels(document: &Document, object: &Node) -> Result<Labels, Problem> {
@@ -202,8 +190,11 @@ pub(super) fn annotations(object: &Node) -> Labels {
 
 fn pod(document: &Document) -> Result<Owned, Problem> {
     let body = &document.body;
-    let name =
-        EndpointName { namespace: namespace_of(document), kind: "Pod".to_owned(), name: pod_name(document) };
+    let name = EndpointName {
+        namespace: document.namespace().to_owned(),
+        kind: "Pod".to_owned(),
+        name: pod_name(document),
+    };
     let phase = body.path(&["status", "phase"]).and_then(Node::text).unwrap_or_default();
     let finished = matches!(phase, "Succeeded" | "Failed");
     let mut variant = Box::new(variant(document, body)?);
@@ -241,7 +232,7 @@ pub(super) fn owner(document: &Document, labels: &Labels) -> Option<EndpointName
     let controls = |r: &&Node| r.get("controller").and_then(Node::bool) == Some(true);
     let reference = references.iter().find(controls).or(references.first())?;
     let (kind, name) = (reference.text_of("kind")?, reference.text_of("name")?);
-    let namespace = namespace_of(document);
+    let namespace = document.namespace().to_owned();
     let hash = labels.get("pod-template-hash").map(|hash| format!("-{hash}"));
     let deployment = hash.and_then(|hash| name.strip_suffix(&hash)).filter(|_| kind == "ReplicaSet");
     Some(match deployment {
@@ -252,7 +243,7 @@ pub(super) fn owner(document: &Document, labels: &Labels) -> Option<EndpointName
 
 fn template(document: &Document, path: &[&str]) -> Result<Owned, Problem> {
     let name = EndpointName {
-        namespace: namespace_of(document),
+        namespace: document.namespace().to_owned(),
         kind: document.origin.kind.to_string(),
         name: pod_name(document),
     };
@@ -301,7 +292,7 @@ fn variant(document: &Document, object: &Node) -> Result<Variant, Problem> {
         nodes: Few::new(),
         pods: Few::new(),
         proxies: BTreeSet::new(),
-        attachments: network::of_pod(&namespace_of(document), object),
+        attachments: network::of_pod(document.namespace(), object),
     })
 }
 
@@ -315,7 +306,7 @@ fn endpoints(document: &Document, path: &[&str], entries: impl Fn(&Node) -> Vec<
         addresses.extend(entry.text_of("ip").and_then(|ip| ip.parse::<IpAddr>().ok()));
         addresses.extend(entry.items_of("addresses").iter().filter_map(|a| a.text()?.parse::<IpAddr>().ok()));
     }
-    Part::Endpoints { namespace: namespace_of(document), service, found }
+    Part::Endpoints { namespace: document.namespace().to_owned(), service, found }
 }
 
 /// Addresses of all interfaces of a node, which OVN-Kubernetes takes for what `nodes` peers mean: a

@@ -3,7 +3,7 @@
 //! `HostEndpoint` and `WorkloadEndpoint` of `projectcalico.org/v3`; what policies make of them is
 //! left to `policy`.
 
-use super::build::{labels, namespace_of, refuse};
+use super::build::{labels, refuse};
 use super::workload::{ContainerPort, Network, Variant};
 use crate::model::{AddressRange, Document, EndpointName, Labels, Node, Problem, Protocol, Text};
 use std::collections::{BTreeMap, BTreeSet};
@@ -42,7 +42,7 @@ pub(super) fn endpoint(document: &Document) -> Result<(EndpointName, Variant), P
             name: document.origin.name.to_string(),
         },
         false => EndpointName {
-            namespace: namespace_of(document),
+            namespace: document.namespace().to_owned(),
             kind: "Pod".to_owned(),
             name: text("pod").or(text("workload")).unwrap_or(&document.origin.name).to_owned(),
         },

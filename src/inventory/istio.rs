@@ -56,7 +56,7 @@ pub(super) fn machine(document: &Document) -> Result<Owned, Problem> {
         attachments: Attachments::new(),
     };
     let name = EndpointName {
-        namespace: build::namespace_of(document),
+        namespace: document.namespace().to_owned(),
         kind: document.origin.kind.to_string(),
         name: document.origin.name.to_string(),
     };
@@ -138,7 +138,7 @@ pub(super) fn entry(document: &Document) -> Result<ServiceEntry, Problem> {
         })
     };
     let service = Service {
-        namespace: build::namespace_of(document),
+        namespace: document.namespace().to_owned(),
         name: document.origin.name.to_string(),
         labels: build::labels(document, &document.body)?,
         annotations: Labels::new(),

@@ -3,7 +3,7 @@
 //!
 //! Other gateways are left to `entry`, which tells when their pods are missing.
 
-use super::build::{Owned, namespace_of};
+use super::build::Owned;
 use super::workload::{Network, Variant};
 use crate::model::{Document, EndpointName, Few, Labels, Node, Text};
 use std::collections::{BTreeMap, BTreeSet};
@@ -36,7 +36,7 @@ pub(super) fn waypoints(documents: &[&Document], owned: &[Owned]) -> Vec<Owned> 
     let mut made: BTreeMap<EndpointName, Owned> = BTreeMap::new();
     for document in of_kind("Gateway") {
         let class = text(document, "gatewayClassName");
-        let (namespace, name) = (namespace_of(document), document.origin.name.to_string());
+        let (namespace, name) = (document.namespace().to_owned(), document.origin.name.to_string());
         if classes.contains(&class) && !there.contains(&(namespace.as_str(), name.as_str())) {
             let one = pods(document, namespace, name, class);
             made.insert(one.name.clone(), one);

@@ -37,7 +37,7 @@ impl Definitions {
             return;
         }
         let name = document.origin.name.to_string();
-        let key = (super::build::namespace_of(document), name.clone());
+        let key = (document.namespace().to_owned(), name.clone());
         let role = |path: &[&str]| {
             let layers = ["layer2", "layer3", "localnet"];
             let spec = document.body.path(path)?;

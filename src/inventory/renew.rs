@@ -4,7 +4,7 @@
 //! cluster, so each namespace can be read alone. Where that does not hold (proxies whose configuration
 //! was read belong to pods anywhere) or an object of the cluster changed, everything is read again.
 
-use super::build::{self, namespace_of};
+use super::build;
 use super::{Inventory, proxy};
 use crate::model::{Changes, Document, Origin, Problem};
 use std::collections::BTreeSet;
@@ -65,7 +65,7 @@ fn everything(inventory: &mut Inventory, problems: &mut Vec<Problem>, documents:
 fn matters(document: &Document, inventory: &Inventory) -> bool {
     let only_mentions = document.api_version == "networking.k8s.io/v1"
         && &*document.origin.kind == "NetworkPolicy"
-        && inventory.namespaces.get(&namespace_of(document)).is_some_and(|n| n.origin.is_some());
+        && inventory.namespaces.get(document.namespace()).is_some_and(|n| n.origin.is_some());
     !only_mentions
 }
 

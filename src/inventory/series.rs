@@ -4,7 +4,6 @@
 //! Pods of earlier snapshots that are gone are kept, so that what they sent has somebody to belong
 //! to; who held an address when is left to `tenancy`.
 
-use super::build::namespace_of;
 use crate::model::{Bend, Document, Gap, Node, Origin, Snapshot, SnapshotHead, Text, Value};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -85,7 +84,7 @@ fn add_gone(documents: Vec<Document>, all: &mut Vec<Document>, known: &mut BTree
     for other in others {
         let owns = owners.contains(&(
             other.origin.kind.to_string(),
-            namespace_of(&other),
+            other.namespace().to_owned(),
             other.origin.name.to_string(),
         ));
         let head = SnapshotHead::is_head(&other);
@@ -183,7 +182,11 @@ fn key(document: &Document) -> Key {
 fn owner_names(pod: &Document) -> Vec<(String, String, String)> {
     let owners = pod.body.path(&["metadata", "ownerReferences"]).map_or(&[][..], Node::items);
     let one = |owner: &Node| {
-        Some((owner.text_of("kind")?.to_owned(), namespace_of(pod), owner.text_of("name")?.to_owned()))
+        Some((
+            owner.text_of("kind")?.to_owned(),
+            pod.namespace().to_owned(),
+            owner.text_of("name")?.to_owned(),
+        ))
     };
     owners.iter().filter_map(one).collect()
 }

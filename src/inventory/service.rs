@@ -166,7 +166,7 @@ pub(super) fn read(document: &Document) -> Result<Service, Problem> {
         balancer.map_or(&[][..], Yaml::items).iter().filter_map(|i| i.text_of("ip")?.parse::<IpAddr>().ok()),
     );
     Ok(Service {
-        namespace: build::namespace_of(document),
+        namespace: document.namespace().to_owned(),
         name: document.origin.name.to_string(),
         labels: build::labels(document, &document.body)?,
         annotations: build::annotations(&document.body),

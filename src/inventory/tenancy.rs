@@ -3,7 +3,6 @@
 //! What a series of snapshots shows is certain at their moments; between them it follows from when
 //! pods began and ended, and where that leaves a choice, nobody is chosen.
 
-use super::build::namespace_of;
 use crate::model::{Document, Instant, Node, Snapshot};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -195,7 +194,7 @@ fn holdings(document: &Document) -> Vec<(IpAddr, Holder)> {
         return Vec::new();
     }
     let holder = Holder {
-        pod: (namespace_of(document), document.origin.name.to_string()),
+        pod: (document.namespace().to_owned(), document.origin.name.to_string()),
         uid: text(&["metadata", "uid"]).unwrap_or_default().to_owned(),
         begun: moment(&["status", "startTime"]).or_else(|| moment(&["metadata", "creationTimestamp"])),
         ends: moment(&["metadata", "deletionTimestamp"]),

@@ -5,7 +5,7 @@
 //! and `entry`.
 
 use super::Inventory;
-use super::build::{namespace_in, namespace_of};
+
 use crate::model::{Bend, Document, Gap, Node, Origin, Value};
 use std::collections::BTreeSet;
 
@@ -203,7 +203,8 @@ fn described((document, makes): (&Document, Makes)) -> Unseen {
             changes(&document.body).join(", ")
         ),
     };
-    let namespace = matches!(makes, Makes::Pods | Makes::PodsPerhaps).then(|| namespace_of(document));
+    let namespace =
+        matches!(makes, Makes::Pods | Makes::PodsPerhaps).then(|| document.namespace().to_owned());
     Unseen { origin: document.origin.clone(), namespace, what }
 }
 
@@ -263,7 +264,7 @@ fn with_pods<'a>(
 }
 
 fn name_of(document: &Document) -> (&str, &str, &str) {
-    (namespace_in(document), &document.origin.kind, &document.origin.name)
+    (document.namespace(), &document.origin.kind, &document.origin.name)
 }
 
 /// Whether it says that there are none.

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 /// Reads a VirtualMachine or a VirtualMachineInstance.
 pub(super) fn read(document: &Document) -> Result<Owned, Problem> {
-    let namespace = build::namespace_of(document);
+    let namespace = document.namespace().to_owned();
     let kind = document.origin.kind.to_string();
     let name = EndpointName { namespace, kind, name: document.origin.name.to_string() };
     let running = &*document.origin.kind == "VirtualMachineInstance";
@@ -23,7 +23,7 @@ pub(super) fn read(document: &Document) -> Result<Owned, Problem> {
 
 /// What runs the machine is a pod with the labels of its template, and two of KubeVirt's own.
 fn variant(document: &Document, object: &Node) -> Result<Variant, Problem> {
-    let namespace = build::namespace_of(document);
+    let namespace = document.namespace().to_owned();
     let mut labels = build::labels(document, object)?;
     labels.insert("kubevirt.io", "virt-launcher");
     labels.insert("vm.kubevirt.io/name", document.origin.name.clone());

@@ -1,7 +1,7 @@
 //! Objects that make pods and do not say which: patches for other files, mostly.
 
 use super::Inventory;
-use super::build::{TEMPLATES, is_workload_group, namespace_of};
+use super::build::{TEMPLATES, is_workload_group};
 use crate::model::{Bend, Document, Gap, Node};
 
 /// The gaps that such objects leave where nothing else of the input tells their pods.
@@ -14,7 +14,7 @@ fn gap(document: &Document, inventory: &Inventory) -> Option<Gap> {
     if !is_workload_group(&document.api_version) || document.body.path(path).is_some_and(|t| !t.is_null()) {
         return None;
     }
-    let namespace = namespace_of(document);
+    let namespace = document.namespace().to_owned();
     let spec = document.body.get("spec");
     // A Rollout may name the Deployment that has the template; a Deployment of none runs nothing.
     let elsewhere = spec.is_some_and(|spec| spec.get("workloadRef").is_some());

@@ -36,6 +36,13 @@ pub struct Origin {
     pub rule: Text,
 }
 
+impl Document {
+    /// The namespace of an object that lives in one: `default` where it names none.
+    pub fn namespace(&self) -> &str {
+        self.origin.home()
+    }
+}
+
 /// What begins the file of an object of a live cluster; its name follows.
 pub const CLUSTER: &str = "cluster:";
 
@@ -63,6 +70,19 @@ impl Origin {
     /// were read.
     pub fn names(&self) -> (&str, &str, &str) {
         (&self.kind, &self.namespace, &self.name)
+    }
+
+    /// The namespace of an object that lives in one: `default` where it names none.
+    pub fn home(&self) -> &str {
+        match &*self.namespace {
+            "" => "default",
+            name => name,
+        }
+    }
+
+    /// The same, with that namespace written out.
+    pub fn at_home(&self) -> Origin {
+        Origin { namespace: self.home().into(), ..self.clone() }
     }
 
     /// The same object, at a rule inside it.

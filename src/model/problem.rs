@@ -13,6 +13,14 @@ pub struct Problem {
     pub hint: String,
 }
 
+impl Problem {
+    /// What is wrong with an object at one of its lines; 0 is the line on which it begins.
+    pub fn at(origin: &Origin, line: u32, message: impl Into<String>, hint: &str) -> Problem {
+        let line = if line == 0 { origin.line } else { line };
+        Problem { origin: Origin { line, ..origin.clone() }, message: message.into(), hint: hint.to_owned() }
+    }
+}
+
 impl std::fmt::Display for Problem {
     /// `file:line: message`, with the column and the object where they are known.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

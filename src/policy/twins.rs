@@ -29,8 +29,7 @@ pub struct StoredName<'a> {
 impl<'a> StoredName<'a> {
     /// The name of the object that a document says.
     pub fn of(document: &'a Document) -> StoredName<'a> {
-        let Origin { kind, namespace, name, .. } = &document.origin;
-        let namespace = if namespace.is_empty() { "default" } else { namespace };
+        let Origin { kind, name, .. } = &document.origin;
         let (group, tier, name) = match calico::tier_and_name(document) {
             // One object, whichever API it is read by.
             Some((tier, name)) => ("projectcalico.org", tier, name),
@@ -41,7 +40,7 @@ impl<'a> StoredName<'a> {
                 None => ("", "", name.as_str()),
             },
         };
-        StoredName { group, kind, namespace, tier, name }
+        StoredName { group, kind, namespace: document.namespace(), tier, name }
     }
 }
 

@@ -75,7 +75,7 @@ fn network_set(document: &Document, namespaces: &BTreeMap<&str, Labels>) -> Resu
     let addresses = Place::spec(document).field("nets").networks(&nets.unwrap_or_default())?;
     let mut labels = labels_of(&document.body);
     if &*document.origin.kind == "NetworkSet" {
-        let name = namespace_of(document);
+        let name = document.namespace();
         labels.insert(fact::NAMESPACE, name);
         let label = |key: &str| format!("{}{key}", fact::NAMESPACE_LABEL);
         for (key, value) in namespaces.get(name).into_iter().flatten() {
@@ -116,12 +116,4 @@ fn labels_of(object: &Node) -> Labels {
         |key: &str| key.starts_with(OF_NAMESPACE) || key.starts_with(OF_ACCOUNT) || key == scope::NAMESPACE;
     let own = fields.iter().filter(|(key, _)| !reserved(key));
     own.filter_map(|(key, node)| Some((key.clone(), node.text()?))).collect()
-}
-
-/// The namespace of a namespaced object.
-pub fn namespace_of(document: &Document) -> &str {
-    match &*document.origin.namespace {
-        "" => "default",
-        name => name,
-    }
 }

@@ -1,8 +1,8 @@
 //! Where the parts of an object stand, and refusals that say so.
 
 use super::selector::{self, Expr};
-use super::wire::refusal;
 use crate::model::{AddressRange, AddressSet, Document, Node, Origin, Problem};
+use crate::policy::kubernetes::refusal;
 use std::net::IpAddr;
 
 /// A place inside an object: errors name its line.

@@ -2,7 +2,7 @@
 
 use super::super::{Action, Direction, Isolation, Order, Policy, PolicyOrder, Rule, Selection, TierRank};
 use super::entity::Owner;
-use super::known::{KnownAddresses, namespace_of};
+use super::known::KnownAddresses;
 use super::place::Place;
 use super::rule::rules;
 use super::scope::{self, All, Scope};
@@ -52,7 +52,7 @@ impl Reader<'_> {
     pub fn policy(&self, document: &Document, spec: &PolicySpec) -> Result<Vec<Placed>, Problem> {
         let place = Place::spec(document);
         let global = is_global(document);
-        let namespace = (!global).then(|| namespace_of(document));
+        let namespace = (!global).then(|| document.namespace());
         let mut origin = document.origin.clone();
         origin.namespace = namespace.unwrap_or_default().into();
         let place = Place { origin: &origin, ..place };

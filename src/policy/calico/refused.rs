@@ -6,8 +6,9 @@
 
 use super::place::Place;
 use super::policies::Placed;
-use super::wire::{EntitySpec, HttpSpec, NumberOrName, PathSpec, PolicySpec, RuleSpec, refusal};
+use super::wire::{EntitySpec, HttpSpec, NumberOrName, PathSpec, PolicySpec, RuleSpec};
 use crate::model::{AddressRange, Condition, Document, Problem};
+use crate::policy::kubernetes::refusal;
 use crate::policy::{Direction, Isolation};
 use std::collections::BTreeSet;
 

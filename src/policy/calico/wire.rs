@@ -2,7 +2,8 @@
 //!
 //! Every field of the open-source API is named; unknown ones are found by the table of kinds.
 
-use crate::model::{Document, Origin, Problem};
+use crate::model::{Document, Problem};
+use crate::policy::kubernetes::refusal;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, Visitor};
 use std::collections::BTreeMap;
@@ -194,10 +195,4 @@ pub fn spec<'de, T: Deserialize<'de> + Default>(document: &'de Document) -> Resu
         let hint = "quote values that look like numbers or truth values";
         refusal(&document.origin, misfit.line, misfit.message, hint)
     })
-}
-
-/// A refusal with the line that is at fault.
-pub fn refusal(origin: &Origin, line: u32, message: impl Into<String>, hint: &str) -> Problem {
-    let line = if line == 0 { origin.line } else { line };
-    Problem { origin: Origin { line, ..origin.clone() }, message: message.into(), hint: hint.to_owned() }
 }

@@ -64,7 +64,8 @@ impl Facts {
         let mut facts = Facts::default();
         let mut problems = Vec::new();
         for document in documents {
-            let Origin { kind, namespace, name, .. } = &document.origin;
+            let Origin { kind, name, .. } = &document.origin;
+            let namespace = document.namespace();
             let labels = || labels(&document.body);
             match &**kind {
                 "CiliumCIDRGroup" => match group(document) {
@@ -73,7 +74,7 @@ impl Facts {
                 },
                 "Node" if document.api_version == "v1" => facts.nodes.push((name.to_string(), labels())),
                 "Service" => facts.services.push(Service {
-                    namespace: in_namespace(namespace),
+                    namespace: namespace.to_owned(),
                     name: name.to_string(),
                     labels: labels(),
                     has_selector: document
@@ -82,11 +83,11 @@ impl Facts {
                         .is_some_and(|selector| !selector.fields().is_empty()),
                 }),
                 "Endpoints" if !document.body.items_of("subsets").is_empty() => {
-                    facts.backed.insert((in_namespace(namespace), name.to_string()));
+                    facts.backed.insert((namespace.to_owned(), name.to_string()));
                 }
                 "EndpointSlice" if !document.body.items_of("endpoints").is_empty() => {
                     let of = labels().get("kubernetes.io/service-name").map(ToString::to_string);
-                    facts.backed.extend(of.map(|of| (in_namespace(namespace), of)));
+                    facts.backed.extend(of.map(|of| (namespace.to_owned(), of)));
                 }
                 _ => {}
             }
@@ -207,10 +208,6 @@ pub fn relation(wide: &Selection, narrow: &Selection) -> Relation {
         Relation::MayOverlap
     };
     namespaces.min(endpoints)
-}
-
-fn in_namespace(named: &str) -> String {
-    if named.is_empty() { "default".to_owned() } else { named.to_owned() }
 }
 
 fn group(document: &Document) -> Result<AddressSet, Problem> {

@@ -181,9 +181,7 @@ impl<'a> Context<'a> {
                 Scope::Cluster
             }
             _ => {
-                if origin.namespace.is_empty() {
-                    origin.namespace = "default".into();
-                }
+                origin = origin.at_home();
                 Scope::Namespace(origin.namespace.to_string())
             }
         };

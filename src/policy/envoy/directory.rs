@@ -21,11 +21,7 @@ impl Directory {
             if &*document.origin.kind != "Service" || document.api_version != "v1" {
                 continue;
             }
-            let namespace = match &*document.origin.namespace {
-                "" => "default".to_owned(),
-                name => name.to_owned(),
-            };
-            let name = (namespace, document.origin.name.to_string());
+            let name = (document.namespace().to_owned(), document.origin.name.to_string());
             let spec = document.body.get("spec");
             let several = spec.map_or(&[][..], |spec| spec.items_of("clusterIPs"));
             let addresses = several.iter().chain(spec.and_then(|spec| spec.get("clusterIP")));

@@ -121,11 +121,7 @@ fn is(document: &Document, kind: &str) -> bool {
 
 /// Where an object stands; one that names no namespace is in `default`.
 fn place(document: &Document) -> Origin {
-    let origin = document.origin.clone();
-    match &*origin.namespace {
-        "" => Origin { namespace: "default".into(), ..origin },
-        _ => origin,
-    }
+    document.origin.at_home()
 }
 
 /// `spec.selector.matchLabels`.

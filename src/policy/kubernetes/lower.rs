@@ -66,11 +66,7 @@ struct Context<'a> {
 /// # Errors
 /// What the API server would refuse, with its line.
 pub fn policy(document: &Document, dataplane: &Dataplane) -> Result<PolicyPair, Problem> {
-    let mut origin = document.origin.clone();
-    if origin.namespace.is_empty() {
-        origin.namespace = "default".into();
-    }
-    let context = Context { origin, body: &document.body };
+    let context = Context { origin: document.origin.at_home(), body: &document.body };
     context.check_names()?;
     let NetworkPolicySpec { pod_selector, policy_types, ingress, egress } = wire::spec(document)?;
     let types = policy_types.unwrap_or_default();

@@ -27,6 +27,5 @@ pub fn doubts(document: &Document) -> Vec<Gap> {
 
 /// A refusal with the line that is at fault.
 pub fn refusal(origin: &Origin, line: u32, message: impl Into<String>, hint: &str) -> Problem {
-    let line = if line == 0 { origin.line } else { line };
-    Problem { origin: Origin { line, ..origin.clone() }, message: message.into(), hint: hint.to_owned() }
+    Problem::at(origin, line, message, hint)
 }

@@ -101,10 +101,7 @@ fn is_policy(document: &Document) -> bool {
 fn attachments(document: &Document) -> Result<Vec<AttachmentName>, Problem> {
     let text = document.body.path(&["metadata", "annotations", POLICY_FOR]).and_then(Node::text);
     let names = text.unwrap_or_default().split(',').map(str::trim).filter(|name| !name.is_empty());
-    let own = match &*document.origin.namespace {
-        "" => "default",
-        name => name,
-    };
+    let own = document.namespace();
     let one = |name: &str| match name.split_once('/') {
         Some((namespace, name)) => (namespace.to_owned(), name.to_owned()),
         None => (own.to_owned(), name.to_owned()),

@@ -25,8 +25,7 @@ pub struct Said {
 impl Said {
     /// The object at an origin.
     pub fn of(origin: &Origin) -> Said {
-        let namespace = if origin.namespace.is_empty() { "default".into() } else { origin.namespace.clone() };
-        Said { kind: origin.kind.clone(), namespace, name: origin.name.clone() }
+        Said { kind: origin.kind.clone(), namespace: origin.home().into(), name: origin.name.clone() }
     }
 }
 
