@@ -40,11 +40,14 @@ pub(super) struct Reference<'a> {
 /// Aliases may name each other.
 const MOST_ALIASES: u8 = 4;
 
-/// The name and the namespace of a service, by the name that it has in the DNS of a cluster.
+/// The name and the namespace of a service, by the name that it has in the DNS of a cluster, or that one
+/// of its pods has, before which its own stands.
 fn of_cluster(name: &str) -> Option<(&str, &str)> {
-    let mut parts = name.trim_end_matches('.').split('.');
-    let (service, namespace) = (parts.next()?, parts.next()?);
-    (parts.next() == Some("svc")).then_some((service, namespace))
+    let parts: Vec<&str> = name.trim_end_matches('.').split('.').collect();
+    match parts.as_slice() {
+        [service, namespace, "svc", ..] | [_, service, namespace, "svc", ..] => Some((service, namespace)),
+        _ => None,
+    }
 }
 
 impl<'a> Context<'a> {
@@ -122,7 +125,7 @@ impl<'a> Context<'a> {
             let target = match &to.port {
                 PortChoice::Number(number) => Some(TargetPort::Number(*number)),
                 PortChoice::Name(name) => Some(TargetPort::Named(name.clone())),
-                PortChoice::All | PortChoice::Target(_) => None,
+                PortChoice::All | PortChoice::Target(_) | PortChoice::OfPods(_) => None,
             };
             let written = |target: &TargetPort| service.ports.iter().any(|p| p.target == *target);
             if let Some(target) = target.filter(|t| kind == EntryKind::Ingress && written(t)) {
@@ -139,17 +142,18 @@ impl<'a> Context<'a> {
     }
 
     /// The port that a connection by way of an alias asks for: a number, since names of DNS have no
-    /// ports. Without a virtual address in between it is that of the container.
+    /// ports. Without a virtual address in between it is that of the pods, whatever the service declares.
     fn port_of_alias(&self, alias: &Service, asked: &PortChoice, there: (&str, &str)) -> PortChoice {
         let number = match asked {
             PortChoice::Name(name) => alias.ports.iter().find(|p| p.name == *name).map(|p| p.port),
             PortChoice::Number(number) | PortChoice::Target(TargetPort::Number(number)) => Some(*number),
+            PortChoice::OfPods(number) => Some(*number),
             PortChoice::All | PortChoice::Target(TargetPort::Named(_)) => None,
         };
         let Some(number) = number else { return PortChoice::All };
         let headless =
             self.service(there.0, there.1).is_some_and(|(_, service)| service.kind == ServiceKind::Headless);
-        if headless { PortChoice::Target(TargetPort::Number(number)) } else { PortChoice::Number(number) }
+        if headless { PortChoice::OfPods(number) } else { PortChoice::Number(number) }
     }
 
     fn service(&self, namespace: &str, name: &str) -> Option<(usize, &'a Service)> {
@@ -160,9 +164,12 @@ impl<'a> Context<'a> {
     }
 
     fn has_port(&self, service: &Service, to: &Reference<'_>) -> bool {
+        if let PortChoice::OfPods(_) = to.port {
+            return true;
+        }
         let fits = |p: &crate::inventory::ServicePort| to.protocol.is_none_or(|wanted| wanted == p.protocol);
         service.ports.iter().filter(|p| fits(p)).any(|p| match &to.port {
-            PortChoice::All => true,
+            PortChoice::All | PortChoice::OfPods(_) => true,
             PortChoice::Number(number) => p.port == *number,
             PortChoice::Name(name) => p.name == *name,
             PortChoice::Target(target) => {
@@ -192,7 +199,7 @@ impl<'a> Context<'a> {
 fn port_words(port: &PortChoice) -> String {
     match port {
         PortChoice::All => "any".to_owned(),
-        PortChoice::Number(number) => number.to_string(),
+        PortChoice::Number(number) | PortChoice::OfPods(number) => number.to_string(),
         PortChoice::Name(name) => name.clone(),
         PortChoice::Target(TargetPort::Number(number)) => format!("to {number}"),
         PortChoice::Target(TargetPort::Named(name)) => format!("to {name}"),

@@ -155,6 +155,9 @@ pub enum PortChoice {
     Name(String),
     /// The ones that lead to this container port.
     Target(TargetPort),
+    /// This port of whoever stands behind the service, which has no address of its own: what the service
+    /// declares does not count.
+    OfPods(u16),
 }
 
 /// Something that should lead in and does not.

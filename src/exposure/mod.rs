@@ -147,10 +147,15 @@ fn targets(inventory: &Inventory, point: &EntryPoint) -> Vec<Target> {
     let mut found = BTreeSet::new();
     for (workload, variant) in inventory.backends(service) {
         let pod = &inventory.workloads[workload].variants[variant];
+        if let PortChoice::OfPods(port) = choice {
+            let protocol = wanted.unwrap_or(Protocol::Tcp);
+            found.insert(Target { workload, variant, protocol, port: *port });
+            continue;
+        }
         for port in service.ports.iter().filter(|p| wanted.is_none_or(|w| w == p.protocol)) {
             for number in port.targets(pod) {
                 let chosen = match choice {
-                    PortChoice::All => true,
+                    PortChoice::All | PortChoice::OfPods(_) => true,
                     PortChoice::Number(n) => port.port == *n,
                     PortChoice::Name(name) => port.name == *name,
                     PortChoice::Target(target) => {
