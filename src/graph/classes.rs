@@ -11,7 +11,7 @@ pub use kept::KeptAlike;
 
 use super::backing::{Backing, Served};
 use super::mentioned::{Mentioned, SetKey, services_by_choice};
-use crate::inventory::{Inventory, Network, Service, Variant, Workload};
+use crate::inventory::{Inventory, Network, Service, ServiceKind, Variant, Workload};
 use crate::model::{AddressSet, DomainPattern, Labels, Protocol, Text, fact};
 use crate::policy::{Dataplane, PortName, Selection, Services, Speech, Tier, Transport};
 use hashbrown::HashMap;
@@ -273,10 +273,14 @@ impl Seen<'_> {
     }
 
     /// What services declare of its ports. Where they differ the oldest service decides, which nobody
-    /// knows: then nothing is declared.
+    /// knows: then nothing is declared. A machine does not know headless services as its own
+    /// (`serviceTargetsFromWorkloadInstance`).
     fn spoken(&self) -> BTreeMap<(Protocol, u16), Speech> {
         let mut all = BTreeMap::new();
-        for port in self.fronted_by().flat_map(|service| &service.ports) {
+        let is_known = |service: &&Service| {
+            self.variant.network != Network::Machine || service.kind != ServiceKind::Headless
+        };
+        for port in self.fronted_by().filter(is_known).flat_map(|service| &service.ports) {
             let speech = Speech::of(&port.name, &port.app_protocol);
             for target in port.targets(self.variant) {
                 let said = all.entry((port.protocol, target)).or_insert(speech);
