@@ -239,8 +239,17 @@ fn add_port(
     let PortProtocol { port, end_port, protocol } = port;
     let name = protocol.as_deref().unwrap_or("ANY");
     let extended = settings::is_on(context.dataplane, "enable-extended-ip-protocols", "false");
-    if port.as_ref().map_or(!extended, String::is_empty) {
-        return Err(context.refuse(line, "a port is missing", "write port: \"0\" for every port"));
+    let may_be_extended = extended || !settings::are_known(context.dataplane);
+    if port.as_ref().map_or(!may_be_extended, String::is_empty) {
+        let hint =
+            "write port: \"0\" for every port; it may be left out with enable-extended-ip-protocols alone";
+        return Err(context.refuse(line, "a port is missing", hint));
+    }
+    if port.is_none() && !extended {
+        let what = "a port may be missing with enable-extended-ip-protocols alone, and the settings are not known: \
+                    without it the agent refuses the object, which is taken for closing nothing";
+        context.may_be_refused = true;
+        context.gap(&entry.place, line, what, Bend::MayAllowLess);
     }
     let text = port.unwrap_or_else(|| "0".to_owned());
     if !names::is_port_name_in_any_case(&text) && number(&text).is_none() {
@@ -263,7 +272,7 @@ fn add_port(
             let portless = TrafficSet::portless(IpProtocols::of(*number));
             if named {
                 // No port of a container is of such a protocol.
-            } else if extended {
+            } else if extended || (may_be_extended && entry.effect == Effect::Allows) {
                 traffic.fixed = traffic.fixed.union(&portless);
             } else {
                 let what = format!("{name} has no effect while enable-extended-ip-protocols is not true");
