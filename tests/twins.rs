@@ -245,11 +245,11 @@ const ROWS: &[Row] = &[
     ),
 ];
 
-/// Who is there, in each mesh.
+/// Who is there; how a mesh has them stands in place of `NAMESPACE` and `POD`.
 const ALL: &str = "
 apiVersion: v1
 kind: Namespace
-metadata: {name: x, labels: {istio-injection: enabled}, annotations: {linkerd.io/inject: enabled}}
+metadata: {name: x, NAMESPACE}
 ---
 apiVersion: v1
 kind: Service
@@ -258,13 +258,13 @@ spec: {selector: {app: b}, ports: [{name: http, port: 80}, {name: tcp, port: 90}
 ---
 apiVersion: v1
 kind: Pod
-metadata: {name: a, namespace: x, labels: {app: a}, annotations: {consul.hashicorp.com/connect-inject: 'true', consul.hashicorp.com/connect-service: a}}
+metadata: {name: a, namespace: x, labels: {app: a}, POD}
 spec: {containers: [{name: c}]}
 status: {podIP: 10.0.0.1, podIPs: [{ip: 10.0.0.1}]}
 ---
 apiVersion: v1
 kind: Pod
-metadata: {name: b, namespace: x, labels: {app: b}, annotations: {consul.hashicorp.com/connect-inject: 'true', consul.hashicorp.com/connect-service: b}}
+metadata: {name: b, namespace: x, labels: {app: b}, POD}
 spec: {containers: [{name: c}]}
 status: {podIP: 10.0.0.2, podIPs: [{ip: 10.0.0.2}]}
 ";
@@ -284,7 +284,7 @@ fn passing(analysis: &Analysis) -> Vec<Option<ExpectedProtection>> {
             return edge.traffic.contains(Protocol::Tcp, port).then_some(ExpectedProtection::Unknown);
         };
         let legs = mesh.legs.iter().filter(|leg| leg.traffic.contains(Protocol::Tcp, port));
-        legs.map(|leg| leg.protection).max()
+        legs.map(|leg| leg.protection).max().filter(|_| mesh.allowed.contains(Protocol::Tcp, port))
     };
     ways.into_iter().map(weakest).collect()
 }
@@ -306,7 +306,20 @@ fn what_is_shown_holds_whichever_of_them_there_is() {
         let texts: Vec<Vec<String>> = texts.collect();
         let lists: Vec<&[String]> = texts.iter().map(Vec::as_slice).collect();
         let answer = |parts: &[String]| {
-            let text = format!("{ALL}---\n{setting}{}", parts.concat());
+            let namespace = match *language {
+                "Linkerd" => "annotations: {linkerd.io/inject: enabled}",
+                _ if language.starts_with("Istio") => "labels: {istio-injection: enabled}",
+                _ => "labels: {}",
+            };
+            let pod = match *language {
+                "Consul" => "annotations: {consul.hashicorp.com/connect-inject: 'true'}",
+                _ => "annotations: {}",
+            };
+            // A pod that runs shows whether it has a proxy.
+            let runs = |line: &&str| *language == "Calico" || !line.starts_with("status:");
+            let all = ALL.lines().filter(runs).collect::<Vec<_>>().join("\n");
+            let all = all.replace("NAMESPACE", namespace).replace("POD", pod);
+            let text = format!("{all}\n---\n{setting}{}", parts.concat());
             let (analysis, problems) = common::analyse(&text);
             (passing(&analysis), problems)
         };
