@@ -130,9 +130,20 @@ fn settings_come_from_felix_and_a_node_may_turn_them_off() {
     assert_eq!(settings.get("wireguardEnabled").map(String::as_str), Some("true"));
     assert_eq!(settings.get("wireguardListeningPort").map(String::as_str), Some("51999"));
     assert_eq!(settings.len(), 2);
-    let off = on + &felix("node.n1", "wireguardEnabled: false");
-    let settings = policy::calico::settings(&documents(&off));
-    assert_eq!(settings.get("wireguardEnabled").map(String::as_str), Some("false"));
+    let agent = |value: &str| {
+        format!(
+            "{{apiVersion: apps/v1, kind: DaemonSet, metadata: {{name: calico-node, namespace: kube-system}}, spec: {{template: {{spec: {{containers: [{{name: c, env: [{{name: FELIX_WIREGUARDENABLED, value: '{value}'}}]}}]}}}}}}}}\n---\n"
+        )
+    };
+    let whether = |text: &str| {
+        policy::calico::settings(&documents(text)).get("wireguardEnabled").map(|value| value == "true")
+    };
+    assert_eq!(whether(&(on.clone() + &felix("node.n1", "wireguardEnabled: false"))), Some(false));
+    // The environment of the agents counts more, and of two objects of one name nobody knows which counts.
+    assert_eq!(whether(&(on.clone() + &agent("No"))), Some(false));
+    assert_eq!(whether(&agent("1")), Some(true));
+    assert_eq!(whether(&(on.clone() + &felix("default", "bpfEnabled: true"))), Some(false));
+    assert_eq!(whether(&(on.clone() + &on)), Some(true));
 }
 
 #[test]

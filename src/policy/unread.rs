@@ -2,6 +2,7 @@
 //!
 //! Kinds that an engine knows are left to it, so a language leaves this table by getting an engine.
 
+use super::cilium::redirects;
 use crate::model::{ApiKind, Bend, Document, Gap, Objects};
 
 /// A kind that decides about connections and is not read.
@@ -12,6 +13,21 @@ struct Unread {
     /// Those that only restrict make the truth smaller than the answer; others may also allow.
     bends: Bend,
 }
+
+/// Such kinds of which more can be said than that they are not read.
+struct Told {
+    kind: &'static str,
+    bends: Bend,
+    /// What is not known for an object; `None` where nothing is.
+    what: fn(&Document) -> Option<String>,
+}
+
+/// Those of Cilium that lead calls elsewhere.
+const OF_CILIUM: &[Told] = &[
+    Told { kind: "CiliumEnvoyConfig", bends: Bend::MayAllowMore, what: redirects::by_proxy },
+    Told { kind: "CiliumClusterwideEnvoyConfig", bends: Bend::MayAllowMore, what: redirects::by_proxy },
+    Told { kind: "CiliumLocalRedirectPolicy", bends: Bend::MayAllowLess, what: redirects::to_own_node },
+];
 
 /// All of them, by API group.
 const UNREAD: &[Unread] = &[
@@ -70,6 +86,9 @@ const UNREAD: &[Unread] = &[
     Unread { group: "vpcresources.k8s.aws/", kinds: &["SecurityGroupPolicy"], bends: Bend::MayAllowLess },
 ];
 
+/// The API group of Cilium.
+const CILIUM: &str = "cilium.io/";
+
 /// The ways in of Traefik, in both of its API groups.
 const TRAEFIK: &[&str] = &["IngressRoute", "IngressRouteTCP", "IngressRouteUDP"];
 
@@ -79,12 +98,23 @@ pub fn kinds() -> impl Iterator<Item = ApiKind> {
         let group = one.group.trim_end_matches('/');
         one.kinds.iter().map(move |kind| ApiKind { group, kind, objects: Objects::All, unread: one.bends })
     };
-    UNREAD.iter().flat_map(of_one)
+    let of_cilium = |told: &'static Told| ApiKind {
+        group: CILIUM.trim_end_matches('/'),
+        kind: &told.kind,
+        objects: Objects::All,
+        unread: told.bends,
+    };
+    UNREAD.iter().flat_map(of_one).chain(OF_CILIUM.iter().map(of_cilium))
 }
 
 /// The gap that an object of such a kind leaves.
 pub fn gap(document: &Document) -> Option<Gap> {
     let kind = &*document.origin.kind;
+    let told = OF_CILIUM.iter().find(|told| told.kind == kind && document.api_version.starts_with(CILIUM));
+    if let Some(told) = told {
+        let gap = |what| Gap { what, origin: document.origin.clone(), bends: told.bends };
+        return (told.what)(document).map(gap);
+    }
     let is_it = |one: &&Unread| document.api_version.starts_with(one.group) && one.kinds.contains(&kind);
     let unread = UNREAD.iter().find(is_it)?;
     Some(Gap {

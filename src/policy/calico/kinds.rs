@@ -193,7 +193,7 @@ pub const KINDS: &[Kind] = &[
             full("spec.wireguardEnabled"),
             full("spec.wireguardEnabledV6"),
             full("spec.wireguardHostEncryptionEnabled"),
-            // What else is there configures how packets are handled; see `host` for the one exception.
+            // What else is there configures how packets are handled; see `host` and `settings` for exceptions.
             no_effect("spec.*"),
         ],
     },

@@ -1,13 +1,13 @@
 //! All Calico objects → tiers.
 
 use super::super::fields::{doubts, kind_of};
-use super::super::{Dataplane, Direction, Layer, Lowered, Tier, TierRank};
+use super::super::{Dataplane, DataplaneKind, Direction, Layer, Lowered, Tier, TierRank};
 use super::KINDS;
 use super::known::KnownAddresses;
 use super::policies::{Placed, Reader, named_tier};
 use super::tiers::Tiers;
 use super::wire::{PolicySpec, spec};
-use super::{host, profiles, refused};
+use super::{host, profiles, refused, settings};
 use crate::model::{Bend, Document, Gap, Node, Problem};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,6 +16,9 @@ use std::sync::Arc;
 pub fn lower(documents: &[Document], dataplane: &Dataplane) -> Lowered {
     let ours: Vec<&Document> = documents.iter().filter(|d| kind_of(KINDS, d).is_some()).collect();
     let mut lowered = Lowered::default();
+    if dataplane.kind == DataplaneKind::Calico {
+        lowered.gaps.extend(settings::loosened(documents));
+    }
     if ours.is_empty() {
         return lowered;
     }

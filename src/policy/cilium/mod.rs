@@ -8,6 +8,7 @@ mod labels;
 mod lower;
 mod peers;
 mod ports;
+pub(super) mod redirects;
 pub mod settings;
 mod wire;
 
