@@ -84,8 +84,9 @@ type Sighting = (DataplaneKind, Origin);
 
 fn running(documents: &[Document]) -> Option<Sighting> {
     let sign = |sign: &Sign| {
-        let document = documents.iter().find(|d| *d.origin.kind == *sign.kind && is_named(d, sign.names))?;
-        Some((sign.dataplane, document.origin.clone()))
+        let fits =
+            |d: &&Document| *d.origin.kind == *sign.kind && is_named(d, sign.names) && !is_off(d, documents);
+        Some((sign.dataplane, documents.iter().find(fits)?.origin.clone()))
     };
     SIGNS.iter().find_map(sign).or_else(|| openshift(documents))
 }
@@ -114,24 +115,84 @@ fn openshift(documents: &[Document]) -> Option<Sighting> {
     })
 }
 
-/// The AWS VPC CNI enforces policies where its agent was switched on.
+/// A way to run without policies those who enforce them otherwise.
+struct Off {
+    name: &'static str,
+    is_off: fn(&Document, &[Document]) -> bool,
+}
+
+const OFF: &[Off] = &[
+    // `docs/user-guide.md`.
+    Off { name: "kube-router", is_off: |agent, _| given(agent, "--run-firewall").is_some_and(is_false) },
+    // `docs/arguments.md` of kube-ovn.
+    Off {
+        name: "kube-ovn-cni",
+        is_off: |_, all| {
+            let controllers = all.iter().filter(|d| is_named(d, &["kube-ovn-controller"]));
+            controllers.filter_map(|controller| given(controller, "--enable-np")).any(is_false)
+        },
+    },
+    // Its policies are those of a container of its own (`prog/weave-npc`).
+    Off {
+        name: "weave-net",
+        is_off: |agent, _| {
+            let names: Vec<_> = containers(agent).iter().filter_map(|one| one.text_of("name")).collect();
+            !names.is_empty() && !names.contains(&"weave-npc")
+        },
+    },
+    // kind has policies since 0.24, whose images are younger (kubernetes-sigs/kind, pull request 3612).
+    Off {
+        name: "kindnet",
+        is_off: |agent, _| {
+            let built = |one: &Node| one.text_of("image")?.rsplit_once(":v")?.1.get(..8)?.parse::<u32>().ok();
+            containers(agent).iter().filter_map(built).any(|day| day < 20_240_723)
+        },
+    },
+];
+
+/// Whether somebody who enforces policies by default is told not to.
+fn is_off(document: &Document, documents: &[Document]) -> bool {
+    OFF.iter().any(|off| is_named(document, &[off.name]) && (off.is_off)(document, documents))
+}
+
+fn is_false(value: &str) -> bool {
+    ["false", "False", "FALSE", "f", "F", "0"].contains(&value)
+}
+
+/// The value of a flag that a container is started with.
+fn given<'a>(document: &'a Document, flag: &str) -> Option<&'a str> {
+    let words = containers(document)
+        .iter()
+        .flat_map(|one| one.items_of("command").iter().chain(one.items_of("args")));
+    words.filter_map(Node::text).find_map(|word| word.strip_prefix(flag)?.strip_prefix('='))
+}
+
+fn containers(document: &Document) -> &[Node] {
+    document.body.path(&["spec", "template", "spec"]).map_or(&[][..], |pod| pod.items_of("containers"))
+}
+
+/// The AWS VPC CNI enforces policies where its agent and its controller were switched on; where one of
+/// them is not there to be read, the other is believed.
 fn aws(documents: &[Document]) -> Option<Sighting> {
     let node = documents.iter().find(|d| &*d.origin.kind == "DaemonSet" && &*d.origin.name == "aws-node")?;
-    let pod = node.body.path(&["spec", "template", "spec"]);
-    let containers = pod.map_or(&[][..], |pod| pod.items_of("containers"));
-    let switched = |text: &Node| text.text() == Some("--enable-network-policy=true");
-    let by_flag = containers.iter().any(|container| container.items_of("args").iter().any(switched));
-    let by_config = documents.iter().any(|d| {
-        let setting = d.body.path(&["data", "enable-network-policy-controller"]).and_then(Node::text);
-        &*d.origin.kind == "ConfigMap" && &*d.origin.name == "amazon-vpc-cni" && setting == Some("true")
-    });
-    let kind = if by_flag || by_config { DataplaneKind::AwsVpcCni } else { DataplaneKind::None };
+    let configs =
+        documents.iter().filter(|d| &*d.origin.kind == "ConfigMap" && &*d.origin.name == "amazon-vpc-cni");
+    let config = |d: &'_ Document| {
+        d.body.path(&["data", "enable-network-policy-controller"]).and_then(Node::text).map(str::to_owned)
+    };
+    let switches: Vec<String> = given(node, "--enable-network-policy")
+        .map(str::to_owned)
+        .into_iter()
+        .chain(configs.filter_map(config))
+        .collect();
+    let is_on = !switches.is_empty() && switches.iter().all(|switch| switch == "true");
+    let kind = if is_on { DataplaneKind::AwsVpcCni } else { DataplaneKind::None };
     Some((kind, node.origin.clone()))
 }
 
 fn without_policies(documents: &[Document]) -> Option<Sighting> {
-    let network =
-        documents.iter().find(|d| &*d.origin.kind == "DaemonSet" && is_named(d, WITHOUT_POLICIES))?;
+    let without = |d: &&Document| is_named(d, WITHOUT_POLICIES) || is_off(d, documents);
+    let network = documents.iter().filter(|d| &*d.origin.kind == "DaemonSet").find(without)?;
     Some((DataplaneKind::None, network.origin.clone()))
 }
 
@@ -200,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn the_aws_network_enforces_where_its_agent_is_switched_on() {
+    fn the_aws_network_alone_enforces_nothing() {
         let aws = object("DaemonSet", "aws-node", "apps/v1");
         assert_eq!(detect(&[aws]).kind, DataplaneKind::None);
     }
