@@ -65,23 +65,25 @@ impl Recent {
 }
 
 impl Copies {
-    /// Looks at a packet, and remembers it.
-    pub(super) fn look(&mut self, packet: &Arrival<'_>) -> Sighting {
+    /// Looks at a packet, and remembers it. Of a copy, the places are told where it was met before.
+    pub(super) fn look(&mut self, packet: &Arrival<'_>) -> (Sighting, [PlaceId; MOST_POINTS]) {
+        const NOWHERE: [PlaceId; MOST_POINTS] = [NO_PLACE; MOST_POINTS];
         let (side, nanos, identity) = (packet.key.side, packet.nanos, packet.identity);
         let place = packet.place;
         let point = Point { place, hops: packet.hops };
         let Some(known) = self.known(tag(identity, side), nanos) else {
             self.remember(identity, side, point, nanos);
-            return Sighting::Counts;
+            return (Sighting::Counts, NOWHERE);
         };
         if known.points.iter().any(|p| p.place == place && (p.hops == packet.hops || packet.id == 0)) {
             *known = Recent::new(point, nanos);
-            return Sighting::Counts;
+            return (Sighting::Counts, NOWHERE);
         }
+        let before = known.points.map(|point| point.place);
         if let Some(free) = known.points.iter_mut().find(|known| known.place == NO_PLACE) {
             *free = point;
         }
-        Sighting::Copy
+        (Sighting::Copy, before)
     }
 
     /// The packet of this tag that was met lately.
@@ -175,7 +177,7 @@ mod tests {
 
     fn look(copies: &mut Copies, packet: &Packet<'_>, place: PlaceId, nanos: u64) -> Sighting {
         let head = Head::of(packet, packet.payload, nanos, Seed::random(), &mut Vec::new());
-        copies.look(&Arrival { head: &head, payload: packet.payload, place, pair: None })
+        copies.look(&Arrival { head: &head, payload: packet.payload, place, pair: None }).0
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::place::{NO_PLACE, PlaceId, Places};
 use super::state::State;
 use super::stream::Room;
 use super::{
-    Answer, Counters, Flow, FlowEnd, Handshake, OpenFlow, Opening, Place, Seen, SeenMore, StreamStart,
+    Answer, Counters, Flow, FlowEnd, Handshake, OpenFlow, Opening, Place, Seen, SeenMore, StreamStart, Unity,
 };
 
 /// What a flow is put together from besides its state.
@@ -137,12 +137,13 @@ impl State {
         let mut more = SeenMore::default();
         if let Some(elsewhere) = elsewhere {
             more.copies = elsewhere.copied;
-            all.extend(elsewhere.places.iter().map(|(place, _)| *place));
+            more.unity = self.unity(elsewhere, places);
+            all.extend(elsewhere.places.iter().map(|met| met.place));
         }
         all.sort_unstable();
         all.dedup();
         let medium = places.medium(&all);
-        if places.are_plain(&all) && more.copies == 0 {
+        if places.are_plain(&all) && more.copies == 0 && more.unity == Unity::One {
             return (Vec::new(), Seen { opening, medium, ..Seen::default() });
         }
         // Numbers depend on other traffic, words do not.

@@ -86,12 +86,29 @@ pub struct SeenMore {
     pub copies: u64,
     /// Ends of the outermost tunnel around it, the lower address first.
     pub tunnel: Option<(IpAddr, IpAddr)>,
+    /// Whether its packets are those of one connection.
+    pub unity: Unity,
     /// Faces of the same connection before and after address translation, in the order of time;
     /// empty where only one was met.
     pub legs: Vec<Leg>,
 }
 
+/// Whether the packets between two ends are those of one connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub enum Unity {
+    /// Nothing speaks against it.
+    #[default]
+    One,
+    /// They are of several at a time, as networks apart have that use the same addresses.
+    Several,
+}
+
 impl Seen {
+    /// Whether its packets are those of one connection.
+    pub fn unity(&self) -> Unity {
+        self.more.as_ref().map_or(Unity::One, |more| more.unity)
+    }
+
     /// Packets that were met again at another place and not counted.
     pub fn copies(&self) -> u64 {
         self.more.as_ref().map_or(0, |more| more.copies)

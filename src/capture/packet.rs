@@ -186,7 +186,35 @@ const VIA_NAMES: &[&str] = &[
     "nsh",
 ];
 
+/// What tells networks on one link apart.
+const LINK_NETWORKS: &[&str] = &["vlan", "pbb"];
+/// Tunnels whose number tells networks apart. Labels and sessions are no such numbers: they differ
+/// with the direction and change on the way.
+const TUNNEL_NETWORKS: &[&str] = &["vxlan", "geneve", "nvgre", "gre"];
+/// What stands between the tags of a link and its packets and is no tunnel.
+const INSIDE_OF_LINKS: &[&str] = &["mpls", "pppoe", "macsec-integrity", "ah", "nsh"];
+
+/// How the networks of two places differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Apart {
+    No,
+    /// The same encapsulations with other numbers.
+    InNumber,
+    /// Other encapsulations, as inside and outside of a tunnel.
+    InKind,
+}
+
 impl Via {
+    /// Whether its name is among some.
+    fn is(self, names: &[&str]) -> bool {
+        names.contains(&self.name())
+    }
+
+    fn name(self) -> &'static str {
+        let row = (self.0 >> VIA_ROW) as usize;
+        row.checked_sub(1).and_then(|row| VIA_NAMES.get(row)).copied().unwrap_or_default()
+    }
+
     /// By its name alone: `ipip`, `ah`. The name must be in the table, which a constant proves.
     pub(super) const fn plain(name: &str) -> Via {
         Via((row(name) as u64 + 1) << VIA_ROW)
@@ -198,8 +226,7 @@ impl Via {
     }
 
     pub(super) fn text(self) -> String {
-        let row = (self.0 >> VIA_ROW) as usize;
-        let name = row.checked_sub(1).and_then(|row| VIA_NAMES.get(row)).copied().unwrap_or_default();
+        let name = self.name();
         match self.0 & VIA_NUMBERED {
             0 => name.to_owned(),
             _ => format!("{name}:{}", self.0 as u32),
@@ -244,6 +271,41 @@ impl ViaList {
     #[inline]
     pub(super) fn is_empty(&self) -> bool {
         self.used == 0
+    }
+
+    /// Those that tell networks apart, in which the same addresses may be those of others: what
+    /// numbers them, without the VLANs around a tunnel, which are those of its ends.
+    pub(super) fn networks(&self) -> ViaList {
+        let mut networks = ViaList::default();
+        for via in self.list.iter().take(usize::from(self.used)) {
+            if via.is(LINK_NETWORKS) {
+                networks.push(*via);
+            } else if !via.is(INSIDE_OF_LINKS) {
+                let tunnels: Vec<Via> = networks.each().filter(|via| !via.is(LINK_NETWORKS)).collect();
+                networks = ViaList::default();
+                tunnels.into_iter().for_each(|via| networks.push(via));
+                if via.is(TUNNEL_NETWORKS) && via.0 & VIA_NUMBERED != 0 {
+                    networks.push(*via);
+                }
+            }
+        }
+        networks
+    }
+
+    /// How two lists of networks differ.
+    pub(super) fn apart(&self, other: &ViaList) -> Apart {
+        let named_alike = |(one, other): (Via, Via)| one.0 >> VIA_ROW == other.0 >> VIA_ROW;
+        match self == other {
+            true => Apart::No,
+            false if self.used == other.used && self.each().zip(other.each()).all(named_alike) => {
+                Apart::InNumber
+            }
+            false => Apart::InKind,
+        }
+    }
+
+    fn each(&self) -> impl Iterator<Item = Via> {
+        self.list.iter().copied().take(usize::from(self.used))
     }
 
     /// A number that tells the outermost ones apart more often than not.

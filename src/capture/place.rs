@@ -5,7 +5,7 @@
 use super::block::Anew;
 use super::copies::fold;
 use super::flow::{Medium, Place};
-use super::packet::{Address, Packet, Via, ViaList};
+use super::packet::{Address, Apart, Packet, Via, ViaList};
 use hashbrown::HashMap;
 
 /// Places that are told apart; further ones share the last number.
@@ -159,6 +159,8 @@ pub(super) struct Places {
     spots: Vec<Spot>,
     /// The encapsulations of each place in words.
     vias: Vec<Vec<String>>,
+    /// Those of each place that tell networks apart.
+    networks: Vec<ViaList>,
     /// Packets of places beyond the most that are told apart.
     pub(super) untold: u64,
 }
@@ -176,6 +178,7 @@ impl Places {
         self.numbers.insert(spot, number);
         self.spots.push(spot);
         self.vias.push(spot.via.texts());
+        self.networks.push(spot.via.networks());
         number
     }
 
@@ -189,6 +192,17 @@ impl Places {
             }
             told => told,
         }
+    }
+
+    /// How the networks of two places differ.
+    pub(super) fn apart(&self, one: PlaceId, other: PlaceId) -> Apart {
+        let networks = |place: PlaceId| self.networks.get(usize::from(place));
+        networks(one).zip(networks(other)).map_or(Apart::No, |(one, other)| one.apart(other))
+    }
+
+    /// Whether a place is in a network that has a number.
+    pub(super) fn is_numbered(&self, place: PlaceId) -> bool {
+        self.networks.get(usize::from(place)).is_some_and(|networks| !networks.is_empty())
     }
 
     /// Whether there is no encapsulation around a place, or no place.

@@ -10,7 +10,7 @@ use super::key::Side;
 use super::limits::FlowLimits;
 use super::marks::Marks;
 use super::packet::{ACK, FIN, RST, SYN};
-use super::place::{NO_PLACE, PlaceId};
+use super::place::{NO_PLACE, PlaceId, Places};
 use super::pool::Pool;
 use super::stream::{Room, Stream};
 use super::table::GRACE;
@@ -20,7 +20,7 @@ pub(super) const LINGER: u64 = 15_000_000_000;
 /// Packets of one handshake are not further apart than this where they are captured out of order.
 const REORDERED: u64 = 1_000_000_000;
 /// Sequence numbers of one connection's beginning are not further apart.
-const NEAR: u32 = 1 << 20;
+pub(super) const NEAR: u32 = 1 << 20;
 /// A flow of which one direction is full is judged when it has this many packets.
 const LONG: u32 = 64;
 /// Shorter datagrams are alike too easily to stand for a flow: a DNS header has as many bytes.
@@ -195,7 +195,12 @@ impl State {
 
     /// Decides whether a packet counts, and remembers the place.
     #[inline]
-    pub(super) fn sight(&mut self, packet: &Arrival<'_>, pool: &mut Pool<Elsewhere>) -> Sighting {
+    pub(super) fn sight(
+        &mut self,
+        packet: &Arrival<'_>,
+        pool: &mut Pool<Elsewhere>,
+        places: &Places,
+    ) -> Sighting {
         let (side, place, identity) = (packet.key.side, packet.place, packet.identity);
         let index = side.index();
         let usual = self.place[index];
@@ -210,7 +215,7 @@ impl State {
             }
             return Sighting::Counts;
         }
-        self.sight_elsewhere(packet, pool)
+        self.sight_elsewhere(packet, pool, places)
     }
 
     #[inline]

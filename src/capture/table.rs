@@ -193,7 +193,7 @@ impl FlowTable {
     #[inline(always)]
     fn take(&mut self, slot: u32, packet: &Arrival<'_>, audience: &mut dyn Audience) {
         let Some(state) = self.slots.get_mut(slot as usize) else { return };
-        if state.sight(packet, &mut self.elsewheres) == Sighting::Copy {
+        if state.sight(packet, &mut self.elsewheres, &self.places) == Sighting::Copy {
             self.copied += 1;
             return;
         }

@@ -310,13 +310,6 @@ impl Flows {
         numbered.filter(|(_, spot)| fits(**spot)).map(|(number, _)| number).collect()
     }
 
-    /// The places at which flows were met, each list once or a few times.
-    pub(super) fn places(&self) -> impl Iterator<Item = &[Place]> {
-        let shared = self.parts.iter().flat_map(|part| &part.arounds).map(|around| around.places.as_slice());
-        let whole = self.whole.iter().filter_map(|flow| flow.flow.seen.more.as_deref());
-        shared.chain(whole.map(|more| more.places.as_slice()))
-    }
-
     /// A flow by its number in the order.
     pub(super) fn at(&self, number: usize) -> Option<ObservedFlow> {
         self.order.get(number).map(|spot| self.get(*spot))

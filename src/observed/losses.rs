@@ -1,7 +1,7 @@
 //! What captures do not show though it was on the wire: nobody takes their silence for safety.
 
-use super::{Observed, Stored};
-use crate::capture::{NOT_IP, Place};
+use super::Observed;
+use crate::capture::NOT_IP;
 use crate::model::{Bend, Gap, Origin};
 use std::collections::BTreeMap;
 
@@ -40,14 +40,14 @@ pub fn gaps(observed: &Observed) -> Vec<Gap> {
         .iter()
         .flat_map(|capture| capture.unseen().map(|what| gap(what, capture.name.as_str())));
     let files = files(observed);
-    let apart = flows_of_several_networks(observed);
-    let apart = (apart > 0).then(|| {
+    let mingled = super::mingled::count(observed);
+    let mingled = (mingled > 0).then(|| {
         format!(
-            "{apart} x flows that came by several VLANs, with other packets by each: networks apart that use \
-             the same addresses are told as one"
+            "{mingled} x flows that came by several ways, with other packets by each: networks apart (VLANs, \
+             VXLANs) that use the same addresses are told as one"
         )
     });
-    own.chain(unread(observed).chain(apart).map(|what| gap(what, &files))).collect()
+    own.chain(unread(observed).chain(mingled).map(|what| gap(what, &files))).collect()
 }
 
 /// The captures, as a place where something stands.
@@ -56,43 +56,6 @@ pub(super) fn files(observed: &Observed) -> String {
         [only] => only.name.clone(),
         all => format!("{} captures", all.len()),
     }
-}
-
-/// Flows that one interface met in several VLANs where hardly a packet is a copy of another: a packet that
-/// is routed from one VLAN to another is met twice.
-fn flows_of_several_networks(observed: &Observed) -> usize {
-    let flows = &observed.flows;
-    if !flows.places().any(are_apart) {
-        return 0;
-    }
-    let one_by_one = flows.stored_among(0..flows.len()).filter(|stored| {
-        let (places, copies, packets) = match stored {
-            Stored::Shared(kept) => {
-                let packets = kept.flow.forward.packets + kept.flow.backward.packets;
-                (kept.around.map_or(&[][..], |around| &around.places), kept.flow.copies, packets)
-            }
-            Stored::Whole(seen) => {
-                let (flow, more) = (&seen.flow, seen.flow.seen.more.as_deref());
-                let packets = flow.forward.packets + flow.backward.packets;
-                more.map_or((&[][..], 0, packets), |more| (&more.places, more.copies, packets))
-            }
-        };
-        are_apart(places) && copies.saturating_mul(4) < packets
-    });
-    one_by_one.count()
-}
-
-/// Whether an interface is among the places with several VLANs.
-fn are_apart(places: &[Place]) -> bool {
-    let networks = |place: &Place| -> Vec<String> {
-        place.via.iter().filter(|via| via.starts_with("vlan:")).cloned().collect()
-    };
-    let same = |a: &Place, b: &Place| (a.input, a.interface) == (b.input, b.interface);
-    places.iter().enumerate().any(|(number, place)| {
-        let own = networks(place);
-        let others = places[number + 1..].iter().filter(|other| same(place, other));
-        !own.is_empty() && others.map(networks).any(|other| !other.is_empty() && other != own)
-    })
 }
 
 /// Packets of all captures that could not be read, each kind in a few words.

@@ -11,6 +11,7 @@ mod legs;
 mod live;
 mod losses;
 mod made_up;
+mod mingled;
 mod names;
 mod opened;
 mod packed;

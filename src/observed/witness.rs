@@ -4,7 +4,7 @@
 
 use super::flows::{Flows, Part};
 use super::{Directory, ObservedFlow, Party, Stretch, WhyInside, alike};
-use crate::capture::{Audience, Exchange, Flow, Judging, StillWanted};
+use crate::capture::{Audience, Exchange, Flow, Judging, StillWanted, Unity};
 use crate::model::{Protection, WhyUnknown};
 use crate::protocol::{self, Detection};
 use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
@@ -18,6 +18,8 @@ pub struct Witness<'a> {
     known: HashTable<u32>,
     /// Verdicts that say that a flow was met inside of a pod, by those that do not.
     inside: HashMap<(u32, WhyInside), u32>,
+    /// Verdicts on what several connections said, by those on what one would have said.
+    several: HashMap<u32, u32>,
     hasher: DefaultHashBuilder,
 }
 
@@ -29,6 +31,7 @@ impl<'a> Witness<'a> {
             directory,
             known: HashTable::new(),
             inside: HashMap::new(),
+            several: HashMap::new(),
             hasher: DefaultHashBuilder::default(),
         }
     }
@@ -66,6 +69,18 @@ impl<'a> Witness<'a> {
         super::stretch::say(&mut verdict, Stretch::Inside(why));
         let noted = self.number(verdict);
         self.inside.insert((number, why), noted);
+        noted
+    }
+
+    /// What a verdict is worth where packets of several connections were taken for one.
+    fn of_several(&mut self, number: u32) -> u32 {
+        if let Some(noted) = self.several.get(&number) {
+            return *noted;
+        }
+        let mut verdict = Detection::clone(&self.part.verdicts()[number as usize]);
+        super::mingled::say(&mut verdict);
+        let noted = self.number(verdict);
+        self.several.insert(number, noted);
         noted
     }
 
@@ -118,6 +133,9 @@ impl Audience for Witness<'_> {
         };
         if flow.start.unread {
             number = self.second_thoughts(number);
+        }
+        if flow.seen.unity() == Unity::Several {
+            number = self.of_several(number);
         }
         if let Stretch::Inside(why) = Stretch::of(&flow) {
             number = self.inside(number, why);
