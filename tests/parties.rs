@@ -468,6 +468,50 @@ fn a_host_port_leads_to_the_port_of_the_container() {
 }
 
 #[test]
+fn a_host_port_leads_to_the_pod_that_has_the_address_of_the_node() {
+    let second = [192, 168, 1, 99];
+    let node = |cluster: String| {
+        cluster.replace(
+            "address: 192.168.1.10}]",
+            "address: 192.168.1.10}, {type: ExternalIP, address: 192.168.1.99}]",
+        )
+    };
+    let hosted = |name: &str, address: &str, at: &str| {
+        let ports = format!(
+            "containers: [{{name: c, ports: [{{containerPort: 80, hostPort: 8080, hostIP: {at}}}]}}]"
+        );
+        pod("shop", name, address, &ports)
+    };
+    let called = |manifests: &str, at: [u8; 4]| {
+        let (flows, findings) = seen(
+            &node(manifests.to_owned()),
+            "",
+            Tape::default().call(0, WEB, (at, 8_080)),
+            &["observed-but-denied"],
+        );
+        (flows[0].replace(" in the clear", ""), findings)
+    };
+    // Two pods of one node, each at an address of its own (`ContainerPort.hostIP`).
+    let both =
+        cluster() + &hosted("one", "10.1.0.20", "192.168.1.10") + &hosted("two", "10.1.0.21", "192.168.1.99");
+    assert_eq!(called(&both, NODE).0, "shop/Pod/web -> shop/Pod/one 8080");
+    assert_eq!(called(&both, second).0, "shop/Pod/web -> shop/Pod/two 8080");
+    // A policy of one is no answer for the other.
+    let closed_two = both + &closed("two");
+    assert_eq!(called(&closed_two, NODE).1, [] as [&str; 0]);
+    assert_eq!(called(&closed_two, second).1, ["observed-but-denied shop/Pod/web -> shop/Pod/two"]);
+    // At another address of the node there is no such pod, but what runs on the node.
+    let one = cluster() + &hosted("one", "10.1.0.20", "192.168.1.10") + &closed("one");
+    assert_eq!(called(&one, second).0, "shop/Pod/web -> kube-system/Pod/proxy 8080");
+    assert_eq!(called(&one, NODE).1, ["observed-but-denied shop/Pod/web -> shop/Pod/one"]);
+    for everywhere in ["0.0.0.0", "'::'"] {
+        let any = cluster() + &hosted("any", "10.1.0.20", everywhere);
+        assert_eq!(called(&any, second).0, "shop/Pod/web -> shop/Pod/any 8080");
+        assert_eq!(called(&any, NODE).0, "shop/Pod/web -> shop/Pod/any 8080");
+    }
+}
+
+#[test]
 fn an_address_of_two_owners_is_nobody_s_for_sure() {
     let service =
         |name: &str, more: &str| service(name, "10.96.0.9", &format!("selector: {{app: {name}}}, {more}"));

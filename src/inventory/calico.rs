@@ -112,6 +112,7 @@ fn named_port(document: &Document, node: &Node) -> Result<ContainerPort, Problem
         port,
         protocol: protocol.as_deref().and_then(Protocol::from_name).unwrap_or(Protocol::Tcp),
         host_port: None,
+        host_ip: None,
     })
 }
 

@@ -19,10 +19,11 @@ pub(super) fn users(spec: &Node) -> BTreeSet<u32> {
     own.filter_map(|container| user(container).or_else(|| user(spec))).collect()
 }
 
-/// Whether a host port is open on an address of the node that nobody else reaches.
-fn only_the_node(port: &Node) -> bool {
+/// `hostIP`: the address of the node on which a host port is open; none for all of them, which the
+/// unspecified address means too.
+fn host_ip(port: &Node) -> Option<IpAddr> {
     let address = port.text_of("hostIP").and_then(|text| text.parse::<IpAddr>().ok());
-    address.is_some_and(|address| address.is_loopback())
+    address.filter(|address| !address.is_unspecified())
 }
 
 /// `ports[]` of a container.
@@ -36,6 +37,9 @@ pub(super) fn port(document: &Document, port: &Node) -> Result<Option<ContainerP
             "ports run from 1 to 65535",
         )
     })?;
+    let host_ip = host_ip(port);
+    // Nobody else reaches loopback addresses of the node.
+    let only_the_node = host_ip.is_some_and(|address| address.is_loopback());
     Ok(Some(ContainerPort {
         name: port.text_of("name").unwrap_or_default().to_owned(),
         port: value,
@@ -44,6 +48,7 @@ pub(super) fn port(document: &Document, port: &Node) -> Result<Option<ContainerP
             .get("hostPort")
             .and_then(Node::int)
             .and_then(|n| u16::try_from(n).ok())
-            .filter(|n| *n > 0 && !only_the_node(port)),
+            .filter(|n| *n > 0 && !only_the_node),
+        host_ip: host_ip.filter(|_| !only_the_node),
     }))
 }

@@ -36,7 +36,8 @@ pub(super) fn machine(document: &Document) -> Result<Owned, Problem> {
             let hint = "ports run from 1 to 65535";
             return Err(refuse(document, number.line, format!("the port {name} is no port number"), hint));
         };
-        ports.push(ContainerPort { name: name.to_string(), port, protocol: Protocol::Tcp, host_port: None });
+        let (name, protocol) = (name.to_string(), Protocol::Tcp);
+        ports.push(ContainerPort { name, port, protocol, host_port: None, host_ip: None });
     }
     ports.sort();
     let account = template.and_then(|t| t.text_of("serviceAccount")).unwrap_or_default();

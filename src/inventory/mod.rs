@@ -134,7 +134,9 @@ impl Inventory {
         port: u16,
     ) -> Vec<u16> {
         let pod = &self.workloads[workload].variants[variant];
-        let leads = |one: &&ContainerPort| one.host_port == Some(port) && one.protocol == protocol;
+        let leads = |one: &&ContainerPort| {
+            one.host_port == Some(port) && one.protocol == protocol && one.is_at(address)
+        };
         let behind: Vec<u16> = pod.ports.iter().filter(leads).map(|one| one.port).collect();
         match !behind.is_empty() && self.is_called_by_node(pod, address) {
             true => behind,

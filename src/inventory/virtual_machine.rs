@@ -62,5 +62,6 @@ fn port(node: &Node) -> Option<ContainerPort> {
         port: node.get("port")?.int().and_then(|n| u16::try_from(n).ok()).filter(|n| *n > 0)?,
         protocol: node.text_of("protocol").and_then(Protocol::from_name).unwrap_or(Protocol::Tcp),
         host_port: None,
+        host_ip: None,
     })
 }

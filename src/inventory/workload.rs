@@ -82,6 +82,15 @@ pub struct ContainerPort {
     pub protocol: Protocol,
     /// Port of the node that leads here.
     pub host_port: Option<u16>,
+    /// The only address of the node at which it does; none where all do.
+    pub host_ip: Option<IpAddr>,
+}
+
+impl ContainerPort {
+    /// Whether an address of its node leads here, by the port of the node.
+    pub fn is_at(&self, address: IpAddr) -> bool {
+        self.host_ip.is_none_or(|only| only == address)
+    }
 }
 
 impl Variant {

@@ -43,7 +43,6 @@ impl<'a> Doors<'a> {
                 }
             }
         }
-        // Of several pods of one node, the address on the node may tell (`hostIP`), which is not read.
         let mut hosted: HashMap<(IpAddr, Protocol, u16), Party> = HashMap::new();
         for (door, workload, variant) in host_ports(inventory) {
             let known = hosted.entry(door).or_insert(Party::Endpoint { workload, variant });
@@ -85,10 +84,11 @@ fn host_ports(inventory: &Inventory) -> Vec<((IpAddr, Protocol, u16), usize, usi
     let mut all = Vec::new();
     for (workload, one) in inventory.workloads.iter().enumerate() {
         for (number, variant) in one.variants.iter().enumerate().filter(|(_, v)| v.network == Network::Pod) {
-            let ports = || variant.ports.iter().filter_map(|port| Some((port.protocol, port.host_port?)));
             let nodes = || inventory.nodes.iter().filter(|node| variant.nodes.contains(node.name.as_str()));
-            for (protocol, port) in ports() {
-                let doors = nodes().flat_map(|node| &node.addresses).map(|ip| (*ip, protocol, port));
+            for port in &variant.ports {
+                let Some(on_node) = port.host_port else { continue };
+                let addresses = nodes().flat_map(|node| &node.addresses).filter(|ip| port.is_at(**ip));
+                let doors = addresses.map(|ip| (*ip, port.protocol, on_node));
                 all.extend(doors.map(|door| (door, workload, number)));
             }
         }
