@@ -317,7 +317,9 @@ pub fn evidence(analysis: &Analysis) -> Evidence<'_> {
 
 /// Of which flows nobody can tell whether they are protected.
 pub fn undecided(analysis: &Analysis) -> Vec<Gap> {
-    observed::undecided(&analysis.observed, &analysis.inventory)
+    let mut gaps = observed::undecided(&analysis.observed, &analysis.inventory);
+    gaps.extend(observed::tunnel_gaps(&analysis.observed, &analysis.inventory));
+    gaps
 }
 
 /// Adds what was observed, and looks for leaks.

@@ -84,8 +84,8 @@ pub struct SeenMore {
     pub places: Vec<Place>,
     /// Packets that were met again at another place and not counted.
     pub copies: u64,
-    /// Ends of the outermost tunnel around it, the lower address first.
-    pub tunnel: Option<(IpAddr, IpAddr)>,
+    /// The outermost tunnel around it.
+    pub tunnel: Option<Tunnel>,
     /// Whether its packets are those of one connection.
     pub unity: Unity,
     /// Faces of the same connection before and after address translation, in the order of time;
@@ -121,7 +121,7 @@ impl Seen {
 
     /// Ends of the outermost tunnel around the flow.
     pub fn tunnel(&self) -> Option<(IpAddr, IpAddr)> {
-        self.more.as_ref().and_then(|more| more.tunnel)
+        self.more.as_ref().and_then(|more| more.tunnel).map(|tunnel| tunnel.ends)
     }
 
     /// Faces of the connection, where several were met.
@@ -129,6 +129,23 @@ impl Seen {
         self.more.as_ref().map_or(&[], |more| &more.legs)
     }
 }
+
+/// What other flows are carried by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Tunnel {
+    /// The lower address first; nothing tells who opened it.
+    pub ends: (IpAddr, IpAddr),
+    /// Its kind among encapsulations.
+    pub kind: TunnelKind,
+    /// The protocol above IP.
+    pub over: Transport,
+    /// Its port, 0 where it has none or is known by its bytes alone.
+    pub port: u16,
+}
+
+/// A kind of tunnel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TunnelKind(pub(super) u8);
 
 /// A point at which packets were captured.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -79,10 +79,12 @@ pub(super) fn may_begin(payload: &[u8]) -> bool {
 /// The inside of VXLAN on a port where it is expected; `None` for anything else.
 #[inline]
 pub(super) fn vxlan_at_home(source: u16, target: u16, payload: &[u8]) -> Option<(Via, &[u8])> {
-    if !OVERLAY.has(target) && !OVERLAY.has(source) {
-        return None;
-    }
-    vxlan(payload).map(|(via, _, frame)| (via, frame))
+    let port = match OVERLAY.has(target) {
+        true => target,
+        false if OVERLAY.has(source) => source,
+        false => return None,
+    };
+    vxlan(payload).map(|(via, _, frame)| (via.on(port), frame))
 }
 
 #[inline]
@@ -100,7 +102,8 @@ pub(super) fn open<'a>(payload: &'a [u8], packet: &Packet<'a>) -> Option<Packet<
     let candidates = if known_port { UDP_TUNNELS } else { &UDP_TUNNELS[..PROVEN_BY_INNER] };
     candidates.iter().find_map(|tunnel| {
         let of = |port| known_port && tunnel.ports.contains(&port);
-        let at_home = of(packet.target_port) || of(packet.source_port);
+        let home = [packet.target_port, packet.source_port].into_iter().find(|port| of(*port));
+        let at_home = home.is_some();
         if !at_home && tunnel.elsewhere == Elsewhere::Ignored {
             return None;
         }
@@ -117,7 +120,8 @@ pub(super) fn open<'a>(payload: &'a [u8], packet: &Packet<'a>) -> Option<Packet<
             siblings: packet.siblings,
             ..Packet::default()
         };
-        nested.via.push(via);
+        // Ports that prove nothing may be others with each packet.
+        nested.via.push(via.on(home.unwrap_or(0)));
         nested.tunnel.get_or_insert((packet.source, packet.target));
         follow((layer, inner), &mut nested).ok()?;
         nested.missing = nested.missing.max(packet.missing);

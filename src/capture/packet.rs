@@ -1,5 +1,6 @@
 //! One packet, decoded down to its innermost transport: what the flow table needs, without an allocation.
 
+use super::flow::TunnelKind;
 use super::{FlowEnd, Medium, Transport};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -149,13 +150,14 @@ impl Oddity {
     }
 }
 
-/// One encapsulation around a flow in one word: its row in [`VIA_NAMES`], and the number that tells
-/// networks apart, where it has one. Zero is none.
+/// One encapsulation around a flow in one word: its row in [`VIA_NAMES`], the number that tells
+/// networks apart, and the port of UDP that it is expected on, where it has them. Zero is none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Via(u64);
 
 /// Where the row stands, counted from one; below it the mark of a number, and the number.
 const VIA_ROW: u32 = 40;
+const VIA_PORT: u32 = 48;
 const VIA_NUMBERED: u64 = 1 << 32;
 
 /// The words for encapsulations.
@@ -194,6 +196,16 @@ const TUNNEL_NETWORKS: &[&str] = &["vxlan", "geneve", "nvgre", "gre"];
 /// What stands between the tags of a link and its packets and is no tunnel.
 const INSIDE_OF_LINKS: &[&str] = &["mpls", "pppoe", "macsec-integrity", "ah", "nsh"];
 
+/// Tunnels, by the IP protocol that carries them.
+const CARRIERS: &[(&[&str], u8)] = &[
+    (&["ipip", "4in6"], 4),
+    (&["vxlan", "geneve", "gtp", "teredo", "mpls-in-udp", "capwap", "l2tp"], 17),
+    (&["6in4", "6in6"], 41),
+    (&["gre", "nvgre", "pptp"], 47),
+    (&["etherip"], 97),
+    (&["mpls-in-ip"], 137),
+];
+
 /// How the networks of two places differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Apart {
@@ -204,14 +216,41 @@ pub(super) enum Apart {
     InKind,
 }
 
+impl TunnelKind {
+    /// Its name, that of `via`.
+    pub fn name(self) -> &'static str {
+        Via(u64::from(self.0) << VIA_ROW).name()
+    }
+}
+
 impl Via {
     /// Whether its name is among some.
     fn is(self, names: &[&str]) -> bool {
         names.contains(&self.name())
     }
 
+    /// On its port.
+    #[inline]
+    pub(super) fn on(self, port: u16) -> Via {
+        Via(self.0 | u64::from(port) << VIA_PORT)
+    }
+
+    /// Wherever it is.
+    fn anywhere(self) -> Via {
+        Via(self.0 & ((1 << VIA_PORT) - 1))
+    }
+
+    /// What policies see of it: the IP protocol, and the port of its own where it has one. `None` for
+    /// what is no tunnel.
+    pub(super) fn carrier(self) -> Option<(TunnelKind, u8, u16)> {
+        let is_own = |(names, _): &&(&[&str], u8)| self.is(names);
+        let (_, protocol) = CARRIERS.iter().find(is_own)?;
+        let row = (self.anywhere().0 >> VIA_ROW) as u8;
+        Some((TunnelKind(row), *protocol, (self.0 >> VIA_PORT) as u16))
+    }
+
     fn name(self) -> &'static str {
-        let row = (self.0 >> VIA_ROW) as usize;
+        let row = (self.anywhere().0 >> VIA_ROW) as usize;
         row.checked_sub(1).and_then(|row| VIA_NAMES.get(row)).copied().unwrap_or_default()
     }
 
@@ -285,7 +324,7 @@ impl ViaList {
                 networks = ViaList::default();
                 tunnels.into_iter().for_each(|via| networks.push(via));
                 if via.is(TUNNEL_NETWORKS) && via.0 & VIA_NUMBERED != 0 {
-                    networks.push(*via);
+                    networks.push(via.anywhere());
                 }
             }
         }
@@ -302,6 +341,11 @@ impl ViaList {
             }
             false => Apart::InKind,
         }
+    }
+
+    /// What the outermost tunnel is carried by.
+    pub(super) fn carrier(&self) -> Option<(TunnelKind, u8, u16)> {
+        self.each().find_map(Via::carrier)
     }
 
     fn each(&self) -> impl Iterator<Item = Via> {

@@ -4,8 +4,8 @@
 
 use super::block::Anew;
 use super::copies::fold;
-use super::flow::{Medium, Place};
-use super::packet::{Address, Apart, Packet, Via, ViaList};
+use super::flow::{Medium, Place, Tunnel};
+use super::packet::{Address, Apart, Packet, Via, ViaList, transport};
 use hashbrown::HashMap;
 
 /// Places that are told apart; further ones share the last number.
@@ -44,6 +44,11 @@ impl Spot {
     pub(super) fn of(input: u16, packet: &Packet<'_>) -> Spot {
         let Packet { interface, medium, via, .. } = *packet;
         Spot { input, interface, medium, via, tunnel: ordered(packet.tunnel) }
+    }
+
+    fn tunnel(&self) -> Option<Tunnel> {
+        let ((low, high), (kind, protocol, port)) = self.tunnel.zip(self.via.carrier())?;
+        Some(Tunnel { ends: (low.ip(), high.ip()), kind, over: transport(protocol), port })
     }
 
     /// The place of packets in one VXLAN between two nodes, and nothing else around.
@@ -161,6 +166,7 @@ pub(super) struct Places {
     vias: Vec<Vec<String>>,
     /// Those of each place that tell networks apart.
     networks: Vec<ViaList>,
+    tunnels: Vec<Option<Tunnel>>,
     /// Packets of places beyond the most that are told apart.
     pub(super) untold: u64,
 }
@@ -179,6 +185,7 @@ impl Places {
         self.spots.push(spot);
         self.vias.push(spot.via.texts());
         self.networks.push(spot.via.networks());
+        self.tunnels.push(spot.tunnel());
         number
     }
 
@@ -241,10 +248,10 @@ impl Places {
         self.vias.get(usize::from(place)).cloned().unwrap_or_default()
     }
 
-    /// The ends of the outermost tunnel of a place.
-    pub(super) fn tunnel(&self, place: PlaceId) -> Option<(std::net::IpAddr, std::net::IpAddr)> {
-        let (low, high) = self.spots.get(usize::from(place))?.tunnel?;
-        Some((low.ip(), high.ip()))
+    /// The outermost tunnel of a place.
+    #[inline]
+    pub(super) fn tunnel(&self, place: PlaceId) -> Option<Tunnel> {
+        self.tunnels.get(usize::from(place)).copied().flatten()
     }
 
     /// A place in words that the outside understands.

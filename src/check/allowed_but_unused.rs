@@ -7,6 +7,7 @@ use super::shared::{destinations, paths, policy_name, protocol_of, turned_paths}
 use super::{Evidence, Finding, check};
 use crate::graph::{Action, Direction, RuleInfo};
 use crate::model::{Protocol, TrafficSet};
+use crate::observed::tunnels_of_pods;
 use std::collections::BTreeSet;
 
 check! {
@@ -21,7 +22,8 @@ fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
     let mut used = Used::new();
     let mut present: BTreeSet<u32> = BTreeSet::new();
     let mut tunnels: Vec<(u32, u32, TrafficSet)> = Vec::new();
-    for seen in evidence.observed.flows.iter() {
+    let carriers = tunnels_of_pods(evidence.observed, evidence.inventory);
+    for seen in evidence.observed.flows.iter().chain(carriers) {
         let Some(protocol) = protocol_of(&seen) else { continue };
         let inside = tunnelled(evidence, &seen);
         // Whoever opened it, one of both rules was used.

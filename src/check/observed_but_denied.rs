@@ -11,7 +11,7 @@ use super::{Evidence, Finding, Severity, check};
 use crate::graph::{DataplaneKind, Direction};
 use crate::inventory::TrafficPolicy;
 use crate::model::Origin;
-use crate::observed::{ObservedFlow, Party, Transport};
+use crate::observed::{ObservedFlow, Party, TUNNEL, Transport, tunnels_of_pods};
 use std::collections::BTreeMap;
 
 check! {
@@ -87,7 +87,11 @@ impl<'a> Denials<'a> {
 fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
     let mut denied: BTreeMap<(String, String), Finding> = BTreeMap::new();
     let denials = Denials::of(evidence);
-    for seen in evidence.observed.flows.iter().filter_map(as_called) {
+    let tunnels = tunnels_of_pods(evidence.observed, evidence.inventory);
+    let known = tunnels
+        .into_iter()
+        .filter(|seen| seen.flow.transport != Transport::Udp || seen.flow.responder.port > 0);
+    for seen in evidence.observed.flows.iter().chain(known).filter_map(as_called) {
         let Some(Denied { path: (from, to, port), by_another_node }) = denials.of_call(&seen) else {
             continue;
         };
@@ -133,9 +137,13 @@ fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
             }
             None => "",
         };
+        let around = match fact(&seen, TUNNEL) {
+            Some(kind) => format!(" It is a tunnel ({kind}), and what is in it is told by itself."),
+            None => String::new(),
+        };
         let mut finding = ObservedButDenied.finding(
             subject.clone(),
-            format!("The policies deny {detail}, and on the wire it {outcome}.{caveat}{left_open}"),
+            format!("The policies deny {detail}, and on the wire it {outcome}.{caveat}{left_open}{around}"),
             because,
             "Find out whether the dataplane enforces policies; then allow the connection or stop its initiator.",
         );

@@ -4,10 +4,10 @@
 use super::attribute::Holder;
 use super::packed::{self, Beginning, Brief, LONGEST};
 use super::{ObservedFlow, Party, Stretch};
-use crate::capture::{Flow, FlowEnd, Place, SeenMore, Transport};
+use crate::capture::{Flow, FlowEnd, Place, SeenMore, Transport, Tunnel};
 use crate::protocol::Detection;
 use hashbrown::HashMap;
-use std::net::IpAddr;
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -117,8 +117,8 @@ pub(super) struct Part {
 pub struct Around {
     /// Encapsulations, outermost first.
     pub via: Vec<String>,
-    /// Ends of the outermost tunnel.
-    pub tunnel: Option<(IpAddr, IpAddr)>,
+    /// The outermost tunnel.
+    pub tunnel: Option<Tunnel>,
     /// All places at which it was met, where there are several.
     pub places: Vec<Place>,
 }
@@ -308,6 +308,13 @@ impl Flows {
         };
         let numbered = self.order.iter().enumerate();
         numbered.filter(|(_, spot)| fits(**spot)).map(|(number, _)| number).collect()
+    }
+
+    /// The tunnels around flows.
+    pub(super) fn tunnels(&self) -> BTreeSet<Tunnel> {
+        let shared = self.parts.iter().flat_map(|part| &part.arounds).filter_map(|around| around.tunnel);
+        let whole = self.whole.iter().filter_map(|seen| seen.flow.seen.more.as_deref()?.tunnel);
+        shared.chain(whole).collect()
     }
 
     /// A flow by its number in the order.

@@ -112,7 +112,7 @@ impl Surroundings {
     fn say(&mut self, analysis: &Analysis, around: &Around) {
         [&mut self.via, &mut self.tunnel, &mut self.places].into_iter().for_each(Line::clear);
         texts(&mut self.via, &around.via);
-        tunnel(&mut self.tunnel, around.tunnel);
+        tunnel(&mut self.tunnel, around.tunnel.map(|tunnel| tunnel.ends));
         places(&mut self.places, analysis, &around.places);
     }
 }
