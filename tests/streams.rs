@@ -117,7 +117,7 @@ fn the_page_of_protocols_is_that_of_the_table() {
         Over::Datagram => "UDP",
         Over::Both => "TCP, UDP",
         Over::Network => "IP",
-        Over::Any => "IP, UDP",
+        Over::Any => "IP, TCP, UDP",
     };
     let form = |form| match form {
         Form::Clear => "never",

@@ -72,7 +72,7 @@ fn is_below(evidence: &Evidence<'_>, seen: &ObservedFlow, least: TlsVersion) -> 
     used < least && paths(evidence, seen).into_iter().any(mutual)
 }
 
-const OLD: [&str; 4] = ["SSL3", "TLS1.0", "TLS1.1", "DTLS1.0"];
+const OLD: [&str; 5] = ["SSL2", "SSL3", "TLS1.0", "TLS1.1", "DTLS1.0"];
 
 fn leaks(seen: &ObservedFlow) -> bool {
     let old = |(name, value): &(&str, Cow<'_, str>)| *name == "version" && OLD.contains(&value.as_ref());

@@ -1,23 +1,27 @@
-//! IPsec: ESP (RFC 4303) by its IP protocol or inside UDP 4500 (RFC 3948), IKE (RFC 7296) by its header.
+//! IPsec: ESP (RFC 4303) by its IP protocol or inside UDP 4500 (RFC 3948), IKE (RFC 7296) by its header,
+//! and both in TCP behind its prefix (RFC 9329).
 //!
 //! ESP may carry packets without encrypting them (RFC 2410); a whole inner header gives that away.
 
-use super::bytes::Cursor;
+use super::bytes::{Cursor, is_text};
 use super::seen::Datagrams;
 use super::spread::{is_readable, middle, once};
 use super::{Detection, Probe, Seen, detector};
-use crate::capture::Transport;
+use crate::capture::{STREAM_BYTES, Transport};
 use crate::model::{Encryption, Proof, Protection, WhyUnknown};
 
 detector! {
     Ipsec: "esp", also ["ike"]; Any, ports [500, 4500], Either;
-    "IPsec: ESP packets, ESP that does not encrypt, and the IKE exchanges that set them up";
-    "RFC 4303, 3948, 7296, 2408, 2410"
+    "IPsec: ESP packets, ESP that does not encrypt, and the IKE exchanges that set them up, also in TCP";
+    "RFC 4303, 3948, 7296, 2408, 2410, 9329"
 }
 
 fn probe(seen: &Seen<'_>) -> Option<Probe> {
     let ike = |why| self::ike(seen, why).certain();
     let first = seen.datagrams().next()?;
+    if seen.is_stream() {
+        return in_stream(seen);
+    }
     match seen.transport {
         Transport::Other(50) => esp(seen, "ESP packets"),
         Transport::Udp => match first {
@@ -36,6 +40,58 @@ fn probe(seen: &Seen<'_>) -> Option<Probe> {
         },
         _ => None,
     }
+}
+
+/// What the originator of a stream says first (RFC 9329, section 4).
+const PREFIX: &[u8] = b"IKETCP";
+
+/// Messages in a stream, each behind a length that counts itself: those of IKE behind four zeros, and
+/// packets of ESP (RFC 9329, section 3). Anything else is none of theirs.
+fn in_stream(seen: &Seen<'_>) -> Option<Probe> {
+    let messages = |stream| {
+        let mut cursor = Cursor(stream);
+        let (mut bytes, mut lengths, mut cut) = (Vec::new(), Vec::new(), false);
+        while let Some(length) = cursor.u16() {
+            let wanted = usize::from(length).saturating_sub(2);
+            cut = wanted > cursor.0.len();
+            let Some(message) = cursor.take(wanted.min(cursor.0.len())) else { break };
+            bytes.extend_from_slice(message);
+            lengths.push(message.len() as u32);
+        }
+        (bytes, lengths, cut)
+    };
+    let (ahead, back) = (messages(seen.client.strip_prefix(PREFIX)?), messages(seen.server));
+    let framed = Seen {
+        transport: Transport::Udp,
+        client: &ahead.0,
+        client_lengths: &ahead.1,
+        server: &back.0,
+        server_lengths: &back.1,
+        ..*seen
+    };
+    // Of a stream that goes on behind what is kept, the last message is cut; else none is.
+    let goes_on = seen.client.len().max(seen.server.len()) >= STREAM_BYTES || seen.cut || seen.holes;
+    let torn = !goes_on && (ahead.2 || back.2);
+    let is_one = |message: &[u8]| match message {
+        // A NAT keep-alive, or a marker alone.
+        [] | [0xff] => true,
+        [0, 0, 0, 0, rest @ ..] => is_ike(rest),
+        esp => spi_and_number(esp).is_some() && !is_text(&esp[..esp.len().min(32)]),
+    };
+    if framed.datagrams().next().is_none() {
+        let why = "the prefix of IKE in TCP, and nothing behind it";
+        return Detection::unclear("ike", WhyUnknown::NoPayload, why).certain();
+    }
+    let strange: Vec<&[u8]> = framed.datagrams().filter(|message| !is_one(message)).collect();
+    if strange.iter().any(|message| message.len() >= 8 && is_text(&message[..message.len().min(32)])) {
+        let why = "IKE in TCP, and text in place of its messages";
+        return Detection::new("ike", Protection::Plaintext(Proof::Text), why).certain();
+    }
+    if torn || strange.len() > usize::from(goes_on) {
+        let why = "IKE in TCP, and something else in place of its messages";
+        return Detection::unclear("ike", WhyUnknown::Ambiguous, why).certain();
+    }
+    ike(&framed, "IKE in TCP").certain()
 }
 
 /// The exchanges of IKE, and on port 4500 what they set up, which may not be encrypted (RFC 2410).

@@ -33,6 +33,7 @@ mod hpack;
 mod http;
 mod http2;
 mod imap;
+mod ipcomp;
 mod ipfix;
 mod ipsec;
 mod irc;
@@ -77,6 +78,7 @@ mod snmp;
 mod socks;
 mod spread;
 mod ssh;
+mod ssl2;
 mod statsd;
 mod stomp;
 mod stun;
@@ -251,6 +253,7 @@ pub const DETECTORS: &[&dyn Detector] = &[
     &proxy::Proxy,
     &hbone::Hbone,
     &tls::Tls,
+    &ssl2::Ssl2,
     &http::Http,
     &http2::Http2,
     &dns::Dns,
@@ -293,6 +296,7 @@ pub const DETECTORS: &[&dyn Detector] = &[
     &quic::Quic,
     &dtls::Dtls,
     &ipsec::Ipsec,
+    &ipcomp::Ipcomp,
     &control::Control,
     &wireguard::WireGuard,
     &openvpn::Openvpn,
