@@ -20,7 +20,7 @@ mod stretch;
 mod undecided;
 mod witness;
 
-pub use announced::follow_announcements;
+pub use announced::{Announced, follow_announcements};
 pub use attribute::{Directory, attribute};
 pub use flows::{Around, Flows, Kept, SharedNumber, Stored};
 pub use legs::{join, join_few};

@@ -10,8 +10,8 @@ use crate::check::Outcome;
 use crate::cli::Failure;
 use crate::cli::say::say;
 use crate::observed::{
-    self, CaptureRead, Directory, FlowEnd, Glance, Handed, NOT_KEPT, NOT_WRITTEN, Observed, ObservedFlow,
-    Party, Transport,
+    self, Announced, CaptureRead, Directory, FlowEnd, Glance, Handed, NOT_KEPT, NOT_WRITTEN, Observed,
+    ObservedFlow, Party, Transport,
 };
 use crate::report::{self, Printable};
 use crate::source::LiveCounters;
@@ -63,6 +63,8 @@ pub struct Follow<'a> {
     /// Flows that ended just now: their other legs may end with the next ones.
     waiting: Vec<Handed>,
     told: BTreeSet<String>,
+    /// What flows that were told said of others to come.
+    announced: Announced,
     /// How many flows are open, and all of them for the table.
     open: (usize, Vec<Glance>),
     begun: Instant,
@@ -99,6 +101,7 @@ impl<'a> Follow<'a> {
             kinds: HashSet::new(),
             waiting: Vec::new(),
             told: BTreeSet::new(),
+            announced: Announced::default(),
             open: (0, Vec::new()),
             begun: now,
             said: now,
@@ -130,7 +133,7 @@ impl<'a> Follow<'a> {
         all.extend(finished);
         // Where one cannot be told, the others still go into files and the review.
         let mut told = Ok(());
-        for seen in observed::join_few(all) {
+        for seen in self.with_announced(observed::join_few(all)) {
             match new.contains(&key(&seen)) && seen.flow.seen.legs().is_empty() {
                 true => self.waiting.push(seen),
                 false => told = told.and(self.over(*seen)),
@@ -138,6 +141,16 @@ impl<'a> Follow<'a> {
         }
         self.flush_records();
         told.and_then(|()| self.tell()).and_then(|()| Ok(self.out.flush()?))
+    }
+
+    /// Flows that are over, with the verdicts of what announced them: that may be over with them.
+    fn with_announced(&mut self, mut flows: Vec<Handed>) -> Vec<Handed> {
+        flows.iter().for_each(|seen| self.announced.hear(seen));
+        self.announced.bound();
+        for seen in &mut flows {
+            self.announced.judge(seen);
+        }
+        flows
     }
 
     /// Nobody takes what is told any more: the rest goes to files and reports alone.
@@ -246,7 +259,10 @@ impl<'a> Follow<'a> {
     fn settle(&mut self) {
         let mut flows: Vec<ObservedFlow> = self.kept.values().cloned().collect();
         flows.sort_by_cached_key(key_by_time);
-        self.analysis.observed.flows = flows.into();
+        let mut flows = flows.into();
+        // What announced them may have ended after they did.
+        observed::follow_announcements(&mut flows);
+        self.analysis.observed.flows = flows;
     }
 
     /// Findings that are new; what is only known at the end waits until then.
@@ -416,6 +432,53 @@ mod tests {
         let flows: Vec<ObservedFlow> = analysis.observed.flows.iter().collect();
         let ends = |seen: &ObservedFlow| (seen.flow.initiator.ip.to_string(), seen.flow.responder.port);
         assert_eq!(flows.iter().map(ends).collect::<Vec<_>>(), [("203.0.113.5".to_owned(), 8_080)]);
+    }
+
+    #[test]
+    fn a_data_connection_has_the_verdict_of_the_connection_that_announced_it() {
+        let end = |ip: [u8; 4], port| (ip, port);
+        let (client, server) = ([10, 1, 0, 7], [10, 1, 0, 9]);
+        let control = |last| {
+            let mut seen = leg([end(client, 40_000), end(server, 21)], 100);
+            seen.flow.last = last;
+            seen.flow.seen.opening = None;
+            let facts = vec![("server_data_ports", "30000".into())];
+            let protection = Protection::Plaintext(crate::model::Proof::Grammar);
+            let detection =
+                Detection { protocol: "ftp", protection, why: "test".into(), facts, names: vec![] };
+            ObservedFlow { detection: Arc::new(detection), ..seen }
+        };
+        let data = |port| {
+            let mut seen = leg([end(client, 40_001), end(server, port)], 5_000);
+            seen.flow.seen.opening = None;
+            seen
+        };
+        let boxed = |flows: Vec<ObservedFlow>| flows.into_iter().map(Box::new).collect();
+        let inbox = |finished| Inbox { finished: boxed(finished), ..Inbox::default() };
+        // The control connection ends with the data, before it, and after it.
+        let orders = [
+            vec![vec![data(30_000), control(6_000), data(30_001)]],
+            vec![vec![control(6_000)], vec![], vec![], vec![data(30_000), data(30_001)]],
+            vec![vec![data(30_000), data(30_001)], vec![], vec![], vec![control(6_000)]],
+        ];
+        for order in orders {
+            let analysis = analysis::declared(&[], Dataplane::new(DataplaneKind::Kubernetes));
+            let inventory = analysis.inventory.clone();
+            let directory = Directory::new(&inventory);
+            let out = Box::new(std::io::sink());
+            let mut follow =
+                Follow::new(analysis, directory, "test".into(), Manner::CheckAtTheEnd, out, None);
+            for finished in order {
+                follow.take(inbox(finished)).expect("nothing is written");
+            }
+            let (analysis, _) = follow.end(Inbox::default(), analysis::Followed::default());
+            let words = |seen: ObservedFlow| (seen.flow.responder.port, seen.detection.protection.word());
+            let flows: BTreeMap<u16, &str> = analysis.observed.flows.iter().map(words).collect();
+            assert_eq!(
+                flows,
+                BTreeMap::from([(21, "plaintext"), (30_000, "plaintext"), (30_001, "unknown")])
+            );
+        }
     }
 
     #[test]
