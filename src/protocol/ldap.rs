@@ -115,11 +115,13 @@ fn wrapped(token: &[u8]) -> Option<bool> {
 fn upgrade(seen: &Seen<'_>, end: usize) -> Option<Probe> {
     let rest = &seen.client[end..];
     let answer = (0..seen.server.len()).map(|at| &seen.server[at..]).find(|rest| tls::answers(rest));
-    let handshake = (0..rest.len().min(64)).map(|at| &rest[at..]).find(|rest| tls::begins(rest));
-    let upgraded = match handshake {
+    let begin = (0..rest.len().min(64)).find(|at| tls::begins(&rest[*at..]));
+    // What is said in the clear in front of it may be anybody's.
+    let clear = Elements(&rest[..begin.unwrap_or(rest.len())]).any(|message| is_message(message).is_some());
+    let upgraded = match begin.map(|begin| &rest[begin..]) {
+        _ if clear => Upgraded::Refused,
         Some(handshake) => tls::upgraded("ldap", handshake, answer.unwrap_or(&[]), seen.time)
             .map_or(Upgraded::Open, |detection| Upgraded::Yes(detection, end)),
-        None if Elements(rest).any(|message| is_message(message).is_some()) => Upgraded::Refused,
         None => Upgraded::Open,
     };
     match upgraded {

@@ -120,6 +120,15 @@ impl Upgrade {
         // A request may be refused, and a later one not; white space may stand between.
         let begins = |end: usize| (end..client.len().min(end + 64)).find(|at| tls::begins(&client[*at..]));
         if let Some(begin) = self.requests(client).find_map(begins) {
+            // What is said in the clear behind the request may be anybody's, and servers may take it for
+            // what came under the protection of TLS.
+            let end = self.requests(client).take_while(|end| *end <= begin).last().unwrap_or(begin);
+            let between = client[end..begin].trim_ascii();
+            let closes =
+                between.starts_with(b"</") && memchr::memchr(b'>', between) == Some(between.len() - 1);
+            if !between.is_empty() && !closes {
+                return Upgraded::Refused;
+            }
             let found = tls::upgraded(protocol, &client[begin..], answer().unwrap_or(&[]), seen.time);
             return found.map_or(Upgraded::Open, |detection| Upgraded::Yes(detection, begin));
         }

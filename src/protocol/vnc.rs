@@ -25,6 +25,11 @@ fn probe(seen: &Seen<'_>) -> Option<Probe> {
         return tls::upgraded("vnc", handshake, answer.unwrap_or(&[]), seen.time)?.certain();
     }
     match seen.client.get(12) {
+        // A name and a password, without TLS around them.
+        Some(19) if seen.client.get(15..19) == Some(&[0, 0, 1, 0]) => {
+            let why = "a name and a password, and the screen in the clear";
+            Detection::plain("vnc", why).with_credentials(Some("vnc-plain")).certain()
+        }
         Some(5 | 6 | 13 | 18 | 19 | 129..=134) => {
             Detection::unclear("vnc", WhyUnknown::Ambiguous, "a kind of security was chosen that may encrypt")
                 .certain()

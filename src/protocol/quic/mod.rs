@@ -48,6 +48,14 @@ fn verdict(seen: &Seen<'_>, opened: &Opened) -> (Protection, &'static str) {
         () if beside(seen) => {
             (Protection::Plaintext(Proof::Text), "QUIC, and datagrams beside it that can be read")
         }
+        () if !opened.any
+            && seen.datagrams().filter_map(Long::read).all(|header| header.is_of_no_version()) =>
+        {
+            unknown(
+                WhyUnknown::HandshakeIncomplete,
+                "versions of QUIC are negotiated, and no packet of one follows",
+            )
+        }
         () if opened.hello.is_some() => (
             Protection::Encrypted(Encryption::Quic),
             "long header of a known version, and a ClientHello inside the Initial packet",
@@ -144,6 +152,11 @@ impl<'a> Long<'a> {
             // Reserved to keep version negotiation alive (RFC 9000, section 15).
             [a, b, c, d] => [a, b, c, d].iter().all(|byte| byte & 0x0f == 0x0a),
         }
+    }
+
+    /// Whether it only asks for versions, or says which there are.
+    fn is_of_no_version(&self) -> bool {
+        matches!(self.version_name(), "negotiation" | "reserved")
     }
 
     /// The last type of version 1, the first of version 2 (RFC 9369, section 3.2).

@@ -18,10 +18,10 @@ use crate::capture::{Exchange, StillWanted};
 use crate::model::{Encryption, Proof, Protection, WhyUnknown};
 use certificate::{describe, describe_client, leaf};
 use hello::{Carrier, Hello, fingerprint, is_null_cipher, version_name, weakness};
-use mutual::{ClientCertificate, client_certificate};
+use mutual::{ClientCertificate, behind_another, client_certificate};
 use record::{
     ALERT, CHANGE_CIPHER, DATA, HANDSHAKE, Record, Records, are_readable, begin_with_text, handshake,
-    messages, records,
+    messages, records, say,
 };
 use std::iter;
 
@@ -162,6 +162,10 @@ fn verdict(seen: &Handshake<'_>) -> (Protection, &'static str) {
             (incomplete, "a ClientHello, and an answer that is no TLS")
         }
         (None, _) if !flows => (incomplete, "the handshake failed"),
+        (Some(hello), _) if hello.version <= 0x0303 && seen.offers_null && agrees_anew(seen) => (
+            Protection::Unknown(WhyUnknown::Ambiguous),
+            "the client offers ciphers that do not encrypt, and another handshake was hidden",
+        ),
         (Some(_), _) if seen.strange => (
             Protection::Unknown(WhyUnknown::Ambiguous),
             "a ServerHello, and a client that goes on with something else",
@@ -216,9 +220,19 @@ fn verdict(seen: &Handshake<'_>) -> (Protection, &'static str) {
 /// enough, of others the numbers are no promise.
 fn can_be_read(hello: Option<&Hello>, seen: &Handshake<'_>) -> bool {
     let known = hello.is_some_and(|hello| hello::is_registered(hello.cipher));
-    [seen.client, seen.server]
-        .into_iter()
-        .any(|records| begin_with_text(records) || !known && are_readable(records))
+    let old = hello.is_some_and(|hello| hello.version <= 0x0303);
+    [seen.client, seen.server].into_iter().any(|records| {
+        // Of what a handshake agreed on that nobody saw, the numbers are no promise either.
+        let anew = if old { behind_another(records) } else { &[] };
+        begin_with_text(records)
+            || !known && are_readable(records)
+            || !anew.is_empty() && (are_readable(anew) || say(anew))
+    })
+}
+
+/// Whether a handshake under the protection of the first went as far as to change the cipher.
+fn agrees_anew(seen: &Handshake<'_>) -> bool {
+    behind_another(seen.client).iter().any(|record| record.kind == CHANGE_CIPHER)
 }
 
 /// TLS can end before its connection does, and what comes then is seen by everybody (`CCC` of FTP, and

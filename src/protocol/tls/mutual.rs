@@ -59,8 +59,16 @@ pub(super) fn client_certificate(
 /// Whether a handshake stands behind Finished, which is the first message under the new cipher: servers
 /// ask for a certificate that way once they know what is called (RFC 5746; RFC 5246, section 7.4.1.1).
 fn negotiates_anew(records: &[Record<'_>]) -> bool {
-    let protected = records.iter().skip_while(|record| record.kind != CHANGE_CIPHER);
-    protected.filter(|record| record.kind == HANDSHAKE).nth(1).is_some()
+    !behind_another(records).is_empty()
+}
+
+/// What stands behind the beginning of a handshake under the protection of the first, itself included: it
+/// may agree on another cipher, and nobody sees on which.
+pub(super) fn behind_another<'r, 'a>(records: &'r [Record<'a>]) -> &'r [Record<'a>] {
+    let at = |from: usize, kind| Some(from + records.get(from..)?.iter().position(|r| r.kind == kind)?);
+    let finished = at(0, CHANGE_CIPHER).and_then(|changed| at(changed, HANDSHAKE));
+    let another = finished.and_then(|finished| at(finished + 1, HANDSHAKE));
+    another.and_then(|another| records.get(another..)).unwrap_or(&[])
 }
 
 /// TLS 1.2 and before (RFC 5246, section 7.4): CertificateRequest, Certificate, ServerHelloDone.
