@@ -11,6 +11,13 @@ use watertight::analysis;
 /// What a capture shows of its only flow: protection, packets counted, and the gaps on what is not known
 /// to be one network.
 fn told(frames: &[Vec<u8>]) -> (&'static str, u64, Vec<String>) {
+    let (flows, gaps) = reviewed(frames);
+    assert_eq!(flows.len(), 1);
+    (flows[0].0, flows[0].1, gaps)
+}
+
+/// Protection and packets of all flows of a capture, and those gaps.
+fn reviewed(frames: &[Vec<u8>]) -> (Vec<(&'static str, u64)>, Vec<String>) {
     let mut file = vec![0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 1, 0, 0, 0];
     for (at, packet) in frames.iter().enumerate() {
         let length = packet.len() as u32;
@@ -22,14 +29,13 @@ fn told(frames: &[Vec<u8>]) -> (&'static str, u64, Vec<String>) {
     let captures = vec![("hand".to_owned(), Box::new(file.as_slice()) as Box<dyn std::io::Read + Send>)];
     let (observed, errors) = analysis::observe(captures, &analysis.inventory, 1);
     assert!(errors.is_empty(), "{errors:?}");
-    assert_eq!(observed.flows.len(), 1);
-    let seen = observed.flows.iter().next().expect("a flow");
-    let packets = seen.flow.forward.packets + seen.flow.backward.packets;
-    let word = seen.detection.protection.word();
+    let packets =
+        |seen: &watertight::observed::ObservedFlow| seen.flow.forward.packets + seen.flow.backward.packets;
+    let flows =
+        observed.flows.iter().map(|seen| (seen.detection.protection.word(), packets(&seen))).collect();
     let analysis = analysis::reviewed(analysis, observed);
-    let gaps =
-        analysis.gaps.iter().map(|gap| gap.what.clone()).filter(|what| what.contains("VLAN")).collect();
-    (word, packets, gaps)
+    let gaps = analysis.gaps.iter().map(|gap| gap.what.clone()).filter(|what| what.contains("VLAN"));
+    (flows, gaps.collect())
 }
 
 /// What is not known of some datagrams, each with its VLAN and whether the first end sent it.
@@ -161,4 +167,27 @@ fn the_same_addresses_in_two_vlans_are_not_known_to_be_one_network() {
     assert_eq!(gaps(&routed), [] as [&str; 0]);
     let one: Vec<(u8, bool, u16)> = (0..8_u8).map(|n| (10, n % 2 == 0, u16::from(n) + 1)).collect();
     assert_eq!(gaps(&one), [] as [&str; 0]);
+}
+
+#[test]
+fn the_same_addresses_in_two_networks_are_told_whatever_their_ports() {
+    // Calls of two clients, each with its answers, in networks by the direction.
+    let gaps = |calls: [(u8, u8); 2]| {
+        let each = (0..12_u16).flat_map(|n| {
+            let (client, ahead) = (usize::from(n % 2), n % 4 < 2);
+            let (own, server) = (5_000 + n % 2, 6_000);
+            let ports = if ahead { (own, server) } else { (server, own) };
+            let vni = if ahead { calls[client].0 } else { calls[client].1 };
+            let text = format!("datagram {n} of some");
+            [frame(Some(vni), ahead, n + 1, 17, &udp(ports.0, ports.1, text.as_bytes()))]
+        });
+        let (flows, gaps) = reviewed(&each.collect::<Vec<_>>());
+        assert_eq!(flows.len(), 2);
+        gaps.len()
+    };
+    assert_eq!(gaps([(1, 1), (1, 1)]), 0);
+    assert_eq!(gaps([(1, 2), (1, 2)]), 0);
+    assert_eq!(gaps([(1, 2), (3, 2)]), 0);
+    assert_eq!(gaps([(1, 1), (2, 2)]), 1);
+    assert_eq!(gaps([(1, 2), (3, 4)]), 1);
 }

@@ -310,6 +310,13 @@ impl Flows {
         numbered.filter(|(_, spot)| fits(**spot)).map(|(number, _)| number).collect()
     }
 
+    /// What is around flows: encapsulations and places, each list once or a few times.
+    pub(super) fn arounds(&self) -> impl Iterator<Item = (&[String], &[Place])> {
+        let shared = self.parts.iter().flat_map(|part| &part.arounds);
+        let shared = shared.map(|around| (around.via.as_slice(), around.places.as_slice()));
+        shared.chain(self.whole.iter().map(|seen| (seen.flow.via.as_slice(), seen.flow.seen.places())))
+    }
+
     /// The tunnels around flows.
     pub(super) fn tunnels(&self) -> BTreeSet<Tunnel> {
         let shared = self.parts.iter().flat_map(|part| &part.arounds).filter_map(|around| around.tunnel);

@@ -47,7 +47,14 @@ pub fn gaps(observed: &Observed) -> Vec<Gap> {
              VXLANs) that use the same addresses are told as one"
         )
     });
-    own.chain(unread(observed).chain(mingled).map(|what| gap(what, &files))).collect()
+    let (pairs, example) = super::mingled::pairs_apart(&observed.flows);
+    let apart = example.map(|(one, other)| {
+        format!(
+            "{pairs} x pairs of addresses that talk in networks apart (VLANs, VXLANs) at the same time, as {one} \
+             and {other}: who they are is right in one of them at most"
+        )
+    });
+    own.chain(unread(observed).chain(mingled).chain(apart).map(|what| gap(what, &files))).collect()
 }
 
 /// The captures, as a place where something stands.

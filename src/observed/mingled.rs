@@ -1,13 +1,26 @@
-//! What several connections said and one flow shows: networks apart (VLANs, VXLANs) may use the same
-//! addresses and ports at a time. Nobody tells then who said what, and the end of one may hide what the
-//! other says in the clear, so that such a flow is never called encrypted.
+//! Networks apart that use the same addresses: in VLANs, VXLANs and the like that differ in their number.
+//!
+//! At a time and with the same ports, what several connections said is one flow. Nobody tells then who
+//! said what, and the end of one may hide what the other says in the clear, so that such a flow is never
+//! called encrypted. With other ports they are flows of their own, and of one of the networks at most it
+//! is right whose addresses they are taken for.
 
-use super::Observed;
+use super::{Flows, Observed, Place, Stored};
+use crate::capture::FlowEnd;
 use crate::model::{Protection, WhyUnknown};
 use crate::protocol::Detection;
+use hashbrown::HashMap;
+use std::collections::BTreeSet;
+use std::net::IpAddr;
 
-/// The fact of such flows.
+/// The fact of flows that several connections are in.
 const FACT: (&str, &str) = ("connections", "several");
+
+/// What tells networks apart by a number, on a link and as a tunnel.
+const ON_LINKS: [&str; 2] = ["vlan", "pbb"];
+const TUNNELS: [&str; 4] = ["vxlan", "geneve", "nvgre", "gre"];
+/// What stands between the tags of a link and its packets and is no tunnel.
+const INSIDE_OF_LINKS: [&str; 5] = ["mpls", "pppoe", "macsec-integrity", "ah", "nsh"];
 
 /// Notes in a verdict that it is about several connections.
 pub(super) fn say(detection: &mut Detection) {
@@ -20,8 +33,93 @@ pub(super) fn say(detection: &mut Detection) {
     }
 }
 
-/// How many flows are such.
+/// How many flows several connections are in.
 pub(super) fn count(observed: &Observed) -> usize {
     let is_fact = |(name, value): &(&'static str, _)| *name == FACT.0 && *value == FACT.1;
     observed.flows.numbers_with(|verdict| verdict.facts.iter().any(is_fact)).len()
+}
+
+/// The networks of a flow, by their names and numbers.
+type Networks = BTreeSet<String>;
+
+/// When a pair of addresses was in some networks: their number in a list, and from when to when.
+type Times = Vec<(usize, u64, u64)>;
+
+/// Pairs of addresses that talked to each other in networks apart at the same time, and one of them.
+///
+/// Both directions of a conversation count together, for they may have a number each.
+pub(super) fn pairs_apart(flows: &Flows) -> (usize, Option<(IpAddr, IpAddr)>) {
+    let known: BTreeSet<Networks> = flows.arounds().map(|(via, places)| networks(via, places)).collect();
+    let known: Vec<Networks> = known.into_iter().filter(|networks| !networks.is_empty()).collect();
+    let are_apart = |one: &Networks, other: &Networks| one.is_disjoint(other) && kinds(one) == kinds(other);
+    let some = &known[..known.len().min(FEW)];
+    let may_be =
+        some.iter().enumerate().any(|(at, one)| some[at + 1..].iter().any(|other| are_apart(one, other)));
+    if !may_be && known.len() <= FEW {
+        return (0, None);
+    }
+    let mut numbers = HashMap::new();
+    let mut pairs: HashMap<(IpAddr, IpAddr), Times> = HashMap::new();
+    for stored in flows.stored_among(0..flows.len()) {
+        let number = |of: Networks| known.binary_search(&of).ok();
+        let (flow, number) = match &stored {
+            Stored::Shared(kept) => {
+                let Some(around) = kept.around else { continue };
+                let of = || number(networks(&around.via, &around.places));
+                (kept.flow, *numbers.entry(kept.surroundings).or_insert_with(of))
+            }
+            Stored::Whole(seen) => {
+                (super::Brief::of(&seen.flow), number(networks(&seen.flow.via, seen.flow.seen.places())))
+            }
+        };
+        let Some(number) = number.filter(|_| flow.forward.packets > 0 && flow.backward.packets > 0) else {
+            continue;
+        };
+        let (FlowEnd { ip: one, .. }, FlowEnd { ip: other, .. }) = (flow.initiator, flow.responder);
+        let times = pairs.entry((one.min(other), one.max(other))).or_default();
+        match times.iter().position(|(known, ..)| *known == number) {
+            Some(at) => {
+                let (_, first, last) = &mut times[at];
+                (*first, *last) = ((*first).min(flow.first), (*last).max(flow.last));
+            }
+            None if times.len() < MOST => times.push((number, flow.first, flow.last)),
+            None => {}
+        }
+    }
+    let at_once = |(a, from, to): &(usize, u64, u64), (b, since, until): &(usize, u64, u64)| {
+        from <= until && since <= to && are_apart(&known[*a], &known[*b])
+    };
+    let apart = pairs.iter().filter(|(_, times)| {
+        times.iter().enumerate().any(|(at, one)| times[at + 1..].iter().any(|other| at_once(one, other)))
+    });
+    let apart: Vec<(IpAddr, IpAddr)> = apart.map(|(pair, _)| *pair).collect();
+    (apart.len(), apart.into_iter().min())
+}
+
+/// Networks that are remembered of a pair.
+const MOST: usize = 8;
+/// So many are held against each other before anybody looks at flows.
+const FEW: usize = 256;
+
+/// The numbered networks that a flow was met in; VLANs around a tunnel are those of its ends.
+fn networks(via: &[String], places: &[Place]) -> Networks {
+    places.iter().map(|place| place.via.as_slice()).chain([via]).flat_map(of_place).collect()
+}
+
+fn of_place(via: &[String]) -> impl Iterator<Item = String> {
+    let named = |one: &String, names: &[&str]| {
+        let name = one.split(':').next().unwrap_or_default();
+        names.contains(&name)
+    };
+    let is_tunnel = |one: &String| !named(one, &ON_LINKS) && !named(one, &INSIDE_OF_LINKS);
+    let inner = via.iter().rposition(is_tunnel).unwrap_or(0);
+    let is_one = move |(at, one): &(usize, &String)| {
+        one.contains(':') && (named(one, &TUNNELS) || *at >= inner && named(one, &ON_LINKS))
+    };
+    via.iter().enumerate().filter(is_one).map(|(_, one)| one.clone())
+}
+
+/// What kinds of networks some are.
+fn kinds(networks: &Networks) -> BTreeSet<&str> {
+    networks.iter().filter_map(|network| network.split(':').next()).collect()
 }
