@@ -267,7 +267,7 @@ fn reach_tells_step_by_step_what_a_workload_reaches_and_where_to_cut() {
     assert!(answer.contains("in 1 step:\n  y/Pod/api [y] from x/Pod/web (TCP 8080)"), "{answer}");
     assert!(answer.contains("in 2 steps:\n  z/Pod/db [z] from y/Pod/api (TCP 8080)"), "{answer}");
     assert!(answer.contains("outside of the cluster: not at all"), "{answer}");
-    assert!(answer.contains("y/Pod/api: 1 workloads lie behind it"), "{answer}");
+    assert!(answer.contains("y/Pod/api: 1 workload behind it"), "{answer}");
     let json = run_with_input(&["reach", "x/web", "-", "-f", "json"], &input);
     let json: serde_json::Value = serde_json::from_slice(&json.stdout).expect("JSON");
     assert_eq!(json["steps"][1]["workload"], "z/Pod/db");

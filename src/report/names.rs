@@ -1,6 +1,7 @@
 //! Names and small phrases that several formats share.
 
 use super::line::Line;
+use super::words::packets_and_bytes;
 use crate::analysis::Analysis;
 use crate::contract::{Exception, Kind, SegmentInfo};
 use crate::graph::{Connection, Dataplane, DataplaneKind, End, Found};
@@ -134,14 +135,16 @@ pub fn flow_line(analysis: &Analysis, seen: &ObservedFlow) -> String {
     let to = called_name(analysis, seen);
     let detection = &seen.detection;
     format!(
-        "{from} -> {to} {}/{} {} {} ({}), {} packets, {} bytes",
+        "{from} -> {to} {}/{} {} {} ({}), {}",
         transport_name(flow),
         flow.responder.port,
         detection.protocol,
         detection.protection.word(),
         detection.why,
-        flow.forward.packets + flow.backward.packets,
-        flow.forward.bytes + flow.backward.bytes,
+        packets_and_bytes(
+            flow.forward.packets + flow.backward.packets,
+            flow.forward.bytes + flow.backward.bytes
+        ),
     )
 }
 

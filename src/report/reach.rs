@@ -5,6 +5,7 @@
 
 use super::json::{GapShape, ProblemShape, gap_shape, problem_shape};
 use super::names::{doubts, traffic_text};
+use super::words::counted;
 use crate::analysis::Analysis;
 use crate::graph::{Links, PeerId, Reached, Search};
 use serde::Serialize;
@@ -171,13 +172,14 @@ fn segment(analysis: &Analysis, workload: usize) -> String {
 /// Those of the writer.
 pub fn write_text(analysis: &Analysis, reach: &Reach, out: &mut dyn Write) -> io::Result<()> {
     let segments: BTreeSet<&str> = reach.steps.iter().map(|step| step.segment.as_str()).collect();
+    let workloads = |count: usize| counted(count as u64, ["workload", "workloads"]);
+    let word = analysis.segments.word();
     writeln!(
         out,
-        "{} reaches {} workloads in {} {}; {} it does not reach.",
+        "{} reaches {} in {}; {} it does not reach.",
         reach.workload,
-        reach.steps.len(),
-        segments.len(),
-        analysis.segments.word(),
+        workloads(reach.steps.len()),
+        counted(segments.len() as u64, [word.trim_end_matches('s'), word]),
         reach.safe
     )?;
     let mut last = 0;
@@ -199,7 +201,7 @@ pub fn write_text(analysis: &Analysis, reach: &Reach, out: &mut dyn Write) -> io
     }
     for point in &reach.choke_points {
         let alike = if point.alike > 0 { format!(" and {} alike", point.alike) } else { String::new() };
-        writeln!(out, "  {}{alike}: {} workloads lie behind it", point.workload, point.guards)?;
+        writeln!(out, "  {}{alike}: {} behind it", point.workload, workloads(point.guards))?;
     }
     match doubts(analysis) {
         None => Ok(()),

@@ -2,6 +2,7 @@
 
 use super::names::transport_name;
 use super::outside::Outside;
+use super::words::{counted, packets_and_bytes};
 use super::{GraphOptions, What};
 use crate::analysis::{Analysis, evidence};
 use crate::check::Denials;
@@ -103,10 +104,11 @@ pub(super) fn write_text(analysis: &Analysis, options: &GraphOptions, out: &mut 
     for (edge, amount) in named_edges(analysis, options, &outside) {
         let (traffic, Edge { from, to, protocol, protection, denied, .. }) = (edge.traffic(), edge);
         let Amount { flows, packets, bytes } = amount;
-        let word = if flows == 1 { "flow" } else { "flows" };
         writeln!(
             out,
-            "{from} -> {to}: {traffic} {protocol} {protection}, seen in {flows} {word}, {packets} packets, {bytes} bytes{}",
+            "{from} -> {to}: {traffic} {protocol} {protection}, seen in {}, {}{}",
+            counted(flows, ["flow", "flows"]),
+            packets_and_bytes(packets, bytes),
             if denied { ", though policies deny it" } else { "" }
         )?;
     }

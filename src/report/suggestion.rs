@@ -4,6 +4,7 @@
 use super::diff::Comparison;
 use super::names::{bend_word, named_addresses, origin_text};
 use super::snippet::{self, Item, Side};
+use super::words;
 use crate::analysis::Analysis;
 use crate::check::needs::LeftOut;
 use crate::check::replay::Replayed;
@@ -75,7 +76,7 @@ fn object(analysis: &Analysis, policy: &Suggested) -> Option<Object> {
 
 /// How often a rule was needed, and the names of addresses in it.
 fn comment(analysis: &Analysis, rule: &SuggestedRule) -> String {
-    let mut lines = vec![counted(rule.count.flows)];
+    let mut lines = vec![words::flows(rule.count.flows)];
     let name = |index: &usize| analysis.inventory.workloads[*index].name.to_string();
     if rule.count.wordless == rule.count.flows {
         lines.push("no word came back: health checks, datagrams that go one way, or a scan".to_owned());
@@ -107,10 +108,6 @@ fn listed(workloads: &[usize], name: impl Fn(&usize) -> String) -> String {
     }
 }
 
-fn counted(flows: usize) -> String {
-    if flows == 1 { "1 flow".to_owned() } else { format!("{flows} flows") }
-}
-
 /// Objects, one after the other, without comments.
 pub fn documents(objects: &[Object]) -> String {
     objects.iter().map(|object| object.yaml.as_str()).collect::<Vec<_>>().join("---\n")
@@ -137,7 +134,7 @@ impl<'a> Proof<'a> {
             (_, false) => "some would break",
         };
         let were = if self.judged == 1 { "was" } else { "were" };
-        format!("{} {were} judged, {passes}", counted(self.judged))
+        format!("{} {were} judged, {passes}", words::flows(self.judged))
     }
 
     fn of(suggestion: &Suggestion, comparison: &'a Comparison<'_>) -> Proof<'a> {
@@ -215,14 +212,14 @@ fn head(analysis: &Analysis, suggestion: &Suggestion, objects: &[Object], proof:
     }
     if proof.unjudged > 0 {
         let text = "could not be judged: no end is known to be a pod, or who stands behind one is not";
-        lines.push(format!("  {} {text}", counted(proof.unjudged)));
+        lines.push(format!("  {} {text}", words::flows(proof.unjudged)));
     }
     if proof.shut > 0 {
-        lines.push(format!("  {} that came to nothing will be dropped", counted(proof.shut)));
+        lines.push(format!("  {} that came to nothing will be dropped", words::flows(proof.shut)));
     }
     lines.extend(proof.breaks.iter().map(|flow| {
         let Replayed { from, to, traffic, flows, .. } = flow;
-        format!("  WOULD BREAK: {from} -> {to} {traffic}, seen in {}", counted(*flows))
+        format!("  WOULD BREAK: {from} -> {to} {traffic}, seen in {}", words::flows(*flows))
     }));
     lines.extend(proof.opens.iter().map(|opened| format!("  WOULD OPEN: {opened}")));
     lines.push(format!("  {} paths are closed, {} let less through", proof.closes, proof.narrows));
@@ -234,7 +231,7 @@ fn head(analysis: &Analysis, suggestion: &Suggestion, objects: &[Object], proof:
     let gap = |gap: &Gap| format!("{} ({}): {}", gap.what, bend_word(gap.bends), origin_text(&gap.origin));
     section(&mut lines, "Not known:", analysis.gaps.iter().map(gap));
     let left_out = suggestion.left_out.iter().map(|((why, subject, traffic), flows)| {
-        format!("{subject} {traffic}, {}: {}", counted(*flows), why.why())
+        format!("{subject} {traffic}, {}: {}", words::flows(*flows), why.why())
     });
     section(&mut lines, "Seen, and no rule was made of it:", left_out);
     let without = suggestion.without.iter().map(|(workload, why)| {

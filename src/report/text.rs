@@ -4,7 +4,7 @@ use super::names::{
     bend_word, dataplane_text, end_name, justification, named_addresses, narrowed_text, origin_text,
     segment_lines, traffic_text,
 };
-use super::words::outside_text;
+use super::words::{self, counted, outside_text};
 use super::{Format, GraphOptions, View, ViewKind, What, exposure, flow_line, folded, protection, seen};
 use crate::analysis::{Analysis, SecondaryNetwork};
 use crate::check::{Finding, Severity};
@@ -197,10 +197,10 @@ pub fn not_known(gaps: &[Gap], out: &mut dyn Write) -> io::Result<()> {
 /// What was read, so that nobody takes silence for safety.
 pub(super) fn read(analysis: &Analysis) -> String {
     let declared = format!(
-        "Read {} workloads in {} namespaces and {} policies.\nDataplane: {}.",
-        analysis.inventory.workloads.len(),
-        analysis.inventory.namespaces.len(),
-        analysis.policy_count(),
+        "Read {} in {} and {}.\nDataplane: {}.",
+        counted(analysis.inventory.workloads.len() as u64, ["workload", "workloads"]),
+        counted(analysis.inventory.namespaces.len() as u64, ["namespace", "namespaces"]),
+        counted(analysis.policy_count() as u64, ["policy", "policies"]),
         dataplane_text(&analysis.graph.dataplane),
     );
     match analysis.observed.captures.len() {
@@ -208,9 +208,10 @@ pub(super) fn read(analysis: &Analysis) -> String {
         n => {
             let packets: u64 = analysis.observed.captures.iter().map(|capture| capture.packets).sum();
             let mut lines = format!(
-                "{declared}\nRead {n} {} with {packets} packets, {} flows.",
-                if n == 1 { "capture" } else { "captures" },
-                analysis.observed.flows.len()
+                "{declared}\nRead {} with {}, {}.",
+                counted(n as u64, ["capture", "captures"]),
+                counted(packets, ["packet", "packets"]),
+                words::flows(analysis.observed.flows.len())
             );
             for (oddity, count) in &analysis.observed.oddities {
                 lines.push_str(&format!("\n  {count} x {oddity}"));

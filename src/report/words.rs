@@ -120,6 +120,21 @@ pub(super) fn action_word(action: Action) -> &'static str {
     }
 }
 
+/// `1 packet`, `3 packets`: a count with the word for one and for more.
+pub(super) fn counted(count: u64, [one, more]: [&str; 2]) -> String {
+    format!("{count} {}", if count == 1 { one } else { more })
+}
+
+/// `1 flow`, `3 flows`.
+pub(super) fn flows(count: usize) -> String {
+    counted(count as u64, ["flow", "flows"])
+}
+
+/// `1 packet, 56 bytes`.
+pub(super) fn packets_and_bytes(packets: u64, bytes: u64) -> String {
+    format!("{}, {}", counted(packets, ["packet", "packets"]), counted(bytes, ["byte", "bytes"]))
+}
+
 /// The first ranges of a set.
 pub(super) fn short(set: &AddressSet) -> String {
     let ranges: Vec<String> = set.ranges().iter().take(4).map(ToString::to_string).collect();

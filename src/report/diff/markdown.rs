@@ -5,6 +5,7 @@ use crate::check::Severity;
 use crate::graph::diff::{Cause, PairChange};
 use crate::report::markdown::not_read;
 use crate::report::names::{bend_word, origin_text};
+use crate::report::words;
 use std::cmp::Reverse;
 use std::io::{self, Write};
 
@@ -64,8 +65,12 @@ pub(in crate::report) fn write(comparison: &Comparison<'_>, out: &mut dyn Write)
             list.iter().try_for_each(|flow| {
                 writeln!(
                     out,
-                    "- `{}` to `{}`, {}, {} flows, {} in the clear",
-                    flow.from, flow.to, flow.traffic, flow.flows, flow.in_clear
+                    "- `{}` to `{}`, {}, {}, {} in the clear",
+                    flow.from,
+                    flow.to,
+                    flow.traffic,
+                    words::flows(flow.flows),
+                    flow.in_clear
                 )
             })?;
         }

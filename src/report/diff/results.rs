@@ -8,6 +8,7 @@ use crate::check::Severity;
 use crate::graph::diff::{Cause, Isolated, What};
 use crate::model::Origin;
 use crate::report::names::bend_word;
+use crate::report::words;
 
 /// One change.
 pub(in crate::report) struct Told {
@@ -80,7 +81,7 @@ pub(in crate::report) fn results(comparison: &Comparison<'_>) -> Vec<Told> {
     }
     for flow in comparison.replay.iter().flat_map(|replay| &replay.breaks) {
         let subject = format!("{} -> {} {}", flow.from, flow.to, flow.traffic);
-        let text = format!("{subject} was seen in {} flows and would be denied", flow.flows);
+        let text = format!("{subject} was seen in {} and would be denied", words::flows(flow.flows));
         all.push(told("flow-breaks", Severity::High, subject, text, &[], fallback));
     }
     all

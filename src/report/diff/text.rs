@@ -5,7 +5,7 @@ use crate::check::replay::Replayed;
 use crate::graph::diff::{Cause, Presence};
 use crate::model::EndpointName;
 use crate::report::names::{bend_word, origin_text, place_text};
-use crate::report::text;
+use crate::report::{text, words};
 use std::io::{self, Write};
 
 /// More gaps than this are counted.
@@ -84,7 +84,7 @@ fn flows(comparison: &Comparison<'_>, out: &mut dyn Write) -> io::Result<()> {
     let one = |flow: &Replayed, out: &mut dyn Write| {
         let Replayed { from, to, traffic, flows, in_clear } = flow;
         let clear = if *in_clear > 0 { format!(", {in_clear} of them in the clear") } else { String::new() };
-        writeln!(out, "  {from} -> {to} {traffic}, seen in {flows} flows{clear}")
+        writeln!(out, "  {from} -> {to} {traffic}, seen in {}{clear}", words::flows(*flows))
     };
     let sections = [
         ("OBSERVED FLOWS THAT WOULD BREAK", &replay.breaks),
