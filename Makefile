@@ -2,6 +2,7 @@
 
 CARGO ?= cargo
 WORLD ?= fixtures/shop
+BUILT := $(or $(CARGO_TARGET_DIR),target)/release/watertight
 
 # minutes of processor time that fuzzing takes, and folders of captures whose packets it begins with
 MINUTES ?= 75
@@ -25,9 +26,9 @@ demo:
 	@.ci/install build
 	$(CARGO) build --release
 	@mkdir -p target/demo
-	target/release/watertight check $(WORLD)/manifests --capture $(WORLD)/capture.pcap --fail-on never --report html=target/demo/report.html
-	target/release/watertight suggest $(WORLD)/manifests --capture $(WORLD)/capture.pcap -o target/demo/observed.yaml
-	target/release/watertight graph $(WORLD)/manifests --capture $(WORLD)/capture.pcap --what overlay -f dot -o target/demo/overlay.dot
+	$(BUILT) check $(WORLD)/manifests --capture $(WORLD)/capture.pcap --fail-on never --report html=target/demo/report.html
+	$(BUILT) suggest $(WORLD)/manifests --capture $(WORLD)/capture.pcap -o target/demo/observed.yaml
+	$(BUILT) graph $(WORLD)/manifests --capture $(WORLD)/capture.pcap --what overlay -f dot -o target/demo/overlay.dot
 	@if command -v dot >/dev/null; then dot -Tsvg target/demo/overlay.dot -o target/demo/overlay.svg; \
 	  echo "drawn: target/demo/overlay.svg"; else echo "written: target/demo/overlay.dot (install Graphviz to draw it)"; fi
 	@echo "written: target/demo/report.html, and target/demo/observed.yaml with policies for what was seen"
