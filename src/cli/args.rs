@@ -67,8 +67,14 @@ pub enum Command {
     Completions(Completions),
 }
 
+/// What the help puts the flags of every command under.
+pub const EVERY_COMMAND: &str = "Options of every command";
+/// … and those of them that are about clusters.
+const OF_CLUSTERS: &str = "A live cluster, in place of manifests";
+
 /// Flags of every command.
 #[derive(Debug, ClapArgs)]
+#[command(next_help_heading = EVERY_COMMAND)]
 pub struct Common {
     /// text, markdown, html, json, sarif, junit, dot, svg, mermaid or csv; the help of a command has its own
     #[arg(short, long, global = true, value_name = "NAME")]
@@ -83,16 +89,16 @@ pub struct Common {
     #[arg(long, global = true, value_name = "NAME", default_value = "auto")]
     pub engine: String,
     /// Read the live cluster of the kubeconfig, or the one around this pod, instead of manifests
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = OF_CLUSTERS)]
     pub cluster: bool,
     /// The context of the kubeconfig; by default its current one
-    #[arg(long, global = true, value_name = "NAME")]
+    #[arg(long, global = true, help_heading = OF_CLUSTERS, value_name = "NAME")]
     pub context: Option<String>,
     /// The kubeconfig; by default $KUBECONFIG or ~/.kube/config
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, help_heading = OF_CLUSTERS, value_name = "FILE")]
     pub kubeconfig: Option<PathBuf>,
     /// Of a cluster: a namespace that is read where the cluster as a whole may not be; may be repeated
-    #[arg(long, global = true, value_name = "NAME")]
+    #[arg(long, global = true, help_heading = OF_CLUSTERS, value_name = "NAME")]
     pub allowed_namespace: Vec<String>,
     /// The contract; by default watertight.yaml in the first folder or beside the first file
     #[arg(long, global = true, value_name = "FILE")]
@@ -101,7 +107,7 @@ pub struct Common {
     #[arg(long, global = true, value_name = "YYYY-MM-DD")]
     pub today: Option<String>,
     /// The least severity that makes the exit code 1
-    #[arg(long, global = true, value_enum, default_value_t = FailOn::Medium)]
+    #[arg(long, global = true, value_enum, value_name = "SEVERITY", default_value_t = FailOn::Medium)]
     pub fail_on: FailOn,
     /// Gaps count as findings for the exit code
     #[arg(long, global = true)]
@@ -113,7 +119,7 @@ pub struct Common {
     #[arg(short, long, global = true)]
     pub verbose: bool,
     /// When to colour the live table of `capture`
-    #[arg(long, global = true, value_enum, default_value_t = Color::Auto)]
+    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t = Color::Auto)]
     pub color: Color,
     /// No progress bars
     #[arg(long, global = true)]

@@ -1,6 +1,6 @@
 //! The command line as it is parsed: what is typed, with the formats of each command in its help.
 
-use super::args::Args;
+use super::args::{Args, EVERY_COMMAND};
 use super::settings::formats_of;
 use crate::policy::DataplaneKind;
 use crate::report::ViewKind;
@@ -51,7 +51,13 @@ pub(super) fn command() -> Command {
 
 /// `--format` of one command, in place of the one of all.
 fn format(formats: String) -> Arg {
-    Arg::new("format").short('f').long("format").global(true).value_name("NAME").help(formats)
+    Arg::new("format")
+        .short('f')
+        .long("format")
+        .global(true)
+        .value_name("NAME")
+        .help_heading(EVERY_COMMAND)
+        .help(formats)
 }
 
 /// `a, b or c`.
