@@ -48,14 +48,10 @@ fn verdict(seen: &Seen<'_>, opened: &Opened) -> (Protection, &'static str) {
         () if beside(seen) => {
             (Protection::Plaintext(Proof::Text), "QUIC, and datagrams beside it that can be read")
         }
-        () if !opened.any
-            && seen.datagrams().filter_map(Long::read).all(|header| header.is_of_no_version()) =>
-        {
-            unknown(
-                WhyUnknown::HandshakeIncomplete,
-                "versions of QUIC are negotiated, and no packet of one follows",
-            )
-        }
+        () if !opened.any && only_asks(seen) => unknown(
+            WhyUnknown::HandshakeIncomplete,
+            "versions of QUIC are negotiated, and no packet of one follows",
+        ),
         () if opened.hello.is_some() => (
             Protection::Encrypted(Encryption::Quic),
             "long header of a known version, and a ClientHello inside the Initial packet",
@@ -65,6 +61,17 @@ fn verdict(seen: &Seen<'_>, opened: &Opened) -> (Protection, &'static str) {
         }
         () => (Protection::Encrypted(Encryption::Quic), "long header of a known version"),
     }
+}
+
+/// Whether nothing is there but packets that ask for a version, or say which there are. A client may seal
+/// what it sends under a reserved version, as it would any other.
+fn only_asks(seen: &Seen<'_>) -> bool {
+    let is_sealed = |datagram: &[u8]| {
+        let reserved = Long::read(datagram).filter(|header| header.version != [0; 4]);
+        reserved.is_some_and(|header| !is_readable(std::iter::once(middle(datagram, header.length, 0))))
+    };
+    seen.datagrams().filter_map(Long::read).all(|header| header.is_of_no_version())
+        && !seen.datagrams().any(is_sealed)
 }
 
 /// Whether datagrams that share the ports can be read: text, or what stands behind a short header and
