@@ -40,21 +40,8 @@ pub fn gaps(observed: &Observed) -> Vec<Gap> {
         .iter()
         .flat_map(|capture| capture.unseen().map(|what| gap(what, capture.name.as_str())));
     let files = files(observed);
-    let mingled = super::mingled::count(observed);
-    let mingled = (mingled > 0).then(|| {
-        format!(
-            "{mingled} x flows that came by several ways, with other packets by each: networks apart (VLANs, \
-             VXLANs) that use the same addresses are told as one"
-        )
-    });
-    let (pairs, example) = super::mingled::pairs_apart(&observed.flows);
-    let apart = example.map(|(one, other)| {
-        format!(
-            "{pairs} x pairs of addresses that talk in networks apart (VLANs, VXLANs) at the same time, as {one} \
-             and {other}: who they are is right in one of them at most"
-        )
-    });
-    own.chain(unread(observed).chain(mingled).chain(apart).map(|what| gap(what, &files))).collect()
+    let unread = unread(observed).map(|what| gap(what, &files));
+    own.chain(unread).chain(super::mingled::networks_apart(observed)).collect()
 }
 
 /// The captures, as a place where something stands.

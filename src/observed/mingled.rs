@@ -7,7 +7,7 @@
 
 use super::{Flows, Observed, Place, Stored};
 use crate::capture::FlowEnd;
-use crate::model::{Protection, WhyUnknown};
+use crate::model::{Bend, Gap, Origin, Protection, WhyUnknown};
 use crate::protocol::Detection;
 use hashbrown::HashMap;
 use std::collections::BTreeSet;
@@ -33,8 +33,28 @@ pub(super) fn say(detection: &mut Detection) {
     }
 }
 
+/// What is not known because networks apart use the same addresses.
+pub fn networks_apart(observed: &Observed) -> Vec<Gap> {
+    let mingled = Some(count(observed)).filter(|count| *count > 0).map(|count| {
+        format!(
+            "{count} x flows that came by several ways, with other packets by each: networks apart (VLANs, \
+             VXLANs) that use the same addresses are told as one"
+        )
+    });
+    let (pairs, example) = pairs_apart(&observed.flows);
+    let apart = example.map(|(one, other)| {
+        format!(
+            "{pairs} x pairs of addresses that talk in networks apart (VLANs, VXLANs) at the same time, as {one} \
+             and {other}: who they are is right in one of them at most"
+        )
+    });
+    let files = super::losses::files(observed);
+    let gap = |what| Gap { what, origin: Origin::of_file(&files), bends: Bend::MayMissTraffic };
+    mingled.into_iter().chain(apart).map(gap).collect()
+}
+
 /// How many flows several connections are in.
-pub(super) fn count(observed: &Observed) -> usize {
+fn count(observed: &Observed) -> usize {
     let is_fact = |(name, value): &(&'static str, _)| *name == FACT.0 && *value == FACT.1;
     observed.flows.numbers_with(|verdict| verdict.facts.iter().any(is_fact)).len()
 }
@@ -48,7 +68,7 @@ type Times = Vec<(usize, u64, u64)>;
 /// Pairs of addresses that talked to each other in networks apart at the same time, and one of them.
 ///
 /// Both directions of a conversation count together, for they may have a number each.
-pub(super) fn pairs_apart(flows: &Flows) -> (usize, Option<(IpAddr, IpAddr)>) {
+fn pairs_apart(flows: &Flows) -> (usize, Option<(IpAddr, IpAddr)>) {
     let known: BTreeSet<Networks> = flows.arounds().map(|(via, places)| networks(via, places)).collect();
     let known: Vec<Networks> = known.into_iter().filter(|networks| !networks.is_empty()).collect();
     let are_apart = |one: &Networks, other: &Networks| one.is_disjoint(other) && kinds(one) == kinds(other);

@@ -26,6 +26,7 @@ pub use flows::{Around, Flows, Kept, SharedNumber, Stored};
 pub use legs::{join, join_few};
 pub use live::{Follower, Glance, Wanted, Watch};
 pub use losses::{CaptureRead, NOT_KEPT, NOT_WRITTEN, gaps, unread};
+pub use mingled::networks_apart;
 pub use names::{Call, NamedBy, Names};
 pub use outer::{TUNNEL, gaps as tunnel_gaps, tunnels_of_pods};
 pub use packed::Brief;

@@ -291,6 +291,7 @@ impl<'a> Follow<'a> {
         let mut gaps = self.analysis.gaps.clone();
         gaps.extend(outcome.gaps);
         gaps.extend(analysis::undecided(&self.analysis));
+        gaps.extend(observed::networks_apart(&self.analysis.observed));
         gaps.sort();
         match self.manner {
             Manner::CheckJson => gaps.iter().try_for_each(|gap| report::gap_line(gap, &mut self.out))?,
