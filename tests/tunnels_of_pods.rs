@@ -51,8 +51,10 @@ fn ipip(one: [u8; 4], other: [u8; 4]) -> Vec<Vec<u8>> {
     vec![between((one, other), 4, &inner(true)), between((other, one), 4, &inner(false))]
 }
 
+/// GRE, both ways.
 fn gre(one: [u8; 4], other: [u8; 4]) -> Vec<Vec<u8>> {
-    vec![between((one, other), 47, &[&[0, 0, 8, 0][..], &inner(true)].concat())]
+    let whole = |ends, ahead| between(ends, 47, &[&[0, 0, 8, 0][..], &inner(ahead)].concat());
+    vec![whole((one, other), true), whole((other, one), false)]
 }
 
 /// VXLAN on a port, both ways.
@@ -66,7 +68,14 @@ fn vxlan(one: [u8; 4], other: [u8; 4], port: u16) -> Vec<Vec<u8>> {
 
 /// Findings of checks that hold flows against policies, and gaps on tunnels.
 fn found(manifests: &str, packets: &[Vec<u8>]) -> (Vec<String>, Vec<String>) {
-    let (analysis, problems) = common::analyse_under("", manifests, None);
+    let (findings, gaps) = found_under("", manifests, packets);
+    let checks = ["observed-but-denied", "allowed-but-unused"];
+    (findings.into_iter().filter(|words| checks.iter().any(|check| words.starts_with(check))).collect(), gaps)
+}
+
+/// All findings under a contract, and those gaps.
+fn found_under(contract: &str, manifests: &str, packets: &[Vec<u8>]) -> (Vec<String>, Vec<String>) {
+    let (analysis, problems) = common::analyse_under(contract, manifests, None);
     assert!(problems.is_empty(), "{problems:?}");
     let mut file = vec![0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 101, 0, 0, 0];
     for (at, packet) in packets.iter().enumerate() {
@@ -79,9 +88,7 @@ fn found(manifests: &str, packets: &[Vec<u8>]) -> (Vec<String>, Vec<String>) {
     let (observed, errors) = analysis::observe(captures, &analysis.inventory, 1);
     assert!(errors.is_empty(), "{errors:?}");
     let analysis = analysis::reviewed(analysis, observed);
-    let checks = ["observed-but-denied", "allowed-but-unused"];
-    let findings = analysis.findings.iter().filter(|finding| checks.contains(&finding.check));
-    let words = findings.map(|f| format!("{} {} {}", f.check, f.subject, f.detail)).collect();
+    let words = analysis.findings.iter().map(|f| format!("{} {} {}", f.check, f.subject, f.detail)).collect();
     let gaps =
         analysis.gaps.iter().map(|gap| gap.what.clone()).filter(|what| what.contains("tunnels of pods"));
     (words, gaps.collect())
@@ -126,4 +133,31 @@ fn tunnels_of_nodes_are_no_affair_of_policies_and_those_of_nobody_are_told() {
     // A port that is none of VXLAN's may be another one with each packet.
     let (_, gaps) = found(&cluster("{port: 443}"), &vxlan(WEB, API, 12_345));
     assert_eq!(gaps.len(), 1, "{gaps:?}");
+}
+
+#[test]
+fn a_tunnel_between_segments_is_held_against_their_rules() {
+    let segments = "segments:\n  web: {namespaces: [shop], podLabels: {app: web}}\n  \
+                    api: {namespaces: [shop], podLabels: {app: api}}\n";
+    let ahead = "rules:\n- {from: web, to: api, allow: [tcp/443]}\n";
+    let back = "- {from: api, to: web, allow: never}\n";
+    let broken = |rules: &str, packets: &[Vec<u8>]| {
+        let contract = format!("{segments}{rules}");
+        let (findings, _) = found_under(&contract, &cluster("{port: 443}"), packets);
+        findings.into_iter().filter(|words| words.starts_with("segment-rule-broken")).count()
+    };
+    let both = format!("{ahead}{back}");
+    for tunnel in [ipip(WEB, API), vxlan(WEB, API, 4_789), gre(API, WEB)] {
+        assert_eq!(broken(&both, &tunnel), broken(&both, &[]) + 1);
+        // The other end may have opened it, and nothing is said of that.
+        assert_eq!(broken(ahead, &tunnel), broken(ahead, &[]));
+    }
+    let pods = pod("web", "10.1.0.7") + &pod("api", "10.1.0.9");
+    let unsegmented = |packets: &[Vec<u8>]| {
+        let (findings, _) = found_under(segments, &pods, packets);
+        findings.into_iter().filter(|words| words.starts_with("unsegmented-flow")).collect::<Vec<_>>()
+    };
+    let told = ["unsegmented-flow shop/Pod/web -> shop/Pod/api UDP/4789"];
+    assert_eq!(unsegmented(&vxlan(WEB, API, 4_789)), told);
+    assert_eq!(unsegmented(&[]), [] as [&str; 0]);
 }

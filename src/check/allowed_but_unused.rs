@@ -3,11 +3,10 @@
 //! Its page, which is run as a test, says why it matters and what to do.
 
 use super::mesh_seen::tunnelled;
-use super::shared::{destinations, paths, policy_name, protocol_of, turned_paths};
+use super::shared::{destinations, known_tunnels, paths, policy_name, protocol_of, turned_paths};
 use super::{Evidence, Finding, check};
 use crate::graph::{Action, Direction, RuleInfo};
 use crate::model::{Protocol, TrafficSet};
-use crate::observed::tunnels_of_pods;
 use std::collections::BTreeSet;
 
 check! {
@@ -22,8 +21,7 @@ fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
     let mut used = Used::new();
     let mut present: BTreeSet<u32> = BTreeSet::new();
     let mut tunnels: Vec<(u32, u32, TrafficSet)> = Vec::new();
-    let carriers = tunnels_of_pods(evidence.observed, evidence.inventory);
-    for seen in evidence.observed.flows.iter().chain(carriers) {
+    for seen in evidence.observed.flows.iter().chain(known_tunnels(evidence)) {
         let Some(protocol) = protocol_of(&seen) else { continue };
         let inside = tunnelled(evidence, &seen);
         // Whoever opened it, one of both rules was used.

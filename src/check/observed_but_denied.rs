@@ -5,13 +5,14 @@
 use super::mesh_seen::tunnelled;
 use super::other_node::NodesByAddress;
 use super::shared::{
-    as_called, fact, is_by_host_port, paths, protocol_of, traffic_at, traffic_name, turned_paths,
+    as_called, fact, is_by_host_port, known_tunnels, paths, protocol_of, traffic_at, traffic_name,
+    turned_paths,
 };
 use super::{Evidence, Finding, Severity, check};
 use crate::graph::{DataplaneKind, Direction};
 use crate::inventory::TrafficPolicy;
 use crate::model::Origin;
-use crate::observed::{ObservedFlow, Party, TUNNEL, Transport, tunnels_of_pods};
+use crate::observed::{ObservedFlow, Party, TUNNEL, Transport};
 use std::collections::BTreeMap;
 
 check! {
@@ -87,11 +88,7 @@ impl<'a> Denials<'a> {
 fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
     let mut denied: BTreeMap<(String, String), Finding> = BTreeMap::new();
     let denials = Denials::of(evidence);
-    let tunnels = tunnels_of_pods(evidence.observed, evidence.inventory);
-    let known = tunnels
-        .into_iter()
-        .filter(|seen| seen.flow.transport != Transport::Udp || seen.flow.responder.port > 0);
-    for seen in evidence.observed.flows.iter().chain(known).filter_map(as_called) {
+    for seen in evidence.observed.flows.iter().chain(known_tunnels(evidence)).filter_map(as_called) {
         let Some(Denied { path: (from, to, port), by_another_node }) = denials.of_call(&seen) else {
             continue;
         };

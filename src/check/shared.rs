@@ -219,6 +219,12 @@ pub(super) fn is_by_host_port(evidence: &Evidence<'_>, seen: &ObservedFlow) -> b
     evidence.inventory.is_called_by_node(pod, seen.flow.responder.ip)
 }
 
+/// The tunnels of pods by themselves, where it is known what policies see of them.
+pub(super) fn known_tunnels(evidence: &Evidence<'_>) -> impl Iterator<Item = ObservedFlow> {
+    let all = observed::tunnels_of_pods(evidence.observed, evidence.inventory);
+    all.into_iter().filter(|seen| seen.flow.transport != Transport::Udp || seen.flow.responder.port > 0)
+}
+
 /// The peers that rules mean by names which DNS answers in the captures gave an address.
 fn named(evidence: &Evidence<'_>, address: IpAddr) -> Vec<u32> {
     let names = evidence.observed.names.of(address).filter(|(by, _)| *by == NamedBy::DnsAnswer);

@@ -4,7 +4,7 @@
 
 use super::ground::segments_of_flow;
 use super::mesh_seen::tunnelled;
-use super::shared::{flow_subject, paths, protocol_of, turned_paths};
+use super::shared::{flow_subject, known_tunnels, paths, protocol_of, turned_paths};
 use super::{Evidence, Finding, check};
 use crate::contract::SegmentId;
 use crate::graph::{Class, Direction};
@@ -19,7 +19,7 @@ check! {
 
 fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
     let mut found: BTreeMap<(String, String), Finding> = BTreeMap::new();
-    for seen in evidence.observed.flows.iter() {
+    for seen in evidence.observed.flows.iter().chain(known_tunnels(evidence)) {
         let Some(protocol) = protocol_of(&seen) else { continue };
         // Of a tunnel, the port that it leads to is not known, and with it what governs it.
         if tunnelled(evidence, &seen).is_some() {

@@ -4,11 +4,13 @@ use super::super::ground::segments_of_flow;
 use super::super::mesh_seen::tunnelled;
 use super::super::node_tunnels::{Beside, NodeTunnels};
 use super::super::settle::{holding, in_segment};
-use super::super::shared::{flow_ends, flow_subject, is_ours, paths, protocol_of, with_counts};
+use super::super::shared::{
+    fact, flow_ends, flow_subject, is_ours, known_tunnels, paths, protocol_of, with_counts,
+};
 use super::{Evidence, Finding, SegmentRuleBroken, pair, severity, words};
 use crate::contract::{Protect, Rule, SegmentId};
 use crate::model::{Encryption, IpProtocols, Origin, Protection, TrafficSet};
-use crate::observed::{ObservedFlow, Party};
+use crate::observed::{ObservedFlow, Party, TUNNEL};
 use std::collections::BTreeMap;
 
 /// One finding for each pair, rule and way of breaking it, with a flow as its witness; what an exception
@@ -16,14 +18,22 @@ use std::collections::BTreeMap;
 pub(super) fn of(evidence: &Evidence<'_>) -> Vec<Finding> {
     let mut found: BTreeMap<(String, String), (Finding, usize)> = BTreeMap::new();
     let tunnels = NodeTunnels::of(evidence);
-    for seen in evidence.observed.flows.iter().filter(is_ours) {
-        let (sources, targets) = segments_of_flow(evidence, &seen);
-        let pairs: Vec<(SegmentId, SegmentId)> =
-            sources.iter().flat_map(|from| targets.iter().map(move |to| (*from, *to))).collect();
+    let carriers = known_tunnels(evidence);
+    for seen in evidence.observed.flows.iter().chain(carriers).filter(is_ours) {
+        let pairs = segments(evidence, &seen);
         let Some(first) = pairs.first() else { continue };
         let breaks = |pair: &(SegmentId, SegmentId)| broken(evidence, &tunnels, &seen, *pair);
         // Where an address may be one of several, all of them must agree.
         if !pairs.iter().all(|pair| !breaks(pair).is_empty()) {
+            continue;
+        }
+        // Nothing tells who opened a tunnel.
+        if fact(&seen, TUNNEL).is_some()
+            && let Some(turned) = seen.turned()
+            && segments(evidence, &turned)
+                .iter()
+                .any(|pair| broken(evidence, &tunnels, &turned, *pair).is_empty())
+        {
             continue;
         }
         for (rule, how) in breaks(first) {
@@ -36,6 +46,12 @@ pub(super) fn of(evidence: &Evidence<'_>) -> Vec<Finding> {
         }
     }
     with_counts(found)
+}
+
+/// The pairs of segments that a flow may be between.
+fn segments(evidence: &Evidence<'_>, seen: &ObservedFlow) -> Vec<(SegmentId, SegmentId)> {
+    let (sources, targets) = segments_of_flow(evidence, seen);
+    sources.iter().flat_map(|from| targets.iter().map(move |to| (*from, *to))).collect()
 }
 
 /// The ends of a flow as an exception names them that covers what was found of it.
