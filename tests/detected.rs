@@ -2,6 +2,7 @@
 
 mod common;
 
+use watertight::model::Document;
 use watertight::policy::{DataplaneKind, detect};
 
 fn agent(name: &str, containers: &str) -> String {
@@ -10,8 +11,13 @@ fn agent(name: &str, containers: &str) -> String {
     )
 }
 
+/// The dataplane that is found, in files and in what is kept of a cluster alike.
 fn kind(text: &str) -> DataplaneKind {
-    detect(&common::documents(text)).kind
+    let documents = common::documents(text);
+    let found = detect(&documents).kind;
+    let kept: Vec<Document> = documents.into_iter().map(watertight::cluster::clean).collect();
+    assert_eq!(detect(&kept).kind, found, "{text}");
+    found
 }
 
 #[test]

@@ -55,11 +55,14 @@ fn what_is_said_behind_enough_changes_no_verdict() {
                 let random = [noise(400)];
                 let hidden = now.protocol == "http" && wanted == StillWanted::TheOther;
                 let more = if hidden { &random[..] } else { &anything[..] };
+                if wanted == StillWanted::Sought {
+                    sought += 1;
+                    assert!(seeks(&[exchange.said(), b"-----BEGIN PRIVATE KEY-----"].concat()));
+                }
                 for more in more.iter().skip(tried % 3).step_by(3) {
                     tried += 1;
                     let longer = |bytes: &[u8]| [bytes, more].concat();
                     if wanted == StillWanted::Sought && seeks(&longer(exchange.said())) {
-                        sought += 1;
                         continue;
                     }
                     let (all, other): (Detection, Detection) = match (wanted, speaker) {
@@ -80,8 +83,8 @@ fn what_is_said_behind_enough_changes_no_verdict() {
             }
         }
     }
-    println!("{tried} tries, {sought} of them with something that is sought; {enough:?}");
-    assert!(sought > 0, "nothing that follows is sought");
+    println!("{tried} tries; {enough:?}");
+    assert!(sought > 0, "no side is searched");
     let telling = DETECTORS.iter().filter(|detector| detector.heard().is_some());
     for name in telling.map(|detector| detector.name()) {
         assert!(enough.keys().any(|(protocol, _)| *protocol == name), "{name} never has enough: {enough:?}");

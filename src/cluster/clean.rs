@@ -76,10 +76,10 @@ const CONTAINER: &[&str] = &[
 ];
 /// Of whom something runs as, only this tells whether proxies see its traffic.
 const SECURITY: &[&str] = &["runAsUser"];
-/// Variables whose value says how traffic goes.
-const VARIABLES: &[&str] = &["PILOT_ENABLE_AMBIENT"];
+/// What variables begin with whose value says how traffic goes.
+const VARIABLES: &[&str] = &["FELIX_", "PILOT_ENABLE_AMBIENT"];
 /// What an argument must hold to be kept: switches of dataplanes and meshes.
-const ARGUMENTS: &[&str] = &["--enable-network-policy=", "inject-connect"];
+const ARGUMENTS: &[&str] = &["--enable-network-policy=", "--enable-np=", "--run-firewall=", "inject-connect"];
 /// Fields of a probe that are kept, and of the request that it makes.
 const PROBE: &[&str] = &["grpc", "httpGet", "tcpSocket"];
 const REQUEST: &[&str] = &["path", "port", "scheme"];
@@ -184,7 +184,8 @@ fn security(node: &mut Node) {
 }
 
 fn variable(node: &mut Node) {
-    let known = node.text_of("name").is_some_and(|name| VARIABLES.contains(&name));
+    let known =
+        node.text_of("name").is_some_and(|name| VARIABLES.iter().any(|known| name.starts_with(known)));
     keep(node, if known { &["name", "value"] } else { &["name"] });
 }
 
