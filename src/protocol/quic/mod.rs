@@ -50,7 +50,7 @@ fn verdict(seen: &Seen<'_>, opened: &Opened) -> (Protection, &'static str) {
         }
         () if !opened.any && only_asks(seen) => unknown(
             WhyUnknown::HandshakeIncomplete,
-            "versions of QUIC are negotiated, and no packet of one follows",
+            "versions of QUIC are negotiated, or another try is asked for, and no packet of one follows",
         ),
         () if opened.hello.is_some() => (
             Protection::Encrypted(Encryption::Quic),
@@ -67,11 +67,19 @@ fn verdict(seen: &Seen<'_>, opened: &Opened) -> (Protection, &'static str) {
 /// what it sends under a reserved version, as it would any other.
 fn only_asks(seen: &Seen<'_>) -> bool {
     let is_sealed = |datagram: &[u8]| {
-        let reserved = Long::read(datagram).filter(|header| header.version != [0; 4]);
+        let reserved = Long::read(datagram).filter(|header| header.version_name() == "reserved");
         reserved.is_some_and(|header| !is_readable(std::iter::once(middle(datagram, header.length, 0))))
     };
-    seen.datagrams().filter_map(Long::read).all(|header| header.is_of_no_version())
-        && !seen.datagrams().any(is_sealed)
+    let asks = |header: Long<'_>| header.is_of_no_version() || Keys::are_known(&header) && header.is_retry();
+    seen.datagrams().filter_map(Long::read).all(asks) && !seen.datagrams().any(is_sealed)
+}
+
+/// What a long packet holds that only keys of the handshake or of an earlier session open (RFC 9000,
+/// sections 17.2.3 and 17.2.4), its numbers included. Google's versions say some of it in the clear.
+fn sealed(datagram: &[u8]) -> Option<&[u8]> {
+    let header = Long::read(datagram).filter(Keys::are_known)?;
+    let open = initial::is_initial(&header) || header.is_retry();
+    datagram.get(header.length..).filter(|_| !open)
 }
 
 /// Whether datagrams that share the ports can be read: text, or what stands behind a short header and
@@ -81,6 +89,7 @@ fn beside(seen: &Seen<'_>) -> bool {
     let short = |datagram: &&[u8]| datagram.first().is_some_and(|first| first & 0xc0 == 0x40);
     seen.datagrams().any(|datagram| datagram.len() >= ENOUGH && is_text(datagram))
         || is_readable(once(seen.datagrams()).filter(short).map(|datagram| middle(datagram, 21, 0)))
+        || is_readable(once(seen.datagrams()).filter_map(sealed))
 }
 
 /// Whether the packet of a first long header says that it is longer than its datagram, or too short to
