@@ -10,6 +10,7 @@ pub mod detect;
 pub mod envoy;
 pub mod evaluate;
 pub mod fields;
+mod homes;
 pub mod istio;
 mod kept;
 pub mod kubernetes;

@@ -53,6 +53,7 @@ impl Engine for Istio {
     }
 
     fn lower(&self, documents: &[Document], _dataplane: &Dataplane) -> Lowered {
+        let documents = &*super::homes::written_out(documents);
         let mut waypoints = waypoint::read(documents);
         let members = membership::read(documents, &waypoints);
         let speaks = documents.iter().any(|d| super::fields::kind_of(kinds::KINDS, d).is_some());

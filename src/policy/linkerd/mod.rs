@@ -40,6 +40,6 @@ impl Engine for Linkerd {
     }
 
     fn lower(&self, documents: &[Document], dataplane: &Dataplane) -> Lowered {
-        lower::lower(documents, dataplane)
+        lower::lower(&super::homes::written_out(documents), dataplane)
     }
 }

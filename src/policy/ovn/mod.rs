@@ -106,7 +106,7 @@ impl Engine for Ovn {
     }
 
     fn lower(&self, documents: &[Document], _dataplane: &Dataplane) -> Lowered {
-        lower::lower(documents)
+        lower::lower(&super::homes::written_out(documents))
     }
 
     fn reads(&self, document: &Document) -> bool {
