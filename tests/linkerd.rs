@@ -112,3 +112,32 @@ fn an_assumed_default_is_not_the_rule_of_the_first_server() {
     let named = analysis.graph.policies.iter().any(|policy| &*policy.origin.kind == "default inbound policy");
     assert!(named, "{:?}", analysis.graph.policies);
 }
+
+/// What a check finds, with what it says to do.
+fn advice(text: &str, check: &str) -> Vec<String> {
+    let (analysis, _) = common::analyse(text);
+    let found = watertight::analysis::reviewed(analysis, watertight::observed::Observed::default());
+    let told = found.findings.iter().filter(|finding| finding.check == check);
+    told.map(|finding| format!("{}: {} {}", finding.subject, finding.message, finding.fix)).collect()
+}
+
+#[test]
+fn advice_is_in_the_words_of_the_mesh() {
+    let pods = ROUTE.split("---\n").take(3).collect::<Vec<_>>().join("---\n");
+    let permissive = advice(&pods, "permissive-mtls");
+    assert!(
+        !permissive.is_empty() && permissive.iter().all(|one| one.contains("default-inbound-policy")),
+        "{permissive:?}"
+    );
+    // What nobody wrote is told of the workloads, and ports of others are none of theirs.
+    assert_eq!(advice(&pods, "authorization-without-identity"), [""; 0]);
+    assert_eq!(advice(&pods, "mesh-excluded-port"), [""; 0]);
+    let mysql = pods.replace("containerPort: 8080", "containerPort: 4567");
+    assert_eq!(advice(&mysql, "mesh-excluded-port").len(), 1);
+    let open = ROUTE.replace("PROTOCOL", "HTTP/1").replace("RULES", "[]");
+    let anybody = advice(&open, "authorization-without-identity");
+    assert!(
+        anybody.iter().any(|one| one.contains("It lets in") && one.contains("MeshTLSAuthentication")),
+        "{anybody:?}"
+    );
+}

@@ -4,11 +4,29 @@
 
 use super::shared::policy_name;
 use super::{Evidence, Finding, check};
-use crate::graph::{Action, Admission, Peer};
+use crate::graph::{Acceptance, Action, Admission, Dialect, Peer};
 
 check! {
     AuthorizationWithoutIdentity, "authorization-without-identity", Medium, "A rule of mesh authorization that clients without an identity satisfy.",
     ["NIST-800-204A", "PCI-DSS-4.0-4.2.1"]
+}
+
+/// What Linkerd decides where nobody wrote anything.
+const DEFAULT: &str = "default inbound policy";
+
+/// In the words of the mesh that terminates the connections.
+fn fix<'a>(acceptances: impl Iterator<Item = &'a Acceptance>) -> &'static str {
+    match acceptances.filter_map(|acceptance| acceptance.accepts.terminates).next() {
+        Some(Dialect::LinkerdTransport | Dialect::LinkerdMtls) => {
+            "Ask for a MeshTLSAuthentication or for ServiceAccounts in what authorizes these calls."
+        }
+        Some(Dialect::ConsulMtls) => {
+            "Name the sources in the intention, or set mutualTLSMode: strict for the service."
+        }
+        _ => {
+            "Name principals, namespaces or serviceAccounts in the rule, or set mode STRICT for its workloads."
+        }
+    }
 }
 
 fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
@@ -16,7 +34,9 @@ fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for info in &graph.rules {
         let policy = &graph.policies[info.policy as usize];
-        if !graph.is_of_mesh(policy) || info.rule.action != Action::Allow {
+        // What a mesh does where nobody wrote anything is told of its workloads (`permissive-mtls`).
+        let is_default = &*info.rule.origin.kind == DEFAULT;
+        if !graph.is_of_mesh(policy) || info.rule.action != Action::Allow || is_default {
             continue;
         }
         // A rule that is satisfied only by a proven identity matches nobody without one.
@@ -45,9 +65,12 @@ fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
         let origin = &info.rule.origin;
         let mut finding = AuthorizationWithoutIdentity.finding(
             policy_name(origin),
-            format!("{} lets in clients that prove no identity, in plaintext.", origin.rule),
+            match origin.rule.is_empty() {
+                true => "It lets in clients that prove no identity, in plaintext.".to_owned(),
+                false => format!("{} lets in clients that prove no identity, in plaintext.", origin.rule),
+            },
             vec![origin.clone()],
-            "Name principals, namespaces or serviceAccounts in the rule, or set mode STRICT for its workloads.",
+            fix(policy.selected.iter().flat_map(|class| graph.acceptances(*class))),
         );
         finding.detail = origin.rule.to_string();
         findings.push(finding);

@@ -13,7 +13,8 @@ check! {
 }
 
 /// Where the defaults of a mesh stand, which hold for whoever has none of their own.
-const DEFAULTS: [&str; 4] = ["ConfigMap", "JWTProvider", "Namespace", "default inbound policy"];
+const DEFAULTS: [&str; 5] =
+    ["ConfigMap", "JWTProvider", "Namespace", "default inbound policy", "default intention policy"];
 
 fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
     let graph = evidence.graph;

@@ -4,7 +4,7 @@
 
 use super::mesh_ground::{is_member, per_workload};
 use super::{Evidence, Finding, check};
-use crate::graph::{Acceptance, Admission, MeshMode};
+use crate::graph::{Acceptance, Admission, Dialect, MeshMode};
 use crate::model::proxy::{BOOTSTRAP, CONFIG_DUMP};
 
 check! {
@@ -14,12 +14,24 @@ check! {
 
 /// Where the setting stands.
 fn fix(acceptance: &Acceptance) -> &'static str {
-    let kind = acceptance.origin.as_ref().map(|origin| &*origin.kind);
-    match kind.is_some_and(|kind| [BOOTSTRAP.1, CONFIG_DUMP.1].contains(&kind)) {
-        true => {
+    let kind = acceptance.origin.as_ref().map_or("", |origin| &*origin.kind);
+    match (kind, acceptance.accepts.terminates) {
+        (kind, _) if [BOOTSTRAP.1, CONFIG_DUMP.1].contains(&kind) => {
             "Once all its clients send mutual TLS, take the filter chain without TLS out of the listener."
         }
-        false => "Once all its clients are in the mesh, set mode STRICT in a PeerAuthentication.",
+        ("Server", _) => {
+            "Once all its clients are in the mesh, ask for a MeshTLSAuthentication in what authorizes calls of \
+             the Server."
+        }
+        (_, Some(Dialect::LinkerdTransport | Dialect::LinkerdMtls)) => {
+            "Once all its clients are in the mesh, annotate it with config.linkerd.io/default-inbound-policy: \
+             all-authenticated, or write a Server and an AuthorizationPolicy for its ports."
+        }
+        (_, Some(Dialect::ConsulMtls)) => {
+            "Once all its clients are in the mesh, set mutualTLSMode: strict in its ServiceDefaults, or in \
+             ProxyDefaults."
+        }
+        _ => "Once all its clients are in the mesh, set mode STRICT in a PeerAuthentication.",
     }
 }
 

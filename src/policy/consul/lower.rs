@@ -168,8 +168,19 @@ fn unprotected(one: &Permissive, members: &Members) -> Policy {
     }
 }
 
+/// Where a default stands that nobody wrote: with what shows that there is a mesh, under a name of its own,
+/// for that object says nothing of it.
+fn assumed(policy: &DefaultPolicy, members: &Members) -> Origin {
+    let name = match policy {
+        DefaultPolicy::Allow => "allow",
+        DefaultPolicy::Deny => "deny",
+    };
+    let (kind, origin) = ("default intention policy".into(), members.origin.clone());
+    Origin { kind, namespace: "".into(), name: name.into(), rule: "".into(), ..origin }
+}
+
 fn by_default(settings: &Settings, members: &Members) -> Policy {
-    let origin = settings.default_origin.as_ref().unwrap_or(&members.origin);
+    let origin = settings.default_origin.clone().unwrap_or_else(|| assumed(&settings.default, members));
     let allow = Rule::new(Action::Allow, Peers::Everyone, tcp(&PortSet::all()), origin.clone());
     Policy {
         subjects: vec![pods_of(members.meshed.clone())],
@@ -179,7 +190,7 @@ fn by_default(settings: &Settings, members: &Members) -> Policy {
             DefaultPolicy::Allow => vec![allow],
             DefaultPolicy::Deny => Vec::new(),
         },
-        origin: origin.clone(),
+        origin,
     }
 }
 
