@@ -217,8 +217,8 @@ fn are_forms_of_one(one: &Document, other: &Document) -> bool {
 fn same_name(origin: &Origin, earlier: &Origin) -> Problem {
     let Origin { file, line, .. } = earlier;
     let message = format!("the same name is taken at {file}:{line}; the later object replaces the earlier");
-    let hint = "rename one of them, or review them one at a time; what either lets in was counted, and kept \
-                back is only what both keep back";
+    let hint = "rename one of them, or review one folder at a time; what either lets in is counted, and \
+                only what both keep back is kept back";
     super::kubernetes::refusal(origin, 0, message, hint)
 }
 
