@@ -8,7 +8,7 @@ use super::state::{Kept, State};
 use super::{Audience, Exchange, Speaker, StillWanted};
 
 /// Somebody is asked when a side has said so many bytes, and each time that it has said four times as many.
-const ASKED_FROM: usize = 512;
+const ASKED_FROM: usize = 256;
 
 /// Whether a stream that grew from one length to another passed one at which somebody is asked.
 #[inline]
@@ -75,6 +75,6 @@ mod tests {
         let lengths = [0, 100, 511, 512, 700, 1_023, 1_024, 1_100, 5_000, 5_100, 16_384];
         let asked: Vec<usize> =
             lengths.windows(2).filter(|pair| is_asked(pair[0], pair[1])).map(|pair| pair[1]).collect();
-        assert_eq!(asked, [512, 5_000, 16_384]);
+        assert_eq!(asked, [511, 1_024, 5_000, 16_384]);
     }
 }
