@@ -27,6 +27,7 @@ fn probe(seen: &Seen<'_>) -> Option<Probe> {
         (Some(_), None) if answers_otherwise(seen, seen.server) => other_answer(),
         (None, Some(_)) if answers_otherwise(seen, seen.client) => other_answer(),
         _ if worse == GoesOn::Readable => read_on(),
+        _ if is_first_version(seen) => by_first_version(ahead.map_or(&[], |(_, behind)| behind)),
         _ if worse == GoesOn::Strangely => {
             let why = "what follows the identification is no packet of SSH";
             Detection::unclear("ssh", WhyUnknown::Ambiguous, why)
@@ -50,6 +51,39 @@ fn probe(seen: &Seen<'_>) -> Option<Probe> {
         Some(software) => detection.with("server_software", software).certain(),
         None => detection.certain(),
     }
+}
+
+/// Whether a side has nothing but version 1, which then both speak; 1.99 means both versions.
+fn is_first_version(seen: &Seen<'_>) -> bool {
+    let old = |side: &[u8]| side.starts_with(b"SSH-1.") && !side.starts_with(b"SSH-1.99-");
+    old(seen.client) || old(seen.server)
+}
+
+/// The client names the cipher in the clear, behind a length and padding (draft-ylonen-ssh-protocol-00):
+/// it may be none, and the version is broken whatever it is.
+fn by_first_version(client: &[u8]) -> Detection {
+    const SESSION_KEY: u8 = 3;
+    let cipher = || {
+        let mut cursor = Cursor(client);
+        let length = cursor.u32()?;
+        cursor.take(8 - length as usize % 8)?;
+        (cursor.u8()? == SESSION_KEY && length <= 35_000).then(|| cursor.u8()).flatten()
+    };
+    let detection = match cipher() {
+        Some(0) => {
+            let why = "version 1, and the client took no cipher";
+            Detection::new("ssh", Protection::Plaintext(Proof::NullCipher), why)
+        }
+        Some(1..=6) => {
+            let why = "version 1, which is broken, with the cipher that the client named";
+            Detection::encrypted("ssh", Encryption::Ssh, why)
+        }
+        _ => {
+            let why = "version 1, whose cipher was not seen to be named";
+            Detection::unclear("ssh", WhyUnknown::HandshakeIncomplete, why)
+        }
+    };
+    detection.with("version", "SSH1")
 }
 
 /// Whether a side said something, from its beginning on, that is no identification.
@@ -94,7 +128,7 @@ fn goes_on(side: &Option<(&[u8], &[u8])>, seen: &Seen<'_>) -> GoesOn {
             // The first version has other packets; where some are missing, what follows another need not
             // be the next one.
             let old = [seen.client, seen.server].into_iter().any(|side| contains(side, b"SSH-1."));
-            return match (text, seen.holes || old) {
+            return match (text || old && texts(rest).next().is_some(), seen.holes || old) {
                 (true, _) => GoesOn::Readable,
                 (false, true) => GoesOn::Well,
                 (false, false) => GoesOn::Strangely,
