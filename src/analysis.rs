@@ -470,12 +470,14 @@ impl Analysis {
         }
     }
 
-    /// Policy objects that were read; one that counts for both directions counts once.
+    /// Policy objects that were read; one that counts for both directions counts once, and what a mesh does
+    /// by default is none.
     pub fn policy_count(&self) -> usize {
         let objects: BTreeSet<_> = self
             .graph
             .policies
             .iter()
+            .filter(|policy| !policy.origin.kind.contains(' '))
             .map(|policy| (&policy.origin.namespace, &policy.origin.kind, &policy.origin.name))
             .collect();
         objects.len()

@@ -129,6 +129,7 @@ fn advice_is_in_the_words_of_the_mesh() {
         !permissive.is_empty() && permissive.iter().all(|one| one.contains("default-inbound-policy")),
         "{permissive:?}"
     );
+    assert_eq!(common::analyse(&pods).0.policy_count(), 0);
     // What nobody wrote is told of the workloads, and ports of others are none of theirs.
     assert_eq!(advice(&pods, "authorization-without-identity"), [""; 0]);
     assert_eq!(advice(&pods, "mesh-excluded-port"), [""; 0]);

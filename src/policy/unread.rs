@@ -100,7 +100,7 @@ pub fn kinds() -> impl Iterator<Item = ApiKind> {
     };
     let of_cilium = |told: &'static Told| ApiKind {
         group: CILIUM.trim_end_matches('/'),
-        kind: &told.kind,
+        kind: told.kind,
         objects: Objects::All,
         unread: told.bends,
     };

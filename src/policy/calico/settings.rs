@@ -77,7 +77,7 @@ const LOOSENING: &[Loosening] = &[
 pub fn loosened(documents: &[Document]) -> Vec<Gap> {
     let found = |one: &Loosening, value: &str, origin: Origin| {
         let what = format!("{} is {value}: {}", one.key, one.what);
-        one.values.contains(&&*value.to_ascii_lowercase()).then(|| Gap { what, origin, bends: one.bends })
+        one.values.contains(&&*value.to_ascii_lowercase()).then_some(Gap { what, origin, bends: one.bends })
     };
     let of_one = |document: &Document| -> Vec<Gap> {
         let spec = document.body.get("spec");
