@@ -351,3 +351,18 @@ fn what_each_of_them_closes_is_closed() {
     let told = connections("networking.k8s.io/v1", "NetworkPolicy", [&web, &both]);
     assert_eq!(told, ["x/Pod/a -> x/Pod/b: TCP 80,90", OPEN[1]]);
 }
+
+#[test]
+fn hundreds_of_one_name_are_looked_at_too() {
+    let one = |port: usize| {
+        format!(
+            "---\napiVersion: cilium.io/v2\nkind: CiliumNetworkPolicy\nmetadata: {{name: p{}, namespace: x}}\nspec: {{endpointSelector: {{matchLabels: {{app: b}}}}, ingress: [{{toPorts: [{{ports: [{{port: '{port}', protocol: TCP}}]}}]}}]}}\n",
+            port % 2
+        )
+    };
+    let isolating = "---\napiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: n, namespace: x}\nspec: {podSelector: {matchLabels: {app: b}}}\n";
+    let text = format!("{PODS}{}{isolating}", (1..=300).map(one).collect::<String>());
+    let (analysis, problems) = common::analyse(&text);
+    assert_eq!(problems.len(), 298);
+    assert_eq!(common::connection_lines(&analysis, false), ["x/Pod/a -> x/Pod/b: TCP 1-300", OPEN[1]]);
+}

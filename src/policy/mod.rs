@@ -72,6 +72,10 @@ pub trait Engine: Sync {
     fn reads(&self, document: &Document) -> bool {
         !is_network_policy(document)
     }
+    /// Whether it matters which of two such objects there is.
+    fn follows(&self, document: &Document) -> bool {
+        fields::kind_of(self.kinds(), document).is_some()
+    }
     /// Whether objects depend on each other.
     fn lowers(&self) -> Lowers {
         Lowers::Together

@@ -11,6 +11,7 @@ use crate::model::{Bend, Document, Gap, Node, Origin, Problem, Text, proxy};
 pub use either::{Place, Said, settled};
 use hashbrown::HashMap;
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 /// Kinds that engines read and that are no policies; applications have many of the first.
 const SETTINGS: &[&str] = &["ConfigMap", "NetworkAttachmentDefinition"];
@@ -73,7 +74,7 @@ pub fn lower(
     dataplane: &Dataplane,
     names: &SameNames,
 ) -> Lowered {
-    let read = names.0.iter().filter(|places| engine.reads(&documents[places[0]]));
+    let read = names.0.iter().filter(|places| engine.follows(&documents[places[0]]));
     let is_refused = |document: &Document| {
         let alone = engine.lower(std::slice::from_ref(document), dataplane);
         let says_nothing =
@@ -84,9 +85,9 @@ pub fn lower(
     if twins.spare.is_empty() && twins.groups.is_empty() {
         return engine.lower(documents, dataplane);
     }
-    let worlds = twins.worlds(engine.lowers());
-    let lowered = worlds.iter().map(|chosen| engine.lower(&twins.world(documents, chosen), dataplane));
-    let (mut lowered, unsettled) = either::joined(lowered.collect());
+    let Worlds { chosen, are_all } = twins.worlds(engine.lowers());
+    let lowered = twins.each_world(documents, &chosen, |documents| engine.lower(documents, dataplane));
+    let (mut lowered, unsettled) = either::joined(lowered, are_all);
     let own = |group: &&Vec<usize>| fields::kind_of(engine.kinds(), &documents[group[0]]).is_some();
     for pair in twins.groups.iter().filter(own).flat_map(|group| group.windows(2)) {
         let (earlier, later) = (&documents[pair[0]], &documents[pair[1]]);
@@ -109,8 +110,19 @@ pub fn each_way<P: Place>(
     let names = SameNames::among(documents, is_ours);
     let twins =
         Twins::of(documents, names.0.iter(), |document| read(std::slice::from_ref(document)).is_empty());
-    let worlds = twins.worlds(Lowers::Each);
-    settled(worlds.iter().map(|chosen| read(&twins.world(documents, chosen))).collect()).0
+    let Worlds { chosen, are_all } = twins.worlds(Lowers::Each);
+    settled(twins.each_world(documents, &chosen, read), are_all).0
+}
+
+/// Clusters that are looked at, at most, for what one engine reads.
+const MOST_WORLDS: usize = 64;
+
+/// Clusters with one or the other of the objects of one name.
+struct Worlds {
+    /// Which of each group are there.
+    chosen: Vec<Vec<Range<usize>>>,
+    /// Whether what holds in all of these holds whichever there is; else nothing is kept back for certain.
+    are_all: bool,
 }
 
 /// Objects of one name among documents, by their places there.
@@ -149,36 +161,61 @@ impl Twins {
 
     /// Which of each group counts, in each cluster that is looked at. Where objects depend on each other,
     /// every two objects of two groups meet in one of these; all combinations would be too many.
-    fn worlds(&self, lowers: Lowers) -> Vec<Vec<usize>> {
+    fn worlds(&self, lowers: Lowers) -> Worlds {
         let most = self.groups.iter().map(Vec::len).max().unwrap_or(1);
-        let choose = |choice: &dyn Fn(usize) -> usize| -> Vec<usize> {
-            let groups = self.groups.iter().enumerate();
-            groups.map(|(number, group)| choice(number).min(group.len() - 1)).collect()
+        let choose = |choice: &dyn Fn(usize) -> usize| -> Vec<Range<usize>> {
+            let one = |(number, group): (usize, &Vec<usize>)| {
+                let chosen = choice(number).min(group.len() - 1);
+                chosen..chosen + 1
+            };
+            self.groups.iter().enumerate().map(one).collect()
         };
-        let mut worlds: Vec<Vec<usize>> = (0..most).map(|choice| choose(&|_| choice)).collect();
-        let pairs = (0..most).flat_map(|a| (0..most).map(move |b| (a, b))).filter(|(a, b)| a != b);
-        let digits = usize::BITS - self.groups.len().saturating_sub(1).leading_zeros();
-        for (a, b) in pairs.filter(|_| lowers == Lowers::Together) {
-            // Two numbers differ in one of their digits.
-            worlds.extend(
-                (0..digits).map(|digit| choose(&|number| if number >> digit & 1 == 0 { a } else { b })),
-            );
+        let mut chosen: Vec<Vec<Range<usize>>> =
+            (0..most.min(MOST_WORLDS)).map(|choice| choose(&|_| choice)).collect();
+        if most > MOST_WORLDS {
+            // What the others let in is let in; which of them keep something back is not asked.
+            let others = |group: &Vec<usize>| MOST_WORLDS.min(group.len() - 1)..group.len();
+            chosen.push(self.groups.iter().map(others).collect());
+            return Worlds { chosen, are_all: false };
         }
-        let mut seen = BTreeSet::new();
-        worlds.retain(|world| seen.insert(world.clone()));
-        worlds
+        let digits = usize::BITS - self.groups.len().saturating_sub(1).leading_zeros();
+        let pairs = most * (most - 1);
+        if lowers == Lowers::Each || digits == 0 {
+            return Worlds { chosen, are_all: true };
+        }
+        if pairs * digits as usize > MOST_WORLDS {
+            return Worlds { chosen, are_all: false };
+        }
+        let pairs = (0..most).flat_map(|a| (0..most).map(move |b| (a, b))).filter(|(a, b)| a != b);
+        for (a, b) in pairs {
+            // Two numbers differ in one of their digits.
+            let of = |digit: u32| choose(&|number| if number >> digit & 1 == 0 { a } else { b });
+            chosen.extend((0..digits).map(of));
+        }
+        Worlds { chosen, are_all: true }
     }
 
-    /// The documents of one such cluster.
-    fn world(&self, documents: &[Document], chosen: &[usize]) -> Vec<Document> {
-        let mut absent = self.spare.clone();
-        for (group, chosen) in self.groups.iter().zip(chosen) {
-            absent.extend(
-                group.iter().enumerate().filter(|(number, _)| number != chosen).map(|(_, place)| place),
-            );
-        }
-        let present = documents.iter().enumerate().filter(|(place, _)| !absent.contains(place));
-        present.map(|(_, document)| document.clone()).collect()
+    /// What is made of the documents of each such cluster.
+    fn each_world<T>(
+        &self,
+        documents: &[Document],
+        worlds: &[Vec<Range<usize>>],
+        make: impl Fn(&[Document]) -> T,
+    ) -> Vec<T> {
+        let several: BTreeSet<usize> = self.groups.iter().flatten().copied().collect();
+        let alone = |(place, document): (usize, &Document)| {
+            (!several.contains(&place) && !self.spare.contains(&place)).then(|| document.clone())
+        };
+        let mut present: Vec<Document> = documents.iter().enumerate().filter_map(alone).collect();
+        let count = present.len();
+        let of_one = |chosen: &Vec<Range<usize>>| {
+            present.truncate(count);
+            for (group, chosen) in self.groups.iter().zip(chosen) {
+                present.extend(group[chosen.clone()].iter().map(|place| documents[*place].clone()));
+            }
+            make(&present)
+        };
+        worlds.iter().map(of_one).collect()
     }
 }
 

@@ -56,6 +56,11 @@ impl Engine for NetworkPolicyApi {
         lowered
     }
 
+    fn follows(&self, document: &Document) -> bool {
+        // Calico reads these policies with what it knows of addresses.
+        fields::kind_of(KINDS, document).is_some() || super::calico::tier_and_name(document).is_some()
+    }
+
     fn reads(&self, document: &Document) -> bool {
         !is_network_policy(document) && !is_pod(document)
     }

@@ -61,7 +61,7 @@ struct Variant {
 }
 
 /// Joins what each cluster gives, with the objects of which something is not certain.
-pub fn joined(worlds: Vec<Lowered>) -> (Lowered, BTreeSet<Said>) {
+pub fn joined(worlds: Vec<Lowered>, are_all: bool) -> (Lowered, BTreeSet<Said>) {
     let (mut lowered, mut transports, mut policies) = (Lowered::default(), Vec::new(), Vec::new());
     for Lowered { tiers, transport, gaps, problems } in worlds {
         policies.push(tiers.into_iter().flat_map(placed).collect());
@@ -69,7 +69,7 @@ pub fn joined(worlds: Vec<Lowered>) -> (Lowered, BTreeSet<Said>) {
         lowered.gaps.extend(gaps);
         lowered.problems.extend(problems);
     }
-    let (policies, unsettled) = settled(policies);
+    let (policies, unsettled) = settled(policies, are_all);
     let mut tiers: BTreeMap<TierPlace, Vec<Arc<Policy>>> = BTreeMap::new();
     policies.into_iter().for_each(|(place, policy)| tiers.entry(place).or_default().push(policy));
     let tier = |((layer, direction, rank, unmatched), policies)| Tier {
@@ -94,8 +94,9 @@ fn placed(tier: Tier) -> impl Iterator<Item = (TierPlace, Arc<Policy>)> {
 }
 
 /// The policies that hold whichever of the clusters is the one, each at its place; the objects of which
-/// something is not certain beside them.
-pub fn settled<P: Place>(worlds: Vec<Placed<P>>) -> (Placed<P>, BTreeSet<Said>) {
+/// something is not certain beside them. Where these are not all, what is not in each of them keeps nothing
+/// back.
+pub fn settled<P: Place>(worlds: Vec<Placed<P>>, are_all: bool) -> (Placed<P>, BTreeSet<Said>) {
     let count = worlds.len();
     let mut objects: BTreeMap<(P, Said), Vec<Variant>> = BTreeMap::new();
     for (world, policies) in worlds.into_iter().enumerate() {
@@ -114,7 +115,8 @@ pub fn settled<P: Place>(worlds: Vec<Placed<P>>) -> (Placed<P>, BTreeSet<Said>) 
                 true => variant.policy.clone(),
                 false => {
                     unsettled.insert(said.clone());
-                    Arc::new(weakened(&variant.policy, &variants, count, &place))
+                    let all = are_all.then_some(count);
+                    Arc::new(weakened(&variant.policy, &variants, all, &place))
                 }
             };
             all.push((place.clone(), policy));
@@ -124,12 +126,12 @@ pub fn settled<P: Place>(worlds: Vec<Placed<P>>) -> (Placed<P>, BTreeSet<Said>) 
 }
 
 /// A policy that only stands in some clusters, as what it keeps back in all of them.
-fn weakened(policy: &Policy, variants: &[Variant], count: usize, place: &impl Place) -> Policy {
+fn weakened(policy: &Policy, variants: &[Variant], count: Option<usize>, place: &impl Place) -> Policy {
     let everywhere = |test: &dyn Fn(&Policy) -> bool| {
         let fits = |one: &&Variant| one.policy.subjects == policy.subjects && test(&one.policy);
         let found: BTreeSet<usize> =
             variants.iter().filter(fits).flat_map(|one| &one.worlds).copied().collect();
-        place.goes_by_subjects() && found.len() == count
+        place.goes_by_subjects() && count == Some(found.len())
     };
     // What one of them allows may come before what another denies.
     let denies_alone =
