@@ -388,7 +388,7 @@ mod tests {
     use std::sync::Arc;
 
     /// A leg of one connection.
-    fn leg(ends: [([u8; 4], u16); 2], first: u64) -> ObservedFlow {
+    fn leg(ends: [([u8; 4], u16); 2], first: u64) -> Handed {
         let [initiator, responder] = ends.map(|(ip, port)| FlowEnd { ip: ip.into(), port });
         let some = Counters { packets: 2, bytes: 200 };
         let opening = Some(Opening { initiator: 0x1a2b_3c4d, responder: Some(0x9f8e_7d6b), timestamp: 0 });
@@ -409,7 +409,7 @@ mod tests {
         let protection = Protection::Unknown(WhyUnknown::NoMatch);
         let detection =
             Detection { protocol: "unknown", protection, why: "test".into(), facts: vec![], names: vec![] };
-        (flow, Arc::new(detection)).into()
+        Box::new(ObservedFlow::from((flow, Arc::new(detection))))
     }
 
     #[test]
@@ -421,9 +421,7 @@ mod tests {
         let mut follow = Follow::new(analysis, directory, "test".into(), Manner::CheckAtTheEnd, out, None);
         let outer = || leg([([203, 0, 113, 5], 4_000), ([192, 168, 1, 10], 30_080)], 100);
         let inner = || leg([([192, 168, 1, 10], 4_000), ([10, 1, 0, 7], 8_080)], 120);
-        let boxed = |flows: Vec<ObservedFlow>| flows.into_iter().map(Box::new).collect();
-        let inbox =
-            |judged, finished| Inbox { judged: boxed(judged), finished: boxed(finished), ..Inbox::default() };
+        let inbox = |judged, finished| Inbox { judged, finished, ..Inbox::default() };
         follow.take(inbox(vec![outer()], vec![])).expect("nothing is written");
         follow.take(inbox(vec![inner()], vec![])).expect("nothing is written");
         follow.take(inbox(vec![], vec![outer()])).expect("nothing is written");
@@ -447,15 +445,14 @@ mod tests {
             let protection = Protection::Plaintext(crate::model::Proof::Grammar);
             let detection =
                 Detection { protocol: "ftp", protection, why: "test".into(), facts, names: vec![] };
-            ObservedFlow { detection: Arc::new(detection), ..seen }
+            Box::new(ObservedFlow { detection: Arc::new(detection), ..*seen })
         };
         let data = |port| {
             let mut seen = leg([end(client, 40_001), end(server, port)], 5_000);
             seen.flow.seen.opening = None;
             seen
         };
-        let boxed = |flows: Vec<ObservedFlow>| flows.into_iter().map(Box::new).collect();
-        let inbox = |finished| Inbox { finished: boxed(finished), ..Inbox::default() };
+        let inbox = |finished| Inbox { finished, ..Inbox::default() };
         // The control connection ends with the data, before it, and after it.
         let orders = [
             vec![vec![data(30_000), control(6_000), data(30_001)]],
@@ -491,11 +488,11 @@ mod tests {
         let mut follow = Follow::new(analysis, directory, "test".into(), Manner::CheckAtTheEnd, out, None);
         let from = |number: u32, port| leg([(number.to_be_bytes(), port), ([10, 1, 0, 7], 80)], 100);
         for number in 0..MOST_REVIEWED as u32 + 10 {
-            follow.keep(from(number, 4_000));
+            follow.keep(*from(number, 4_000));
         }
         // One that is like another, once there is no room, and one that is known already.
-        follow.keep(from(3, 4_001));
-        follow.keep(from(3, 4_000));
+        follow.keep(*from(3, 4_001));
+        follow.keep(*from(3, 4_000));
         assert_eq!((follow.kept.len(), follow.unlike, follow.beyond), (MOST_REVIEWED, 10, 1));
     }
 }
