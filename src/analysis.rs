@@ -289,6 +289,7 @@ pub fn leave_open(analysis: &Analysis, observed: &mut Observed) {
 /// What is to be said of observed flows against what is declared.
 pub fn judged(analysis: &Analysis, observed: &mut Observed) -> check::Outcome {
     leave_open(analysis, observed);
+    observed.tunnels = observed::tunnels_of_pods(&observed.flows, &analysis.inventory);
     let Analysis { inventory, graph, notes, exposures, contract, segments, today, .. } = analysis;
     let today = *today;
     let evidence = Evidence { inventory, graph, observed, notes, exposures, contract, segments, today };
@@ -391,6 +392,7 @@ pub fn observe(
     });
     let observed = Observed {
         flows,
+        tunnels: Vec::new(),
         names: learned,
         captures: captures.collect(),
         copies: summary.copies,
@@ -477,7 +479,7 @@ impl Analysis {
             .graph
             .policies
             .iter()
-            .filter(|policy| !policy.origin.kind.contains(' '))
+            .filter(|policy| !policy.origin.is_of_default())
             .map(|policy| (&policy.origin.namespace, &policy.origin.kind, &policy.origin.name))
             .collect();
         objects.len()

@@ -22,6 +22,7 @@ mod limits;
 mod link;
 mod marks;
 mod network;
+mod networks;
 mod numbers;
 mod packet;
 mod pcap;
@@ -47,6 +48,7 @@ pub use flow::{
     TunnelKind, Unity,
 };
 pub use limits::{FlowLimits, STREAM_BYTES};
+pub use networks::telling_networks;
 pub use packet::NOT_IP;
 pub use reader::Input;
 pub use shard::read_in_parallel;

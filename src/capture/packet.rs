@@ -1,6 +1,7 @@
 //! One packet, decoded down to its innermost transport: what the flow table needs, without an allocation.
 
 use super::flow::TunnelKind;
+use super::networks::telling_networks;
 use super::{FlowEnd, Medium, Transport};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -188,14 +189,6 @@ const VIA_NAMES: &[&str] = &[
     "nsh",
 ];
 
-/// What tells networks on one link apart.
-const LINK_NETWORKS: &[&str] = &["vlan", "pbb"];
-/// Tunnels whose number tells networks apart. Labels and sessions are no such numbers: they differ
-/// with the direction and change on the way.
-const TUNNEL_NETWORKS: &[&str] = &["vxlan", "geneve", "nvgre", "gre"];
-/// What stands between the tags of a link and its packets and is no tunnel.
-const INSIDE_OF_LINKS: &[&str] = &["mpls", "pppoe", "macsec-integrity", "ah", "nsh"];
-
 /// Tunnels, by the IP protocol that carries them.
 const CARRIERS: &[(&[&str], u8)] = &[
     (&["ipip", "4in6"], 4),
@@ -312,21 +305,12 @@ impl ViaList {
         self.used == 0
     }
 
-    /// Those that tell networks apart, in which the same addresses may be those of others: what
-    /// numbers them, without the VLANs around a tunnel, which are those of its ends.
+    /// Those that tell networks apart.
     pub(super) fn networks(&self) -> ViaList {
+        let chain = self.each().map(|via| (via.name(), via.0 & VIA_NUMBERED != 0));
         let mut networks = ViaList::default();
-        for via in self.list.iter().take(usize::from(self.used)) {
-            if via.is(LINK_NETWORKS) {
-                networks.push(*via);
-            } else if !via.is(INSIDE_OF_LINKS) {
-                let tunnels: Vec<Via> = networks.each().filter(|via| !via.is(LINK_NETWORKS)).collect();
-                networks = ViaList::default();
-                tunnels.into_iter().for_each(|via| networks.push(via));
-                if via.is(TUNNEL_NETWORKS) && via.0 & VIA_NUMBERED != 0 {
-                    networks.push(via.anywhere());
-                }
-            }
+        for place in telling_networks(chain) {
+            networks.push(self.list[place].anywhere());
         }
         networks
     }

@@ -5,14 +5,12 @@
 use super::shared::policy_name;
 use super::{Evidence, Finding, check};
 use crate::graph::{Acceptance, Action, Admission, Dialect, Peer};
+use crate::model::INBOUND_DEFAULT;
 
 check! {
     AuthorizationWithoutIdentity, "authorization-without-identity", Medium, "A rule of mesh authorization that clients without an identity satisfy.",
     ["NIST-800-204A", "PCI-DSS-4.0-4.2.1"]
 }
-
-/// What Linkerd decides where nobody wrote anything.
-const DEFAULT: &str = "default inbound policy";
 
 /// In the words of the mesh that terminates the connections.
 fn fix<'a>(acceptances: impl Iterator<Item = &'a Acceptance>) -> &'static str {
@@ -35,7 +33,7 @@ fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
     for info in &graph.rules {
         let policy = &graph.policies[info.policy as usize];
         // What a mesh does where nobody wrote anything is told of its workloads (`permissive-mtls`).
-        let is_default = &*info.rule.origin.kind == DEFAULT;
+        let is_default = &*info.rule.origin.kind == INBOUND_DEFAULT;
         if !graph.is_of_mesh(policy) || info.rule.action != Action::Allow || is_default {
             continue;
         }

@@ -13,14 +13,13 @@ check! {
 }
 
 /// Where the defaults of a mesh stand, which hold for whoever has none of their own.
-const DEFAULTS: [&str; 5] =
-    ["ConfigMap", "JWTProvider", "Namespace", "default inbound policy", "default intention policy"];
+const DEFAULTS: [&str; 3] = ["ConfigMap", "JWTProvider", "Namespace"];
 
 fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
     let graph = evidence.graph;
     let key = |origin: &Origin| (origin.kind.clone(), origin.namespace.clone(), origin.name.clone());
     let mut objects: BTreeMap<_, (&Origin, bool)> = BTreeMap::new();
-    let written = |origin: &Origin| !DEFAULTS.contains(&&*origin.kind);
+    let written = |origin: &Origin| !DEFAULTS.contains(&&*origin.kind) && !origin.is_of_default();
     let of_mesh = graph.policies.iter().filter(|policy| graph.is_of_mesh(policy));
     for policy in of_mesh.filter(|policy| written(&policy.origin)) {
         let entry = objects.entry(key(&policy.origin)).or_insert((&policy.origin, false));

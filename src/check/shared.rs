@@ -221,8 +221,9 @@ pub(super) fn is_by_host_port(evidence: &Evidence<'_>, seen: &ObservedFlow) -> b
 
 /// The tunnels of pods by themselves, where it is known what policies see of them.
 pub(super) fn known_tunnels(evidence: &Evidence<'_>) -> impl Iterator<Item = ObservedFlow> {
-    let all = observed::tunnels_of_pods(evidence.observed, evidence.inventory);
-    all.into_iter().filter(|seen| seen.flow.transport != Transport::Udp || seen.flow.responder.port > 0)
+    let is_known =
+        |seen: &&ObservedFlow| seen.flow.transport != Transport::Udp || seen.flow.responder.port > 0;
+    evidence.observed.tunnels.iter().filter(is_known).cloned()
 }
 
 /// The peers that rules mean by names which DNS answers in the captures gave an address.

@@ -41,12 +41,33 @@ impl Document {
     pub fn namespace(&self) -> &str {
         self.origin.home()
     }
+
+    /// The containers of the pods that it makes.
+    pub fn containers(&self) -> &[Node] {
+        self.body.path(&["spec", "template", "spec"]).map_or(&[], |pod| pod.items_of("containers"))
+    }
 }
 
 /// What begins the file of an object of a live cluster; its name follows.
 pub const CLUSTER: &str = "cluster:";
 
+/// The kind that stands where Linkerd decides by default and nobody wrote anything.
+pub const INBOUND_DEFAULT: &str = "default inbound policy";
+/// The same for Consul.
+pub const INTENTION_DEFAULT: &str = "default intention policy";
+
 impl Origin {
+    /// Where a default stands that nobody wrote: with what shows that there is a mesh, under a name of its
+    /// own, for that object says nothing of it.
+    pub fn of_default(&self, kind: &'static str, name: &str) -> Origin {
+        Origin { kind: kind.into(), namespace: "".into(), name: name.into(), rule: "".into(), ..self.clone() }
+    }
+
+    /// Whether it is that of a default that nobody wrote.
+    pub fn is_of_default(&self) -> bool {
+        [INBOUND_DEFAULT, INTENTION_DEFAULT].contains(&&*self.kind)
+    }
+
     /// A file as a whole.
     pub fn of_file(file: &str) -> Origin {
         Origin {

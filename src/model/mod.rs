@@ -31,7 +31,7 @@ pub use address::{AddressRange, AddressSet};
 pub use api_kind::{ApiKind, Objects, WantedKind};
 pub use change::{Changes, ObjectKey};
 pub use closest::closest;
-pub use document::{CLUSTER, Document, Origin};
+pub use document::{CLUSTER, Document, INBOUND_DEFAULT, INTENTION_DEFAULT, Origin};
 pub use domain::DomainPattern;
 pub use endpoint::EndpointName;
 pub use few::Few;

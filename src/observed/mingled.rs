@@ -6,7 +6,7 @@
 //! is right whose addresses they are taken for.
 
 use super::{Flows, Observed, Place, Stored};
-use crate::capture::FlowEnd;
+use crate::capture::{FlowEnd, telling_networks};
 use crate::model::{Bend, Gap, Origin, Protection, WhyUnknown};
 use crate::protocol::Detection;
 use hashbrown::HashMap;
@@ -15,12 +15,6 @@ use std::net::IpAddr;
 
 /// The fact of flows that several connections are in.
 const FACT: (&str, &str) = ("connections", "several");
-
-/// What tells networks apart by a number, on a link and as a tunnel.
-const ON_LINKS: [&str; 2] = ["vlan", "pbb"];
-const TUNNELS: [&str; 4] = ["vxlan", "geneve", "nvgre", "gre"];
-/// What stands between the tags of a link and its packets and is no tunnel.
-const INSIDE_OF_LINKS: [&str; 5] = ["mpls", "pppoe", "macsec-integrity", "ah", "nsh"];
 
 /// Notes in a verdict that it is about several connections.
 pub(super) fn say(detection: &mut Detection) {
@@ -121,22 +115,16 @@ const MOST: usize = 8;
 /// So many are held against each other before anybody looks at flows.
 const FEW: usize = 256;
 
-/// The numbered networks that a flow was met in; VLANs around a tunnel are those of its ends.
+/// The numbered networks that a flow was met in.
 fn networks(via: &[String], places: &[Place]) -> Networks {
     places.iter().map(|place| place.via.as_slice()).chain([via]).flat_map(of_place).collect()
 }
 
 fn of_place(via: &[String]) -> impl Iterator<Item = String> {
-    let named = |one: &String, names: &[&str]| {
-        let name = one.split(':').next().unwrap_or_default();
-        names.contains(&name)
-    };
-    let is_tunnel = |one: &String| !named(one, &ON_LINKS) && !named(one, &INSIDE_OF_LINKS);
-    let inner = via.iter().rposition(is_tunnel).unwrap_or(0);
-    let is_one = move |(at, one): &(usize, &String)| {
-        one.contains(':') && (named(one, &TUNNELS) || *at >= inner && named(one, &ON_LINKS))
-    };
-    via.iter().enumerate().filter(is_one).map(|(_, one)| one.clone())
+    let chain =
+        via.iter().map(|one| one.split_once(':').map_or((one.as_str(), false), |(name, _)| (name, true)));
+    let telling = telling_networks(chain).into_iter().map(|place| &via[place]);
+    telling.filter(|network| network.contains(':')).cloned()
 }
 
 /// What kinds of networks some are.

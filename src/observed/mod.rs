@@ -51,6 +51,8 @@ pub struct Observed {
     pub captures: Vec<CaptureRead>,
     /// Packets that were met again at another place and not counted twice.
     pub copies: u64,
+    /// Tunnels of pods by themselves, once flows are held against what is declared.
+    pub tunnels: Vec<ObservedFlow>,
     /// Names that flows gave to addresses outside.
     pub names: Names,
     /// Packets that are malformed or make no flow, and what was given up, counted.

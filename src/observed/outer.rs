@@ -1,7 +1,7 @@
 //! Tunnels by themselves: what carries other flows is a conversation of its own two ends, which policies
 //! have a say in where these are pods.
 
-use super::{Answer, Detection, Directory, Flow, FlowEnd, Handshake, Observed, ObservedFlow, Party};
+use super::{Answer, Detection, Directory, Flow, FlowEnd, Flows, Handshake, Observed, ObservedFlow, Party};
 use super::{Seen, Stored, StreamStart, Stretch, Transport, attribute};
 use crate::capture::{Counters, Tunnel};
 use crate::inventory::Inventory;
@@ -22,8 +22,8 @@ struct Carried {
 
 /// The tunnels of pods that captures show, each as a flow of which nothing tells who opened it. Those of
 /// which the port is not known have none.
-pub fn tunnels_of_pods(observed: &Observed, inventory: &Inventory) -> Vec<ObservedFlow> {
-    let tunnels = observed.flows.tunnels();
+pub fn tunnels_of_pods(flows: &Flows, inventory: &Inventory) -> Vec<ObservedFlow> {
+    let tunnels = flows.tunnels();
     if tunnels.is_empty() {
         return Vec::new();
     }
@@ -40,7 +40,7 @@ pub fn tunnels_of_pods(observed: &Observed, inventory: &Inventory) -> Vec<Observ
     if all.is_empty() {
         return Vec::new();
     }
-    for stored in observed.flows.stored_among(0..observed.flows.len()) {
+    for stored in flows.stored_among(0..flows.len()) {
         let (tunnel, flow) = match &stored {
             Stored::Shared(kept) => (kept.around.and_then(|around| around.tunnel), kept.flow),
             Stored::Whole(seen) => {
@@ -69,8 +69,7 @@ pub fn gaps(observed: &Observed, inventory: &Inventory) -> Vec<Gap> {
         let portless = seen.flow.transport == Transport::Udp && seen.flow.responder.port == 0;
         portless || nobody(&seen.initiator) || nobody(&seen.responder)
     };
-    let tunnels = tunnels_of_pods(observed, inventory);
-    let mut of_nobody = tunnels.iter().filter(|seen| untold(seen));
+    let mut of_nobody = observed.tunnels.iter().filter(|seen| untold(seen));
     let Some(first) = of_nobody.next() else { return Vec::new() };
     let [from, to] = [(&first.initiator, first.flow.initiator), (&first.responder, first.flow.responder)]
         .map(|(party, end)| party.name(inventory, end.ip));

@@ -16,11 +16,18 @@ pub struct Witness<'a> {
     part: Part,
     directory: &'a Directory<'a>,
     known: HashTable<u32>,
-    /// Verdicts that say that a flow was met inside of a pod, by those that do not.
-    inside: HashMap<(u32, WhyInside), u32>,
-    /// Verdicts on what several connections said, by those on what one would have said.
-    several: HashMap<u32, u32>,
+    /// Verdicts with a word on how a flow was met, by those without it.
+    noted: HashMap<(u32, Note), u32>,
     hasher: DefaultHashBuilder,
+}
+
+/// What is to be said of a flow beside what its bytes say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Note {
+    /// It was met inside of a pod.
+    Inside(WhyInside),
+    /// Several connections are in it.
+    Several,
 }
 
 impl<'a> Witness<'a> {
@@ -30,8 +37,7 @@ impl<'a> Witness<'a> {
             part: Part::default(),
             directory,
             known: HashTable::new(),
-            inside: HashMap::new(),
-            several: HashMap::new(),
+            noted: HashMap::new(),
             hasher: DefaultHashBuilder::default(),
         }
     }
@@ -60,27 +66,18 @@ impl<'a> Witness<'a> {
         number
     }
 
-    /// The verdict with a word on where the flow was met.
-    fn inside(&mut self, number: u32, why: WhyInside) -> u32 {
-        if let Some(noted) = self.inside.get(&(number, why)) {
+    /// The verdict with a word on how the flow was met.
+    fn noted(&mut self, number: u32, note: Note) -> u32 {
+        if let Some(noted) = self.noted.get(&(number, note)) {
             return *noted;
         }
         let mut verdict = Detection::clone(&self.part.verdicts()[number as usize]);
-        super::stretch::say(&mut verdict, Stretch::Inside(why));
-        let noted = self.number(verdict);
-        self.inside.insert((number, why), noted);
-        noted
-    }
-
-    /// What a verdict is worth where packets of several connections were taken for one.
-    fn of_several(&mut self, number: u32) -> u32 {
-        if let Some(noted) = self.several.get(&number) {
-            return *noted;
+        match note {
+            Note::Inside(why) => super::stretch::say(&mut verdict, Stretch::Inside(why)),
+            Note::Several => super::mingled::say(&mut verdict),
         }
-        let mut verdict = Detection::clone(&self.part.verdicts()[number as usize]);
-        super::mingled::say(&mut verdict);
         let noted = self.number(verdict);
-        self.several.insert(number, noted);
+        self.noted.insert((number, note), noted);
         noted
     }
 
@@ -135,10 +132,10 @@ impl Audience for Witness<'_> {
             number = self.second_thoughts(number);
         }
         if flow.seen.unity() == Unity::Several {
-            number = self.of_several(number);
+            number = self.noted(number, Note::Several);
         }
         if let Stretch::Inside(why) = Stretch::of(&flow) {
-            number = self.inside(number, why);
+            number = self.noted(number, Note::Inside(why));
         }
         // The first bytes were looked at; payload goes no further than this.
         let flow = if self.directory.is_turned(&flow) { flow.turned() } else { flow };

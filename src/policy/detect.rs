@@ -136,7 +136,7 @@ const OFF: &[Off] = &[
     Off {
         name: "weave-net",
         is_off: |agent, _| {
-            let names: Vec<_> = containers(agent).iter().filter_map(|one| one.text_of("name")).collect();
+            let names: Vec<_> = agent.containers().iter().filter_map(|one| one.text_of("name")).collect();
             !names.is_empty() && !names.contains(&"weave-npc")
         },
     },
@@ -145,7 +145,7 @@ const OFF: &[Off] = &[
         name: "kindnet",
         is_off: |agent, _| {
             let built = |one: &Node| one.text_of("image")?.rsplit_once(":v")?.1.get(..8)?.parse::<u32>().ok();
-            containers(agent).iter().filter_map(built).any(|day| day < 20_240_723)
+            agent.containers().iter().filter_map(built).any(|day| day < 20_240_723)
         },
     },
 ];
@@ -161,14 +161,11 @@ fn is_false(value: &str) -> bool {
 
 /// The value of a flag that a container is started with.
 fn given<'a>(document: &'a Document, flag: &str) -> Option<&'a str> {
-    let words = containers(document)
+    let words = document
+        .containers()
         .iter()
         .flat_map(|one| one.items_of("command").iter().chain(one.items_of("args")));
     words.filter_map(Node::text).find_map(|word| word.strip_prefix(flag)?.strip_prefix('='))
-}
-
-fn containers(document: &Document) -> &[Node] {
-    document.body.path(&["spec", "template", "spec"]).map_or(&[][..], |pod| pod.items_of("containers"))
 }
 
 /// The AWS VPC CNI enforces policies where its agent and its controller were switched on; where one of

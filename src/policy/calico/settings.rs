@@ -118,9 +118,7 @@ fn environment(documents: &[Document]) -> Vec<Given<'_>> {
 }
 
 fn variables(agent: &Document) -> impl Iterator<Item = Given<'_>> {
-    let pod = agent.body.path(&["spec", "template", "spec"]);
-    let containers = pod.map_or(&[][..], |pod| pod.items_of("containers"));
-    containers.iter().flat_map(|container| container.items_of("env")).filter_map(move |variable| {
+    agent.containers().iter().flat_map(|container| container.items_of("env")).filter_map(move |variable| {
         let key = variable.text_of("name")?.strip_prefix(VARIABLE)?;
         let text = value(variable.get("value")?)?;
         // `BoolParam.Parse` in `felix/config`.

@@ -82,8 +82,7 @@ pub fn config_map(documents: &[Document]) -> Option<&Document> {
 /// The agent's version, by the tag of its image: `quay.io/cilium/cilium:v1.17.3@sha256:…`.
 pub fn version(documents: &[Document]) -> Option<(u32, u32)> {
     let agent = documents.iter().find(|d| &*d.origin.kind == "DaemonSet" && &*d.origin.name == "cilium")?;
-    let containers = agent.body.path(&["spec", "template", "spec"])?.items_of("containers");
-    containers.iter().find_map(|container| {
+    agent.containers().iter().find_map(|container| {
         let image = container.text_of("image")?.split('@').next()?;
         let (_, tag) = image.rsplit_once(':')?;
         let mut numbers = tag.trim_start_matches('v').split(['.', '-']);

@@ -16,7 +16,8 @@ use super::said;
 use super::services::Names;
 use super::settings::{DefaultPolicy, Settings, Switch};
 use crate::model::{
-    Bend, Condition, Document, Gap, Narrowing, Node, Origin, PortSet, Protocol, Selector, TrafficSet,
+    Bend, Condition, Document, Gap, INTENTION_DEFAULT, Narrowing, Node, Origin, PortSet, Protocol, Selector,
+    TrafficSet,
 };
 
 /// What takes plaintext comes before every intention; the default after all of them.
@@ -168,15 +169,13 @@ fn unprotected(one: &Permissive, members: &Members) -> Policy {
     }
 }
 
-/// Where a default stands that nobody wrote: with what shows that there is a mesh, under a name of its own,
-/// for that object says nothing of it.
+/// The default that a policy is, by name.
 fn assumed(policy: &DefaultPolicy, members: &Members) -> Origin {
     let name = match policy {
         DefaultPolicy::Allow => "allow",
         DefaultPolicy::Deny => "deny",
     };
-    let (kind, origin) = ("default intention policy".into(), members.origin.clone());
-    Origin { kind, namespace: "".into(), name: name.into(), rule: "".into(), ..origin }
+    members.origin.of_default(INTENTION_DEFAULT, name)
 }
 
 fn by_default(settings: &Settings, members: &Members) -> Policy {

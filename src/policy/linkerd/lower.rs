@@ -15,7 +15,9 @@ use super::routes::{self, Route};
 use super::server::{self, Asked, Server};
 use super::settings::Settings;
 use super::{KINDS, said};
-use crate::model::{Bend, Condition, Document, Gap, Narrowing, Origin, PortSet, Protocol, TrafficSet};
+use crate::model::{
+    Bend, Condition, Document, Gap, INBOUND_DEFAULT, Narrowing, Origin, PortSet, Protocol, TrafficSet,
+};
 
 /// Places of policies in the tier: the first that decides on a port decides alone.
 const SERVERS: f64 = 10.0;
@@ -156,7 +158,7 @@ fn by_default(
     ground: access::Ground<'_>,
 ) -> Policy {
     let said = choice.origin.as_ref().or(settings.origin.as_ref());
-    let origin = said.cloned().unwrap_or_else(|| assumed(policy, members));
+    let origin = said.cloned().unwrap_or_else(|| members.origin.of_default(INBOUND_DEFAULT, policy.name()));
     let rules = policy.grant(&origin).map(|grant| grant.rules(&tcp(&PortSet::all()), ground));
     Policy {
         subjects: vec![pods_of(all([members.meshed.clone(), choice.pods.clone()]))],
@@ -164,18 +166,6 @@ fn by_default(
         order: PolicyOrder::new(if policy == Access::Audit { AUDITED } else { DEFAULTS }, policy.name()),
         rules: rules.unwrap_or_default(),
         origin,
-    }
-}
-
-/// Where a default stands that nobody wrote: with what shows that there is a mesh, under a name of
-/// its own, for that object says nothing of it.
-fn assumed(policy: Access, members: &Members) -> Origin {
-    Origin {
-        kind: "default inbound policy".into(),
-        namespace: "".into(),
-        name: policy.name().into(),
-        rule: "".into(),
-        ..members.origin.clone()
     }
 }
 
