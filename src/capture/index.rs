@@ -10,6 +10,8 @@ const SMALLEST: usize = 1 << 10;
 const TAIL: usize = 64;
 /// No entry; behind all others in their order.
 const GAP: u64 = u64::MAX;
+/// Entries from its home on among which a hash is looked for at once.
+const NEAR: usize = 4;
 
 /// Each entry holds a hash above a slot number. An entry has a home by its hash, and stands there or
 /// as few places behind it as the order of all entries allows, so that who is not in the index is
@@ -95,7 +97,15 @@ impl Index {
     /// Where the first entry of a hash stands, or would stand.
     #[inline]
     fn first(&self, hash: u32) -> usize {
-        let (mut at, wanted) = (self.home(hash), u64::from(hash) << 32);
+        let (home, wanted) = (self.home(hash), u64::from(hash) << 32);
+        // Entries stand in their order: those before it are counted, for nobody can tell beforehand
+        // how many there are, and a wrong guess costs more than looking at all.
+        let near = self.entries[home..].first_chunk::<NEAR>().copied().unwrap_or_default();
+        let before: usize = near.iter().map(|entry| usize::from(*entry < wanted)).sum();
+        if before < NEAR {
+            return home + before;
+        }
+        let mut at = home + NEAR;
         while self.entries[at] < wanted {
             at += 1;
         }
