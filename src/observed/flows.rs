@@ -7,6 +7,7 @@ use super::{ObservedFlow, Party, Stretch};
 use crate::capture::{Flow, FlowEnd, Place, SeenMore, Transport, Tunnel};
 use crate::protocol::Detection;
 use hashbrown::HashMap;
+use rayon::prelude::*;
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
@@ -15,6 +16,9 @@ use std::sync::Arc;
 const CHUNK: usize = 256 << 10;
 /// Flows whose memory is fetched into the caches together.
 const FETCHED: usize = 32;
+/// Flows of which something is made before it is taken, and those that one processor looks at.
+const AT_A_TIME: usize = 4_096;
+const SHARE: usize = 256;
 /// Bytes of a line of the caches.
 const LINE: usize = 64;
 
@@ -227,10 +231,17 @@ impl Flows {
     /// The flows of several workers, each in the order in which it ended them.
     pub(super) fn of(parts: Vec<Part>, parties: Arc<[Party]>) -> Flows {
         let mut flows = Flows { parties, ..Flows::default() };
-        flows.order.reserve_exact(parts.iter().map(|part| part.flows).sum());
-        for (number, mut part) in parts.into_iter().enumerate() {
+        flows.order.resize(parts.iter().map(|part| part.flows).sum(), Spot(0));
+        let mut rest = flows.order.as_mut_slice();
+        let split = |part: &Part| rest.split_off_mut(..part.flows).unwrap_or_default();
+        let orders: Vec<&mut [Spot]> = parts.iter().map(split).collect();
+        (&parts, orders).into_par_iter().enumerate().for_each(|(number, (part, order))| {
+            for (spot, at) in order.iter_mut().zip(part.places()) {
+                *spot = Spot((number as u64) << PART | at as u64);
+            }
+        });
+        for mut part in parts {
             (part.known, part.told_numbers) = (HashMap::new(), HashMap::new());
-            flows.order.extend(part.places().map(|at| Spot((number as u64) << PART | at as u64)));
             flows.parts.push(Arc::new(part));
         }
         flows
@@ -278,36 +289,55 @@ impl Flows {
 
     /// Those flows, as they are kept, whose verdict is wanted; each verdict is asked about once.
     pub fn stored_with(&self, wanted: impl Fn(&Detection) -> bool) -> impl Iterator<Item = Stored<'_>> {
-        let of = |part: &Arc<Part>| part.verdicts.iter().map(|verdict| wanted(verdict)).collect();
-        let known: Vec<Vec<bool>> = self.parts.iter().map(of).collect();
-        let wanted = move |spot: &&Spot| match spot.parts() {
-            (WHOLE, at) => wanted(&self.whole[at].detection),
-            (part, at) => {
-                let verdict = packed::glance(self.parts[part as usize].bytes(at)).verdict;
-                known[part as usize].get(verdict as usize).copied().unwrap_or(true)
-            }
+        let fits = self.fits(wanted);
+        self.fetched(&self.order).filter(move |spot| fits(spot)).map(|spot| self.stored_at(*spot))
+    }
+
+    /// Makes something of those flows, on all processors, and hands it out in their order. While
+    /// that of some flows is taken, that of the next ones is made.
+    pub(super) fn each_with<'a, T: Send>(
+        &'a self,
+        wanted: impl Fn(&Detection) -> bool + Sync,
+        make: impl Fn(Stored<'a>) -> T + Sync,
+        mut take: impl FnMut(T) + Send,
+    ) {
+        let fits = self.fits(wanted);
+        let of_some = |some: &'a [Spot]| -> Vec<T> {
+            self.fetched(some).filter(|spot| fits(spot)).map(|spot| make(self.stored_at(*spot))).collect()
         };
-        self.fetched(&self.order).filter(wanted).map(|spot| self.stored_at(*spot))
+        let mut made: Vec<Vec<T>> = Vec::new();
+        for some in self.order.chunks(AT_A_TIME).chain([&[][..]]) {
+            let before = std::mem::take(&mut made);
+            ((), made) = rayon::join(
+                || before.into_iter().flatten().for_each(&mut take),
+                || some.par_chunks(SHARE).map(of_some).collect(),
+            );
+        }
     }
 
     /// The numbers in the order of flows whose verdict is wanted; each verdict is asked about once, and
     /// flows are looked at only where one is.
-    pub(super) fn numbers_with(&self, wanted: impl Fn(&Detection) -> bool) -> Vec<usize> {
-        let of = |part: &Arc<Part>| part.verdicts.iter().map(|verdict| wanted(verdict)).collect();
-        let known: Vec<Vec<bool>> = self.parts.iter().map(of).collect();
-        let whole = || self.whole.iter().any(|flow| wanted(&flow.detection));
-        if !known.iter().flatten().any(|wanted| *wanted) && !whole() {
+    pub(super) fn numbers_with(&self, wanted: impl Fn(&Detection) -> bool + Sync) -> Vec<usize> {
+        let verdicts = self.parts.iter().flat_map(|part| part.verdicts.iter().map(Arc::as_ref));
+        if !verdicts.chain(self.whole.iter().map(|flow| &*flow.detection)).any(&wanted) {
             return Vec::new();
         }
-        let fits = |spot: Spot| match spot.parts() {
+        let fits = self.fits(wanted);
+        let numbered = self.order.par_iter().enumerate();
+        numbered.filter(|(_, spot)| fits(spot)).map(|(number, _)| number).collect()
+    }
+
+    /// Whether the verdict on a flow is wanted; each verdict is asked about once.
+    fn fits(&self, wanted: impl Fn(&Detection) -> bool) -> impl Fn(&Spot) -> bool {
+        let of = |part: &Arc<Part>| part.verdicts.iter().map(|verdict| wanted(verdict)).collect();
+        let known: Vec<Vec<bool>> = self.parts.iter().map(of).collect();
+        move |spot| match spot.parts() {
             (WHOLE, at) => wanted(&self.whole[at].detection),
             (part, at) => {
                 let verdict = packed::glance(self.parts[part as usize].bytes(at)).verdict;
                 known[part as usize].get(verdict as usize).copied().unwrap_or(true)
             }
-        };
-        let numbered = self.order.iter().enumerate();
-        numbered.filter(|(_, spot)| fits(**spot)).map(|(number, _)| number).collect()
+        }
     }
 
     /// What is around flows: encapsulations and places, each list once or a few times.

@@ -4,13 +4,14 @@
 //! Behind one address there may be many names: a flow has the one that it said itself, or else the
 //! one that its client was told last before it began.
 
-use super::{Brief, Flows, Stored};
+use super::{Brief, Flows, SharedNumber, Stored};
 use crate::capture::Flow;
 use crate::protocol::Detection;
 use hashbrown::{HashMap, HashSet};
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// What a name rests on, the closest to the flow first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -51,6 +52,21 @@ pub struct Names {
     crowded: BTreeSet<IpAddr>,
     /// What a client was told of an address, by DNS, and when: the client first.
     told: HashMap<(IpAddr, IpAddr), Few<u64>>,
+}
+
+/// What names are learned from: a verdict, and who called whom.
+enum Lesson<'a> {
+    Whole(Arc<Detection>, Call),
+    Shared(SharedNumber, &'a Detection, Call),
+}
+
+impl<'a> Lesson<'a> {
+    fn of(stored: Stored<'a>) -> Lesson<'a> {
+        match stored {
+            Stored::Whole(seen) => Lesson::Whole(Arc::clone(&seen.detection), Call::from(&seen.flow)),
+            Stored::Shared(kept) => Lesson::Shared(kept.verdict, kept.detection, Call::from(&kept.flow)),
+        }
+    }
 }
 
 /// A few names in order, each with what it stands behind, and each once: most addresses have one,
@@ -99,22 +115,19 @@ impl Names {
     }
 
     /// Learns from all flows; `wanted` tells the addresses that need a name.
-    pub fn of_flows(flows: &Flows, wanted: impl Fn(IpAddr) -> bool) -> Names {
+    pub fn of_flows(flows: &Flows, wanted: impl Fn(IpAddr) -> bool + Sync) -> Names {
         let mut names = Names::default();
         // Flows to one server with one verdict say the same.
         let mut heard = HashSet::new();
-        for stored in flows.stored_with(teaches) {
-            match stored {
-                Stored::Whole(seen) => names.learn(&seen.detection, Call::from(&seen.flow), &wanted),
-                Stored::Shared(kept) => {
-                    let call = Call::from(&kept.flow);
-                    // Who was told a name, and when, is another thing for each flow.
-                    if heard.insert((kept.verdict, call.server)) || !kept.detection.names.is_empty() {
-                        names.learn(kept.detection, call, &wanted);
-                    }
+        flows.each_with(teaches, Lesson::of, |lesson| match lesson {
+            Lesson::Whole(detection, call) => names.learn(&detection, call, &wanted),
+            Lesson::Shared(number, detection, call) => {
+                // Who was told a name, and when, is another thing for each flow.
+                if heard.insert((number, call.server)) || !detection.names.is_empty() {
+                    names.learn(detection, call, &wanted);
                 }
             }
-        }
+        });
         names
     }
 

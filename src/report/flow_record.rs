@@ -2,6 +2,7 @@
 //!
 //! What flows share, verdicts and what is around them, is put into words once and copied.
 
+use super::in_turns;
 use super::line::Line;
 use super::names::{caller_name, observed_name};
 use crate::analysis::Analysis;
@@ -9,52 +10,31 @@ use crate::observed::{
     Around, Brief, Call, Detection, FlowEnd, Kept, Leg, NamedBy, ObservedFlow, Party, Place, SharedNumber,
     Stored, Transport,
 };
-use rayon::prelude::*;
 use std::borrow::Cow;
 use std::io::{self, Write};
 use std::net::IpAddr;
-use std::ops::Range;
 
-/// Records that one processor puts together before they are written: some 100 KB.
+/// Records that are put together before they are written: some 100 KB.
 const ENOUGH: usize = 256;
 /// Verdicts and surroundings whose words are kept.
 const REMEMBERED: usize = 1_024;
 
-/// Writes a line for each flow: each processor puts some together, and they are written in their
-/// order.
+/// Writes a line for each flow, put together on all processors.
 pub(super) fn write(analysis: &Analysis, out: &mut dyn Write) -> io::Result<()> {
     let flows = &analysis.observed.flows;
-    let mut lanes: Vec<Lane> = (0..rayon::current_num_threads()).map(|_| Lane::default()).collect();
-    for from in (0..flows.len()).step_by(ENOUGH * lanes.len()) {
-        lanes.par_iter_mut().enumerate().for_each(|(number, lane)| {
-            let from = from + number * ENOUGH;
-            lane.say(analysis, from..from + ENOUGH);
-        });
-        for lane in &lanes {
-            out.write_all(lane.lines.bytes())?;
-        }
-    }
-    Ok(())
-}
-
-/// What one processor puts together.
-#[derive(Default)]
-struct Lane {
-    lines: Line,
-    said: Said,
-}
-
-impl Lane {
-    /// The lines of these flows, by their numbers in the order of all, as far as there are any.
-    fn say(&mut self, analysis: &Analysis, numbers: Range<usize>) {
-        self.lines.clear();
-        for stored in analysis.observed.flows.stored_among(numbers) {
-            match stored {
-                Stored::Whole(seen) => whole(&mut self.lines, analysis, &seen),
-                Stored::Shared(kept) => shared(&mut self.lines, analysis, &kept, &mut self.said),
+    let speaker = || {
+        let mut said = Said::default();
+        move |number: usize, lines: &mut Line| {
+            let from = number * ENOUGH;
+            for stored in flows.stored_among(from..from + ENOUGH) {
+                match stored {
+                    Stored::Whole(seen) => whole(lines, analysis, &seen),
+                    Stored::Shared(kept) => shared(lines, analysis, &kept, &mut said),
+                }
             }
         }
-    }
+    };
+    in_turns::write(flows.len().div_ceil(ENOUGH), rayon::current_num_threads(), speaker, out)
 }
 
 /// Room for the record of a flow, which the next one takes over.

@@ -13,6 +13,7 @@ mod exposure;
 mod flow_record;
 mod folded;
 mod html;
+mod in_turns;
 pub mod json;
 mod junit;
 mod line;
