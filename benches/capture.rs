@@ -3,7 +3,8 @@
 //!
 //! `WATERTIGHT_BENCH_BYTES` is the size of the captures, 1.3 GB where it is not set;
 //! `WATERTIGHT_BENCH_FOLDER` keeps them for the next run; `WATERTIGHT_BENCH_PEERS=none` measures
-//! this program and the floor alone.
+//! this program and the floor alone; `WATERTIGHT_BENCH_RELEASE` is the program of `make release`,
+//! which is measured too.
 
 #![expect(clippy::disallowed_methods, reason = "benchmarks read the clock and files of their own")]
 
@@ -85,8 +86,7 @@ fn main() {
     let temporary = tempfile::tempdir().expect("a folder");
     let folder = kept.as_ref().map_or(temporary.path(), Path::new);
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let shared = root.join("../shared/data/captures");
-    let sources = if shared.is_dir() { shared } else { root.join("fixtures") };
+    let sources = corpus::sources(root);
     let mix = folder.join("mix.pcap");
     let pods = folder.join("pods.pcap");
     let made = [
@@ -109,17 +109,24 @@ fn table(name: &str, file: &Path, corpus: Corpus, folder: &Path) -> String {
     let path = file.display().to_string();
     let millions = corpus.packets as f64 / 1e6;
     let runs = if millions > 1.0 { 3 } else { 5 };
-    let ours = |workers: usize| {
+    let ours = |program: &str, workers: usize| {
         // The processors are told, so that one worker does not wander.
         let cores = (0..workers).map(|core| core.to_string()).collect::<Vec<_>>().join(",");
         let line = format!(
-            "taskset -c {cores} {OURS} flows FILE -f json --no-progress --threads {workers} > /dev/null"
+            "taskset -c {cores} {program} flows FILE -f json --no-progress --threads {workers} > /dev/null"
         );
         measure(&line, &path, folder, runs)
     };
-    let (one, two) = (ours(1), ours(2));
-    let mut rows =
-        vec![("**watertight flows -f json**", "1", one), ("**watertight flows -f json**", "2", two)];
+    let one = ours(OURS, 1);
+    let mut rows = vec![
+        ("**watertight flows -f json**", "1", one),
+        ("**watertight flows -f json**", "2", ours(OURS, 2)),
+    ];
+    let release = std::env::var("WATERTIGHT_BENCH_RELEASE").unwrap_or_default();
+    if !release.is_empty() {
+        rows.push(("**the same, by `make release`**", "1", ours(&release, 1)));
+        rows.push(("**the same, by `make release`**", "2", ours(&release, 2)));
+    }
     let alone = std::env::var_os("WATERTIGHT_BENCH_PEERS").is_some_and(|peers| peers == "none");
     let wanted = |peer: &&Contender| (!alone || peer.program == "cat") && process::is_installed(peer.program);
     for peer in PEERS.iter().filter(wanted) {
