@@ -17,6 +17,36 @@ check! {
 const PAIRS: usize = 4_096;
 
 fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
+    let mut findings = of_kinds(evidence);
+    findings.extend(of_pods(evidence));
+    findings
+}
+
+/// Workloads that the agents of the dataplane do not reach.
+fn of_pods(evidence: &Evidence<'_>) -> Vec<Finding> {
+    let graph = evidence.graph;
+    let mut by_workload: BTreeMap<usize, (String, u32)> = BTreeMap::new();
+    for (class, policy) in &graph.left_out {
+        let class = &graph.classes()[*class as usize];
+        let Some(why) = graph.dataplane.leaves_out(class.standing) else { continue };
+        for member in &class.members {
+            by_workload.entry(member.workload as usize).or_insert_with(|| (why.clone(), *policy));
+        }
+    }
+    let finding = |(workload, (why, policy)): (usize, (String, u32))| {
+        let policy = &graph.policies[policy as usize].origin;
+        PolicyNotEnforced.finding(
+            workload_name(evidence, workload),
+            format!("It {why}, so {} was taken to have no effect on it.", policy_name(policy)),
+            vec![evidence.inventory.workloads[workload].origin.clone(), policy.clone()],
+            "Run it where the dataplane enforces, or guard it by other means, such as security groups.",
+        )
+    };
+    by_workload.into_iter().map(finding).collect()
+}
+
+/// Policies that nobody enforces.
+fn of_kinds(evidence: &Evidence<'_>) -> Vec<Finding> {
     let Some(meant) = &evidence.notes.if_enforced else { return Vec::new() };
     let key = |origin: &Origin| (origin.kind.clone(), origin.namespace.clone(), origin.name.clone());
     let real: BTreeSet<_> = evidence.graph.policies.iter().map(|policy| key(&policy.origin)).collect();

@@ -152,6 +152,7 @@ fn seat(house: &mut Inventory, looks: &Usual) -> usize {
         attachments: Default::default(),
         addresses: Few::new(),
         nodes: Few::new(),
+        runs_on: Default::default(),
         pods: Few::new(),
     };
     let nowhere = Text::default();

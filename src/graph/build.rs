@@ -12,6 +12,7 @@ use crate::model::{AddressSet, DomainPattern, Gap, TrafficSet};
 use crate::policy::node_encryption::node_encryption;
 use crate::policy::{Action, Dataplane, Decision, Direction, Layer, Policy, Rule};
 use crate::policy::{Admission, Extent, Peer, Selection, Tier, TierRank, Transport, decide};
+use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -32,6 +33,8 @@ pub struct AllowedGraph {
     open: Decision,
     pub(super) mesh: Mesh,
     pub(super) declared: DeclaredPorts,
+    /// Classes for which policies of the network do not count, with the first that would select them.
+    pub left_out: BTreeMap<ClassId, u32>,
     /// What is not known.
     pub gaps: Vec<Gap>,
 }
@@ -127,7 +130,7 @@ impl AllowedGraph {
         kept: KeptAlike,
     ) -> AllowedGraph {
         let classes = Classes::build(inventory, &tiers, &transport, &dataplane, kept);
-        let (tiers, policies, rules) = number(tiers, &classes);
+        let (Numbered { tiers, policies, rules }, left_out) = number(tiers, &classes, &dataplane);
         let mut mesh = Mesh::build(transport, &classes, inventory);
         govern_by_mesh(&mut mesh, &classes, &tiers, &policies, &rules);
         let rows = Rows { classes: &classes, tiers: &tiers, policies: &policies, rules: &rules };
@@ -153,9 +156,11 @@ impl AllowedGraph {
             open,
             mesh,
             declared,
+            left_out,
             gaps,
         };
         graph.gaps.extend(gaps::of_exemptions(&graph, inventory));
+        graph.gaps.extend(gaps::of_left_out(&graph, inventory));
         graph
     }
 
@@ -324,11 +329,20 @@ fn govern_by_mesh(
     }
 }
 
-type Numbered = (Vec<TierInfo>, Vec<PolicyInfo>, Vec<RuleInfo>);
+/// Tiers, policies and rules by number.
+struct Numbered {
+    tiers: Vec<TierInfo>,
+    policies: Vec<PolicyInfo>,
+    rules: Vec<RuleInfo>,
+}
 
-/// Gives every tier, policy and rule its number; lower numbers are asked first.
-fn number(tiers: Vec<Tier>, classes: &Classes) -> Numbered {
+/// Gives every tier, policy and rule its number; lower numbers are asked first. Pods for which policies do
+/// not count are selected by none; those that some policy would select come back, with the first.
+fn number(tiers: Vec<Tier>, classes: &Classes, dataplane: &Dataplane) -> (Numbered, BTreeMap<ClassId, u32>) {
     let (mut infos, mut policies, mut rules) = (Vec::new(), Vec::new(), Vec::new());
+    let is_left_out = |class: &Class| dataplane.leaves_out(class.standing).is_some();
+    let out: Vec<bool> = classes.classes.iter().map(is_left_out).collect();
+    let mut left_out = BTreeMap::new();
     for tier in tiers {
         let Tier { layer, direction, rank, unmatched, policies: own } = tier;
         for policy in own {
@@ -350,10 +364,16 @@ fn number(tiers: Vec<Tier>, classes: &Classes) -> Numbered {
                 policy.subjects.iter().flat_map(|selection| classes.selected(selection)).copied().collect();
             selected.sort_unstable();
             selected.dedup();
+            if matches!(layer, Layer::Network | Layer::Firewall) {
+                let gone = selected.extract_if(.., |class| out[*class as usize]);
+                gone.for_each(|class| {
+                    left_out.entry(class).or_insert(policies.len() as u32);
+                });
+            }
             let (rules, tier) = (first..rules.len() as u32, infos.len() as u32);
             policies.push(PolicyInfo { policy, direction, selected, rules, tier });
         }
         infos.push(TierInfo { layer, direction, rank, unmatched });
     }
-    (infos, policies, rules)
+    (Numbered { tiers: infos, policies, rules }, left_out)
 }

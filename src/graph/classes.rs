@@ -13,7 +13,7 @@ use super::backing::{Backing, Served};
 use super::mentioned::{Mentioned, SetKey, services_by_choice};
 use crate::inventory::{Inventory, Network, Service, ServiceKind, Variant, Workload};
 use crate::model::{AddressSet, DomainPattern, Labels, Protocol, Text, fact};
-use crate::policy::{Dataplane, PortName, Selection, Services, Speech, Tier, Transport};
+use crate::policy::{Dataplane, Made, PortName, Selection, Services, Speech, Standing, Tier, Transport};
 use hashbrown::HashMap;
 use selected::match_selections;
 use std::collections::{BTreeMap, BTreeSet};
@@ -34,6 +34,8 @@ pub struct Class {
     pub namespace: String,
     /// Pod or host network.
     pub network: Network,
+    /// What decides whether policies count for them.
+    pub standing: Standing,
     /// Named ports that some rule mentions, resolved.
     pub named_ports: Vec<NamedPort>,
     /// Services that it stands behind; empty where no mesh asks.
@@ -128,6 +130,7 @@ struct Looks {
     labels: Labels,
     named_ports: Vec<NamedPort>,
     network: Network,
+    standing: Standing,
     sets: Vec<u32>,
     /// Those of the sets that hold some of its addresses and not others.
     partly: Vec<u32>,
@@ -229,6 +232,13 @@ impl Seen<'_> {
             fact::NODE => variant.nodes.iter().next().filter(|_| variant.nodes.len() == 1).cloned(),
             _ => None,
         }
+    }
+
+    /// What decides whether policies count, of what makes a difference to this dataplane.
+    fn standing(&self, dataplane: &Dataplane) -> Standing {
+        let is_pod = self.workload.name.kind == "Pod" && !self.variant.pods.is_empty();
+        let made = if is_pod && dataplane.asks_who_made() { Made::Alone } else { Made::ByOwner };
+        Standing { runs_on: self.variant.runs_on, made }
     }
 
     fn sets(&self, dataplane: &Dataplane) -> Vec<u32> {
@@ -344,12 +354,12 @@ fn outside_ports(mentioned: &Mentioned, inventory: &Inventory) -> BTreeMap<u32, 
 }
 
 /// What of the looks of endpoints counts once it is known which selections match them.
-type Kept<'a> = (&'a [NamedPort], Network, [&'a [u32]; 2], &'a [Backing]);
+type Kept<'a> = (&'a [NamedPort], (Network, Standing), [&'a [u32]; 2], &'a [Backing]);
 
 impl Looks {
     fn without_labels(&self) -> Kept<'_> {
-        let Looks { labels: _, named_ports, network, sets, partly, backs } = self;
-        (named_ports, *network, [sets, partly], backs)
+        let Looks { labels: _, named_ports, network, standing, sets, partly, backs } = self;
+        (named_ports, (*network, *standing), [sets, partly], backs)
     }
 }
 
@@ -371,6 +381,7 @@ fn merge(inventory: &Inventory, mut mentioned: Mentioned, groups: Groups, matche
             classes.push(Class {
                 namespace: namespace.map_or_else(String::new, |n| names[n as usize].clone()),
                 network: looks.network,
+                standing: looks.standing,
                 named_ports: looks.named_ports.clone(),
                 backs: looks.backs.clone(),
                 members: Vec::with_capacity(members.len()),

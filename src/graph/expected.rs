@@ -5,7 +5,7 @@ use super::classes::{Class, PeerId};
 use super::edge::Edge;
 use super::mesh_edge::{Leg, Via};
 use crate::inventory::{Network, Variant, Workload};
-use crate::model::{ExpectedProtection, Text, TrafficSet};
+use crate::model::{ExpectedProtection, NodeKind, Text, TrafficSet};
 use crate::policy::Dataplane;
 use crate::policy::node_encryption::{HostCoverage, NodeCipher, NodeEncryption, node_encryption};
 use std::collections::BTreeSet;
@@ -38,6 +38,8 @@ pub enum WhyExpected {
     MayShareNode(NodeCipher),
     /// Traffic between nodes is encrypted, but not that of nodes themselves.
     NodeNotCovered(NodeCipher),
+    /// One end runs where the agent that encrypts does not.
+    WithoutAgent(NodeCipher, NodeKind),
     /// One end is outside of the cluster.
     LeavesCluster,
     /// No configuration that is read says anything on encryption.
@@ -63,24 +65,28 @@ pub fn expected(dataplane: &Dataplane, from: Option<&Workload>, to: Option<&Work
 fn between(encryption: NodeEncryption, source: &Variant, target: &Variant) -> Expected {
     let nodes =
         |variant: &Variant| (!variant.nodes.is_empty()).then(|| variant.nodes.iter().cloned().collect());
-    let [source, target] = [source, target].map(|variant| (variant.network, nodes(variant)));
+    let [source, target] = [source, target].map(|variant| (variant.network, variant.runs_on, nodes(variant)));
     over_nodes(encryption, &source, &target)
 }
 
-/// Where the ends live and the nodes that they run on; `None` where some are not known.
-type Place = (Network, Option<BTreeSet<Text>>);
+/// Where the ends live, what runs them and the nodes that they run on; `None` where some are not known.
+type Place = (Network, NodeKind, Option<BTreeSet<Text>>);
 
 fn over_nodes(encryption: NodeEncryption, source: &Place, target: &Place) -> Expected {
     let unknown = |why| Expected { protection: ExpectedProtection::Unknown, why };
     let NodeEncryption { by, host_network } = encryption;
-    if [source, target].iter().any(|(network, _)| network.is_outside()) {
+    if [source, target].iter().any(|(network, ..)| network.is_outside()) {
         return unknown(WhyExpected::LeavesCluster);
     }
-    let on_node = [source, target].iter().any(|(network, _)| *network != Network::Pod);
+    let on_node = [source, target].iter().any(|(network, ..)| *network != Network::Pod);
     if on_node && host_network == HostCoverage::PodsOnly {
         return unknown(WhyExpected::NodeNotCovered(by));
     }
-    match (&source.1, &target.1) {
+    // Agents that encrypt are DaemonSets on Linux.
+    if let Some((_, elsewhere, _)) = [source, target].iter().find(|(_, kind, _)| *kind != NodeKind::Linux) {
+        return unknown(WhyExpected::WithoutAgent(by, *elsewhere));
+    }
+    match (&source.2, &target.2) {
         (Some(a), Some(b)) if a.is_disjoint(b) => {
             Expected { protection: ExpectedProtection::NodeEncrypted, why: WhyExpected::BetweenNodes(by) }
         }
@@ -112,7 +118,7 @@ impl AllowedGraph {
         let (Some(from), Some(to)) = (self.class(from), self.class(to)) else {
             return unknown(WhyExpected::LeavesCluster);
         };
-        let place = |class: &Class| (class.network, class.nodes.clone());
+        let place = |class: &Class| (class.network, class.standing.runs_on, class.nodes.clone());
         over_nodes(encryption, &place(from), &place(to))
     }
 
@@ -179,6 +185,9 @@ impl std::fmt::Display for WhyExpected {
                     "{} encrypts between pods of different nodes, not the traffic of nodes themselves",
                     by.name()
                 )
+            }
+            WhyExpected::WithoutAgent(by, place) => {
+                write!(f, "{} encrypts between Linux nodes, and one end runs on {}", by.name(), place.words())
             }
             WhyExpected::LeavesCluster => f.write_str("one end is outside of the cluster"),
             WhyExpected::NothingConfigured => {

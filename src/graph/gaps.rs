@@ -271,6 +271,21 @@ const OWN_PODS: &str =
 const OWN_INTERFACE: &str = "is an interface of a node, and what passes between the node and its own pods does not \
      meet the policies of its interfaces: it reaches them whatever policies say, and they reach it by their own";
 
+/// Pods that the agents of the dataplane do not reach; what policies keep back from them is open.
+pub(super) fn of_left_out(graph: &AllowedGraph, inventory: &Inventory) -> Vec<Gap> {
+    let mut gaps = BTreeSet::new();
+    for class in graph.left_out.keys().map(|class| &graph.classes()[*class as usize]) {
+        let Some(why) = graph.dataplane.leaves_out(class.standing) else { continue };
+        let gap = |member: &Member| Gap {
+            what: format!("{why}: no policy of the network was counted for it"),
+            origin: inventory.workloads[member.workload as usize].origin.clone(),
+            bends: Bend::MayAllowLess,
+        };
+        gaps.extend(class.members.iter().map(gap));
+    }
+    gaps.into_iter().collect()
+}
+
 /// Whether a range touches addresses that clusters use for pods: private or shared ones.
 fn may_be_inside(range: &AddressRange) -> bool {
     const POD_RANGES: &[&str] =

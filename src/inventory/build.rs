@@ -5,6 +5,7 @@
 use super::calico::{self, Profiles};
 use super::made;
 use super::proxy;
+use super::runs_on;
 use super::service::{self, Found};
 use super::workload::{Network, Variant};
 use super::{Inventory, NAME_LABEL, Namespace, Node as ClusterNode, Service};
@@ -290,6 +291,7 @@ fn variant(document: &Document, object: &Node) -> Result<Variant, Problem> {
         profiles: Vec::new(),
         addresses: Few::new(),
         nodes: Few::new(),
+        runs_on: runs_on::of_pod(object),
         pods: Few::new(),
         proxies: BTreeSet::new(),
         attachments: network::of_pod(document.namespace(), object),
@@ -402,6 +404,7 @@ impl Builder {
 
     fn finish(mut self) -> Inventory {
         self.complete_endpoints();
+        runs_on::complete(&mut self.owned, &self.inventory.nodes);
         proxy::attach(std::mem::take(&mut self.proxies), &mut self.owned);
         let owners = group::owners(&self.owned);
         let mut groups: BTreeMap<EndpointName, Vec<Owned>> = BTreeMap::new();

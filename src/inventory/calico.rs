@@ -79,6 +79,7 @@ pub(super) fn endpoint(document: &Document) -> Result<(EndpointName, Variant), P
         profiles,
         addresses,
         nodes: text("node").map(Text::new).into_iter().collect(),
+        runs_on: Default::default(),
         pods: pod.into_iter().map(Text::from).collect(),
     };
     Ok((name, variant))

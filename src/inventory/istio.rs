@@ -53,6 +53,7 @@ pub(super) fn machine(document: &Document) -> Result<Owned, Problem> {
         profiles: Vec::new(),
         addresses: address.parse().into_iter().collect(),
         nodes: Few::new(),
+        runs_on: Default::default(),
         pods: Few::new(),
         attachments: Attachments::new(),
     };

@@ -67,6 +67,7 @@ fn pods(document: &Document, namespace: String, name: String, class: String) -> 
         profiles: Vec::new(),
         addresses: Few::new(),
         nodes: Few::new(),
+        runs_on: Default::default(),
         pods: Few::new(),
         users: Default::default(),
         proxies: Default::default(),

@@ -12,6 +12,7 @@ mod made;
 mod network;
 mod proxy;
 mod renew;
+mod runs_on;
 mod series;
 mod service;
 mod tenancy;

@@ -83,6 +83,7 @@ fn standalone(proxy: &Proxy, origin: Origin) -> Owned {
         profiles: Vec::new(),
         addresses: addresses.iter().copied().collect(),
         nodes: Few::new(),
+        runs_on: Default::default(),
         pods: Few::new(),
         users: Default::default(),
         proxies: [key.clone()].into(),

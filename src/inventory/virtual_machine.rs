@@ -49,6 +49,7 @@ fn variant(document: &Document, object: &Node) -> Result<Variant, Problem> {
         profiles: Vec::new(),
         addresses: address.into_iter().collect(),
         nodes: status.and_then(|s| s.text_of("nodeName")).map(Text::new).into_iter().collect(),
+        runs_on: Default::default(),
         pods: Few::new(),
         proxies: BTreeSet::new(),
         attachments,

@@ -1,7 +1,7 @@
 //! Workloads: pods grouped by the object at the top of their owners.
 
 use super::Attachments;
-use crate::model::{EndpointName, Few, Labels, Origin, Protocol, Text};
+use crate::model::{EndpointName, Few, Labels, NodeKind, Origin, Protocol, Text};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
@@ -39,6 +39,8 @@ pub struct Variant {
     pub addresses: Few<IpAddr>,
     /// Names of nodes that the pods run on, where known.
     pub nodes: Few<Text>,
+    /// What kind of node runs the pods.
+    pub runs_on: NodeKind,
     /// Names of Pod objects; empty where only a template is known.
     pub pods: Few<Text>,
     /// Keys of the proxies whose configuration was read and that are, or stand beside, the pods

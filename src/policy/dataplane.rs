@@ -1,7 +1,7 @@
 //! What differs between dataplanes, as values that engines and the graph read.
 
 use super::{calico, cilium};
-use crate::model::Origin;
+use crate::model::{NodeKind, Origin};
 use std::collections::BTreeMap;
 
 /// The behaviour of whatever enforces the policies.
@@ -26,6 +26,25 @@ pub struct Dataplane {
     pub settings: BTreeMap<String, String>,
     /// Kinds of policies that a setting switches off, and which one.
     pub ignored_kinds: BTreeMap<String, String>,
+}
+
+/// How pods came to be and what runs them, as far as it decides whether policies count for them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Standing {
+    /// What runs them.
+    pub runs_on: NodeKind,
+    /// Who made them.
+    pub made: Made,
+}
+
+/// Who made pods.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Made {
+    /// A controller, which owns them; or it makes no difference.
+    #[default]
+    ByOwner,
+    /// Somebody made the pod itself: it has no `metadata.ownerReferences`.
+    Alone,
 }
 
 /// How it is known which dataplane enforces.
@@ -171,6 +190,35 @@ impl Dataplane {
     /// The reading of the NetworkPolicy reference suite, shared by most implementations.
     pub fn kubernetes() -> Dataplane {
         Dataplane::new(DataplaneKind::Kubernetes)
+    }
+
+    /// Why no policy of the network counts for pods, in words that go on from "it"; none where they do.
+    ///
+    /// Agents are DaemonSets, which neither Fargate nor virtual nodes run. Windows has agents of Calico and
+    /// Antrea; of one that only follows the specification it is taken on trust. The AWS agent keeps policies
+    /// by the names of owners ("Limit Pod traffic", considerations; aws-network-policy-agent, issue 327).
+    pub fn leaves_out(&self, standing: Standing) -> Option<String> {
+        const ON_WINDOWS: &[DataplaneKind] =
+            &[DataplaneKind::Kubernetes, DataplaneKind::Calico, DataplaneKind::Antrea];
+        let Standing { runs_on, made } = standing;
+        let (name, place) = (self.kind.name(), runs_on.words());
+        match (runs_on, made) {
+            (NodeKind::Fargate | NodeKind::Virtual, _) => {
+                Some(format!("runs on {place}, where no network enforces policies"))
+            }
+            (NodeKind::Windows, _) if !ON_WINDOWS.contains(&self.kind) => {
+                Some(format!("runs on {place}, where {name} is not known to enforce policies"))
+            }
+            (_, Made::Alone) if self.asks_who_made() => Some(format!(
+                "has no metadata.ownerReferences, and {name} does not apply policies reliably to such pods"
+            )),
+            (NodeKind::Linux | NodeKind::Windows, Made::ByOwner | Made::Alone) => None,
+        }
+    }
+
+    /// Whether it makes a difference who made pods.
+    pub fn asks_who_made(&self) -> bool {
+        self.kind == DataplaneKind::AwsVpcCni
     }
 
     /// A setting, or its documented default.

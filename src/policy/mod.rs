@@ -29,7 +29,7 @@ mod twins;
 mod unread;
 mod wanted;
 
-pub use dataplane::{Dataplane, DataplaneKind, Found};
+pub use dataplane::{Dataplane, DataplaneKind, Found, Made, Standing};
 pub use detect::{configured, detect};
 pub use evaluate::{Decision, Event, Extent, Matched, Step, decide, decide_and_tell};
 pub use fields::{Field, Kind, Support, UnknownField};

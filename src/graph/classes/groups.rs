@@ -82,6 +82,7 @@ fn look_alikes(
                 labels: seen.labels(),
                 named_ports: seen.named_ports(),
                 network: variant.network,
+                standing: seen.standing(dataplane),
                 partly: mentioned.partly_holding(variant, &sets),
                 sets,
                 backs: served.by(workload, variant),
