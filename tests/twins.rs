@@ -243,6 +243,45 @@ const ROWS: &[Row] = &[
             ),
         ],
     ),
+    (
+        "Cilium's settings",
+        "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: np, namespace: x}\nspec: {podSelector: {matchLabels: {app: b}}, ingress: [{ports: [{port: 80}]}]}\n---\napiVersion: cilium.io/v2\nkind: CiliumNetworkPolicy\nmetadata: {name: cnp, namespace: x}\nspec: {endpointSelector: {}, ingress: [{toPorts: [{ports: [{port: '90', protocol: TCP}]}]}]}\n",
+        &[(
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: cilium-config, namespace: kube-system}\ndata: ",
+            &[
+                "{}",
+                "{enable-policy: never}",
+                "{enable-policy: always}",
+                "{enable-k8s-networkpolicy: 'false'}",
+                "{enable-cilium-network-policy: 'false'}",
+                "{enable-wireguard: 'true'}",
+            ],
+        )],
+    ),
+    (
+        "Istio's settings",
+        "",
+        &[(
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: istio, namespace: istio-system}\ndata: ",
+            &[
+                "{mesh: 'enableAutoMtls: true'}",
+                "{mesh: 'enableAutoMtls: false'}",
+                "{mesh: 'outboundTrafficPolicy: {mode: REGISTRY_ONLY}'}",
+            ],
+        )],
+    ),
+    (
+        "Linkerd's settings",
+        "",
+        &[(
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: linkerd-config, namespace: linkerd}\ndata: ",
+            &[
+                "{values: \"proxy:\\n  defaultInboundPolicy: all-unauthenticated\"}",
+                "{values: \"proxy:\\n  defaultInboundPolicy: deny\"}",
+                "{values: \"proxy:\\n  defaultInboundPolicy: all-authenticated\"}",
+            ],
+        )],
+    ),
 ];
 
 /// Who is there; how a mesh has them stands in place of `NAMESPACE` and `POD`.
@@ -307,7 +346,7 @@ fn what_is_shown_holds_whichever_of_them_there_is() {
         let lists: Vec<&[String]> = texts.iter().map(Vec::as_slice).collect();
         let answer = |parts: &[String]| {
             let namespace = match *language {
-                "Linkerd" => "annotations: {linkerd.io/inject: enabled}",
+                _ if language.starts_with("Linkerd") => "annotations: {linkerd.io/inject: enabled}",
                 _ if language.starts_with("Istio") => "labels: {istio-injection: enabled}",
                 _ => "labels: {}",
             };

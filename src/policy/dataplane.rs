@@ -1,7 +1,7 @@
 //! What differs between dataplanes, as values that engines and the graph read.
 
 use super::{calico, cilium};
-use crate::model::{NodeKind, Origin};
+use crate::model::{Bend, Gap, NodeKind, Origin};
 use std::collections::BTreeMap;
 
 /// The behaviour of whatever enforces the policies.
@@ -26,6 +26,9 @@ pub struct Dataplane {
     pub settings: BTreeMap<String, String>,
     /// Kinds of policies that a setting switches off, and which one.
     pub ignored_kinds: BTreeMap<String, String>,
+    /// Where several objects of one name say other things of the settings: how it would be by each, which
+    /// gives what is allowed; the settings above are then those that all of them agree on.
+    pub either: Vec<(Origin, Dataplane)>,
 }
 
 /// How pods came to be and what runs them, as far as it decides whether policies count for them.
@@ -175,6 +178,7 @@ impl Dataplane {
             rules_count_unlisted: identities,
             settings: BTreeMap::new(),
             ignored_kinds: BTreeMap::new(),
+            either: Vec::new(),
         }
     }
 
@@ -185,6 +189,54 @@ impl Dataplane {
             cilium::settings::apply(&mut self);
         }
         self
+    }
+
+    /// The same where objects of one name give these settings, each its own.
+    pub fn with_either(self, given: Vec<(Origin, BTreeMap<String, String>)>) -> Dataplane {
+        let under = |settings: &BTreeMap<String, String>| self.clone().with_settings(settings.clone());
+        let Some(((_, first), others)) = given.split_first() else { return self };
+        let agreed = |(key, value): &(&String, &String)| {
+            others.iter().all(|(_, settings)| settings.get(*key) == Some(*value))
+        };
+        let shared = first.iter().filter(agreed).map(|(key, value)| (key.clone(), value.clone())).collect();
+        let mut both = under(&shared);
+        if others.is_empty() {
+            return both;
+        }
+        both.either = given.iter().map(|(origin, settings)| (origin.clone(), under(settings))).collect();
+        let by_each = |kind: &String| both.either.iter().all(|(_, one)| one.ignored_kinds.contains_key(kind));
+        both.ignored_kinds = both.either[0].1.ignored_kinds.clone();
+        both.ignored_kinds.retain(|kind, _| by_each(kind));
+        both
+    }
+
+    /// What it may be: itself, or by each of the objects that say other things of it.
+    pub fn possible(&self) -> impl Iterator<Item = &Dataplane> {
+        let itself = self.either.is_empty().then_some(self);
+        itself.into_iter().chain(self.either.iter().map(|(_, one)| one))
+    }
+
+    /// What is not known where objects of one name say other things of its settings.
+    pub fn unsettled(&self) -> Vec<Gap> {
+        let Some(((first, one), others)) = self.either.split_first() else { return Vec::new() };
+        let gap = |(origin, other): &(Origin, Dataplane)| {
+            let differs = |key: &&str| one.settings.get(*key) != other.settings.get(*key);
+            let keys: Vec<&str> = one.kind.settings().into_iter().filter(differs).take(4).collect();
+            let what = format!(
+                "{}:{} has the same object with other settings ({}); what either lets in is counted, and only \
+                 what both keep back is kept back",
+                first.file,
+                first.line,
+                keys.join(", ")
+            );
+            let meaning = |one: &Dataplane| {
+                (one.ipblock_matches_pods, one.ipblock_matches_nodes, one.local_node_exempt)
+            };
+            // What blocks match is asked of who exists, once for all rules.
+            let bends = if meaning(one) == meaning(other) { Bend::MayAllowLess } else { Bend::MayAllowMore };
+            Gap { what, origin: origin.clone(), bends }
+        };
+        others.iter().map(gap).collect()
     }
 
     /// The reading of the NetworkPolicy reference suite, shared by most implementations.

@@ -3,6 +3,7 @@
 
 use super::{Dataplane, DataplaneKind, Found, calico, cilium};
 use crate::model::{Document, Node, Origin};
+use std::collections::BTreeMap;
 
 /// A sign of a dataplane, and where to look for it.
 struct Sign {
@@ -69,15 +70,30 @@ pub fn detect(documents: &[Document]) -> Dataplane {
 /// A dataplane with the version and the settings that the documents show of it; what is known of
 /// them already comes first.
 pub fn configured(dataplane: Dataplane, documents: &[Document]) -> Dataplane {
-    let (version, mut settings) = match dataplane.kind {
-        kind if cilium::settings::is_cilium(kind) => {
-            (cilium::settings::version(documents), cilium::settings::settings(documents))
-        }
-        DataplaneKind::Calico => (None, calico::settings(documents)),
-        _ => return dataplane,
+    let chosen = dataplane.settings.clone();
+    let with = |mut settings: BTreeMap<String, String>| {
+        settings.extend(chosen.clone());
+        settings
     };
-    settings.extend(dataplane.settings.clone());
-    Dataplane { version: dataplane.version.or(version), ..dataplane }.with_settings(settings)
+    match dataplane.kind {
+        kind if cilium::settings::is_cilium(kind) => {
+            let version = dataplane.version.or(cilium::settings::version(documents));
+            let mut given: Vec<(Origin, BTreeMap<String, String>)> = Vec::new();
+            for (origin, settings) in cilium::settings::settings(documents) {
+                let settings = with(settings);
+                let says_so = |known: &BTreeMap<String, String>| {
+                    cilium::settings::all().all(|key| known.get(key) == settings.get(key))
+                };
+                if !given.iter().any(|(_, known)| says_so(known)) {
+                    given.push((origin, settings));
+                }
+            }
+            let dataplane = Dataplane { version, ..dataplane };
+            if given.is_empty() { dataplane.with_settings(chosen) } else { dataplane.with_either(given) }
+        }
+        DataplaneKind::Calico => dataplane.with_settings(with(calico::settings(documents))),
+        _ => dataplane,
+    }
 }
 
 type Sighting = (DataplaneKind, Origin);

@@ -167,10 +167,12 @@ fn together(lowered: impl Iterator<Item = (&'static dyn Engine, Lowered)>, datap
         set.transport.extend(transport);
         for mut tier in own {
             let counts = |policy: &Arc<Policy>| {
-                let kind = &*policy.origin.kind;
-                engine.enforces(kind, dataplane) && !dataplane.ignored_kinds.contains_key(kind)
+                dataplane.possible().any(|dataplane| counts(engine, &policy.origin.kind, dataplane))
             };
-            ENGINES.iter().for_each(|engine| engine.adapt(&mut tier, dataplane));
+            // By each of several settings it was done when they were lowered.
+            if dataplane.either.is_empty() {
+                ENGINES.iter().for_each(|engine| engine.adapt(&mut tier, dataplane));
+            }
             let (kept, left): (Vec<_>, Vec<_>) =
                 std::mem::take(&mut tier.policies).into_iter().partition(counts);
             if !left.is_empty() {
@@ -181,9 +183,15 @@ fn together(lowered: impl Iterator<Item = (&'static dyn Engine, Lowered)>, datap
         set.gaps.extend(gaps);
         set.problems.extend(problems);
     }
+    set.gaps.extend(dataplane.unsettled());
     set.tiers = joined(tiers);
     set.unenforced = joined(unenforced);
     set
+}
+
+/// Whether policies of a kind count under a dataplane.
+fn counts(engine: &dyn Engine, kind: &str, dataplane: &Dataplane) -> bool {
+    engine.enforces(kind, dataplane) && !dataplane.ignored_kinds.contains_key(kind)
 }
 
 impl RuleSet {

@@ -6,15 +6,15 @@
 
 mod either;
 
-use super::{Dataplane, Engine, Lowered, Lowers, calico, fields};
+use super::{Dataplane, Engine, Lowered, Lowers, calico, fields, wanted};
 use crate::model::{Bend, Document, Gap, Node, Origin, Problem, Text, proxy};
 pub use either::{Place, Said, settled};
 use hashbrown::HashMap;
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-/// Kinds that engines read and that are no policies; applications have many of the first.
-const SETTINGS: &[&str] = &["ConfigMap", "NetworkAttachmentDefinition"];
+/// A kind that engines read and that is no policy.
+const NETWORK: &str = "NetworkAttachmentDefinition";
 
 /// What tells whether two documents are one object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -67,14 +67,39 @@ impl SameNames {
     }
 }
 
-/// Lowers what an engine reads; of objects of one name each may be the one that counts.
+/// Lowers what an engine reads; of objects of one name each may be the one that counts, also of those that
+/// say how the dataplane is set up.
 pub fn lower(
     engine: &dyn Engine,
     documents: &[Document],
     dataplane: &Dataplane,
     names: &SameNames,
 ) -> Lowered {
-    let read = names.0.iter().filter(|places| engine.follows(&documents[places[0]]));
+    if dataplane.either.is_empty() {
+        return lower_under(engine, documents, dataplane, names);
+    }
+    let under = |dataplane: &Dataplane| {
+        let mut lowered = lower_under(engine, documents, dataplane, names);
+        for tier in &mut lowered.tiers {
+            tier.policies.retain(|policy| super::counts(engine, &policy.origin.kind, dataplane));
+            super::ENGINES.iter().for_each(|engine| engine.adapt(tier, dataplane));
+        }
+        lowered
+    };
+    let are_all = dataplane.either.len() <= MOST_WORLDS;
+    either::joined(dataplane.possible().take(MOST_WORLDS).map(under).collect(), are_all).0
+}
+
+fn lower_under(
+    engine: &dyn Engine,
+    documents: &[Document],
+    dataplane: &Dataplane,
+    names: &SameNames,
+) -> Lowered {
+    let read = names.0.iter().filter(|places| {
+        // Several languages read them.
+        engine.follows(&documents[places[0]]) || wanted::is_settings_map(&documents[places[0]])
+    });
     let is_refused = |document: &Document| {
         let alone = engine.lower(std::slice::from_ref(document), dataplane);
         let says_nothing =
@@ -222,7 +247,10 @@ impl Twins {
 /// Whether a document is an object of which some engine reads what its kind says.
 fn is_named_policy(document: &Document) -> bool {
     // What says no more than how something is set up.
-    let is_setting = SETTINGS.contains(&&*document.origin.kind);
+    let is_setting = match &*document.origin.kind {
+        "ConfigMap" => !wanted::is_settings_map(document),
+        kind => kind == NETWORK,
+    };
     let is_read = || {
         super::kinds_by_name().get(&*document.origin.kind).is_some_and(|kinds| {
             kinds.iter().any(|kind| kind.api_versions.contains(&document.api_version.as_str()))

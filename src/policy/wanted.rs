@@ -3,7 +3,7 @@
 
 use super::{ENGINES, unread};
 use crate::model::api_kind::of;
-use crate::model::{ApiKind, Bend, Objects};
+use crate::model::{ApiKind, Bend, Document, Objects, Origin};
 
 /// Configuration lies in maps of these names, which their charts and operators give them. Maps hold
 /// all sorts of things, so that no others are asked for.
@@ -30,6 +30,12 @@ const SETTINGS: &[ApiKind] = &[
     of("operator.openshift.io", "Network"),
     of("operator.tigera.io", "Installation"),
 ];
+
+/// Whether an object is one of those maps; applications have many others.
+pub fn is_settings_map(document: &Document) -> bool {
+    let Origin { kind, name, .. } = &document.origin;
+    &**kind == "ConfigMap" && document.api_version == "v1" && CONFIG_MAPS.contains(&&**name)
+}
 
 /// All of them; a kind may occur more than once, in other versions.
 pub fn kinds() -> Vec<ApiKind> {

@@ -2,7 +2,7 @@
 //! policies.
 
 use super::super::{Dataplane, DataplaneKind};
-use crate::model::{Document, Node, Value};
+use crate::model::{Document, Node, Origin, Value};
 use std::collections::BTreeMap;
 
 /// The ConfigMap that the agents read.
@@ -59,24 +59,37 @@ pub fn is_cilium(kind: DataplaneKind) -> bool {
     matches!(kind, DataplaneKind::Cilium | DataplaneKind::GkeDataplaneV2)
 }
 
-/// The settings by their own names: those of the ConfigMap `cilium-config`, in `kube-system` before
-/// any other namespace. Empty where there is none.
-pub fn settings(documents: &[Document]) -> BTreeMap<String, String> {
-    let Some(document) = config_map(documents) else { return BTreeMap::new() };
-    let data = document.body.get("data").map_or(&[][..], Node::fields);
+/// The settings by their own names, as each ConfigMap `cilium-config` of one namespace has them, that of
+/// `kube-system` before those of others; the cluster has one of these. None where there is none.
+pub fn settings(documents: &[Document]) -> Vec<(Origin, BTreeMap<String, String>)> {
     let text = |node: &Node| match &node.value {
         Value::Text(text) => Some(text.to_string()),
         Value::Bool(truth) => Some(truth.to_string()),
         Value::Int(number) => Some(number.to_string()),
         _ => None,
     };
-    data.iter().filter_map(|(key, node)| Some((key.to_string(), text(node)?))).collect()
+    let of_one = |document: &Document| {
+        let data = document.body.get("data").map_or(&[][..], Node::fields);
+        let settings = data.iter().filter_map(|(key, node)| Some((key.to_string(), text(node)?))).collect();
+        (document.origin.clone(), settings)
+    };
+    let Some(first) = config_map(documents) else { return Vec::new() };
+    let mut maps: Vec<&Document> =
+        documents.iter().filter(is_config_map).filter(|d| d.namespace() == first.namespace()).collect();
+    maps.sort_by_key(|document| &document.origin);
+    maps.into_iter().map(of_one).collect()
 }
 
-/// The object that the settings come from.
+/// The object that the settings come from, the first of several.
 pub fn config_map(documents: &[Document]) -> Option<&Document> {
-    let named = |d: &&Document| &*d.origin.kind == "ConfigMap" && &*d.origin.name == CONFIG_MAP;
-    documents.iter().filter(named).min_by_key(|d| (&*d.origin.namespace != "kube-system", &d.origin))
+    documents
+        .iter()
+        .filter(is_config_map)
+        .min_by_key(|document| (document.namespace() != "kube-system", &document.origin))
+}
+
+fn is_config_map(document: &&Document) -> bool {
+    &*document.origin.kind == "ConfigMap" && &*document.origin.name == CONFIG_MAP
 }
 
 /// The agent's version, by the tag of its image: `quay.io/cilium/cilium:v1.17.3@sha256:…`.
