@@ -12,7 +12,7 @@ pub use kept::KeptAlike;
 use super::backing::{Backing, Served};
 use super::mentioned::{Mentioned, SetKey, services_by_choice};
 use crate::inventory::{Inventory, Network, Service, ServiceKind, Variant, Workload};
-use crate::model::{AddressSet, DomainPattern, Labels, Protocol, Text, fact};
+use crate::model::{AddressSet, DomainPattern, Labels, NodeKind, Protocol, Text, fact};
 use crate::policy::{Dataplane, Made, PortName, Selection, Services, Speech, Standing, Tier, Transport};
 use hashbrown::HashMap;
 use selected::match_selections;
@@ -219,6 +219,7 @@ impl Seen<'_> {
                 .into(),
             ),
             fact::MACHINE => (variant.network == Network::Machine).then(Text::default),
+            fact::NO_AGENT => (variant.runs_on != NodeKind::Linux).then(Text::default),
             fact::RUNNING => (!variant.addresses.is_empty()).then(Text::default),
             fact::NAMESPACE_KNOWN => {
                 let read = inventory.namespaces.get(namespace).is_some_and(|n| n.origin.is_some());

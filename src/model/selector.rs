@@ -69,6 +69,8 @@ pub mod fact {
     pub const MACHINE: &str = "@machine";
     /// `pod`, `host` or `machine`: whose network the endpoint lives in.
     pub const NETWORK: &str = "@network";
+    /// Present where agents of nodes do not run (`NodeKind`); the value is empty.
+    pub const NO_AGENT: &str = "@no-agent";
     /// Present where a pod was seen running: its status has an address; the value is empty.
     pub const RUNNING: &str = "@running";
     /// What begins the key of a proxy that the endpoint is or has beside it (`model::proxy`); the

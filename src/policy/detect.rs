@@ -32,8 +32,20 @@ const SIGNS: &[Sign] = &[
     runs(&["sdn"], DataplaneKind::NetworkPolicyOnly),
 ];
 
-/// Networks that enforce nothing by themselves; asked last.
-const WITHOUT_POLICIES: &[&str] = &["kube-flannel", "kube-flannel-ds", "bridge", "kubenet"];
+/// Networks that enforce nothing by themselves, and what providers run in clusters whose network enforces
+/// nothing unless somebody above was asked for; asked last.
+const WITHOUT_POLICIES: &[&str] = &[
+    "kube-flannel",
+    "kube-flannel-ds",
+    "bridge",
+    "kubenet",
+    // AKS with `--network-policy none`, GKE without Dataplane V2 and network policy, OKE.
+    "azure-cns",
+    "azure-ip-masq-agent",
+    "gke-metrics-agent",
+    "pdcsi-node",
+    "vcn-native-ip-cni",
+];
 
 /// `spec.defaultNetwork.type` and `spec.networkType` of OpenShift's Network objects.
 const OPENSHIFT: &[(&str, DataplaneKind)] = &[
@@ -263,6 +275,18 @@ mod tests {
         let calico = object("DaemonSet", "calico-node", "apps/v1");
         assert_eq!(detect(std::slice::from_ref(&flannel)).kind, DataplaneKind::None);
         assert_eq!(detect(&[flannel, calico]).kind, DataplaneKind::Calico);
+    }
+
+    #[test]
+    fn clusters_of_providers_enforce_nothing_unless_somebody_does() {
+        let agent = object("DaemonSet", "azure-ip-masq-agent", "apps/v1");
+        let npm = object("DaemonSet", "azure-npm", "apps/v1");
+        assert_eq!(detect(std::slice::from_ref(&agent)).kind, DataplaneKind::None);
+        assert_eq!(detect(&[agent, npm]).kind, DataplaneKind::NetworkPolicyOnly);
+        let agent = object("DaemonSet", "pdcsi-node", "apps/v1");
+        let anetd = object("DaemonSet", "anetd", "apps/v1");
+        assert_eq!(detect(std::slice::from_ref(&agent)).kind, DataplaneKind::None);
+        assert_eq!(detect(&[agent, anetd]).kind, DataplaneKind::GkeDataplaneV2);
     }
 
     #[test]

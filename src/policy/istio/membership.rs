@@ -123,7 +123,9 @@ pub fn read(documents: &[Document], waypoints: &Waypoints) -> Members {
         all([Selector::equals(&ns(MODE), "ambient"), is_not(MODE, "none")]),
     ]);
     let redirected = Selector::equals(&annotation(REDIRECTION), "enabled");
-    let enrolled = Selector::any_of(vec![redirected, all([asked, running.clone().negated()])]);
+    // The proxy of the node is an agent like any other; pods that run show whether it has them.
+    let reached = all([running.clone().negated(), lacks(fact::NO_AGENT)]);
+    let enrolled = Selector::any_of(vec![redirected, all([asked, reached])]);
     let ambient =
         all([free.clone(), enrolled, is_not(&annotation(REDIRECTION), "pending"), lacks(fact::MACHINE)]);
     let occurs = documents.iter().any(is_ambient) || !values_of(documents, REDIRECTION).is_empty();
