@@ -52,10 +52,14 @@ const ANNOTATIONS: &[&str] = &[
 
 /// Fields of a pod's `spec` that are kept.
 const POD_SPEC: &[&str] = &[
+    "affinity",
     "containers",
     "hostNetwork",
     "initContainers",
     "nodeName",
+    "nodeSelector",
+    "os",
+    "schedulerName",
     "securityContext",
     "serviceAccount",
     "serviceAccountName",
@@ -74,12 +78,20 @@ const CONTAINER: &[&str] = &[
     "securityContext",
     "startupProbe",
 ];
+/// Of where something may run, only this tells what kind of node it is.
+const AFFINITY: &[&str] = &["nodeAffinity"];
 /// Of whom something runs as, only this tells whether proxies see its traffic.
 const SECURITY: &[&str] = &["runAsUser"];
 /// What variables begin with whose value says how traffic goes.
 const VARIABLES: &[&str] = &["FELIX_", "PILOT_ENABLE_AMBIENT"];
 /// What an argument must hold to be kept: switches of dataplanes and meshes.
-const ARGUMENTS: &[&str] = &["--enable-network-policy=", "--enable-np=", "--run-firewall=", "inject-connect"];
+const ARGUMENTS: &[&str] = &[
+    "-admin-network-policy",
+    "--enable-network-policy=",
+    "--enable-np=",
+    "--run-firewall=",
+    "inject-connect",
+];
 /// Fields of a probe that are kept, and of the request that it makes.
 const PROBE: &[&str] = &["grpc", "httpGet", "tcpSocket"];
 const REQUEST: &[&str] = &["path", "port", "scheme"];
@@ -144,6 +156,8 @@ fn pod(object: &mut Node) {
     metadata(object);
     let Some(spec) = field(object, "spec") else { return };
     keep(spec, POD_SPEC);
+    field(spec, "affinity").into_iter().for_each(|affinity| keep(affinity, AFFINITY));
+    without_empty(spec, &["affinity"]);
     security(spec);
     for list in ["containers", "initContainers"] {
         field(spec, list).into_iter().for_each(|list| each(list, container));
