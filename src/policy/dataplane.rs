@@ -1,6 +1,6 @@
 //! What differs between dataplanes, as values that engines and the graph read.
 
-use super::{calico, cilium};
+use super::{antrea, calico, cilium};
 use crate::model::{Bend, Gap, NodeKind, Origin};
 use std::collections::BTreeMap;
 
@@ -149,10 +149,10 @@ impl DataplaneKind {
         match self {
             DataplaneKind::Cilium | DataplaneKind::GkeDataplaneV2 => cilium::settings::all().collect(),
             DataplaneKind::Calico => calico::SETTINGS.to_vec(),
+            DataplaneKind::Antrea => antrea::SETTINGS.to_vec(),
             DataplaneKind::Kubernetes
             | DataplaneKind::OvnKubernetes
             | DataplaneKind::AwsVpcCni
-            | DataplaneKind::Antrea
             | DataplaneKind::NetworkPolicyOnly
             | DataplaneKind::None => Vec::new(),
         }

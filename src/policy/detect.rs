@@ -1,7 +1,7 @@
 //! Which dataplane enforces, as far as the documents tell: what runs comes before what the cluster's
 //! configuration says, that before the languages that somebody wrote policies in.
 
-use super::{Dataplane, DataplaneKind, Found, calico, cilium};
+use super::{Dataplane, DataplaneKind, Found, antrea, calico, cilium};
 use crate::model::{Document, Node, Origin};
 use std::collections::BTreeMap;
 
@@ -28,7 +28,7 @@ const SIGNS: &[Sign] = &[
     runs(&["ovnkube-node"], DataplaneKind::OvnKubernetes),
     runs(&["antrea-agent"], DataplaneKind::Antrea),
     runs(&["azure-npm", "kube-router", "weave-net", "kube-ovn-cni"], DataplaneKind::NetworkPolicyOnly),
-    runs(&["kindnet", "kube-network-policies"], DataplaneKind::Kubernetes),
+    runs(&["kindnet", "kube-network-policies"], DataplaneKind::NetworkPolicyOnly),
     runs(&["sdn"], DataplaneKind::NetworkPolicyOnly),
 ];
 
@@ -103,7 +103,11 @@ pub fn configured(dataplane: Dataplane, documents: &[Document]) -> Dataplane {
             let dataplane = Dataplane { version, ..dataplane };
             if given.is_empty() { dataplane.with_settings(chosen) } else { dataplane.with_either(given) }
         }
-        DataplaneKind::Calico => dataplane.with_settings(with(calico::settings(documents))),
+        DataplaneKind::Calico => {
+            let version = dataplane.version.or(calico::version(documents));
+            Dataplane { version, ..dataplane }.with_settings(with(calico::settings(documents)))
+        }
+        DataplaneKind::Antrea => dataplane.with_settings(with(antrea::settings(documents))),
         _ => dataplane,
     }
 }
@@ -116,7 +120,23 @@ fn running(documents: &[Document]) -> Option<Sighting> {
             |d: &&Document| *d.origin.kind == *sign.kind && is_named(d, sign.names) && !is_off(d, documents);
         Some((sign.dataplane, documents.iter().find(fits)?.origin.clone()))
     };
-    SIGNS.iter().find_map(sign).or_else(|| openshift(documents))
+    let found = SIGNS.iter().find_map(sign).or_else(|| openshift(documents));
+    found.map(|(kind, origin)| {
+        (if serves_administrators(documents, &origin) { DataplaneKind::Kubernetes } else { kind }, origin)
+    })
+}
+
+/// Whether kube-network-policies is told to enforce policies of administrators, which it is not by default
+/// (`cmd/main.go`; images of their own since 1.0).
+fn serves_administrators(documents: &[Document], agent: &Origin) -> bool {
+    const FLAGS: [&str; 2] = ["--admin-network-policy", "--baseline-admin-network-policy"];
+    let of =
+        |document: &&Document| document.origin == *agent && is_named(document, &["kube-network-policies"]);
+    documents.iter().filter(of).any(|document| {
+        let images = document.containers().iter().filter_map(|one| one.text_of("image"));
+        images.into_iter().any(|image| image.contains("npa-"))
+            || FLAGS.iter().any(|flag| given(document, flag).is_some_and(|value| !is_false(value)))
+    })
 }
 
 fn is_named(document: &Document, names: &[&str]) -> bool {

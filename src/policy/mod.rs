@@ -2,6 +2,7 @@
 //!
 //! Who exists is left to `inventory`, the combination with it to `graph`.
 
+mod antrea;
 pub mod calico;
 pub mod cilium;
 pub mod consul;
@@ -11,6 +12,7 @@ pub mod envoy;
 pub mod evaluate;
 pub mod fields;
 mod homes;
+mod image;
 pub mod istio;
 mod kept;
 pub mod kubernetes;

@@ -9,6 +9,7 @@ use crate::model::{ApiKind, Bend, Document, Objects, Origin};
 /// all sorts of things, so that no others are asked for.
 const CONFIG_MAPS: &[&str] = &[
     "amazon-vpc-cni",
+    "antrea-config",
     "cilium-config",
     "consul-consul-server-config",
     "consul-server-config",

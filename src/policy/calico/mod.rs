@@ -24,7 +24,7 @@ mod traffic;
 mod wire;
 
 pub(super) use forms::say_the_same;
-pub use settings::{SETTINGS, settings};
+pub use settings::{SETTINGS, settings, version};
 pub(super) use staged::tier_and_name;
 
 use super::fields::kind_of;

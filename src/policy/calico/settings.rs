@@ -2,7 +2,7 @@
 //! names.
 
 use crate::model::{Bend, Document, Gap, Node, Origin, Value};
-use crate::policy::fields;
+use crate::policy::{fields, image};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Settings that are lists of ports, read where they are lowered (`host`).
@@ -103,6 +103,11 @@ fn is_felix(document: &&Document) -> bool {
 const AGENTS: &[&str] = &["calico-node", "canal"];
 /// What the name of a variable begins with that is a setting.
 const VARIABLE: &str = "FELIX_";
+
+/// The version of the agents; Calico Enterprise counts otherwise, and its images have other names.
+pub fn version(documents: &[Document]) -> Option<(u32, u32)> {
+    image::version(documents, AGENTS, &["calico/node", "calico-node"])
+}
 
 /// A setting in the environment of the agents, which counts more than what FelixConfiguration says.
 struct Given<'a> {

@@ -1,7 +1,7 @@
 //! The settings of the agent: the ConfigMap `cilium-config`, and what follows from it for everybody's
 //! policies.
 
-use super::super::{Dataplane, DataplaneKind};
+use super::super::{Dataplane, DataplaneKind, image};
 use crate::model::{Document, Node, Origin, Value};
 use std::collections::BTreeMap;
 
@@ -92,15 +92,9 @@ fn is_config_map(document: &&Document) -> bool {
     &*document.origin.kind == "ConfigMap" && &*document.origin.name == CONFIG_MAP
 }
 
-/// The agent's version, by the tag of its image: `quay.io/cilium/cilium:v1.17.3@sha256:…`.
+/// The agent's version.
 pub fn version(documents: &[Document]) -> Option<(u32, u32)> {
-    let agent = documents.iter().find(|d| &*d.origin.kind == "DaemonSet" && &*d.origin.name == "cilium")?;
-    agent.containers().iter().find_map(|container| {
-        let image = container.text_of("image")?.split('@').next()?;
-        let (_, tag) = image.rsplit_once(':')?;
-        let mut numbers = tag.trim_start_matches('v').split(['.', '-']);
-        Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
-    })
+    image::version(documents, &["cilium"], &[""])
 }
 
 /// Draws what follows from the settings: which kinds count, what address blocks match, and whether

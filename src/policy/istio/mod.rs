@@ -12,7 +12,7 @@ mod clients;
 mod destination_rule;
 mod enforcement;
 mod extension;
-mod flat;
+pub(super) mod flat;
 mod identity;
 mod kinds;
 mod membership;

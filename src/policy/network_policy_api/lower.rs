@@ -9,9 +9,9 @@ use super::super::{
     Peers, Policy, PolicyOrder, PortName, Rule, Selection, Tier, TierRank, TrafficMatch, fields,
 };
 use super::cilium;
-use super::depends_on_unknown_version;
 use super::kinds::{self, KINDS, Stage};
 use super::wire::{self, PeerShape, RuleShape, Shape};
+use super::{Unknown, unknown};
 use crate::model::{AddressSet, Bend, Condition, Document, DomainPattern, Gap, Origin, Protocol, Selector};
 use std::collections::BTreeMap;
 
@@ -314,15 +314,23 @@ pub fn doubts_of_enforcement(documents: &[Document], dataplane: &Dataplane, engi
         if enforced {
             generations.entry(kind.name == kinds::CLUSTER).or_insert(&document.origin);
         }
-        let unsure = depends_on_unknown_version(kind.name, dataplane);
-        let (what, bends) = match (enforced, unsure) {
+        let (what, bends) = match (enforced, unknown(kind.name, dataplane)) {
             // That a policy is not enforced is known, and a finding: no gap.
-            (_, false) => continue,
-            (true, true) => (
+            (_, None) => continue,
+            (_, Some(Unknown::Gate(gate))) => (
+                format!(
+                    "whether {name} runs with the feature gate {gate} is not known, and it is off by default, \
+                     so that {} was taken to have no effect",
+                    kind.name
+                ),
+                // What it allows may be open.
+                Bend::MayAllowMore,
+            ),
+            (true, Some(Unknown::Version)) => (
                 format!("which version of {name} runs is not known; only newer ones enforce {}", kind.name),
                 Bend::MayAllowMore,
             ),
-            (false, true) => (
+            (false, Some(Unknown::Version)) => (
                 format!(
                     "which version of {name} runs is not known; the newest do not enforce {}, \
                      so it was taken to have no effect",

@@ -9,7 +9,7 @@ mod lower;
 mod ports;
 mod wire;
 
-use super::{Dataplane, DataplaneKind, Engine, Kind, Lowered, fields, is_network_policy, is_pod};
+use super::{Dataplane, DataplaneKind, Engine, Kind, Lowered, antrea, fields, is_network_policy, is_pod};
 use crate::model::Document;
 use kinds::KINDS;
 
@@ -26,6 +26,8 @@ const CONDITIONS: &[(&str, DataplaneKind, Condition)] = &[
     (kinds::ADMIN, DataplaneKind::Calico, Condition::Versions((3, 29), Some((3, 31)))),
     (kinds::BASELINE, DataplaneKind::Calico, Condition::Versions((3, 30), Some((3, 31)))),
     (kinds::CLUSTER, DataplaneKind::Calico, Condition::Versions((3, 32), None)),
+    (kinds::ADMIN, DataplaneKind::Antrea, Condition::Setting(antrea::ADMIN_NETWORK_POLICY, "true")),
+    (kinds::BASELINE, DataplaneKind::Antrea, Condition::Setting(antrea::ADMIN_NETWORK_POLICY, "true")),
     (kinds::CLUSTER, DataplaneKind::Cilium, Condition::Setting("enable-k8s-cluster-network-policy", "true")),
 ];
 
@@ -81,9 +83,21 @@ fn holds(condition: &Condition, dataplane: &Dataplane) -> bool {
     }
 }
 
-/// Whether nobody knows if a kind is enforced, because the version decides and is not known.
-fn depends_on_unknown_version(kind: &str, dataplane: &Dataplane) -> bool {
-    dataplane.version.is_none() && matches!(condition(kind, dataplane), Some(Condition::Versions(..)))
+/// What decides whether a kind is enforced and is not known.
+enum Unknown {
+    Version,
+    /// A feature gate of this name, which is off by default.
+    Gate(&'static str),
+}
+
+fn unknown(kind: &str, dataplane: &Dataplane) -> Option<Unknown> {
+    match condition(kind, dataplane)? {
+        Condition::Versions(..) => dataplane.version.is_none().then_some(Unknown::Version),
+        Condition::Setting(gate, _) => {
+            let untold = dataplane.kind == DataplaneKind::Antrea && !dataplane.settings.contains_key(*gate);
+            untold.then_some(Unknown::Gate(gate))
+        }
+    }
 }
 
 #[cfg(test)]
