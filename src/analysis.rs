@@ -16,7 +16,7 @@ use crate::graph::diff::{self, Diff, Version};
 use crate::graph::{AllowedGraph, KeptAlike, MeshMode, Notes};
 use crate::inventory;
 pub use crate::inventory::{Inventory, Tenancy, Workload, merged};
-use crate::model::{Bend, Document, Gap, Origin, Problem, SnapshotHead, WantedKind};
+use crate::model::{Bend, Document, Gap, Origin, Problem, SnapshotHead, WantedKind, names};
 use crate::observed::{
     self, Call, CaptureRead, Directory, Follower, Handed, Names, Observed, ObservedFlow, Party, Watch,
     Witness,
@@ -213,10 +213,10 @@ fn secondary(documents: &[Document], inventory: &Inventory, dataplane: &Dataplan
 fn not_walked(network: &SecondaryNetwork) -> Option<Gap> {
     let members = &network.analysis.inventory.workloads;
     let what = format!(
-        "the network {} joins {} workloads beside the network of the cluster: ways that lead over both are not \
+        "the network {} joins {} beside the network of the cluster: ways that lead over both are not \
          walked, and who is there outside of the cluster is not known",
         network.name,
-        members.len()
+        names::counted(members.len(), ["workload", "workloads"])
     );
     Some(Gap { what, origin: members.first()?.origin.clone(), bends: Bend::MayAllowMore })
 }

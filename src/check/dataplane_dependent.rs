@@ -6,6 +6,7 @@
 use super::shared::{policy_name, workload_name};
 use super::{Evidence, Finding, check};
 use crate::graph::{AllowedGraph, Callable, ClassId, Known};
+use crate::model::names::counted;
 use crate::model::{Origin, TrafficSet};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -51,7 +52,8 @@ fn of_dataplane(evidence: &Evidence<'_>, other: &AllowedGraph) -> Option<Finding
     sentences.extend(closed.as_ref().map(|d| sentence(evidence, d, "closed")));
     if let Some(first) = idle.values().next() {
         let example = policy_name(first);
-        sentences.push(format!("{} policies would not be enforced, for example {example}.", idle.len()));
+        let count = counted(idle.len(), ["policy", "policies"]);
+        sentences.push(format!("{count} would not be enforced, for example {example}."));
     }
     let mut because: Vec<Origin> =
         [opened, closed].into_iter().flatten().flat_map(|d| d.because).take(4).collect();

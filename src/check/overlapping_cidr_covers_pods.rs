@@ -7,6 +7,7 @@ use super::{Evidence, Finding, check};
 use crate::graph::{Action, Direction, Peer, RuleInfo};
 use crate::inventory::Network;
 use crate::model::AddressSet;
+use crate::model::names::counted;
 use std::net::IpAddr;
 
 check! {
@@ -67,9 +68,9 @@ fn of_rule(evidence: &Evidence<'_>, pods: &[(IpAddr, usize)], info: &RuleInfo) -
     };
     let origin = &info.rule.origin;
     let message = format!(
-        "The block {block} of {} holds pods too: it allows traffic {word} {} workloads whatever their labels, for example {}.",
+        "The block {block} of {} holds pods too: it allows traffic {word} {} whatever their labels, for example {}.",
         origin.rule,
-        covered.len(),
+        counted(covered.len(), ["workload", "workloads"]),
         workload_name(evidence, *first)
     );
     let fix = "Take the pod network out with `except`, and name pods by labels.";

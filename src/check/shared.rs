@@ -17,9 +17,9 @@ pub(super) fn workload_name(evidence: &Evidence<'_>, index: usize) -> String {
     evidence.inventory.workloads[index].name.to_string()
 }
 
-/// `namespace/Kind/name` of a policy.
+/// `namespace/Kind/name` of a policy, of one of the cluster `Kind/name`.
 pub(super) fn policy_name(origin: &Origin) -> String {
-    format!("{}/{}/{}", origin.namespace, origin.kind, origin.name)
+    origin.subject()
 }
 
 /// The first workload of some that rules cannot tell apart, where it stands, and words for the others.

@@ -6,6 +6,7 @@ use super::shared::{is_named, protocol_of, traffic_name};
 use super::{Evidence, Finding, check};
 use crate::inventory::Unsettled;
 use crate::model::Origin;
+use crate::model::names::counted;
 use crate::observed::{ObservedFlow, Party, Stretch};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -36,15 +37,17 @@ fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
         let (message, fix) = match reasons.is_empty() {
             true => (
                 format!(
-                    "{count} flows have this end, and no pod, service or node that was read holds the address; \
-                     no policy is judged by them."
+                    "{}, and no pod, service or node that was read holds the address; no policy is judged by {}.",
+                    counted(count, ["flow has this end", "flows have this end"]),
+                    if count == 1 { "it" } else { "them" }
                 ),
                 "Read the objects that hold it: nodes, and pods with their status. If it is outside of the \
                  cluster, give it a name under `networks` of the contract.",
             ),
             false => (
                 format!(
-                    "{count} flows have this end, and who held the address then is not known: {}.",
+                    "{}, and who held the address then is not known: {}.",
+                    counted(count, ["flow has this end", "flows have this end"]),
                     reasons.join("; ")
                 ),
                 match settled_by_nobody {
@@ -72,8 +75,11 @@ fn unknown_ports(evidence: &Evidence<'_>) -> Vec<Finding> {
     }
     let finding = |((subject, traffic), (count, origin)): ((String, String), (usize, Origin))| {
         let message = format!(
-            "{count} flows called {traffic} of this service, which it does not have in what was read, and were \
-             answered; no policy is judged by them."
+            "{} called {traffic} of this service, which it does not have in what was read, and {} answered; no \
+             policy is judged by {}.",
+            counted(count, ["flow", "flows"]),
+            if count == 1 { "was" } else { "were" },
+            if count == 1 { "it" } else { "them" }
         );
         let fix = "Read the service as it was when the capture was taken.";
         let mut finding = UnattributedEndpoint.finding(subject, message, vec![origin], fix);

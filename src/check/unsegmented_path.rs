@@ -8,6 +8,7 @@ use super::{Evidence, Finding, check};
 use crate::contract::SegmentId;
 use crate::graph::Direction;
 use crate::inventory::Network;
+use crate::model::names::counted;
 use std::collections::BTreeMap;
 
 check! {
@@ -56,8 +57,9 @@ fn finding(evidence: &Evidence<'_>, target: &Cell, witness: &Cell, sources: usiz
     let mut finding = UnsegmentedPath.finding(
         subject.clone(),
         format!(
-            "No policy governs ingress here{others}; {sources} workloads of other {} may connect, \
+            "No policy governs ingress here{others}; {} of other {} may connect, \
              for example {witness_name} ({traffic}).",
+            counted(sources, ["workload", "workloads"]),
             evidence.segments.word()
         ),
         vec![origin],

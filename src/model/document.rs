@@ -101,6 +101,14 @@ impl Origin {
         }
     }
 
+    /// `namespace/Kind/name`, of an object of the cluster `Kind/name`.
+    pub fn subject(&self) -> String {
+        match self.namespace.is_empty() {
+            true => format!("{}/{}", self.kind, self.name),
+            false => format!("{}/{}/{}", self.namespace, self.kind, self.name),
+        }
+    }
+
     /// The same, with that namespace written out.
     pub fn at_home(&self) -> Origin {
         Origin { namespace: self.home().into(), ..self.clone() }

@@ -12,6 +12,11 @@ pub fn one_line(text: &str) -> Cow<'_, str> {
     }
 }
 
+/// `1 packet`, `3 packets`: a count with the word for one and for more.
+pub fn counted(count: usize, [one, more]: [&str; 2]) -> String {
+    format!("{count} {}", if count == 1 { one } else { more })
+}
+
 /// Whether text is a label key: an optional DNS prefix, then a name of at most 63 characters
 /// (`IsQualifiedName`).
 pub fn is_label_key(key: &str) -> bool {

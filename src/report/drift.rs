@@ -235,7 +235,7 @@ pub(super) fn write_sarif(drift: &Drift<'_>, out: &mut dyn Write) -> io::Result<
     for policy in drift.policies() {
         // A policy that nobody declared has a place in no file: the cluster stands for it.
         let Some(origin) = policy.declared.or(policy.live) else { continue };
-        let subject = format!("{}/{}/{}", origin.namespace, origin.kind, origin.name);
+        let subject = origin.subject();
         let effect = if policy.effect == Effect::None { " It has no effect on who may talk." } else { "" };
         let result = json!({
             "ruleId": format!("drift-{}", policy.state.word()),

@@ -142,7 +142,7 @@ fn drifted(drift: &Drift<'_>) -> Vec<Case> {
         };
         Some(Case {
             suite: format!("drift-{}", policy.state.word()),
-            name: format!("{}/{}/{}", origin.namespace, origin.kind, origin.name),
+            name: origin.subject(),
             place: Some(origin.clone()),
             outcome,
         })

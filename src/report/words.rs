@@ -1,7 +1,7 @@
 //! What rules name, in words: selections, peers, conditions.
 
 use crate::graph::{Action, Namespaces, Peer, Peers, Population, Rule, Selection, ServiceChoice, Services};
-use crate::model::{AddressSet, Requirement, Selector, TrafficSet};
+use crate::model::{AddressSet, Requirement, Selector, TrafficSet, names};
 
 /// `pods with app=web in namespace shop`.
 pub(super) fn selection_text(selection: &Selection) -> String {
@@ -121,8 +121,8 @@ pub(super) fn action_word(action: Action) -> &'static str {
 }
 
 /// `1 packet`, `3 packets`: a count with the word for one and for more.
-pub(super) fn counted(count: u64, [one, more]: [&str; 2]) -> String {
-    format!("{count} {}", if count == 1 { one } else { more })
+pub(super) fn counted(count: u64, words: [&str; 2]) -> String {
+    names::counted(usize::try_from(count).unwrap_or(usize::MAX), words)
 }
 
 /// `1 flow`, `3 flows`.
