@@ -83,3 +83,16 @@ fn naming_it_makes_no_difference() {
         assert_ne!(unnamed.0, without, "{said}: it makes no difference");
     }
 }
+
+#[test]
+fn what_is_declared_without_a_namespace_is_not_there_twice_beside_what_is_live() {
+    let policy = |place: &str| {
+        common::documents(&format!(
+            "apiVersion: cilium.io/v2\nkind: CiliumNetworkPolicy\nmetadata: {{name: p{place}}}\nspec: {{endpointSelector: {{}}, ingress: []}}\n---\napiVersion: cilium.io/v2\nkind: CiliumClusterwideNetworkPolicy\nmetadata: {{name: p}}\nspec: {{endpointSelector: {{}}, ingress: []}}\n"
+        ))
+    };
+    let (declared, live) = (policy(""), policy(", namespace: default"));
+    let completed = watertight::analysis::drift::completed(&declared, &live);
+    assert_eq!(completed.documents.len(), 2, "{:?}", completed.documents);
+    assert!(completed.undeclared.is_empty());
+}

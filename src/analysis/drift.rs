@@ -14,21 +14,6 @@ pub struct Completed {
     pub undeclared: BTreeSet<String>,
 }
 
-/// Kinds that live in a namespace, `default` where they name none.
-const NAMESPACED: &[&str] = &[
-    "CronJob",
-    "DaemonSet",
-    "Deployment",
-    "Ingress",
-    "Job",
-    "NetworkPolicy",
-    "Pod",
-    "ReplicaSet",
-    "Service",
-    "ServiceAccount",
-    "StatefulSet",
-];
-
 /// Kinds that the cluster makes by itself or that say how it is set up.
 const OF_CLUSTER: &[&str] = &["ConfigMap", "EndpointSlice", "Endpoints", "ServiceAccount"];
 
@@ -108,7 +93,7 @@ fn namespace(document: &Document) -> Option<String> {
     let origin = &document.origin;
     match (&*origin.kind, &*origin.namespace) {
         ("Namespace", _) => Some(origin.name.to_string()),
-        (kind, "") => NAMESPACED.contains(&kind).then(|| "default".to_owned()),
+        (_, "") => document.lives_in_namespace().then(|| document.namespace().to_owned()),
         (_, name) => Some(name.to_owned()),
     }
 }

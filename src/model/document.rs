@@ -1,6 +1,6 @@
 //! One object as it was written, and where it was written.
 
-use super::{Node, Text};
+use super::{Node, Text, scope};
 use std::sync::Arc;
 
 /// A parsed object with its place.
@@ -40,6 +40,11 @@ impl Document {
     /// The namespace of an object that lives in one: `default` where it names none.
     pub fn namespace(&self) -> &str {
         self.origin.home()
+    }
+
+    /// Whether objects of its kind live in a namespace.
+    pub fn lives_in_namespace(&self) -> bool {
+        !scope::is_of_cluster(&self.api_version, &self.origin.kind)
     }
 
     /// The containers of the pods that it makes.

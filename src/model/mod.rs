@@ -24,6 +24,7 @@ pub mod node_kind;
 pub mod problem;
 pub mod protection;
 pub mod proxy;
+pub mod scope;
 pub mod selector;
 pub mod snapshot;
 pub mod traffic;
