@@ -32,7 +32,6 @@ fn probe(seen: &Seen<'_>) -> Option<Probe> {
             let why = "what follows the identification is no packet of SSH";
             Detection::unclear("ssh", WhyUnknown::Ambiguous, why)
         }
-        (Some(_), Some(_)) => encrypted("both sides identified themselves"),
         (Some(_), None) if speaks(seen.server) => read_on(),
         (None, Some(_)) if speaks(seen.client) => read_on(),
         (Some(_), None) if is_text(head(seen.server)) => other_answer(),
@@ -41,11 +40,13 @@ fn probe(seen: &Seen<'_>) -> Option<Probe> {
             let why = "one side offers a cipher that does not encrypt, and the other's choice was not seen";
             Detection::unclear("ssh", WhyUnknown::Ambiguous, why)
         }
-        (Some((_, [])), None) | (None, Some((_, []))) if seen.late || seen.holes => {
-            let why = "a line of one side with which SSH begins, joined late and with nothing behind it";
-            Detection::unclear("ssh", WhyUnknown::LateStart, why)
+        _ if worse == GoesOn::Not => without_an_exchange(seen),
+        _ if worse == GoesOn::Ended => {
+            let why = "the key exchange was ended before it agreed on keys";
+            Detection::unclear("ssh", WhyUnknown::HandshakeIncomplete, why)
         }
-        _ => encrypted("one side identified itself"),
+        (Some(_), Some(_)) => encrypted("both sides identified themselves, and a key exchange followed"),
+        _ => encrypted("one side identified itself, and a key exchange followed"),
     };
     match back.and_then(|(software, _)| plain_name(software)) {
         Some(software) => detection.with("server_software", software).certain(),
@@ -97,6 +98,23 @@ fn read_on() -> Detection {
     Detection::new("ssh", Protection::Plaintext(Proof::NullCipher), why)
 }
 
+/// Whoever listens can send an identification, and go on in the clear: what protects is agreed on behind it.
+fn without_an_exchange(seen: &Seen<'_>) -> Detection {
+    let (what, why) = match (seen.late || seen.holes, seen.cut) {
+        (true, _) => (
+            WhyUnknown::LateStart,
+            "a line with which SSH begins, joined late or with bytes missing, and nothing behind it",
+        ),
+        (false, true) => {
+            (WhyUnknown::CutBySnaplen, "a line with which SSH begins, and the capture cut what is behind it")
+        }
+        (false, false) => {
+            (WhyUnknown::HandshakeIncomplete, "a line with which SSH begins, and no key exchange behind it")
+        }
+    };
+    Detection::unclear("ssh", what, why)
+}
+
 fn other_answer() -> Detection {
     let why = "one side identified itself, and the other said something else";
     Detection::unclear("ssh", WhyUnknown::HandshakeIncomplete, why)
@@ -105,8 +123,12 @@ fn other_answer() -> Detection {
 /// How a side goes on behind its identification, what is told before all else last.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum GoesOn {
-    /// With packets of the key exchange, or not at all.
+    /// Not at all.
+    Not,
+    /// With packets of the key exchange.
     Well,
+    /// With packets, one of which ends the connection in the clear: nothing was agreed on.
+    Ended,
     /// With something else.
     Strangely,
     /// With text, or with text behind the keys: a cipher that is none may be taken up later.
@@ -115,11 +137,17 @@ enum GoesOn {
 
 /// Packets are in the clear up to the one that takes the new keys into use (RFC 4253, sections 6 and 7.3).
 fn goes_on(side: &Option<(&[u8], &[u8])>, seen: &Seen<'_>) -> GoesOn {
+    const DISCONNECT: u8 = 1;
     const NEW_KEYS: u8 = 21;
     const LONGEST: u32 = 35_000;
+    /// Length, padding, and kind of a packet.
+    const SHORTEST: usize = 6;
     /// Text of fewer bytes may be chance.
     const ENOUGH: usize = 16;
     let mut rest = side.map_or(&[][..], |(_, behind)| behind);
+    if rest.len() < SHORTEST {
+        return GoesOn::Not;
+    }
     let mut cursor = Cursor(rest);
     while let (Some(length), Some(padding), Some(kind)) = (cursor.u32(), cursor.u8(), cursor.u8()) {
         let known = matches!(kind, 1..=7 | 20..=49) && padding >= 4 && (2..=LONGEST).contains(&length);
@@ -137,6 +165,7 @@ fn goes_on(side: &Option<(&[u8], &[u8])>, seen: &Seen<'_>) -> GoesOn {
         let whole = cursor.take(length as usize - 2).is_some();
         rest = cursor.0;
         match (whole, kind) {
+            (_, DISCONNECT) => return GoesOn::Ended,
             (false, _) => return GoesOn::Well,
             (true, NEW_KEYS) => break,
             (true, _) => {}
