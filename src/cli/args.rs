@@ -223,8 +223,8 @@ pub struct CaptureLive {
     /// A BPF filter, as in pcap-filter(7)
     #[arg(long, value_name = "BPF", default_value = "")]
     pub filter: String,
-    /// Bytes kept of each packet; names and certificates need the default, or more
-    #[arg(long, value_name = "BYTES", default_value_t = 2_048, value_parser = clap::value_parser!(u32).range(64..=262_144))]
+    /// Bytes kept of each packet; names, certificates and secrets in the clear need the default, or more
+    #[arg(long, value_name = "BYTES", default_value_t = 16_640, value_parser = clap::value_parser!(u32).range(64..=262_144))]
     pub snaplen: u32,
     /// The kernel's buffer, in MiB
     #[arg(long, value_name = "MIB", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=2_047))]
