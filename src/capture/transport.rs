@@ -95,12 +95,34 @@ pub(super) fn sctp<'a>(body: &'a [u8], packet: &mut Packet<'a>) -> Result<(), Od
     packet.protocol = 132;
     (packet.source_port, packet.target_port) = (be16(body, 0)?, be16(body, 2)?);
     packet.sctp_chunk = body.get(12).copied();
-    packet.payload = match packet.sctp_chunk {
-        // DATA: the user's bytes stand behind sixteen bytes of chunk header.
-        Some(0) => body.get(28..).unwrap_or(&[]),
-        _ => &[],
-    };
+    packet.payload = user_bytes(body.get(12..).unwrap_or(&[]));
     Ok(())
+}
+
+/// What the user says in a packet of SCTP: acknowledgements and cookies may stand before it (RFC 9260,
+/// section 6.10). Of several messages, the first one and everything behind it.
+fn user_bytes(chunks: &[u8]) -> &[u8] {
+    const MOST: usize = 64;
+    let (mut rest, mut said) = (chunks, None);
+    for _ in 0..MOST {
+        let [kind, _, high, low, ..] = rest else { break };
+        let length = usize::from(u16::from_be_bytes([*high, *low]));
+        // DATA, and I-DATA (RFC 8260, section 2.1), whose messages are numbered.
+        let header = match kind {
+            0 => Some(16),
+            64 => Some(20),
+            _ => None,
+        };
+        if let Some(header) = header {
+            said = match said {
+                None => Some((rest.get(header..).unwrap_or(&[]), length.saturating_sub(header))),
+                Some((first, _)) => Some((first, usize::MAX)),
+            };
+        }
+        let padded = length.next_multiple_of(4);
+        rest = rest.get(padded..).filter(|_| length >= 4).unwrap_or(&[]);
+    }
+    said.map_or(&[], |(bytes, length)| &bytes[..bytes.len().min(length)])
 }
 
 /// No ports: the whole body is payload.
@@ -112,6 +134,27 @@ pub(super) fn other<'a>(protocol: u8, body: &'a [u8], packet: &mut Packet<'a>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_an_sctp_packet_says_is_found_behind_other_chunks() {
+        let acknowledgement = [3, 0, 0, 16, 0, 0, 0, 1, 0, 0, 1, 0, 0, 0, 0, 0];
+        let data = |text: &[u8]| {
+            let length = 16 + text.len() as u16;
+            let mut chunk = [&[0, 3][..], &length.to_be_bytes(), &[0; 12], text].concat();
+            chunk.resize(chunk.len().next_multiple_of(4), 0);
+            chunk
+        };
+        assert_eq!(user_bytes(&data(b"hello")), b"hello");
+        assert_eq!(user_bytes(&[&acknowledgement[..], &data(b"hello")].concat()), b"hello");
+        let several = [data(b"hello"), data(b"again")].concat();
+        let both = user_bytes(&several);
+        assert!(both.starts_with(b"hello") && both.ends_with(b"again\0\0\0"), "{both:?}");
+        let numbered = [&[64, 3, 0, 23][..], &[0; 16], b"you", &[0]].concat();
+        assert_eq!(user_bytes(&numbered), b"you");
+        assert_eq!((user_bytes(&acknowledgement), user_bytes(&[])), (&[][..], &[][..]));
+        // Lengths that cannot be end the way.
+        assert_eq!(user_bytes(&[1, 0, 0, 0, 0, 0, 0, 9]), b"");
+    }
 
     #[test]
     fn the_time_stamp_is_found_behind_other_options() {
