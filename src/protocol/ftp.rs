@@ -85,6 +85,10 @@ const SHAPE: Shape = Shape {
         b"USER ", b"AUTH ", b"FEAT", b"SYST", b"OPTS ", b"QUIT", b"PASS ", b"CWD ", b"PWD", b"TYPE ", b"NOOP",
     ],
     marks: &[b"FTP", b"\r\n331 ", b"\r\n230 "],
-    upgrade: Upgrade { asks: &[b"AUTH TLS\r\n", b"AUTH SSL\r\n", b"AUTH TLS-C\r\n"], agrees: &[b"\n234 "] },
+    upgrade: Upgrade {
+        asks: &[b"AUTH TLS\r\n", b"AUTH SSL\r\n", b"AUTH TLS-C\r\n"],
+        agrees: &[b"\n234 "],
+        content: [&[], &[]],
+    },
     secrets: &[(b"PASS ", "ftp-pass")],
 };

@@ -19,7 +19,11 @@ const SHAPE: Shape = Shape {
     greetings: &[b"* OK", b"* PREAUTH", b"* BYE"],
     verbs: &[],
     marks: &[],
-    upgrade: Upgrade { asks: &[b" STARTTLS\r\n"], agrees: &[b" OK Begin TLS", b" OK STARTTLS", b"TLS"] },
+    upgrade: Upgrade {
+        asks: &[b" STARTTLS\r\n"],
+        agrees: &[b" OK Begin TLS", b" OK STARTTLS", b"TLS"],
+        content: [&[b" FETCH ", b" APPEND "], &[b" FETCH ("]],
+    },
     secrets: &[
         (b" LOGIN ", "imap-login"),
         (b" AUTHENTICATE PLAIN", "imap-login"),

@@ -68,7 +68,11 @@ fn probe(seen: &Seen<'_>) -> Option<Probe> {
     }
 }
 
-const UPGRADE: Upgrade = Upgrade { asks: &[b"STARTTLS\r\n", b"STARTTLS\n"], agrees: &[b" 670 "] };
+const UPGRADE: Upgrade = Upgrade {
+    asks: &[b"STARTTLS\r\n", b"STARTTLS\n"],
+    agrees: &[b" 670 "],
+    content: [&[b"PRIVMSG ", b"NOTICE "], &[b" PRIVMSG "]],
+};
 
 fn clear(seen: &Seen<'_>, proof: Proof) -> Option<Probe> {
     let detection = Detection::new("irc", Protection::Plaintext(proof), "lines in the clear");

@@ -1,7 +1,7 @@
 //! What the line protocols share: a server that greets, a client that answers with a verb, an
 //! upgrade to TLS inside the connection, and what becomes of it.
 
-use super::bytes::{contains_any, find, is_text, starts_with_any};
+use super::bytes::{contains_any, find, is_text, starts, starts_with_any};
 use super::first::{First, Opening};
 use super::{Detection, Probe, Seen, tls};
 use crate::model::{Proof, Protection, WhyUnknown};
@@ -26,6 +26,9 @@ pub(super) struct Upgrade {
     pub(super) asks: &'static [&'static [u8]],
     /// What the server says when it agrees; what follows is TLS.
     pub(super) agrees: &'static [&'static [u8]],
+    /// What carries what people tell each other, the client's lines and the server's: with what they begin,
+    /// or, behind a space or an angle bracket, what they hold. Before TLS, everybody can read it.
+    pub(super) content: [&'static [&'static [u8]]; 2],
 }
 
 /// How far an upgrade came.
@@ -112,8 +115,12 @@ impl Upgrade {
         let Some(first) = self.requests(client).next() else {
             // Of a client that was not seen, the server's handshake tells.
             return match client.is_empty().then(answer).flatten() {
-                Some(answer) => tls::upgraded(protocol, &[], answer, seen.time)
-                    .map_or(Upgraded::No, |detection| Upgraded::Yes(detection, 0)),
+                Some(answer) => {
+                    let before = &server[..server.len() - answer.len()];
+                    let found = tls::upgraded(protocol, &[], answer, seen.time);
+                    let found = found.map(|detection| self.behind_content(detection, [&[], before]));
+                    found.map_or(Upgraded::No, |detection| Upgraded::Yes(detection, 0))
+                }
                 None => Upgraded::No,
             };
         };
@@ -130,6 +137,7 @@ impl Upgrade {
                 return Upgraded::Refused;
             }
             let found = tls::upgraded(protocol, &client[begin..], answer().unwrap_or(&[]), seen.time);
+            let found = found.map(|detection| self.behind_content(detection, [&client[..begin], &[]]));
             return found.map_or(Upgraded::Open, |detection| Upgraded::Yes(detection, begin));
         }
         let rest = client[first..].trim_ascii_start();
@@ -142,6 +150,23 @@ impl Upgrade {
             }
             () => Upgraded::Open,
         }
+    }
+
+    /// TLS protects nothing of what was said before it began: a mail, say, in which requests may stand.
+    fn behind_content(&self, detection: Detection, before: [&[u8]; 2]) -> Detection {
+        let holds = |(said, words): (&[u8], &[&[u8]])| {
+            let is_content = |line: &[u8], word: &[u8]| match word[0] {
+                b' ' | b'<' => find(line, word).is_some(),
+                _ => starts(line, word),
+            };
+            let mut lines = said.split(|byte| *byte == b'\n');
+            !words.is_empty() && lines.any(|line| words.iter().any(|word| is_content(line, word)))
+        };
+        if detection.protection.is_plaintext() || !before.into_iter().zip(self.content).any(holds) {
+            return detection;
+        }
+        let why = "content was sent in the clear before TLS began".into();
+        Detection { protection: Protection::Plaintext(Proof::Grammar), why, ..detection }
     }
 
     /// Where the requests end that the client made, the element of XML that they are in included.

@@ -28,6 +28,13 @@ const SHAPE: Shape = Shape {
         b"IHAVE ",
     ],
     marks: &[b"NNTP", b"InterNetNews"],
-    upgrade: Upgrade { asks: &[b"STARTTLS\r\n"], agrees: &[b"\n382 ", b"382 "] },
+    upgrade: Upgrade {
+        asks: &[b"STARTTLS\r\n"],
+        agrees: &[b"\n382 ", b"382 "],
+        content: [
+            &[b"ARTICLE", b"BODY", b"HEAD", b"POST", b"IHAVE ", b"TAKETHIS "],
+            &[b"340 ", b"335 ", b"220 ", b"222 "],
+        ],
+    },
     secrets: &[(b"AUTHINFO PASS ", "nntp-pass")],
 };

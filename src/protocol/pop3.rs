@@ -19,7 +19,11 @@ const SHAPE: Shape = Shape {
     greetings: &[b"+OK"],
     verbs: &[b"USER ", b"CAPA", b"STLS", b"AUTH", b"APOP ", b"QUIT"],
     marks: &[b"POP3"],
-    upgrade: Upgrade { asks: &[b"STLS\r\n"], agrees: &[b"+OK Begin", b"TLS"] },
+    upgrade: Upgrade {
+        asks: &[b"STLS\r\n"],
+        agrees: &[b"+OK Begin", b"TLS"],
+        content: [&[b"RETR ", b"TOP "], &[]],
+    },
     secrets: &[
         (b"PASS ", "pop3-pass"),
         (b"AUTH PLAIN", "pop3-pass"),

@@ -19,6 +19,10 @@ const SHAPE: Shape = Shape {
     greetings: &[b"\"IMPLEMENTATION\" ", b"\"SIEVE\" "],
     verbs: &[],
     marks: &[],
-    upgrade: Upgrade { asks: &[b"STARTTLS\r\n"], agrees: &[b"OK \"Begin TLS", b"OK\r\n"] },
+    upgrade: Upgrade {
+        asks: &[b"STARTTLS\r\n"],
+        agrees: &[b"OK \"Begin TLS", b"OK\r\n"],
+        content: [&[b"PUTSCRIPT ", b"GETSCRIPT "], &[]],
+    },
     secrets: &[(b"AUTHENTICATE \"PLAIN\"", "sieve-auth"), (b"AUTHENTICATE \"LOGIN\"", "sieve-auth")],
 };

@@ -19,7 +19,11 @@ const SHAPE: Shape = Shape {
     greetings: &[b"220 ", b"220-", b"554 ", b"421 "],
     verbs: &[b"EHLO", b"HELO", b"LHLO", b"MAIL FROM:"],
     marks: &[b"SMTP", b"250-STARTTLS", b"250-SIZE", b"250-PIPELINING"],
-    upgrade: Upgrade { asks: &[b"STARTTLS\r\n"], agrees: &[b"\r\n220 "] },
+    upgrade: Upgrade {
+        asks: &[b"STARTTLS\r\n"],
+        agrees: &[b"\r\n220 "],
+        content: [&[b"DATA\r", b"BDAT "], &[b"354 "]],
+    },
     secrets: &[
         (b"AUTH PLAIN", "smtp-auth"),
         (b"AUTH LOGIN", "smtp-auth"),

@@ -35,7 +35,11 @@ fn probe(seen: &Seen<'_>) -> Option<Probe> {
     }
 }
 
-const UPGRADE: Upgrade = Upgrade { asks: &[b"<starttls"], agrees: &[b"<proceed"] };
+const UPGRADE: Upgrade = Upgrade {
+    asks: &[b"<starttls"],
+    agrees: &[b"<proceed"],
+    content: [&[b"<message", b"<iq", b"<presence"], &[b"<message", b"<presence"]],
+};
 
 fn clear(seen: &Seen<'_>, proof: Proof) -> Option<Probe> {
     let detection = Detection::new("xmpp", Protection::Plaintext(proof), "XML in the clear");
