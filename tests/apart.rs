@@ -191,3 +191,37 @@ fn the_same_addresses_in_two_networks_are_told_whatever_their_ports() {
     assert_eq!(gaps([(1, 1), (2, 2)]), 1);
     assert_eq!(gaps([(1, 2), (3, 4)]), 1);
 }
+
+/// A frame between two routers, under the label of the way and that of a network.
+fn labelled(network: u8, way: u8, ahead: bool, id: u16, protocol: u8, body: &[u8]) -> Vec<u8> {
+    let ip = if ahead { from_a(id) } else { from_b(id) };
+    let label = |number: u8, bottom: u8| [0, 1, number << 4 | bottom, 64];
+    ethernet(0x8847, &[&label(way, 0)[..], &label(network, 1), &ip.whole(protocol, body)].concat())
+}
+
+#[test]
+fn customers_with_the_same_addresses_beneath_one_label_are_not_taken_for_one() {
+    let ports = |ahead: bool| if ahead { (40_000, 8_443) } else { (8_443, 40_000) };
+    let sealed = |n: u16, ahead: bool, network: u8| {
+        let body = tcp(ports(ahead), 5_000 + u32::from(n / 2) * 205, 1, 0x18, &record(u64::from(n)));
+        labelled(network, 6, ahead, n + 1, 6, &body)
+    };
+    let clear = |n: u16| {
+        let text = format!("GET /{n} HTTP/1.1\r\nHost: another.example\r\n\r\n");
+        let body = tcp(ports(true), 900_000_000 + u32::from(n) * 50, 1, 0x18, text.as_bytes());
+        labelled(9, 6, true, 900 + n, 6, &body)
+    };
+    // Each direction has a label of its own.
+    let alone: Vec<Vec<u8>> = (0..16).map(|n| sealed(n, n % 2 == 0, 1 + (n % 2) as u8)).collect();
+    assert_eq!(told(&alone), ("encrypted", 16, Vec::new()));
+    let (word, _, gaps) = told(&[alone.clone(), (0..6).map(clear).collect()].concat());
+    assert!(word != "encrypted" && gaps.len() == 1, "{word} {gaps:?}");
+    // The way changes, and its label; that of the network stays.
+    let rerouted: Vec<Vec<u8>> = (0..16_u16)
+        .map(|n| {
+            let text = format!("datagram {n} of some");
+            labelled(1, 6 + (n / 8) as u8, true, n + 1, 17, &udp(5_000, 6_000, text.as_bytes()))
+        })
+        .collect();
+    assert_eq!(told(&rerouted).2, [] as [&str; 0]);
+}

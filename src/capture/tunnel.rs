@@ -165,16 +165,29 @@ fn macsec<'a>(bytes: &'a [u8], packet: &mut Packet<'a>) -> Result<Next<'a>, Oddi
     Ok((Layer::EtherType(be16(bytes, length)?), tail(bytes, length + 2)?))
 }
 
-/// Labels up to the bottom of the stack (RFC 3032); what follows is known by its first half-byte.
+/// Labels up to the bottom of the stack (RFC 3032); what follows is known by its first half-byte. The
+/// outermost one is told, which changes on the way, and the innermost, which names a network (RFC 4364,
+/// section 5) unless it is reserved, or only spreads packets over several ways (RFC 6790).
 fn mpls<'a>(bytes: &'a [u8], packet: &mut Packet<'a>) -> Result<Next<'a>, Oddity> {
-    packet.via.push(const { Via::plain("mpls") }.numbered(be32(bytes, 0)? >> 12));
-    let mut rest = bytes;
+    const SPREADS: u32 = 7;
+    const RESERVED: std::ops::RangeInclusive<u32> = 0..=15;
+    let numbered = |label| const { Via::plain("mpls") }.numbered(label);
+    packet.via.push(numbered(be32(bytes, 0)? >> 12));
+    let (mut rest, mut above, mut innermost) = (bytes, None, None);
     loop {
-        let bottom = byte(rest, 2)? & 1 == 1;
+        let word = be32(rest, 0)?;
+        let label = word >> 12;
+        if above.is_some_and(|above| above != SPREADS) && !RESERVED.contains(&label) {
+            innermost = Some(label);
+        }
+        above = Some(label);
         rest = tail(rest, 4)?;
-        if bottom {
+        if word & 0x100 != 0 {
             break;
         }
+    }
+    if let Some(label) = innermost {
+        packet.via.push(numbered(label));
     }
     match byte(rest, 0)? >> 4 {
         4 | 6 => Ok((Layer::Ip, rest)),

@@ -1,4 +1,5 @@
-//! Networks apart that use the same addresses: in VLANs, VXLANs and the like that differ in their number.
+//! Networks apart that use the same addresses: in VLANs, VXLANs, MPLS and the like that differ in their
+//! number.
 //!
 //! At a time and with the same ports, what several connections said is one flow. Nobody tells then who
 //! said what, and the end of one may hide what the other says in the clear, so that such a flow is never
@@ -32,14 +33,14 @@ pub fn networks_apart(observed: &Observed) -> Vec<Gap> {
     let mingled = Some(count(observed)).filter(|count| *count > 0).map(|count| {
         format!(
             "{count} x flows that came by several ways, with other packets by each: networks apart (VLANs, \
-             VXLANs) that use the same addresses are told as one"
+             VXLANs, MPLS) that use the same addresses are told as one"
         )
     });
     let (pairs, example) = pairs_apart(&observed.flows);
     let apart = example.map(|(one, other)| {
         format!(
-            "{pairs} x pairs of addresses that talk in networks apart (VLANs, VXLANs) at the same time, as {one} \
-             and {other}: who they are is right in one of them at most"
+            "{pairs} x pairs of addresses that talk in networks apart (VLANs, VXLANs, MPLS) at the same time, as \
+             {one} and {other}: who they are is right in one of them at most"
         )
     });
     let files = super::losses::files(observed);

@@ -145,7 +145,12 @@ pub fn wrapped() -> Vec<Wrapped> {
             ethernet(0x88a8, &[&[0, 100, 0x81, 0, 0, 12, 8, 0][..], &inner].concat()),
             vec!["vlan:100", "vlan:12"],
         ),
-        ("MPLS", 1, ethernet(0x8847, &[&[0, 1, 0, 64, 0, 2, 1, 64][..], &inner].concat()), vec!["mpls:16"]),
+        (
+            "MPLS",
+            1,
+            ethernet(0x8847, &[&[0, 1, 0, 64, 0, 2, 1, 64][..], &inner].concat()),
+            vec!["mpls:16", "mpls:32"],
+        ),
         (
             "MPLS pseudo-wire",
             1,
