@@ -8,7 +8,8 @@ use super::place::{NO_PLACE, PlaceId, Places};
 use super::state::State;
 use super::stream::Room;
 use super::{
-    Answer, Counters, Flow, FlowEnd, Handshake, OpenFlow, Opening, Place, Seen, SeenMore, StreamStart, Unity,
+    Answer, Besides, Counters, Flow, FlowEnd, Handshake, OpenFlow, Opening, Place, Seen, SeenMore,
+    StreamStart, Unity,
 };
 
 /// What a flow is put together from besides its state.
@@ -100,6 +101,7 @@ impl State {
             if cold.streams.iter().any(|stream| stream.holes) {
                 self.marks.set(Marks::HOLES);
             }
+            start.besides = cold.streams.iter().map(|stream| stream.besides).max().unwrap_or_default();
             let mut take = |side: Side| {
                 let stream = &mut cold.streams[side.index()];
                 (std::mem::take(&mut stream.bytes), std::mem::take(&mut stream.lengths))
@@ -114,6 +116,9 @@ impl State {
         start.cut = self.marks.has(Marks::CUT);
         start.holes = self.marks.has(Marks::HOLES);
         start.unread = self.marks.has(Marks::UNREAD);
+        if self.marks.has(Marks::JUDGED) && self.marks.has(Marks::SPOKE_LATER) {
+            start.besides = Besides::TextLater;
+        }
         start
     }
 

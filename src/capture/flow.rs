@@ -397,6 +397,23 @@ pub struct StreamStart {
     pub responder_first: bool,
     /// The flow was judged before it had shown enough, to bound memory, and went on to say more.
     pub unread: bool,
+    /// What a listener may have heard besides.
+    pub besides: Besides,
+}
+
+/// What was met of a connection, and has no place in what it said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub enum Besides {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// Bytes that were sent again, and are others: who listens may have taken either.
+    OtherBytes,
+    /// Text behind packets that are missing.
+    TextBehindHole,
+    /// Packets of text behind the first bytes that were looked at, or after the end, which not every reset
+    /// is: who listens takes one by its number alone (RFC 5961, section 3.2).
+    TextLater,
 }
 
 impl StreamStart {

@@ -26,6 +26,8 @@ impl Marks {
     pub(super) const HURRIED: u32 = 1 << 26;
     /// Payload came after that.
     pub(super) const UNREAD: u32 = 1 << 27;
+    /// Text came later: of what was judged, nothing is kept any more anyhow.
+    pub(super) const SPOKE_LATER: u32 = Marks::KEEPS_NOTHING;
     /// The slot is in use.
     pub(super) const IN_USE: u32 = 1 << 28;
     /// No more first bytes of a direction are wanted.

@@ -43,8 +43,8 @@ mod worker;
 
 pub use container::{CaptureError, CaptureSummary, InputSummary, read_capture, read_captures};
 pub use flow::{
-    Answer, Audience, Counters, Exchange, Flow, FlowEnd, Handshake, Judging, LONGEST_SOUGHT, Leg, Medium,
-    OpenFlow, Opening, Place, Seen, SeenMore, Speaker, StillWanted, StreamStart, Transport, Tunnel,
+    Answer, Audience, Besides, Counters, Exchange, Flow, FlowEnd, Handshake, Judging, LONGEST_SOUGHT, Leg,
+    Medium, OpenFlow, Opening, Place, Seen, SeenMore, Speaker, StillWanted, StreamStart, Transport, Tunnel,
     TunnelKind, Unity,
 };
 pub use limits::{FlowLimits, STREAM_BYTES};

@@ -12,7 +12,7 @@ use super::marks::Marks;
 use super::packet::{ACK, FIN, RST, SYN};
 use super::place::{NO_PLACE, PlaceId, Places};
 use super::pool::Pool;
-use super::stream::{Room, Stream};
+use super::stream::{Room, Stream, begins_with_text};
 use super::table::GRACE;
 
 /// Farewells are repeated within this time, in nanoseconds; what comes later is another flow.
@@ -161,8 +161,8 @@ impl State {
     /// captured: what it says must not be counted for what the old one said.
     #[cold]
     fn is_of_another(&self, packet: &Arrival<'_>) -> bool {
-        let far = |end: u32| (packet.sequence.wrapping_sub(end) as i32).unsigned_abs() > NEAR;
-        !packet.payload.is_empty() && self.highest_of(packet.key.side).is_some_and(far)
+        let highest = self.highest_of(packet.key.side);
+        !packet.payload.is_empty() && highest.is_some_and(|end| is_far(packet.sequence, end))
     }
 
     /// A SYN repeats the one that is known, crosses it (simultaneous open, RFC 9293 section 3.5),
@@ -276,7 +276,10 @@ impl State {
         if flags & FIN != 0 {
             self.marks.set(Marks::FINISHED[side.index()]);
         }
-        if flags & RST != 0 {
+        // Nobody takes a reset with a number that is far from all that its sender said (RFC 9293, section
+        // 3.10.7.4): whoever sent it, the connection goes on.
+        let said = self.highest_of(side).or(self.sequence(side));
+        if flags & RST != 0 && said.is_none_or(|end| !is_far(packet.sequence, end)) {
             self.marks.set(Marks::RESET);
         }
     }
@@ -348,11 +351,15 @@ impl State {
         self.marks.set(Marks::CUT | Marks::HURRIED);
     }
 
-    /// Notes payload that nobody looks at: it may change the meaning of a hurried verdict.
+    /// Notes payload that nobody looks at: it may change the meaning of a hurried verdict, and text that of
+    /// any.
     #[inline]
-    pub(super) fn note_unread(&mut self) {
+    pub(super) fn note_unread(&mut self, packet: &Arrival<'_>) {
         if self.marks.has(Marks::HURRIED) {
             self.marks.set(Marks::UNREAD);
+        }
+        if self.marks.has(Marks::JUDGED) && !self.marks.has(Marks::SPOKE_LATER) && says(packet.payload) {
+            self.marks.set(Marks::SPOKE_LATER);
         }
     }
 
@@ -449,6 +456,18 @@ impl State {
 pub(super) fn segment_end(packet: &Arrival<'_>) -> Option<u32> {
     let length = packet.payload.len() as u32 + packet.missing;
     (packet.is_tcp() && length > 0).then(|| packet.sequence.wrapping_add(length))
+}
+
+/// Whether two numbers cannot both be of what is on its way.
+fn is_far(number: u32, other: u32) -> bool {
+    (number.wrapping_sub(other) as i32).unsigned_abs() > NEAR
+}
+
+/// Whether a packet begins with text that is too long for chance, however many packets there are.
+#[inline]
+fn says(payload: &[u8]) -> bool {
+    const ENOUGH: usize = 32;
+    begins_with_text(payload, ENOUGH)
 }
 
 /// Whether a sequence number lies behind another (RFC 9293, section 3.4).

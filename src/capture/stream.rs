@@ -1,8 +1,8 @@
 //! The first payload bytes of one direction, put in order.
 
-use super::Audience;
 use super::buffers::{Buffers, MOST_DATAGRAMS};
 use super::sifted::Sifted;
+use super::{Audience, Besides};
 
 /// Segments that may wait for an earlier one.
 const MOST_WAITING: usize = 16;
@@ -24,6 +24,7 @@ pub(super) struct Stream {
     opened: bool,
     pub(super) cut: bool,
     pub(super) holes: bool,
+    pub(super) besides: Besides,
 }
 
 /// What streams may take.
@@ -101,10 +102,25 @@ impl Stream {
             return self.wait(sequence, payload, ahead as usize, room.limit);
         }
         let known = ahead.unsigned_abs() as usize;
+        self.hear_again(known, payload, room.limit);
         let Some(fresh) = payload.get(known..) else { return };
         self.append(fresh, room);
         self.cut |= missing > 0;
         self.drain(room);
+    }
+
+    /// Notes where what is known of a segment, so many bytes of it, is not what was said before. A keep-alive
+    /// may hold any byte (RFC 9293, section 3.8.4).
+    fn hear_again(&mut self, known: usize, payload: &[u8], limit: usize) {
+        // Where less is kept than was said, nobody knows where it stands.
+        let all_is_kept = !self.sifted.is_begun() && self.said() < limit;
+        if known == 0 || payload.len() == 1 || !all_is_kept {
+            return;
+        }
+        let Some(begin) = self.bytes.len().checked_sub(known) else { return };
+        if self.bytes[begin..].iter().zip(payload).any(|(before, now)| before != now) {
+            self.besides = Besides::OtherBytes;
+        }
     }
 
     /// A datagram.
@@ -129,6 +145,9 @@ impl Stream {
             self.waiting.sort_by_key(|(sequence, _)| *sequence);
             self.next = self.waiting.first().map(|(sequence, _)| *sequence);
             self.drain(room);
+        }
+        if self.waiting.iter().any(|(_, payload)| begins_with_text(payload, LONG_TEXT)) {
+            self.besides = self.besides.max(Besides::TextBehindHole);
         }
         self.waiting.clear();
         self.waiting_bytes = 0;
@@ -173,11 +192,21 @@ impl Stream {
             let (sequence, payload) = self.waiting.swap_remove(index);
             self.waiting_bytes -= payload.len() as u32;
             let known = next.wrapping_sub(sequence) as usize;
+            self.hear_again(known, &payload, room.limit);
             if let Some(fresh) = payload.get(known..) {
                 self.append(fresh, room);
             }
         }
     }
+}
+
+/// No message of a handshake holds so much text at a stretch.
+const LONG_TEXT: usize = 64;
+
+/// Whether the first bytes of some, so many of them, can be read.
+pub(super) fn begins_with_text(bytes: &[u8], length: usize) -> bool {
+    let is_printable = |byte: &u8| matches!(byte, b' '..=b'~' | b'\t' | b'\r' | b'\n');
+    bytes.get(..length).is_some_and(|begin| begin.iter().all(is_printable))
 }
 
 #[cfg(test)]
@@ -239,6 +268,22 @@ mod tests {
         assert_eq!(stream.0.bytes, b"abcdefg");
         stream.close();
         assert!(stream.0.holes, "as if nothing were missing");
+    }
+
+    #[test]
+    fn bytes_that_are_sent_again_and_are_others_are_told() {
+        let told = |segments: &[(u32, &[u8])]| {
+            let mut stream = Limited::new(64);
+            stream.0.begin(0);
+            segments.iter().for_each(|(sequence, payload)| stream.segment(*sequence, payload));
+            stream.0.besides
+        };
+        let text: &[u8] = &(0..100).collect::<Vec<u8>>();
+        assert_eq!(told(&[(1, b"abcdef"), (3, b"cdXf")]), Besides::OtherBytes);
+        assert_eq!(told(&[(1, b"abcdef"), (3, b"cdefgh"), (1, b"abc")]), Besides::Nothing);
+        assert_eq!(told(&[(5, b"Xf"), (1, b"abcdef")]), Besides::OtherBytes, "the later one came first");
+        assert_eq!(told(&[(1, b"abcdef"), (6, b"X")]), Besides::Nothing, "a keep-alive");
+        assert_eq!(told(&[(51, &text[50..60]), (1, text), (51, &text[50..60])]), Besides::Nothing, "beyond");
     }
 
     #[test]

@@ -198,7 +198,8 @@ impl FlowTable {
             return;
         }
         state.count(packet, &mut self.colds, &mut self.elsewheres);
-        if packet.payload.is_empty() {
+        // A reset may say why (RFC 9293, section 3.5.3), and that is nothing that the connection said.
+        if packet.payload.is_empty() || packet.is_tcp() && packet.flags & RST != 0 {
             if packet.missing > 0 && packet.is_tcp() {
                 state.note_cut();
             }
@@ -206,7 +207,7 @@ impl FlowTable {
                 self.judge(slot, audience);
             }
         } else if !state.wants() {
-            state.note_unread();
+            state.note_unread(packet);
         } else if self.judging == Judging::Early && state.has_enough_of(packet) {
             if state.is_long(self.limits.stream_bytes) {
                 self.judge(slot, audience);

@@ -68,6 +68,9 @@ pub enum WhyUnknown {
     HandshakeIncomplete,
     /// The protocol has both forms and the bytes seen do not tell them apart.
     Ambiguous,
+    /// More was met than one connection that says one thing: packets of another, other bytes under the same
+    /// numbers, text after the end.
+    Contradicted,
     /// It may be the leg between a proxy and its application inside a pod, or the wire.
     AmbiguousInPod,
     /// The flow table was full when the decisive bytes came.

@@ -15,6 +15,7 @@ use super::made_up::{contradict, is_written_by_hand};
 use super::opened::{Marks, Opened};
 use super::{Brief, Handed, ObservedFlow, Party, Transport};
 use crate::capture::{Answer, Flow, Leg};
+use crate::model::{Protection, WhyUnknown};
 use hashbrown::HashMap;
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -242,10 +243,13 @@ fn one(legs: Vec<ObservedFlow>) -> Option<ObservedFlow> {
     let forward = legs.iter().map(|seen| seen.flow.forward).max_by_key(|counters| counters.packets)?;
     let backward = legs.iter().map(|seen| seen.flow.backward).max_by_key(|counters| counters.packets)?;
     let there: Vec<ObservedFlow> = legs.into_iter().rev().filter(|seen| seen.stretch == stretch).collect();
-    let readable = there.iter().find(|seen| seen.in_the_clear()).map(|seen| seen.detection.clone());
+    let contradicted =
+        |seen: &ObservedFlow| seen.detection.protection == Protection::Unknown(WhyUnknown::Contradicted);
+    let worse = there.iter().find(|seen| seen.in_the_clear()).or(there.iter().find(|leg| contradicted(leg)));
+    let worse = worse.map(|seen| seen.detection.clone());
     let mut best = there.into_iter().max_by_key(packets)?;
     if !best.in_the_clear() {
-        best.detection = readable.unwrap_or(best.detection);
+        best.detection = worse.unwrap_or(best.detection);
     }
     (best.flow.initiator, best.flow.responder) = ends;
     (best.initiator, best.responder) = (initiator, responder);
@@ -281,7 +285,7 @@ fn weight(answer: &Answer) -> u8 {
 mod tests {
     use super::*;
     use crate::capture::{Counters, Flow, FlowEnd, Handshake, Opening, Seen, StreamStart};
-    use crate::model::{Proof, Protection, WhyUnknown};
+    use crate::model::{Encryption, Proof};
     use crate::protocol::Detection;
     use std::sync::Arc;
 
@@ -391,6 +395,13 @@ mod tests {
         blurred.flow.forward.packets = 40;
         blurred.flow.backward.packets = 0;
         blurred.flow.seen.answer = Answer::Silence;
+        // What one leg contradicts, another does not make good.
+        let mut doubted = clear.clone();
+        let doubt = Protection::Unknown(WhyUnknown::Contradicted);
+        Arc::make_mut(&mut doubted.detection).protection = doubt;
+        let mut sealed = blurred.clone();
+        Arc::make_mut(&mut sealed.detection).protection = Protection::Encrypted(Encryption::Tls);
+        assert_eq!(only(vec![doubted, sealed]).detection.protection, doubt);
         let one = only(vec![clear, blurred]);
         assert!(one.in_the_clear());
         assert_eq!((one.flow.forward.packets, one.flow.backward.packets), (40, 9));

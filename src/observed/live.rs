@@ -4,7 +4,7 @@
 use super::alike::Latest;
 use super::witness::doubtful;
 use super::{Handed, ObservedFlow};
-use crate::capture::{Audience, Exchange, Flow, Judging, OpenFlow, StillWanted, Unity};
+use crate::capture::{Audience, Besides, Exchange, Flow, Judging, OpenFlow, StillWanted, Unity};
 use crate::protocol::{self, Detection};
 use std::sync::Arc;
 
@@ -97,6 +97,9 @@ impl Audience for Follower<'_> {
         let mut detection = known.unwrap_or_else(|| self.verdicts.latest.shared(protocol::detect(&flow)));
         if let Some(doubtful) = doubtful(&detection).filter(|_| flow.start.unread) {
             detection = Arc::new(doubtful);
+        }
+        if flow.start.besides == Besides::TextLater {
+            detection = Arc::new(protocol::doubted(Detection::clone(&detection), flow.start.besides));
         }
         if flow.seen.unity() == Unity::Several {
             super::mingled::say(Arc::make_mut(&mut detection));

@@ -21,7 +21,7 @@ const FACT: (&str, &str) = ("connections", "several");
 pub(super) fn say(detection: &mut Detection) {
     detection.facts.push((FACT.0, FACT.1.into()));
     if matches!(detection.protection, Protection::Encrypted(_)) {
-        detection.protection = Protection::Unknown(WhyUnknown::Ambiguous);
+        detection.protection = Protection::Unknown(WhyUnknown::Contradicted);
         detection.why =
             format!("{}; packets of another connection between the same ends are among them", detection.why)
                 .into();

@@ -4,7 +4,7 @@
 
 use super::flows::{Flows, Part};
 use super::{Directory, ObservedFlow, Party, Stretch, WhyInside, alike};
-use crate::capture::{Audience, Exchange, Flow, Judging, StillWanted, Unity};
+use crate::capture::{Audience, Besides, Exchange, Flow, Judging, StillWanted, Unity};
 use crate::model::{Protection, WhyUnknown};
 use crate::protocol::{self, Detection};
 use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
@@ -28,6 +28,8 @@ enum Note {
     Inside(WhyInside),
     /// Several connections are in it.
     Several,
+    /// Text was said later.
+    TextLater,
 }
 
 impl<'a> Witness<'a> {
@@ -75,6 +77,7 @@ impl<'a> Witness<'a> {
         match note {
             Note::Inside(why) => super::stretch::say(&mut verdict, Stretch::Inside(why)),
             Note::Several => super::mingled::say(&mut verdict),
+            Note::TextLater => verdict = protocol::doubted(verdict, Besides::TextLater),
         }
         let noted = self.number(verdict);
         self.noted.insert((number, note), noted);
@@ -130,6 +133,9 @@ impl Audience for Witness<'_> {
         };
         if flow.start.unread {
             number = self.second_thoughts(number);
+        }
+        if flow.start.besides == Besides::TextLater {
+            number = self.noted(number, Note::TextLater);
         }
         if flow.seen.unity() == Unity::Several {
             number = self.noted(number, Note::Several);

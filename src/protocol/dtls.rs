@@ -1,6 +1,6 @@
 //! DTLS 1.0 to 1.3 (RFC 4347, 6347, 9147) over UDP, also where STUN shares the port (RFC 7983).
 
-use super::bytes::{Cursor, is_text};
+use super::bytes::Cursor;
 use super::first::{First, Opening};
 use super::spread::{hold_text_before_a_mac, is_readable, middle};
 use super::tls::certificate::{describe, leaf};
@@ -68,8 +68,8 @@ fn probe(seen: &Seen<'_>) -> Option<Probe> {
     detection.certain()
 }
 
-/// What shares the ports with DTLS (RFC 7983): none of it is text, and RTP is protected only where that
-/// was agreed on, and with a cipher (RFC 5764).
+/// What shares the ports with DTLS (RFC 7983): RTP is protected only where that was agreed on, and with
+/// a cipher (RFC 5764). Text is told for every protocol alike.
 fn beside(
     seen: &Seen<'_>,
     client: Option<&Hello>,
@@ -79,9 +79,6 @@ fn beside(
     const LAST: u16 = 0xfefc;
     let long = || seen.datagrams().filter(|datagram| datagram.len() >= ENOUGH);
     let readable = "DTLS, and datagrams beside it that can be read";
-    if long().any(is_text) {
-        return Some((Protection::Plaintext(Proof::Text), readable));
-    }
     // The last version hides what it chooses.
     let agreed = match server.filter(|hello| hello.version != LAST) {
         Some(hello) => hello.srtp,

@@ -97,6 +97,7 @@ mod zabbix;
 mod zookeeper;
 
 pub use announces::Announces;
+pub use beside::doubted;
 pub use first::{First, Opening, candidates};
 pub use later::may_upgrade;
 pub use seen::Seen;
@@ -337,7 +338,7 @@ pub const DETECTORS: &[&dyn Detector] = &[
 /// What a flow speaks: the first certain answer, else the first unsure one, else an honest unknown.
 pub fn detect(flow: &Flow) -> Detection {
     let seen = Seen::of(flow);
-    later::as_far_as_seen(judge(&seen), &seen)
+    beside::doubted(later::as_far_as_seen(judge(&seen), &seen), flow.start.besides)
 }
 
 /// The same for a conversation that is no record of its own, as in a test or inside a proxy.
@@ -353,7 +354,7 @@ pub fn judge(seen: &Seen<'_>) -> Detection {
     if let Some(detection) = other_way {
         return beside::tempered(seen, detection);
     }
-    unsure.unwrap_or_else(|| unknown::detect(seen))
+    unsure.map_or_else(|| unknown::detect(seen), |detection| beside::tempered(seen, detection))
 }
 
 /// Whether more of what a side of a connection says could change what [`detect`] says of it.

@@ -2,7 +2,7 @@
 
 use super::bytes::Cursor;
 use super::first::{First, Opening};
-use super::spread::{is_readable, middle, once};
+use super::spread::{is_readable, middle, once, one_is_readable};
 use super::{Detection, Probe, Seen, detector};
 use crate::model::{Encryption, Proof, Protection};
 
@@ -54,6 +54,10 @@ fn is_wrapped(reset: &[u8], time: u64) -> bool {
 /// The keys are always agreed on by TLS, but `cipher none` leaves the data as it is.
 fn verdict(seen: &Seen<'_>, why: &'static str) -> Option<Probe> {
     let readable = match seen.is_stream() {
+        false if one_is_readable(seen.datagrams().filter(is_strange)) => {
+            let why = "resets of both sides, and datagrams beside them that can be read";
+            return Detection::new("openvpn", Protection::Plaintext(Proof::Text), why).certain();
+        }
         false => is_readable(once(seen.datagrams()).filter_map(data)),
         true => is_readable(messages(seen.client).chain(messages(seen.server)).filter_map(data)),
     };
@@ -62,6 +66,11 @@ fn verdict(seen: &Seen<'_>, why: &'static str) -> Option<Probe> {
         return Detection::new("openvpn", Protection::Plaintext(Proof::NullCipher), why).certain();
     }
     Detection::encrypted("openvpn", Encryption::OpenVpn, why).certain()
+}
+
+/// Whether a datagram is none of its packets, whose kinds are numbered from 1 to 11.
+fn is_strange(datagram: &&[u8]) -> bool {
+    datagram.first().is_some_and(|first| !(1..=11).contains(&(first >> 3)))
 }
 
 /// What a data packet holds, behind numbers of the peer and of the packet.

@@ -22,6 +22,13 @@ pub(super) fn is_readable<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> bool {
     length >= ENOUGH && 256 * squares > (READABLE_ABOVE + length) * length
 }
 
+/// Whether any of some pieces, taken alone, cannot be cipher text: among many that are, one is lost.
+pub(super) fn one_is_readable<'a>(mut pieces: impl Iterator<Item = &'a [u8]>) -> bool {
+    /// So many that no chance makes it of the many pieces that are looked at.
+    const ENOUGH: usize = 64;
+    pieces.any(|piece| piece.len() >= ENOUGH && is_readable(std::iter::once(piece)))
+}
+
 /// Datagrams without those that are the same as the one before, numbers and all: they were sent, or
 /// captured, twice, and what they repeat says nothing of a cipher.
 pub(super) fn once<'a>(datagrams: impl Iterator<Item = &'a [u8]>) -> impl Iterator<Item = &'a [u8]> {
@@ -74,6 +81,9 @@ mod tests {
         let eight = || [random.as_slice(); 8].into_iter();
         assert!(!readable(&random) && !is_readable(once(eight())) && is_readable(eight()));
         assert!(is_readable([&b"USER someone, "[..], b"PASS s3cr3t, and more of it"].into_iter()));
+        let clear = [0; 64];
+        assert!(one_is_readable([&random[..], &clear].into_iter()));
+        assert!(!one_is_readable([&random[..], &clear[..63]].into_iter()));
         assert_eq!((middle(b"abcdef", 2, 1), middle(b"ab", 2, 1)), (&b"cde"[..], &b""[..]));
     }
 }

@@ -3,9 +3,9 @@
 
 mod initial;
 
-use super::bytes::{Cursor, find, is_text, plain_name};
+use super::bytes::{Cursor, find, plain_name};
 use super::first::{First, Opening};
-use super::spread::{is_readable, middle, once};
+use super::spread::{is_readable, middle, once, one_is_readable};
 use super::tls::hello::{Carrier, Hello};
 use super::{Detection, Probe, Seen, detector, tls};
 use crate::model::{Encryption, Proof, Protection, WhyUnknown};
@@ -82,14 +82,26 @@ fn sealed(datagram: &[u8]) -> Option<&[u8]> {
     datagram.get(header.length..).filter(|_| !open)
 }
 
-/// Whether datagrams that share the ports can be read: text, or what stands behind a short header and
-/// the longest connection id (RFC 9000, section 17.3) was made by no cipher.
+/// Whether datagrams that share the ports can be read: what stands behind a short header and the longest
+/// connection id (RFC 9000, section 17.3), or in a long packet that is sealed, was made by no cipher.
 fn beside(seen: &Seen<'_>) -> bool {
-    const ENOUGH: usize = 24;
     let short = |datagram: &&[u8]| datagram.first().is_some_and(|first| first & 0xc0 == 0x40);
-    seen.datagrams().any(|datagram| datagram.len() >= ENOUGH && is_text(datagram))
-        || is_readable(once(seen.datagrams()).filter(short).map(|datagram| middle(datagram, 21, 0)))
+    let behind_a_header = |datagram| middle(datagram, 21, 0);
+    is_readable(once(seen.datagrams()).filter(short).map(behind_a_header))
+        || one_is_readable(seen.datagrams().filter(strange(seen)).map(behind_a_header))
         || is_readable(once(seen.datagrams()).filter_map(sealed))
+}
+
+/// Which datagrams are no packets of QUIC, or only if its fixed bit is anything (RFC 9287): what looks for
+/// a way (RFC 9443) carries nothing, and Google's versions have other headers.
+fn strange<'a>(seen: &Seen<'_>) -> impl Fn(&&'a [u8]) -> bool + use<'a> {
+    const LOOKS_FOR_A_WAY: &[u8] = &[0x21, 0x12, 0xa4, 0x42];
+    let standard = seen.datagrams().filter_map(Long::read).any(|header| Keys::are_known(&header));
+    move |datagram| match datagram.first().map_or(0, |first| first >> 6) {
+        0 => standard && datagram.get(4..8) != Some(LOOKS_FOR_A_WAY),
+        1 => false,
+        _ => standard && Long::read(datagram).is_none(),
+    }
 }
 
 /// Whether the packet of a first long header says that it is longer than its datagram, or too short to
