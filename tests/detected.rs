@@ -65,6 +65,25 @@ fn policies_of_administrators_count_where_somebody_is_told_to_enforce_them() {
     );
 }
 
+#[test]
+fn k3s_notes_on_its_nodes_whether_it_enforces() {
+    let node = |arguments: &str| {
+        format!(
+            "---\napiVersion: v1\nkind: Node\nmetadata: {{name: n, annotations: {{k3s.io/node-args: '{arguments}'}}}}\n"
+        )
+    };
+    let (only, none) = (DataplaneKind::NetworkPolicyOnly, DataplaneKind::None);
+    assert_eq!(kind(&node(r#"["server","--token","********"]"#)), only);
+    assert_eq!(kind(&node(r#"["server","--disable-network-policy","--tls-san","x"]"#)), none);
+    assert_eq!(kind(&node(r#"["server","--disable-network-policy","true"]"#)), none);
+    assert_eq!(kind(&node(r#"["server","--disable-network-policy=false"]"#)), only);
+    assert_eq!(kind(&node(r#"["server","--disable-network-policy","false"]"#)), only);
+    assert_eq!(
+        kind(&(node(r#"["server","--disable-network-policy"]"#) + &agent("cilium", "{name: c}"))),
+        DataplaneKind::Cilium
+    );
+}
+
 const ADMIN: &str = "---
 apiVersion: v1
 kind: Pod

@@ -32,6 +32,7 @@ const ANNOTATIONS: &[&str] = &[
     "ingressclass.kubernetes.io/",
     "inject.istio.io/",
     "istio.io/",
+    K3S_ARGUMENTS,
     "k8s.v1.cni.cncf.io/",
     "kubernetes.io/ingress.class",
     "linkerd.io/",
@@ -49,6 +50,10 @@ const ANNOTATIONS: &[&str] = &[
     "k8s.ovn.org/host-cidrs",
     "k8s.ovn.org/open-default-ports",
 ];
+
+/// How a node of K3s was started, as a list in JSON; only whether this is in it is kept.
+const K3S_ARGUMENTS: &str = "k3s.io/node-args";
+const K3S_OFF: &str = "--disable-network-policy";
 
 /// Fields of a pod's `spec` that are kept.
 const POD_SPEC: &[&str] = &[
@@ -169,9 +174,22 @@ fn metadata(object: &mut Node) {
     keep(metadata, METADATA);
     if let Some(annotations) = field(metadata, "annotations") {
         let read = |key: &str| ANNOTATIONS.iter().any(|prefix| key.starts_with(prefix));
-        annotations.change_fields(|all| all.retain(|(key, _)| read(key)));
+        annotations.change_fields(|all| {
+            all.retain(|(key, _)| read(key));
+            let started = all.iter_mut().filter(|(key, _)| key == K3S_ARGUMENTS);
+            started.for_each(|(_, node)| node.value = switch_of(node));
+        });
     }
     without_empty(metadata, &["annotations"]);
+}
+
+/// What of the arguments of K3s is kept: the switch, with the value that follows it.
+fn switch_of(node: &Node) -> Value {
+    let words = node.text().unwrap_or_default().split(['[', ']', '"', ',', ' ']);
+    let mut words = words.filter(|word| !word.is_empty()).skip_while(|word| !word.starts_with(K3S_OFF));
+    let switch = words.next().unwrap_or_default();
+    let value = words.next().filter(|next| !next.starts_with('-')).unwrap_or_default();
+    Value::Text(format!("{switch} {value}").trim().into())
 }
 
 fn container(node: &mut Node) {

@@ -70,6 +70,7 @@ const PROVIDERS: &[(&str, DataplaneKind)] = &[("node.openshift.io/os_id", Datapl
 pub fn detect(documents: &[Document]) -> Dataplane {
     let found = running(documents)
         .or_else(|| aws(documents))
+        .or_else(|| k3s(documents))
         .or_else(|| without_policies(documents))
         .map(|(kind, origin)| (kind, Found::Running(origin)))
         .or_else(|| suggested(documents).map(|(kind, origin)| (kind, Found::Suggested(origin))));
@@ -232,6 +233,34 @@ fn aws(documents: &[Document]) -> Option<Sighting> {
         .collect();
     let is_on = !switches.is_empty() && switches.iter().all(|switch| switch == "true");
     let kind = if is_on { DataplaneKind::AwsVpcCni } else { DataplaneKind::None };
+    Some((kind, node.origin.clone()))
+}
+
+/// Where K3s notes on its nodes how it was started: a list in JSON.
+const K3S_ARGUMENTS: &str = "k3s.io/node-args";
+/// The argument by which it enforces no policies (`docs.k3s.io/networking/networking-services`).
+const K3S_OFF: &str = "--disable-network-policy";
+
+/// K3s has an own controller for NetworkPolicies in its servers and agents, which no DaemonSet shows.
+fn k3s(documents: &[Document]) -> Option<Sighting> {
+    let arguments = |document: &Document| {
+        let noted = document.body.path(&["metadata", "annotations", K3S_ARGUMENTS])?.text()?;
+        let words = noted.split(['[', ']', '"', ',', ' ']).filter(|word| !word.is_empty());
+        Some(words.map(str::to_owned).collect::<Vec<String>>())
+    };
+    let nodes = documents.iter().filter(|document| &*document.origin.kind == "Node");
+    let noted: Vec<(Vec<String>, &Document)> = nodes.filter_map(|d| Some((arguments(d)?, d))).collect();
+    let is_off = |words: &[String]| {
+        let place = words.iter().position(|word| word.starts_with(K3S_OFF))?;
+        let value = words[place].strip_prefix(K3S_OFF)?.strip_prefix('=');
+        let next = words.get(place + 1).map(String::as_str);
+        Some(!value.or(next).is_some_and(is_false))
+    };
+    let off = noted.iter().find(|(words, _)| is_off(words) == Some(true));
+    let (kind, (_, node)) = match off {
+        Some(node) => (DataplaneKind::None, node),
+        None => (DataplaneKind::NetworkPolicyOnly, noted.first()?),
+    };
     Some((kind, node.origin.clone()))
 }
 
