@@ -966,5 +966,5 @@ fn networks_beside_that_of_the_cluster_are_judged_and_shown() {
     assert!(stdout(&drift).contains("the network back, beside that of the cluster"), "{}", stdout(&drift));
     assert_eq!(drift.status.code(), Some(1));
     let reach = stdout(&run(&["reach", "shop/web", &at("open.yaml")]));
-    assert!(reach.contains("1 gaps may bend this answer"), "{reach}");
+    assert!(reach.contains("1 gap may bend this answer"), "{reach}");
 }

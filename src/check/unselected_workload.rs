@@ -20,7 +20,13 @@ fn run(evidence: &Evidence<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (id, class) in graph.classes().iter().enumerate() {
         let selected = Direction::BOTH.iter().any(|d| graph.row(id as ClassId, *d).is_governed());
-        if selected || class.network != Network::Pod || !policed.contains(class.namespace.as_str()) {
+        // `policy-not-enforced` tells of those that policies would select and do not reach.
+        let left_out = graph.left_out.contains_key(&(id as ClassId));
+        if selected
+            || left_out
+            || class.network != Network::Pod
+            || !policed.contains(class.namespace.as_str())
+        {
             continue;
         }
         let (subject, origin, others) = alike(evidence, &class.members);

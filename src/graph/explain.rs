@@ -66,6 +66,8 @@ pub enum Ground {
     Outside,
     /// No policy selects it in this direction.
     Unselected,
+    /// Some would, and the agents of the network do not reach it.
+    LeftOut,
     /// Policies select it.
     Selected,
 }
@@ -184,7 +186,8 @@ pub fn walk(
     }
     let policies = &graph.row(subject, direction).policies;
     if policies.is_empty() {
-        return unselected(Ground::Unselected);
+        let left_out = graph.left_out.contains_key(&subject);
+        return unselected(if left_out { Ground::LeftOut } else { Ground::Unselected });
     }
     let rows = Rows::of(graph);
     let names = |rule: &u32| {

@@ -1,7 +1,7 @@
 //! Names and small phrases that several formats share.
 
 use super::line::Line;
-use super::words::packets_and_bytes;
+use super::words::{counted, packets_and_bytes};
 use crate::analysis::Analysis;
 use crate::contract::{Exception, Kind, SegmentInfo};
 use crate::graph::{Connection, Dataplane, DataplaneKind, End, Found};
@@ -282,11 +282,14 @@ pub(super) fn segment_lines(analysis: &Analysis) -> Vec<String> {
 /// What stands in the way of a sure answer, in a sentence; `None` where nothing does.
 pub(super) fn doubts(analysis: &Analysis) -> Option<String> {
     let [gaps, problems] = [analysis.gaps.len(), analysis.problems.len()];
+    let gaps_text = counted(gaps as u64, ["gap", "gaps"]);
+    let problems_text =
+        counted(problems as u64, ["thing that could not be read", "things that could not be read"]);
     let what = match (gaps, problems) {
         (0, 0) => return None,
-        (_, 0) => format!("{gaps} gaps"),
-        (0, _) => format!("{problems} things that could not be read"),
-        _ => format!("{gaps} gaps, and {problems} things that could not be read,"),
+        (_, 0) => gaps_text,
+        (0, _) => problems_text,
+        _ => format!("{gaps_text}, and {problems_text},"),
     };
     Some(format!("{what} may bend this answer; `watertight check` lists them."))
 }

@@ -189,6 +189,7 @@ fn walk_shape<'a>(analysis: &'a Analysis, walk: &'a Walk, asked: &TrafficSet) ->
         ground: match walk.ground {
             Ground::Outside => "outside",
             Ground::Unselected => "unselected",
+            Ground::LeftOut => "left-out",
             Ground::Selected => "selected",
         },
         allowed: whole_traffic(&walk.decision.allowed.intersection(asked)),

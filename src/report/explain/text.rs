@@ -99,6 +99,9 @@ fn side(
     let verdict = match (walk.ground, allowed.is_empty()) {
         (Ground::Outside, _) => "outside of the cluster, no policy applies there".to_owned(),
         (Ground::Unselected, _) => "open, because no policy selects this end".to_owned(),
+        (Ground::LeftOut, _) => {
+            "open, because the network enforces no policy at this end; the gaps say why".to_owned()
+        }
         (Ground::Selected, true) => "denied".to_owned(),
         (Ground::Selected, false) if allowed == *asked => "allowed".to_owned(),
         (Ground::Selected, false) => format!("{} allowed, the rest denied", asked_text(&allowed)),
