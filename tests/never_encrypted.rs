@@ -174,13 +174,13 @@ fn datagrams_in_the_clear_beside_encrypted_ones_are_not_encrypted() {
     assert!(tried > 500 && tempered > 100, "{tried} tried, {tempered} of them tempered");
 }
 
-/// Numbers that count, and text, of no protocol that anybody knows, behind packets of QUIC and OpenVPN.
+/// Numbers that count, and text, of no protocol that anybody knows, behind packets of QUIC, DTLS and OpenVPN.
 #[test]
 fn datagrams_of_unknown_protocols_that_can_be_read_are_told_beside_encrypted_ones() {
     let numbers: Vec<u8> = (0..40_u32).flat_map(u32::to_be_bytes).collect();
     let text = b"list the accounts of the shop, please".to_vec();
     let mut tried = 0;
-    for case in ["quic", "openvpn"].into_iter().flat_map(streams::cases) {
+    for case in ["quic", "dtls", "openvpn"].into_iter().flat_map(streams::cases) {
         let seen = case.seen();
         if case.transport != Transport::Udp || !is_encrypted(&judge(&seen)) || case.title.contains("Google") {
             continue;

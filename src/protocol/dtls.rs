@@ -2,7 +2,7 @@
 
 use super::bytes::Cursor;
 use super::first::{First, Opening};
-use super::spread::{hold_text_before_a_mac, is_readable, middle};
+use super::spread::{hold_text_before_a_mac, is_readable, middle, one_is_readable};
 use super::tls::certificate::{describe, leaf};
 use super::tls::hello::{Carrier, Hello, client_hello, is_null_cipher, is_registered, server_hello};
 use super::{Detection, Probe, Seen, detector, tls};
@@ -69,7 +69,7 @@ fn probe(seen: &Seen<'_>) -> Option<Probe> {
 }
 
 /// What shares the ports with DTLS (RFC 7983): RTP is protected only where that was agreed on, and with
-/// a cipher (RFC 5764). Text is told for every protocol alike.
+/// a cipher (RFC 5764), and what is none of these may be anything. Text is told for every protocol alike.
 fn beside(
     seen: &Seen<'_>,
     client: Option<&Hello>,
@@ -79,6 +79,9 @@ fn beside(
     const LAST: u16 = 0xfefc;
     let long = || seen.datagrams().filter(|datagram| datagram.len() >= ENOUGH);
     let readable = "DTLS, and datagrams beside it that can be read";
+    if one_is_readable(seen.datagrams().filter(is_strange).map(|datagram| middle(datagram, 13, 0))) {
+        return Some((Protection::Plaintext(Proof::Text), readable));
+    }
     // The last version hides what it chooses.
     let agreed = match server.filter(|hello| hello.version != LAST) {
         Some(hello) => hello.srtp,
@@ -104,6 +107,19 @@ fn beside(
             Some((Protection::Unknown(WhyUnknown::Ambiguous), why))
         }
         _ => None,
+    }
+}
+
+/// Whether a datagram neither begins as a record nor is of those who may share the ports: messages of STUN
+/// look for a way and carry nothing, ZRTP agrees on keys, and media are told by themselves.
+fn is_strange(datagram: &&[u8]) -> bool {
+    let length = |bytes: &[u8]| bytes.get(2..4).map(|two| usize::from(u16::from_be_bytes([two[0], two[1]])));
+    match datagram {
+        [20..=26, 0xfe, 0xfc..=0xff, ..] | [20..=26, 1, 0, ..] => false,
+        [0..=3, ..] => length(datagram).is_none_or(|length| length + 20 != datagram.len()),
+        [16..=19, ..] => datagram.get(4..8) != Some(b"ZRTP"),
+        [64..=79 | 128..=191, ..] => false,
+        _ => true,
     }
 }
 
