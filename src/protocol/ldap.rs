@@ -5,7 +5,7 @@ use super::first::{First, Opening};
 use super::lines::Upgraded;
 use super::seen::Fit;
 use super::spread::is_readable;
-use super::{Detection, Probe, Seen, detector, tls};
+use super::{Detection, Probe, Seen, detector, lines, tls};
 use crate::model::der::{Element, Elements, SEQUENCE};
 use crate::model::{Encryption, Proof, Protection, WhyUnknown};
 
@@ -25,7 +25,7 @@ fn probe(seen: &Seen<'_>) -> Option<Probe> {
         return None;
     }
     if let Some(at) = find(seen.client, START_TLS) {
-        return upgrade(seen, at + START_TLS.len());
+        return upgrade(seen, at);
     }
     let detection = match layer(seen) {
         Layer::None => Detection::plain("ldap", "messages in the clear"),
@@ -70,8 +70,7 @@ fn layer(seen: &Seen<'_>) -> Layer {
     }
 }
 
-/// What stands behind the messages that set a session up: binds, and what servers are asked of themselves
-/// (RFC 4512, section 5.1). `None` where there are others, or none at all on a side that spoke.
+/// What stands behind the messages that set a session up. `None` where there are others, or none at all on a side that spoke.
 fn behind_binds(bytes: &[u8]) -> Option<&[u8]> {
     let mut messages = Elements(bytes);
     loop {
@@ -79,17 +78,31 @@ fn behind_binds(bytes: &[u8]) -> Option<&[u8]> {
         if rest.first() != Some(&SEQUENCE) {
             return (rest.len() < bytes.len() || bytes.is_empty()).then_some(rest);
         }
-        let message = messages.next()?;
-        let nameless = || {
-            let name = message.inside().nth(1).and_then(|operation| operation.inside().next());
-            name.is_some_and(|name| name.tag == 4 && name.body.is_empty())
-        };
-        match is_message(message)? {
-            0x60 | 0x61 | 0x65 => {}
-            0x63 | 0x64 if nameless() => {}
-            _ => return None,
+        if says_content(messages.next()?)? {
+            return None;
         }
     }
+}
+
+/// Whether a message is none of those that set a session up: binds, and what servers are asked of
+/// themselves (RFC 4512, section 5.1); `None` of what is no message.
+fn says_content(message: Element<'_>) -> Option<bool> {
+    let nameless = || {
+        let name = message.inside().nth(1).and_then(|operation| operation.inside().next());
+        name.is_some_and(|name| name.tag == 4 && name.body.is_empty())
+    };
+    Some(match is_message(message)? {
+        0x60 | 0x61 | 0x65 => false,
+        0x63 | 0x64 => !nameless(),
+        _ => true,
+    })
+}
+
+/// Whether a side said more than what sets a session up; requests of other operations are no content.
+fn holds_content(bytes: &[u8]) -> bool {
+    const EXTENDED: [u8; 2] = [0x77, 0x78];
+    let is_extended = |message| is_message(message).is_some_and(|operation| EXTENDED.contains(&operation));
+    Elements(bytes).any(|message| !is_extended(message) && says_content(message) == Some(true))
 }
 
 /// The buffers of a layer behind their lengths; the last one may be cut.
@@ -112,7 +125,8 @@ fn wrapped(token: &[u8]) -> Option<bool> {
 }
 
 /// What follows the extended request; LDAP answers with a message, not with a line.
-fn upgrade(seen: &Seen<'_>, end: usize) -> Option<Probe> {
+fn upgrade(seen: &Seen<'_>, at: usize) -> Option<Probe> {
+    let end = at + START_TLS.len();
     let rest = &seen.client[end..];
     let answer = (0..seen.server.len()).map(|at| &seen.server[at..]).find(|rest| tls::answers(rest));
     let begin = (0..rest.len().min(64)).find(|at| tls::begins(&rest[*at..]));
@@ -126,6 +140,9 @@ fn upgrade(seen: &Seen<'_>, end: usize) -> Option<Probe> {
     };
     match upgraded {
         Upgraded::Yes(detection, end) => {
+            let before = &seen.server[..seen.server.len() - answer.map_or(0, <[u8]>::len)];
+            let clear = holds_content(&seen.client[..at]) || holds_content(before);
+            let detection = if clear { lines::behind_content(detection) } else { detection };
             let bound = simple_bind(&seen.client[..end]).then_some("ldap-simple-bind");
             detection.with_credentials(bound).certain()
         }

@@ -118,7 +118,7 @@ impl Upgrade {
                 Some(answer) => {
                     let before = &server[..server.len() - answer.len()];
                     let found = tls::upgraded(protocol, &[], answer, seen.time);
-                    let found = found.map(|detection| self.behind_content(detection, [&[], before]));
+                    let found = found.map(|detection| self.judged(detection, [&[], before]));
                     found.map_or(Upgraded::No, |detection| Upgraded::Yes(detection, 0))
                 }
                 None => Upgraded::No,
@@ -137,7 +137,7 @@ impl Upgrade {
                 return Upgraded::Refused;
             }
             let found = tls::upgraded(protocol, &client[begin..], answer().unwrap_or(&[]), seen.time);
-            let found = found.map(|detection| self.behind_content(detection, [&client[..begin], &[]]));
+            let found = found.map(|detection| self.judged(detection, [&client[..begin], &[]]));
             return found.map_or(Upgraded::Open, |detection| Upgraded::Yes(detection, begin));
         }
         let rest = client[first..].trim_ascii_start();
@@ -152,8 +152,8 @@ impl Upgrade {
         }
     }
 
-    /// TLS protects nothing of what was said before it began: a mail, say, in which requests may stand.
-    fn behind_content(&self, detection: Detection, before: [&[u8]; 2]) -> Detection {
+    /// The verdict, by what both sides said before TLS began: a mail, say, in which requests may stand.
+    fn judged(&self, detection: Detection, before: [&[u8]; 2]) -> Detection {
         let holds = |(said, words): (&[u8], &[&[u8]])| {
             let is_content = |line: &[u8], word: &[u8]| match word[0] {
                 b' ' | b'<' => find(line, word).is_some(),
@@ -162,11 +162,10 @@ impl Upgrade {
             let mut lines = said.split(|byte| *byte == b'\n');
             !words.is_empty() && lines.any(|line| words.iter().any(|word| is_content(line, word)))
         };
-        if detection.protection.is_plaintext() || !before.into_iter().zip(self.content).any(holds) {
-            return detection;
+        match before.into_iter().zip(self.content).any(holds) {
+            true => behind_content(detection),
+            false => detection,
         }
-        let why = "content was sent in the clear before TLS began".into();
-        Detection { protection: Protection::Plaintext(Proof::Grammar), why, ..detection }
     }
 
     /// Where the requests end that the client made, the element of XML that they are in included.
@@ -188,6 +187,15 @@ impl Upgrade {
         ends.sort_unstable();
         ends.into_iter()
     }
+}
+
+/// TLS protects nothing of the content that was said before it began.
+pub(super) fn behind_content(detection: Detection) -> Detection {
+    if detection.protection.is_plaintext() {
+        return detection;
+    }
+    let why = "content was sent in the clear before TLS began".into();
+    Detection { protection: Protection::Plaintext(Proof::Grammar), why, ..detection }
 }
 
 /// The server's first TLS record behind a line of text.
