@@ -1,8 +1,6 @@
 //! What else a listener may have heard of a connection that looks encrypted: other bytes under the same
 //! numbers, and text behind missing packets, behind a reset that nobody took, or after the end.
 
-#![expect(clippy::disallowed_methods, reason = "tests read reference data")]
-
 #[path = "common/files.rs"]
 #[allow(dead_code, reason = "this test writes pcap alone")]
 mod files;
