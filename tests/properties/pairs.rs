@@ -54,7 +54,7 @@ fn void(analysis: &Analysis) -> BTreeSet<String> {
     };
     let told = |info: &watertight::graph::RuleInfo| {
         let origin = &info.rule.origin;
-        format!("{}/{}/{} {}", origin.namespace, origin.kind, origin.name, origin.rule)
+        format!("{} {}", origin.subject(), origin.rule)
     };
     allows.filter(is_void).map(told).collect()
 }
