@@ -149,10 +149,14 @@ const MODES: [Mode; 3] = [Mode::OneWay, Mode::Mutual, Mode::Declined];
 
 /// One handshake, and what is wrong with what was told of it.
 fn told(client: Library, server: Library, mode: Mode, folder: &Path) -> Result<(), String> {
-    let mut programs = Programs::default();
-    let upstream = relay::free_port();
-    server.serve(mode, upstream, folder, &mut programs);
-    let talk = Talk::relayed(upstream, |port| client.call(mode, port, folder, &mut programs));
+    let call = || {
+        let mut programs = Programs::default();
+        let upstream = relay::free_port();
+        server.serve(mode, upstream, folder, &mut programs);
+        Talk::relayed(upstream, |port| client.call(mode, port, folder, &mut programs))
+    };
+    // A port that was free may be somebody else's before the server listens.
+    let talk = Some(call()).filter(Talk::is_answered).unwrap_or_else(call);
     let detection = talk.detection(443);
     let (encryption, shown) = match mode {
         Mode::OneWay => (Encryption::Tls, "not-shown"),

@@ -160,6 +160,11 @@ impl Talk {
         Talk { client: kept(said.client), server: kept(said.server), server_first: said.server_first }
     }
 
+    /// Whether the server said anything.
+    pub fn is_answered(&self) -> bool {
+        !self.server.is_empty()
+    }
+
     /// What the detectors say of it.
     pub fn detection(&self, port: u16) -> Detection {
         let start = StreamStart {
