@@ -303,7 +303,7 @@ fn what_could_not_be_read_stands_in_every_format_of_every_report() {
     }
     let explained = |format: &str| say(&["explain", "x/a", "10.0.0.1", &new, "-f", format], "");
     assert!(explained("json").contains("not valid YAML"));
-    assert!(explained("text").contains("1 things that could not be read may bend this answer"));
+    assert!(explained("text").contains("1 thing that could not be read may bend this answer"));
     assert!(say(&["reach", "x/a", &new], "").contains("could not be read may bend this answer"));
     assert!(say(&["reach", "x/a", &new, "-f", "json"], "").contains("not valid YAML"));
 }

@@ -132,6 +132,7 @@ fn seat(house: &mut Inventory, looks: &Usual) -> usize {
         labels: Labels::new(),
         annotations: Labels::new(),
         origin: None,
+        disputed: Default::default(),
     });
     let unknown = known.origin.is_none();
     if unknown {

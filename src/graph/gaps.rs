@@ -183,6 +183,8 @@ struct Unknown<'a> {
     /// Kinds whose pods have a label, by that label.
     added: BTreeMap<&'static str, &'a str>,
     namespace: Option<&'a str>,
+    /// Labels of namespaces of which several objects say other things, with one such namespace.
+    disputed: BTreeMap<&'a str, &'a str>,
     account: Option<(&'a str, &'a str)>,
 }
 
@@ -207,6 +209,11 @@ impl<'a> Unknown<'a> {
         Unknown {
             added: ADDED.iter().filter_map(|(key, kinds)| Some((*key, without(key, kinds)?))).collect(),
             namespace: namespaces.into_iter().find(untold),
+            disputed: inventory
+                .namespaces
+                .iter()
+                .flat_map(|(name, known)| known.disputed.iter().map(move |key| (key.as_str(), name.as_str())))
+                .collect(),
             account: accounts.into_iter().find(|account| !account.1.is_empty() && !known.contains(account)),
         }
     }
@@ -230,6 +237,11 @@ impl<'a> Unknown<'a> {
 
     /// The same of the labels of namespaces.
     fn namespace(&self, label: &str) -> Option<String> {
+        if let Some(name) = self.disputed.get(label) {
+            return Some(format!(
+                "asks for the label {label} of namespaces, of which two objects of the name {name} say other things"
+            ));
+        }
         let name = self.namespace.filter(|_| !GIVEN.contains(&label) && !label.starts_with('@'))?;
         Some(format!(
             "asks for the label {label} of namespaces, and there is no Namespace {name}, for one, that tells it"

@@ -95,6 +95,7 @@ fn read_document(document: &Document) -> Result<Option<Part>, Problem> {
                 labels: labels(document, body)?,
                 annotations: annotations(body),
                 origin: Some(document.origin.clone()),
+                disputed: BTreeSet::new(),
             }),
         ),
         "Pod" if core => Part::Workload(pod(document)?),
@@ -371,7 +372,12 @@ impl Builder {
     fn add_namespace(&mut self, name: String, namespace: Namespace) -> Option<Problem> {
         let origin = namespace.origin.clone()?;
         let said = (namespace.labels.clone(), namespace.annotations.clone());
-        let twin = self.inventory.namespaces.insert(name, namespace)?;
+        let twin = self.inventory.namespaces.insert(name.clone(), namespace)?;
+        if let Some(now) = self.inventory.namespaces.get_mut(&name).filter(|_| twin.origin.is_some()) {
+            let keys: BTreeSet<Text> = twin.labels.keys().chain(now.labels.keys()).cloned().collect();
+            let differ = keys.into_iter().filter(|key| twin.labels.get(key) != now.labels.get(key));
+            now.disputed = differ.chain(twin.disputed.iter().cloned()).collect();
+        }
         // The same said twice, as charts and overlays do, is said once.
         if said == (twin.labels, twin.annotations) {
             return None;
@@ -397,7 +403,12 @@ impl Builder {
 
     fn mention(&mut self, namespace: &str) {
         if !self.inventory.namespaces.contains_key(namespace) {
-            let unknown = Namespace { labels: Labels::new(), annotations: Labels::new(), origin: None };
+            let unknown = Namespace {
+                labels: Labels::new(),
+                annotations: Labels::new(),
+                origin: None,
+                disputed: BTreeSet::new(),
+            };
             self.inventory.namespaces.insert(namespace.to_owned(), unknown);
         }
     }

@@ -32,8 +32,8 @@ pub use without_template::without_template;
 pub use workload::{ContainerPort, Network, Variant, Workload};
 
 use crate::model::api_kind::of;
-use crate::model::{ApiKind, Labels, Origin, Protocol};
-use std::collections::BTreeMap;
+use crate::model::{ApiKind, Labels, Origin, Protocol, Text};
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 /// The label that the control plane puts on every namespace.
@@ -96,6 +96,8 @@ pub struct Namespace {
     pub annotations: Labels,
     /// The Namespace object; `None` where none was given, so that other labels are not known.
     pub origin: Option<Origin>,
+    /// Keys of labels of which several objects of the name say other things; the last one counts.
+    pub disputed: BTreeSet<Text>,
 }
 
 impl Inventory {

@@ -31,8 +31,10 @@ impl std::fmt::Display for Problem {
         if self.origin.column > 0 {
             write!(f, ":{}", self.origin.column)?;
         }
-        if !self.origin.kind.is_empty() {
-            write!(f, ": {} {}/{}", self.origin.kind, self.origin.namespace, self.origin.name)?;
+        match (self.origin.kind.is_empty(), self.origin.namespace.is_empty()) {
+            (true, _) => {}
+            (_, true) => write!(f, ": {} {}", self.origin.kind, self.origin.name)?,
+            _ => write!(f, ": {} {}/{}", self.origin.kind, self.origin.namespace, self.origin.name)?,
         }
         write!(f, ": {}", super::names::one_line(&self.message))
     }
