@@ -62,7 +62,7 @@ bench-cluster: install
 # Peers: tcpdump, wireshark-common, tshark, softflowd, nfdump, argus-server, libndpi-bin, suricata.
 # The build of `make release` is measured too, where it is of these sources.
 bench-capture: install
-	WATERTIGHT_BENCH_RELEASE=$$($(MAKE) -q $(GUIDED) && echo $(abspath $(GUIDED))) $(CARGO) bench --bench capture
+	WATERTIGHT_BENCH_RELEASE=$$($(MAKE) -q --no-print-directory $(GUIDED) && echo $(abspath $(GUIDED))) $(CARGO) bench --bench capture
 	$(CARGO) bench --bench live
 
 bench-live: install
