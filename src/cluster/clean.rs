@@ -5,7 +5,7 @@
 //! variables; of annotations, those that say how traffic goes. `tests/cluster.rs` holds that no page
 //! and no world gives another answer for it.
 
-use crate::model::{Document, Node, Value};
+use crate::model::{Document, Node, Value, k3s};
 
 /// Fields of `metadata` that are kept.
 const METADATA: &[&str] = &[
@@ -32,7 +32,7 @@ const ANNOTATIONS: &[&str] = &[
     "ingressclass.kubernetes.io/",
     "inject.istio.io/",
     "istio.io/",
-    K3S_ARGUMENTS,
+    k3s::ARGUMENTS,
     "k8s.v1.cni.cncf.io/",
     "kubernetes.io/ingress.class",
     "linkerd.io/",
@@ -50,10 +50,6 @@ const ANNOTATIONS: &[&str] = &[
     "k8s.ovn.org/host-cidrs",
     "k8s.ovn.org/open-default-ports",
 ];
-
-/// How a node of K3s was started, as a list in JSON; only whether this is in it is kept.
-const K3S_ARGUMENTS: &str = "k3s.io/node-args";
-const K3S_OFF: &str = "--disable-network-policy";
 
 /// Fields of a pod's `spec` that are kept.
 const POD_SPEC: &[&str] = &[
@@ -176,7 +172,7 @@ fn metadata(object: &mut Node) {
         let read = |key: &str| ANNOTATIONS.iter().any(|prefix| key.starts_with(prefix));
         annotations.change_fields(|all| {
             all.retain(|(key, _)| read(key));
-            let started = all.iter_mut().filter(|(key, _)| key == K3S_ARGUMENTS);
+            let started = all.iter_mut().filter(|(key, _)| key == k3s::ARGUMENTS);
             started.for_each(|(_, node)| node.value = switch_of(node));
         });
     }
@@ -185,8 +181,8 @@ fn metadata(object: &mut Node) {
 
 /// What of the arguments of K3s is kept: the switch, with the value that follows it.
 fn switch_of(node: &Node) -> Value {
-    let words = node.text().unwrap_or_default().split(['[', ']', '"', ',', ' ']);
-    let mut words = words.filter(|word| !word.is_empty()).skip_while(|word| !word.starts_with(K3S_OFF));
+    let words = k3s::words(node.text().unwrap_or_default());
+    let mut words = words.skip_while(|word| !word.starts_with(k3s::NO_POLICIES));
     let switch = words.next().unwrap_or_default();
     let value = words.next().filter(|next| !next.starts_with('-')).unwrap_or_default();
     Value::Text(format!("{switch} {value}").trim().into())

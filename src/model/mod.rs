@@ -16,6 +16,7 @@ pub mod few;
 pub mod gap;
 pub mod instant;
 pub mod ip_protocols;
+pub mod k3s;
 pub mod labels;
 pub mod names;
 pub mod narrowing;

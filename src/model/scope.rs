@@ -30,6 +30,7 @@ const OF_CLUSTER: &[&str] = &[
     "KubeControllersConfiguration",
     "MutatingWebhookConfiguration",
     "Namespace",
+    "NetNamespace",
     "Node",
     "PersistentVolume",
     "PriorityClass",

@@ -2,7 +2,7 @@
 //! configuration says, that before the languages that somebody wrote policies in.
 
 use super::{Dataplane, DataplaneKind, Found, antrea, calico, cilium};
-use crate::model::{Document, Node, Origin};
+use crate::model::{Document, Node, Origin, k3s};
 use std::collections::BTreeMap;
 
 /// A sign of a dataplane, and where to look for it.
@@ -236,23 +236,17 @@ fn aws(documents: &[Document]) -> Option<Sighting> {
     Some((kind, node.origin.clone()))
 }
 
-/// Where K3s notes on its nodes how it was started: a list in JSON.
-const K3S_ARGUMENTS: &str = "k3s.io/node-args";
-/// The argument by which it enforces no policies (`docs.k3s.io/networking/networking-services`).
-const K3S_OFF: &str = "--disable-network-policy";
-
 /// K3s has an own controller for NetworkPolicies in its servers and agents, which no DaemonSet shows.
 fn k3s(documents: &[Document]) -> Option<Sighting> {
     let arguments = |document: &Document| {
-        let noted = document.body.path(&["metadata", "annotations", K3S_ARGUMENTS])?.text()?;
-        let words = noted.split(['[', ']', '"', ',', ' ']).filter(|word| !word.is_empty());
-        Some(words.map(str::to_owned).collect::<Vec<String>>())
+        let noted = document.body.path(&["metadata", "annotations", k3s::ARGUMENTS])?.text()?;
+        Some(k3s::words(noted).map(str::to_owned).collect::<Vec<String>>())
     };
     let nodes = documents.iter().filter(|document| &*document.origin.kind == "Node");
     let noted: Vec<(Vec<String>, &Document)> = nodes.filter_map(|d| Some((arguments(d)?, d))).collect();
     let is_off = |words: &[String]| {
-        let place = words.iter().position(|word| word.starts_with(K3S_OFF))?;
-        let value = words[place].strip_prefix(K3S_OFF)?.strip_prefix('=');
+        let place = words.iter().position(|word| word.starts_with(k3s::NO_POLICIES))?;
+        let value = words[place].strip_prefix(k3s::NO_POLICIES)?.strip_prefix('=');
         let next = words.get(place + 1).map(String::as_str);
         Some(!value.or(next).is_some_and(is_false))
     };
