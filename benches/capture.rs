@@ -13,6 +13,8 @@ mod common;
 mod corpus;
 #[path = "capture/process.rs"]
 mod process;
+#[path = "capture/sources.rs"]
+mod sources;
 
 use corpus::Corpus;
 use process::{End, Usage};
@@ -86,7 +88,7 @@ fn main() {
     let temporary = tempfile::tempdir().expect("a folder");
     let folder = kept.as_ref().map_or(temporary.path(), Path::new);
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let sources = corpus::sources(root);
+    let sources = sources::sources(root);
     let mix = folder.join("mix.pcap");
     let pods = folder.join("pods.pcap");
     let made = [

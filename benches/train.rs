@@ -8,6 +8,8 @@
 mod clusters;
 #[path = "capture/corpus.rs"]
 mod corpus;
+#[path = "capture/sources.rs"]
+mod sources;
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -53,7 +55,7 @@ fn main() {
     let temporary = tempfile::tempdir().expect("a folder");
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mix = temporary.path().join("mix.pcap");
-    corpus::mix(&corpus::sources(root), &mix, size).expect("written");
+    corpus::mix(&sources::sources(root), &mix, size).expect("written");
     let pods = temporary.path().join("pods.pcap");
     corpus::pods(&pods, (size / 6_400) as u32, 12).expect("written");
     for capture in [&mix, &pods] {

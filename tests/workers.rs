@@ -3,6 +3,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "tests read captures")]
 
+mod common;
 #[path = "../benches/capture/corpus.rs"]
 mod corpus;
 
@@ -49,7 +50,8 @@ fn a_mix_of_real_captures_gives_the_same_records_for_any_number_of_workers() {
     let folder = tempfile::tempdir().expect("a folder");
     let mix = folder.path().join("mix.pcap");
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let made = corpus::mix(&corpus::sources(root), &mix, 8_000_000).expect("written");
+    let sources = common::shared("data/captures").unwrap_or_else(|| root.join("fixtures"));
+    let made = corpus::mix(&sources, &mix, 8_000_000).expect("written");
     let analysis = same_for_all(&mix);
     let flows = analysis.observed.flows.len();
     assert!(made.packets > 1_000 && flows > 100, "{flows} flows of {made:?}");

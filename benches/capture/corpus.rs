@@ -28,12 +28,6 @@ struct Source {
     frames: Vec<(u64, Vec<u8>)>,
 }
 
-/// Where small real captures are: all that there are of the project, or those that it is bundled with.
-pub fn sources(root: &Path) -> PathBuf {
-    let shared = root.join("../shared/data/captures");
-    if shared.is_dir() { shared } else { root.join("fixtures") }
-}
-
 /// Replicates the captures below `folder` until the file has about `size` bytes.
 pub fn mix(folder: &Path, out: &Path, size: u64) -> io::Result<Corpus> {
     let sources: Vec<Source> = files(folder).iter().filter_map(|file| read(file)).collect();

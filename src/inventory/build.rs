@@ -403,13 +403,7 @@ impl Builder {
 
     fn mention(&mut self, namespace: &str) {
         if !self.inventory.namespaces.contains_key(namespace) {
-            let unknown = Namespace {
-                labels: Labels::new(),
-                annotations: Labels::new(),
-                origin: None,
-                disputed: BTreeSet::new(),
-            };
-            self.inventory.namespaces.insert(namespace.to_owned(), unknown);
+            self.inventory.namespaces.insert(namespace.to_owned(), Namespace::default());
         }
     }
 

@@ -88,7 +88,7 @@ pub struct Inventory {
 }
 
 /// A namespace and what selectors see of it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Namespace {
     /// Labels, `kubernetes.io/metadata.name` always among them.
     pub labels: Labels,

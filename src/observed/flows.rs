@@ -289,7 +289,7 @@ impl Flows {
 
     /// Those flows, as they are kept, whose verdict is wanted; each verdict is asked about once.
     pub fn stored_with(&self, wanted: impl Fn(&Detection) -> bool) -> impl Iterator<Item = Stored<'_>> {
-        let fits = self.fits(wanted);
+        let fits = self.fits(self.known(&wanted), wanted);
         self.fetched(&self.order).filter(move |spot| fits(spot)).map(|spot| self.stored_at(*spot))
     }
 
@@ -301,7 +301,7 @@ impl Flows {
         make: impl Fn(Stored<'a>) -> T + Sync,
         mut take: impl FnMut(T) + Send,
     ) {
-        let fits = self.fits(wanted);
+        let fits = self.fits(self.known(&wanted), wanted);
         let of_some = |some: &'a [Spot]| -> Vec<T> {
             self.fetched(some).filter(|spot| fits(spot)).map(|spot| make(self.stored_at(*spot))).collect()
         };
@@ -318,19 +318,24 @@ impl Flows {
     /// The numbers in the order of flows whose verdict is wanted; each verdict is asked about once, and
     /// flows are looked at only where one is.
     pub(super) fn numbers_with(&self, wanted: impl Fn(&Detection) -> bool + Sync) -> Vec<usize> {
-        let verdicts = self.parts.iter().flat_map(|part| part.verdicts.iter().map(Arc::as_ref));
-        if !verdicts.chain(self.whole.iter().map(|flow| &*flow.detection)).any(&wanted) {
+        let known = self.known(&wanted);
+        let whole = || self.whole.iter().any(|flow| wanted(&flow.detection));
+        if !known.iter().flatten().any(|wanted| *wanted) && !whole() {
             return Vec::new();
         }
-        let fits = self.fits(wanted);
+        let fits = self.fits(known, wanted);
         let numbered = self.order.par_iter().enumerate();
         numbered.filter(|(_, spot)| fits(spot)).map(|(number, _)| number).collect()
     }
 
-    /// Whether the verdict on a flow is wanted; each verdict is asked about once.
-    fn fits(&self, wanted: impl Fn(&Detection) -> bool) -> impl Fn(&Spot) -> bool {
+    /// Which verdicts of each part are wanted.
+    fn known(&self, wanted: impl Fn(&Detection) -> bool) -> Vec<Vec<bool>> {
         let of = |part: &Arc<Part>| part.verdicts.iter().map(|verdict| wanted(verdict)).collect();
-        let known: Vec<Vec<bool>> = self.parts.iter().map(of).collect();
+        self.parts.iter().map(of).collect()
+    }
+
+    /// Whether the verdict on a flow is wanted, where it is known of those that flows share.
+    fn fits(&self, known: Vec<Vec<bool>>, wanted: impl Fn(&Detection) -> bool) -> impl Fn(&Spot) -> bool {
         move |spot| match spot.parts() {
             (WHOLE, at) => wanted(&self.whole[at].detection),
             (part, at) => {

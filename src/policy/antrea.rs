@@ -1,6 +1,6 @@
 //! Antrea's feature gates, as far as they decide which policies count.
 
-use super::istio::flat;
+use super::flat;
 use crate::model::{Document, Node};
 use std::collections::BTreeMap;
 

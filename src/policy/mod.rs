@@ -11,6 +11,7 @@ pub mod detect;
 pub mod envoy;
 pub mod evaluate;
 pub mod fields;
+mod flat;
 mod homes;
 mod image;
 pub mod istio;

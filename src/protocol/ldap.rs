@@ -70,7 +70,8 @@ fn layer(seen: &Seen<'_>) -> Layer {
     }
 }
 
-/// What stands behind the messages that set a session up. `None` where there are others, or none at all on a side that spoke.
+/// What stands behind the messages that set a session up. `None` where there are others, or none at all on
+/// a side that spoke.
 fn behind_binds(bytes: &[u8]) -> Option<&[u8]> {
     let mut messages = Elements(bytes);
     loop {

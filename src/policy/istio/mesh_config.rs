@@ -2,8 +2,8 @@
 //! installer is told (IstioOperator, the Istio resource of the Sail operator, a Flux HelmRelease or
 //! an Argo CD Application of the chart `istiod`). What runs comes before what was ordered.
 
-use super::flat::{self, Flat};
 use crate::model::{Bend, Document, Gap, Node, Origin};
+use crate::policy::flat::{self, Flat};
 
 /// What the mesh is set to; absent keys have the documented default (`MeshConfig`).
 #[derive(Clone, Debug)]

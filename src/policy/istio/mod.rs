@@ -12,7 +12,6 @@ mod clients;
 mod destination_rule;
 mod enforcement;
 mod extension;
-pub(super) mod flat;
 mod identity;
 mod kinds;
 mod membership;

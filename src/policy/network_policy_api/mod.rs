@@ -19,6 +19,8 @@ enum Condition {
     Versions((u32, u32), Option<(u32, u32)>),
     /// A setting has this value; its default is another.
     Setting(&'static str, &'static str),
+    /// A feature gate is on; whoever was not seen to set it has it off, which is not known for certain.
+    Gate(&'static str),
 }
 
 /// `site-src/implementations.md` of the API, and the release notes of the dataplanes.
@@ -26,8 +28,8 @@ const CONDITIONS: &[(&str, DataplaneKind, Condition)] = &[
     (kinds::ADMIN, DataplaneKind::Calico, Condition::Versions((3, 29), Some((3, 31)))),
     (kinds::BASELINE, DataplaneKind::Calico, Condition::Versions((3, 30), Some((3, 31)))),
     (kinds::CLUSTER, DataplaneKind::Calico, Condition::Versions((3, 32), None)),
-    (kinds::ADMIN, DataplaneKind::Antrea, Condition::Setting(antrea::ADMIN_NETWORK_POLICY, "true")),
-    (kinds::BASELINE, DataplaneKind::Antrea, Condition::Setting(antrea::ADMIN_NETWORK_POLICY, "true")),
+    (kinds::ADMIN, DataplaneKind::Antrea, Condition::Gate(antrea::ADMIN_NETWORK_POLICY)),
+    (kinds::BASELINE, DataplaneKind::Antrea, Condition::Gate(antrea::ADMIN_NETWORK_POLICY)),
     (kinds::CLUSTER, DataplaneKind::Cilium, Condition::Setting("enable-k8s-cluster-network-policy", "true")),
 ];
 
@@ -76,6 +78,7 @@ fn condition(kind: &str, dataplane: &Dataplane) -> Option<&'static Condition> {
 fn holds(condition: &Condition, dataplane: &Dataplane) -> bool {
     match condition {
         Condition::Setting(key, value) => dataplane.setting(key, "") == *value,
+        Condition::Gate(name) => dataplane.setting(name, "") == "true",
         Condition::Versions(first, last) => match dataplane.version {
             Some(version) => *first <= version && last.is_none_or(|last| version <= last),
             None => last.is_none(),
@@ -93,10 +96,8 @@ enum Unknown {
 fn unknown(kind: &str, dataplane: &Dataplane) -> Option<Unknown> {
     match condition(kind, dataplane)? {
         Condition::Versions(..) => dataplane.version.is_none().then_some(Unknown::Version),
-        Condition::Setting(gate, _) => {
-            let untold = dataplane.kind == DataplaneKind::Antrea && !dataplane.settings.contains_key(*gate);
-            untold.then_some(Unknown::Gate(gate))
-        }
+        Condition::Gate(name) => (!dataplane.settings.contains_key(*name)).then_some(Unknown::Gate(name)),
+        Condition::Setting(..) => None,
     }
 }
 
